@@ -1,0 +1,523 @@
+//! Cooldowns: bounded times in which a scope is not chosen, and the rules that set their length.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use super::{
+    failure::{Failure, FailureClass, MAX_HINT},
+    id::{CredentialId, ModelName, ProviderId},
+    time::Timestamp,
+};
+
+/// Most scopes remembered at once. Past it the one that ends first is forgotten.
+pub const MAX_COOLDOWNS: usize = 10_000;
+
+/// How long the number of strikes is remembered after a cooldown ended without a success since.
+const STRIKE_MEMORY: Duration = Duration::from_hours(1);
+
+/// Failures of a provider older than this do not count towards its cooldown.
+const FAILURE_WINDOW: Duration = Duration::from_mins(1);
+
+/// What is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CooldownScope {
+    Provider(ProviderId),
+    ProviderModel(ProviderId, ModelName),
+    Credential(ProviderId, CredentialId),
+    CredentialModel(ProviderId, CredentialId, ModelName),
+}
+
+impl CooldownScope {
+    /// The word used on the wire and in the database.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Provider(_) => "provider",
+            Self::ProviderModel(..) => "provider_model",
+            Self::Credential(..) => "credential",
+            Self::CredentialModel(..) => "credential_model",
+        }
+    }
+
+    pub fn provider(&self) -> &ProviderId {
+        match self {
+            Self::Provider(provider)
+            | Self::ProviderModel(provider, _)
+            | Self::Credential(provider, _)
+            | Self::CredentialModel(provider, _, _) => provider,
+        }
+    }
+
+    pub fn credential(&self) -> Option<&CredentialId> {
+        match self {
+            Self::Provider(_) | Self::ProviderModel(..) => None,
+            Self::Credential(_, credential) | Self::CredentialModel(_, credential, _) => {
+                Some(credential)
+            }
+        }
+    }
+
+    pub fn model(&self) -> Option<&ModelName> {
+        match self {
+            Self::Provider(_) | Self::Credential(..) => None,
+            Self::ProviderModel(_, model) | Self::CredentialModel(_, _, model) => Some(model),
+        }
+    }
+
+    /// Puts a scope together again from the parts that storage keeps.
+    pub fn from_parts(
+        provider: ProviderId,
+        credential: Option<CredentialId>,
+        model: Option<ModelName>,
+    ) -> Self {
+        match (credential, model) {
+            (None, None) => Self::Provider(provider),
+            (None, Some(model)) => Self::ProviderModel(provider, model),
+            (Some(credential), None) => Self::Credential(provider, credential),
+            (Some(credential), Some(model)) => Self::CredentialModel(provider, credential, model),
+        }
+    }
+}
+
+/// One cooldown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cooldown {
+    pub scope: CooldownScope,
+    pub cause: FailureClass,
+    /// The upstream status that caused it, if one did.
+    pub status: Option<u16>,
+    pub started_at: Timestamp,
+    pub until: Timestamp,
+    /// How often in a row, the first being 1. Sets the length of the next one.
+    pub strikes: u32,
+}
+
+/// A cooldown as it is shown: in the API, and as the data of its events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct CooldownView {
+    pub scope: &'static str,
+    #[schema(value_type = String)]
+    pub provider_id: ProviderId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub credential_id: Option<CredentialId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub model_id: Option<ModelName>,
+    #[schema(value_type = String)]
+    pub cause: FailureClass,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Timestamp,
+    pub strikes: u32,
+}
+
+impl From<&Cooldown> for CooldownView {
+    fn from(cooldown: &Cooldown) -> Self {
+        Self {
+            scope: cooldown.scope.kind(),
+            provider_id: cooldown.scope.provider().clone(),
+            credential_id: cooldown.scope.credential().cloned(),
+            model_id: cooldown.scope.model().cloned(),
+            cause: cooldown.cause,
+            status: cooldown.status,
+            started_at: cooldown.started_at,
+            until: cooldown.until,
+            strikes: cooldown.strikes,
+        }
+    }
+}
+
+/// How long a cooldown lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    Fixed(Duration),
+    /// Doubles with each strike: `base`, `2 × base`, … up to `cap`.
+    Doubling {
+        base: Duration,
+        cap: Duration,
+    },
+}
+
+impl Length {
+    fn after(self, strikes: u32) -> Duration {
+        match self {
+            Self::Fixed(length) => length,
+            Self::Doubling { base, cap } => {
+                base.saturating_mul(1_u32.checked_shl(strikes - 1).unwrap_or(u32::MAX)).min(cap)
+            }
+        }
+    }
+}
+
+/// What a failed attempt does to the credential it was made with: the scope and the length.
+/// `None`: nothing, the credential is not to blame.
+pub fn credential_penalty(
+    provider: &ProviderId,
+    credential: &CredentialId,
+    model: &ModelName,
+    failure: &Failure,
+) -> Option<(CooldownScope, Length)> {
+    const HALF_HOUR: Duration = Duration::from_mins(30);
+    let hinted = failure.retry_after.map(|hint| Length::Fixed(hint.min(MAX_HINT)));
+    let whole = || CooldownScope::Credential(provider.clone(), credential.clone());
+    match failure.class {
+        FailureClass::Auth => Some((whole(), Length::Fixed(HALF_HOUR))),
+        FailureClass::Payment => Some((whole(), hinted.unwrap_or(Length::Fixed(HALF_HOUR)))),
+        FailureClass::RateLimit => {
+            let doubling = Length::Doubling { base: Duration::from_secs(1), cap: HALF_HOUR };
+            let scope =
+                CooldownScope::CredentialModel(provider.clone(), credential.clone(), model.clone());
+            Some((scope, hinted.unwrap_or(doubling)))
+        }
+        FailureClass::ClientFault
+        | FailureClass::ContextTooLong
+        | FailureClass::Refusal
+        | FailureClass::Overload
+        | FailureClass::Server
+        | FailureClass::Connect
+        | FailureClass::Silent
+        | FailureClass::Stalled
+        | FailureClass::Cut
+        | FailureClass::ModelMissing
+        | FailureClass::Cancelled => None,
+    }
+}
+
+/// Recent failures of providers, and the cooldown they add up to.
+///
+/// Server-like failures: three in a minute cool for 10 s, doubling to 5 min. Overload: five in a
+/// minute cool for 5 s, doubling to 30 s. A missing model cools that model there for an hour, at once.
+#[derive(Debug, Default)]
+pub struct ProviderFailures {
+    server: HashMap<ProviderId, VecDeque<Timestamp>>,
+    overload: HashMap<ProviderId, VecDeque<Timestamp>>,
+}
+
+impl ProviderFailures {
+    const SERVER_COUNT: usize = 3;
+    const OVERLOAD_COUNT: usize = 5;
+
+    /// Takes note of a failure, and says which scope it is time to cool and for how long.
+    pub fn note(
+        &mut self,
+        now: Timestamp,
+        provider: &ProviderId,
+        model: &ModelName,
+        failure: &Failure,
+    ) -> Option<(CooldownScope, Length)> {
+        let (windows, count, base, cap) = match failure.class {
+            FailureClass::Server
+            | FailureClass::Connect
+            | FailureClass::Silent
+            | FailureClass::Stalled
+            | FailureClass::Cut => (&mut self.server, Self::SERVER_COUNT, 10, 300),
+            FailureClass::Overload => (&mut self.overload, Self::OVERLOAD_COUNT, 5, 30),
+            FailureClass::ModelMissing => {
+                let scope = CooldownScope::ProviderModel(provider.clone(), model.clone());
+                return Some((scope, Length::Fixed(Duration::from_hours(1))));
+            }
+            FailureClass::ClientFault
+            | FailureClass::ContextTooLong
+            | FailureClass::Refusal
+            | FailureClass::Auth
+            | FailureClass::Payment
+            | FailureClass::RateLimit
+            | FailureClass::Cancelled => return None,
+        };
+        let window = windows.entry(provider.clone()).or_default();
+        window.push_back(now);
+        while window.front().is_some_and(|at| now.since(*at) > FAILURE_WINDOW)
+            || window.len() > count
+        {
+            window.pop_front();
+        }
+        if window.len() < count {
+            return None;
+        }
+        let (base, cap) = (Duration::from_secs(base), Duration::from_secs(cap));
+        Some((CooldownScope::Provider(provider.clone()), Length::Doubling { base, cap }))
+    }
+
+    /// Forgets the failures of a provider that answered, or that is gone.
+    pub fn forget(&mut self, provider: &ProviderId) {
+        self.server.remove(provider);
+        self.overload.remove(provider);
+    }
+}
+
+/// What changed in a book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CooldownChange {
+    Started(Cooldown),
+    Extended(Cooldown),
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    cooldown: Cooldown,
+    /// Whether its end has been reported already.
+    ended: bool,
+}
+
+/// All cooldowns of one owner. A cooldown never shrinks, always ends, and remembers its cause.
+#[derive(Debug, Default)]
+pub struct CooldownBook {
+    entries: HashMap<CooldownScope, Entry>,
+}
+
+impl CooldownBook {
+    /// Takes over cooldowns that were stored before a restart.
+    pub fn restore(stored: impl IntoIterator<Item = Cooldown>) -> Self {
+        let entry = |cooldown| Entry { cooldown, ended: false };
+        Self { entries: stored.into_iter().map(|c| (c.scope.clone(), entry(c))).collect() }
+    }
+
+    /// Cools `scope`. While it is cooling already, it is only ever made longer, and a failure of a
+    /// request that had started before does not count as another strike.
+    pub fn impose(
+        &mut self,
+        now: Timestamp,
+        scope: CooldownScope,
+        length: Length,
+        cause: FailureClass,
+        status: Option<u16>,
+    ) -> Option<CooldownChange> {
+        if let Some(entry) = self.entries.get_mut(&scope)
+            && entry.cooldown.until > now
+        {
+            let until = now.plus(length.after(entry.cooldown.strikes));
+            if until <= entry.cooldown.until {
+                return None;
+            }
+            entry.cooldown = Cooldown { cause, status, until, ..entry.cooldown.clone() };
+            return Some(CooldownChange::Extended(entry.cooldown.clone()));
+        }
+        let strikes = match self.entries.get(&scope) {
+            Some(entry) => entry.cooldown.strikes.saturating_add(1),
+            None => 1,
+        };
+        let until = now.plus(length.after(strikes));
+        let cooldown =
+            Cooldown { scope: scope.clone(), cause, status, started_at: now, until, strikes };
+        self.make_room();
+        self.entries.insert(scope, Entry { cooldown: cooldown.clone(), ended: false });
+        Some(CooldownChange::Started(cooldown))
+    }
+
+    fn make_room(&mut self) {
+        if self.entries.len() < MAX_COOLDOWNS {
+            return;
+        }
+        let first = self.entries.values().min_by_key(|entry| entry.cooldown.until);
+        if let Some(scope) = first.map(|entry| entry.cooldown.scope.clone()) {
+            self.entries.remove(&scope);
+        }
+    }
+
+    /// The cooldown that keeps `scope` from being chosen now.
+    pub fn active(&self, now: Timestamp, scope: &CooldownScope) -> Option<&Cooldown> {
+        self.entries.get(scope).map(|entry| &entry.cooldown).filter(|cooldown| cooldown.until > now)
+    }
+
+    /// All that are cooling now, sorted by scope.
+    pub fn list(&self, now: Timestamp) -> Vec<Cooldown> {
+        let mut active: Vec<Cooldown> = self
+            .entries
+            .values()
+            .map(|entry| &entry.cooldown)
+            .filter(|cooldown| cooldown.until > now)
+            .cloned()
+            .collect();
+        active.sort_by(|a, b| a.scope.cmp(&b.scope));
+        active
+    }
+
+    /// Forgets the strikes of a scope that has just answered. One that is still cooling stays so:
+    /// the answer was to a request sent before.
+    pub fn succeeded(&mut self, now: Timestamp, scope: &CooldownScope) {
+        if self.entries.get(scope).is_some_and(|e| e.ended && e.cooldown.until <= now) {
+            self.entries.remove(scope);
+        }
+    }
+
+    /// Ends a cooldown by hand, and its strikes with it.
+    pub fn clear(&mut self, scope: &CooldownScope) -> Option<Cooldown> {
+        self.entries.remove(scope).filter(|entry| !entry.ended).map(|entry| entry.cooldown)
+    }
+
+    /// The scopes of `provider`, cooling or remembered.
+    pub fn scopes_of(&self, provider: &ProviderId) -> Vec<CooldownScope> {
+        self.entries.keys().filter(|scope| scope.provider() == provider).cloned().collect()
+    }
+
+    /// Reports each cooldown that has ended since the last call, once, and forgets old strikes.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<Cooldown> {
+        let mut ended = Vec::new();
+        self.entries.retain(|_, entry| {
+            if entry.cooldown.until > now {
+                return true;
+            }
+            if !entry.ended {
+                entry.ended = true;
+                ended.push(entry.cooldown.clone());
+            }
+            now.since(entry.cooldown.until) < STRIKE_MEMORY
+        });
+        ended.sort_by(|a, b| a.scope.cmp(&b.scope));
+        ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn acme() -> ProviderId {
+        ProviderId::parse("acme").unwrap()
+    }
+
+    fn model() -> ModelName {
+        ModelName::parse("m").unwrap()
+    }
+
+    fn scope() -> CooldownScope {
+        CooldownScope::Provider(acme())
+    }
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn doubling() -> Length {
+        Length::Doubling { base: seconds(10), cap: seconds(300) }
+    }
+
+    #[test]
+    fn the_third_server_failure_in_a_minute_cools_the_provider() {
+        let mut failures = ProviderFailures::default();
+        let failure = Failure::new(FailureClass::Server, "500");
+        assert_eq!(failures.note(START, &acme(), &model(), &failure), None);
+        assert_eq!(failures.note(START.plus(seconds(30)), &acme(), &model(), &failure), None);
+        let due = failures.note(START.plus(seconds(59)), &acme(), &model(), &failure);
+        assert_eq!(due, Some((scope(), doubling())));
+    }
+
+    #[test]
+    fn failures_older_than_a_minute_do_not_count() {
+        let mut failures = ProviderFailures::default();
+        let failure = Failure::new(FailureClass::Connect, "refused");
+        for at in [0, 30, 61, 122] {
+            assert_eq!(failures.note(START.plus(seconds(at)), &acme(), &model(), &failure), None);
+        }
+    }
+
+    #[test]
+    fn a_missing_model_cools_that_model_there_at_once() {
+        let mut failures = ProviderFailures::default();
+        let failure = Failure::new(FailureClass::ModelMissing, "404");
+        let (scope, length) = failures.note(START, &acme(), &model(), &failure).unwrap();
+        assert_eq!(scope, CooldownScope::ProviderModel(acme(), model()));
+        assert_eq!(length, Length::Fixed(seconds(3600)));
+    }
+
+    #[test]
+    fn each_strike_doubles_up_to_the_cap_and_a_success_starts_over() {
+        let mut book = CooldownBook::default();
+        let mut now = START;
+        let mut lengths = Vec::new();
+        for _ in 0..7 {
+            let change = book.impose(now, scope(), doubling(), FailureClass::Server, None);
+            let Some(CooldownChange::Started(cooldown)) = change else { panic!("{change:?}") };
+            lengths.push(cooldown.until.since(now).as_secs());
+            now = cooldown.until;
+            assert_eq!(book.expire(now).len(), 1);
+        }
+        assert_eq!(lengths, [10, 20, 40, 80, 160, 300, 300]);
+        book.succeeded(now, &scope());
+        book.impose(now, scope(), doubling(), FailureClass::Server, None);
+        assert_eq!(book.list(now)[0].strikes, 1);
+    }
+
+    #[test]
+    fn a_cooldown_is_extended_but_never_shortened() {
+        let mut book = CooldownBook::default();
+        let impose = |book: &mut CooldownBook, length| {
+            book.impose(START, scope(), Length::Fixed(seconds(length)), FailureClass::Auth, None)
+        };
+        assert!(matches!(impose(&mut book, 60), Some(CooldownChange::Started(_))));
+        assert_eq!(impose(&mut book, 30), None);
+        assert!(matches!(impose(&mut book, 90), Some(CooldownChange::Extended(_))));
+        assert_eq!(book.active(START, &scope()).unwrap().until, START.plus(seconds(90)));
+    }
+
+    #[test]
+    fn a_late_success_does_not_end_a_cooldown() {
+        let mut book = CooldownBook::default();
+        book.impose(START, scope(), doubling(), FailureClass::Server, None);
+        book.succeeded(START.plus(seconds(1)), &scope());
+        assert!(book.active(START.plus(seconds(1)), &scope()).is_some());
+    }
+
+    #[test]
+    fn a_rate_limit_follows_the_hint_and_spares_other_models() {
+        let credential = CredentialId::from("key_1");
+        let mut failure = Failure::new(FailureClass::RateLimit, "429");
+        failure.retry_after = Some(seconds(7));
+        let (scope, length) = credential_penalty(&acme(), &credential, &model(), &failure).unwrap();
+        assert_eq!(scope, CooldownScope::CredentialModel(acme(), credential, model()));
+        assert_eq!(length, Length::Fixed(seconds(7)));
+    }
+
+    #[test]
+    fn an_end_is_reported_once() {
+        let mut book = CooldownBook::default();
+        book.impose(START, scope(), doubling(), FailureClass::Server, None);
+        assert!(book.expire(START.plus(seconds(9))).is_empty());
+        assert_eq!(book.expire(START.plus(seconds(10))).len(), 1);
+        assert!(book.expire(START.plus(seconds(11))).is_empty());
+    }
+
+    #[test]
+    fn the_book_is_bounded() {
+        let mut book = CooldownBook::default();
+        for n in 0..MAX_COOLDOWNS + 10 {
+            let model = ModelName::parse(&format!("m{n}")).unwrap();
+            let scope = CooldownScope::ProviderModel(acme(), model);
+            book.impose(START, scope, Length::Fixed(seconds(60)), FailureClass::ModelMissing, None);
+        }
+        assert_eq!(book.list(START).len(), MAX_COOLDOWNS);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_a_cooldown_never_shrinks_and_always_ends(
+            steps in prop::collection::vec((0_u64..400, 1_u64..100_000, any::<bool>()), 1..60)
+        ) {
+            let mut book = CooldownBook::default();
+            let mut now = START;
+            for (wait, length, hinted) in steps {
+                now = now.plus(seconds(wait));
+                let before = book.active(now, &scope()).map(|cooldown| cooldown.until);
+                let length = if hinted { Length::Fixed(seconds(length).min(MAX_HINT)) } else { doubling() };
+                book.impose(now, scope(), length, FailureClass::Server, None);
+                let after = book.active(now, &scope()).unwrap().until;
+                prop_assert!(before.is_none_or(|before| after >= before));
+                prop_assert!(after.since(now) <= MAX_HINT);
+            }
+            let end = now.plus(MAX_HINT);
+            book.expire(end);
+            prop_assert!(book.list(end).is_empty());
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! A provider: where it is, what it speaks, what it serves.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    id::{ModelName, ProviderId},
+    time::Timestamp,
+};
+
+/// The API an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ApiFormat {
+    Openai,
+    Responses,
+    Anthropic,
+    Ollama,
+    Google,
+    Cloudcode,
+    Copilot,
+}
+
+/// Where a provider runs. Only a local one may have a private address, and only a local one is
+/// used without a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Location {
+    Cloud,
+    Local,
+}
+
+/// What sort of provider it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// A vendor of its own models, from the built-in catalogue.
+    Builtin,
+    /// A reseller of many vendors' models, from the built-in catalogue.
+    Platform,
+    /// Made by the user.
+    Custom,
+}
+
+/// Who owns a definition, and so where it can be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The built-in catalogue; settings of the user lie above it.
+    Catalog,
+    /// The configuration file; read-only in the API.
+    Config,
+    /// The environment: a key found in a vendor's usual variable. Never stored.
+    Environment,
+    /// The API.
+    Api,
+}
+
+/// How a provider is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderStatus {
+    Active,
+    Inactive,
+    Error,
+}
+
+/// One model a provider serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServedModel {
+    /// What clients ask for.
+    pub name: ModelName,
+    /// What the upstream calls it, when that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_name: Option<ModelName>,
+}
+
+impl ServedModel {
+    pub fn upstream(&self) -> &ModelName {
+        self.upstream_name.as_ref().unwrap_or(&self.name)
+    }
+}
+
+/// A header sent with every request to a provider. The value may be a credential.
+#[derive(Clone)]
+pub struct SecretHeader {
+    pub name: String,
+    pub value: SecretString,
+}
+
+/// What is known to have gone wrong last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastError {
+    pub message: String,
+    pub at: Timestamp,
+}
+
+/// What a user has set for a provider. An absent field is the catalogue's to say.
+#[derive(Clone, Default)]
+pub struct ProviderSettings {
+    pub name: Option<String>,
+    pub location: Option<Location>,
+    pub base_url: Option<Url>,
+    pub chat_path: Option<String>,
+    pub api_format: Option<ApiFormat>,
+    pub priority: Option<i32>,
+    pub enabled: Option<bool>,
+    pub models: Option<Vec<ServedModel>>,
+    pub headers: Option<StoredHeaders>,
+}
+
+/// Headers as storage gives them back: readable, or sealed under a key that is not here.
+#[derive(Clone)]
+pub enum StoredHeaders {
+    Open(Vec<SecretHeader>),
+    /// The row is kept as it is and the provider is not used.
+    Locked {
+        key_id: String,
+    },
+}
+
+/// A provider's row: settings above the catalogue (or all there is, for one made by the API).
+#[derive(Clone)]
+pub struct StoredProvider {
+    pub id: ProviderId,
+    /// Made by the API; otherwise the row only holds settings above a catalogue entry.
+    pub custom: bool,
+    pub settings: ProviderSettings,
+    pub last_error: Option<LastError>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// A provider, catalogue and settings merged. Immutable: a change makes a new one.
+#[derive(Clone)]
+pub struct Provider {
+    pub id: ProviderId,
+    pub name: String,
+    pub kind: ProviderKind,
+    pub origin: Origin,
+    pub location: Location,
+    /// Absent only for a catalogue entry whose user must set it.
+    pub base_url: Option<Url>,
+    /// Path of Chat Completions below the base URL. Absent: does not speak it.
+    pub chat_path: Option<String>,
+    pub api_format: ApiFormat,
+    /// Higher is preferred.
+    pub priority: i32,
+    /// The user's choice. Absent: on as soon as there is a credential.
+    pub enabled: Option<bool>,
+    /// What it serves. Empty: any model name is tried there.
+    pub models: Vec<ServedModel>,
+    pub headers: Vec<SecretHeader>,
+    /// Why it cannot be used although it is stored: the key id its secrets are sealed under.
+    pub locked: Option<String>,
+    pub last_error: Option<LastError>,
+    pub beta: bool,
+    pub website: Option<String>,
+    pub api_key_url: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Provider {
+    /// Whether requests may go there, given how many usable credentials it has.
+    pub fn is_enabled(&self, credentials: usize) -> bool {
+        self.enabled.unwrap_or(credentials > 0)
+    }
+
+    /// Whether it can be called at all: enabled, reachable by name, and with what it needs to be let in.
+    pub fn is_usable(&self, credentials: usize) -> bool {
+        self.is_enabled(credentials)
+            && self.locked.is_none()
+            && self.base_url.is_some()
+            && (credentials > 0 || self.location == Location::Local)
+    }
+
+    pub fn status(&self, credentials: usize) -> ProviderStatus {
+        if self.locked.is_some() || (self.is_enabled(credentials) && self.last_error.is_some()) {
+            ProviderStatus::Error
+        } else if self.is_enabled(credentials) {
+            ProviderStatus::Active
+        } else {
+            ProviderStatus::Inactive
+        }
+    }
+
+    /// The upstream name of a model, when this provider serves it.
+    pub fn upstream_model(&self, asked: &ModelName) -> Option<ModelName> {
+        if self.models.is_empty() {
+            return Some(asked.clone());
+        }
+        let served = self.models.iter().find(|model| model.name == *asked)?;
+        Some(served.upstream().clone())
+    }
+
+    /// The address of Chat Completions, when this provider speaks it.
+    pub fn chat_url(&self) -> Option<Url> {
+        let mut url = self.base_url.clone()?;
+        let path = format!("{}{}", url.path().trim_end_matches('/'), self.chat_path.as_deref()?);
+        url.set_path(&path);
+        Some(url)
+    }
+}
+
+/// The usual Chat Completions path below a base URL: a base that already ends in a version
+/// (`/v1`, `/v4`) gets none.
+pub fn default_chat_path(base_url: &Url) -> &'static str {
+    let last = base_url.path().trim_end_matches('/').rsplit('/').next().unwrap_or("");
+    let is_version = last.strip_prefix('v').is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+    });
+    if is_version { "/chat/completions" } else { "/v1/chat/completions" }
+}
+
+impl PartialEq for SecretHeader {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.value.expose_secret() == other.value.expose_secret()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider() -> Provider {
+        let at = Timestamp::from_millis(0);
+        Provider {
+            id: ProviderId::parse("acme").unwrap(),
+            name: "Acme".into(),
+            kind: ProviderKind::Custom,
+            origin: Origin::Api,
+            location: Location::Cloud,
+            base_url: Some("https://acme.test/openai/".parse().unwrap()),
+            chat_path: Some("/v1/chat/completions".into()),
+            api_format: ApiFormat::Openai,
+            priority: 0,
+            enabled: None,
+            models: vec![],
+            headers: vec![],
+            locked: None,
+            last_error: None,
+            beta: false,
+            website: None,
+            api_key_url: None,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    #[test]
+    fn without_the_users_word_a_provider_is_on_when_it_has_a_credential() {
+        let mut provider = provider();
+        assert!(!provider.is_enabled(0));
+        assert!(provider.is_enabled(1));
+        provider.enabled = Some(false);
+        assert!(!provider.is_enabled(1), "the user's choice was overruled");
+    }
+
+    #[test]
+    fn only_a_local_provider_is_used_without_a_credential() {
+        let mut provider = provider();
+        provider.enabled = Some(true);
+        assert!(!provider.is_usable(0));
+        provider.location = Location::Local;
+        assert!(provider.is_usable(0));
+        provider.locked = Some("k1".into());
+        assert!(!provider.is_usable(1), "a locked provider was used");
+    }
+
+    #[test]
+    fn the_chat_address_is_base_and_path() {
+        assert_eq!(
+            provider().chat_url().unwrap().as_str(),
+            "https://acme.test/openai/v1/chat/completions"
+        );
+    }
+
+    #[test]
+    fn a_base_that_ends_in_a_version_gets_no_second_one() {
+        let path = |base: &str| default_chat_path(&base.parse().unwrap());
+        assert_eq!(path("https://a.test"), "/v1/chat/completions");
+        assert_eq!(path("https://a.test/v1/"), "/chat/completions");
+        assert_eq!(path("https://a.test/api/paas/v4"), "/chat/completions");
+        assert_eq!(path("https://a.test/vendor"), "/v1/chat/completions");
+    }
+
+    #[test]
+    fn a_listed_model_may_have_another_name_upstream() {
+        let mut provider = provider();
+        let asked = ModelName::parse("fast").unwrap();
+        assert_eq!(provider.upstream_model(&asked), Some(asked.clone()));
+        provider.models = vec![ServedModel {
+            name: asked.clone(),
+            upstream_name: Some(ModelName::parse("vendor/fast-1").unwrap()),
+        }];
+        assert_eq!(provider.upstream_model(&asked).unwrap().as_str(), "vendor/fast-1");
+        assert_eq!(provider.upstream_model(&ModelName::parse("slow").unwrap()), None);
+    }
+}

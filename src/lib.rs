@@ -1,0 +1,3 @@
+//! A pool of LLM providers behind one address: it relays, fails over, and accounts for every token.
+
+pub mod domain;
