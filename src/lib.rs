@@ -1,3 +1,4 @@
 //! A pool of LLM providers behind one address: it relays, fails over, and accounts for every token.
 
+pub mod actors;
 pub mod domain;
