@@ -1,4 +1,5 @@
 //! A pool of LLM providers behind one address: it relays, fails over, and accounts for every token.
 
 pub mod actors;
+pub mod config;
 pub mod domain;

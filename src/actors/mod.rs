@@ -2,4 +2,5 @@
 //!
 //! Rules live in cores that know neither actix nor the time; the actors are shells around them.
 
+pub mod events;
 pub mod supervise;

@@ -1,0 +1,13 @@
+//! Facts become numbered events here, are kept for a while, and go out to whoever listens.
+//!
+//! Nothing in this folder knows sockets or JSON; a subscriber gets shared events over a channel.
+
+mod actor;
+mod messages;
+mod ring;
+mod subscribers;
+
+pub use actor::Events;
+pub use messages::{EventsView, Record, RecordAll, Snapshot, Subscribe, SubscribeError};
+pub use ring::{EventRing, Replay};
+pub use subscribers::{EndReason, Subscription};

@@ -1,0 +1,23 @@
+//! `[events]`: the event stream.
+
+use serde::{Deserialize, Serialize};
+
+/// How much the event stream remembers, and for how many.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// Events kept for subscribers that come back.
+    pub ring: usize,
+    /// Events waiting for one subscriber; one more, and it is dropped as too slow.
+    pub subscriber_queue: usize,
+    /// Time between pings to a subscriber; it is dropped after two without an answer.
+    pub heartbeat_ms: u64,
+    /// Subscribers at once.
+    pub max_subscribers: usize,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { ring: 4096, subscriber_queue: 256, heartbeat_ms: 15_000, max_subscribers: 100 }
+    }
+}
