@@ -1,5 +1,259 @@
 //! What a user can set: one file per section, default, bounds and unit beside each field.
+//!
+//! Values come from the command line, else from the environment, else from the file, else they are
+//! defaults. Everything is read once, at start; nothing here is told to a running pool.
 
-pub mod events;
+mod bounds;
+mod data;
+mod database;
+mod error;
+mod events;
+mod expand;
+mod log;
+mod provider;
+mod relay;
+mod secret;
+mod secrets;
+mod server;
+mod show;
+mod sources;
+mod usage;
 
+use std::path::Path;
+
+use figment::Figment;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use bounds::Bounds;
+
+pub use data::Data;
+pub use database::Database;
+pub use error::ConfigError;
 pub use events::Events;
+pub use log::{Log, LogFormat};
+pub use provider::ProviderConfig;
+pub use relay::Relay;
+pub use secrets::Secrets;
+pub use server::Server;
+pub use sources::{Environment, FILE_NAME, Overrides};
+pub use usage::Usage;
+
+/// The whole configuration: read, typed and within bounds.
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub server: Server,
+    pub data: Data,
+    pub database: Database,
+    pub secrets: Secrets,
+    pub relay: Relay,
+    pub usage: Usage,
+    pub events: Events,
+    pub log: Log,
+    /// Providers owned by the file, read-only in the API.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<ProviderConfig>,
+}
+
+impl Config {
+    /// Reads the configuration. `path` must exist when it is given; else [`FILE_NAME`] is read when
+    /// it is in the working directory.
+    ///
+    /// Errors: [`ConfigError`], written for the person who has to correct it.
+    pub fn load(
+        path: Option<&Path>,
+        environment: &Environment,
+        overrides: &Overrides,
+    ) -> Result<Self, ConfigError> {
+        let mut figment = Figment::new();
+        for layer in sources::layers(path, environment, overrides)? {
+            figment = figment.merge(layer);
+        }
+        // Lossy: a number or a boolean may come as text from the environment.
+        let config: Self = figment.extract_lossy().map_err(ConfigError::from_figment)?;
+        let mut bounds = Bounds::default();
+        config.check(&mut bounds);
+        bounds.finish(&figment)?;
+        Ok(config)
+    }
+
+    /// Where the ledger is: as set, or the SQLite file in the data directory.
+    pub fn database_url(&self) -> SecretString {
+        self.database.url_in(&self.data)
+    }
+
+    /// The effective values as TOML, secrets masked, with sizes and times readable in comments.
+    pub fn show_masked(&self) -> String {
+        show::to_toml(self)
+    }
+
+    fn check(&self, bounds: &mut Bounds) {
+        self.server.check(bounds);
+        self.data.check(bounds);
+        self.database.check(bounds);
+        self.secrets.check(bounds);
+        self.relay.check(bounds);
+        self.usage.check(bounds);
+        self.events.check(bounds);
+        self.log.check(bounds);
+        provider::check(&self.providers, bounds);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../deploy/providerpool.example.toml");
+
+    const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    /// Loads a file with `text` under the given environment.
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pool.toml");
+        fs::write(&path, text).unwrap();
+        let environment = environment.iter().copied().collect();
+        Config::load(Some(&path), &environment, &Overrides::default())
+            .map_err(|error| error.to_string().replace(path.to_str().unwrap(), "pool.toml"))
+    }
+
+    fn refused(text: &str, environment: &[(&str, &str)]) -> String {
+        load(text, environment).err().expect("the configuration was taken")
+    }
+
+    #[test]
+    fn flags_go_over_environment_over_file_over_defaults() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pool.toml");
+        fs::write(
+            &path,
+            "[relay]\ntimeout_ms = 1000\nidle_timeout_ms = 2000\nkeep_alive_ms = 3000",
+        )
+        .unwrap();
+        let environment = [
+            ("PROVIDERPOOL__RELAY__IDLE_TIMEOUT_MS", "4000"),
+            ("PROVIDERPOOL__RELAY__KEEP_ALIVE_MS", "5000"),
+            ("PROVIDERPOOL__RELAY__ASK_STREAM_USAGE", "false"),
+            ("UNRELATED", "x"),
+        ];
+        let mut overrides = Overrides::default();
+        overrides.set("--keep-alive", "relay.keep_alive_ms", 6000);
+        let config =
+            Config::load(Some(&path), &environment.into_iter().collect(), &overrides).ok().unwrap();
+
+        assert_eq!(config.relay.connect_timeout_ms, 5_000);
+        assert_eq!(config.relay.timeout_ms, 1_000);
+        assert_eq!(config.relay.idle_timeout_ms, 4_000);
+        assert_eq!(config.relay.keep_alive_ms, 6_000);
+        assert!(!config.relay.ask_stream_usage);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
+        assert_eq!(
+            refused("[server]\nwokers = 3", &[]),
+            "unknown key server.wokers (in pool.toml): did you mean server.workers?"
+        );
+        assert_eq!(
+            refused("", &[("PROVIDERPOOL__SEVER__BIND", "127.0.0.1:1")]),
+            "unknown key sever (in the environment variable PROVIDERPOOL__SEVER__BIND): \
+             did you mean server?"
+        );
+        let nothing_like_it = refused("[data]\nzzz = 3", &[]);
+        assert!(nothing_like_it.ends_with("known here: dir"), "{nothing_like_it}");
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_is_named_with_its_range() {
+        assert_eq!(
+            refused("[server]\nworkers = 5000\n[database]\npool_size = 0", &[]),
+            "server.workers is 5000 (in pool.toml): must be 0 to 1024 threads\n\
+             database.pool_size is 0 (in pool.toml): must be 1 to 128 connections"
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_named_and_a_secret_one_not_shown() {
+        assert_eq!(
+            refused("[server]\nworkers = \"many\"", &[]),
+            "server.workers (in pool.toml): must be a whole number, not the text \"many\""
+        );
+        let secret = refused(
+            "[[providers]]\nid = \"a\"\nbase_url = \"https://a.test\"\napi_keys = \"sk-1\"",
+            &[],
+        );
+        assert_eq!(secret, "providers.0.api_keys (in pool.toml): must be a list, not a text");
+        let unset = refused("[[providers]]\nid = \"a\"", &[]);
+        assert_eq!(unset, "providers.0.base_url is missing (in pool.toml)");
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_is_shown_by_line_and_never_by_content() {
+        let error = refused("[secrets]\nmaster_key = \"c2VjcmV0", &[]);
+        assert!(error.starts_with("pool.toml, line 2:"), "{error}");
+        assert!(!error.contains("c2VjcmV0"), "{error}");
+    }
+
+    #[test]
+    fn a_given_file_must_exist() {
+        let missing = Path::new("no/such/pool.toml");
+        let result = Config::load(Some(missing), &Environment::default(), &Overrides::default());
+        let error = result.err().unwrap().to_string();
+        assert!(error.starts_with("cannot read no/such/pool.toml: "), "{error}");
+    }
+
+    #[test]
+    fn variables_and_files_are_put_into_values() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = directory.path().join("key");
+        fs::write(&key, format!("{MASTER_KEY}\n")).unwrap();
+        let text = "[server]\nworkers = \"${N}\"\n[secrets]\nmaster_key = \"file:${DIR}/key\"\n\
+                    [data]\ndir = \"$${N}-${N}\"";
+        let environment = [("N", "3"), ("DIR", directory.path().to_str().unwrap())];
+        let config = load(text, &environment).ok().unwrap();
+
+        assert_eq!(config.server.workers, 3);
+        assert_eq!(config.data.dir, Path::new("${N}-3"));
+        assert_eq!(config.secrets.master_key.unwrap().expose_secret(), MASTER_KEY);
+        assert_eq!(
+            refused("[data]\ndir = \"${NOWHERE}\"", &[]),
+            "data.dir (in pool.toml): the environment variable NOWHERE is not set"
+        );
+    }
+
+    #[test]
+    fn the_database_is_a_file_in_the_data_directory_unless_it_is_set() {
+        let url = |environment: &[(&str, &str)]| {
+            let config = load("[data]\ndir = \"d\"", environment).ok().unwrap();
+            config.database_url().expose_secret().to_owned()
+        };
+        assert_eq!(url(&[]), "d/providerpool.db");
+        assert_eq!(url(&[("DATABASE_URL", "")]), "d/providerpool.db");
+        assert_eq!(url(&[("DATABASE_URL", "postgres://h/a")]), "postgres://h/a");
+        let both = [("DATABASE_URL", "x"), ("PROVIDERPOOL__DATABASE__URL", "postgres://h/b")];
+        assert_eq!(url(&both), "postgres://h/b");
+    }
+
+    #[test]
+    fn the_example_with_every_line_switched_on_is_the_default() {
+        let switched_on: Vec<&str> = EXAMPLE
+            .lines()
+            .map(|line| {
+                line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line)
+            })
+            .filter(|line| !line.starts_with('#'))
+            .collect();
+        let config = load(&switched_on.join("\n"), &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.show_masked(), Config::default().show_masked());
+        for line in config.show_masked().lines().filter(|line| line.contains(" = ")) {
+            let line = line.split(" #").next().unwrap();
+            assert!(EXAMPLE.contains(&format!("\n#{line}")), "the example lacks {line}");
+        }
+    }
+}

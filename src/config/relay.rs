@@ -1,0 +1,54 @@
+//! `[relay]`: how long a request may take, and how much of it is kept.
+
+use serde::{Deserialize, Serialize};
+
+use super::bounds::Bounds;
+
+/// How long a request may take, and how much of it is kept.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Relay {
+    /// Time for one request with all its attempts. A caller may ask for less.
+    pub timeout_ms: u64,
+    /// Time to connect to a provider, TLS included.
+    pub connect_timeout_ms: u64,
+    /// Longest silence of a provider within an answer.
+    pub idle_timeout_ms: u64,
+    /// Silence towards the client after which a stream is kept alive.
+    pub keep_alive_ms: u64,
+    /// Bytes of a stream kept back until its first event has proved the provider.
+    pub hold_back_bytes: usize,
+    /// Largest unstreamed answer.
+    pub max_answer_bytes: usize,
+    /// Requests at once; the next is refused.
+    pub max_in_flight: usize,
+    /// Asks providers to report the usage of streams, when the client has not.
+    pub ask_stream_usage: bool,
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 600_000,
+            connect_timeout_ms: 5_000,
+            idle_timeout_ms: 60_000,
+            keep_alive_ms: 15_000,
+            hold_back_bytes: 64 << 10,
+            max_answer_bytes: 64 << 20,
+            max_in_flight: 10_000,
+            ask_stream_usage: true,
+        }
+    }
+}
+
+impl Relay {
+    pub(super) fn check(&self, bounds: &mut Bounds) {
+        bounds.number("relay.timeout_ms", self.timeout_ms, 100..=86_400_000, "ms");
+        bounds.number("relay.connect_timeout_ms", self.connect_timeout_ms, 10..=120_000, "ms");
+        bounds.number("relay.idle_timeout_ms", self.idle_timeout_ms, 10..=3_600_000, "ms");
+        bounds.number("relay.keep_alive_ms", self.keep_alive_ms, 10..=600_000, "ms");
+        bounds.number("relay.hold_back_bytes", self.hold_back_bytes, 1024..=16 << 20, "bytes");
+        bounds.number("relay.max_answer_bytes", self.max_answer_bytes, 1024..=1 << 30, "bytes");
+        bounds.number("relay.max_in_flight", self.max_in_flight, 1..=1_000_000, "requests");
+    }
+}

@@ -1,0 +1,31 @@
+//! `[usage]`: the ledger.
+
+use serde::{Deserialize, Serialize};
+
+use super::bounds::Bounds;
+
+/// The ledger: how long it is kept, and how it is written.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Usage {
+    /// Days a usage entry is kept.
+    pub retention_days: u32,
+    /// Longest time an entry waits to be written to the database.
+    pub flush_interval_ms: u64,
+    /// Entries waiting to be written; past it new requests are refused.
+    pub max_pending: usize,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self { retention_days: 30, flush_interval_ms: 250, max_pending: 100_000 }
+    }
+}
+
+impl Usage {
+    pub(super) fn check(&self, bounds: &mut Bounds) {
+        bounds.number("usage.retention_days", self.retention_days, 1..=3650, "days");
+        bounds.number("usage.flush_interval_ms", self.flush_interval_ms, 1..=60_000, "ms");
+        bounds.number("usage.max_pending", self.max_pending, 1..=10_000_000, "entries");
+    }
+}
