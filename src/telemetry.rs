@@ -1,0 +1,231 @@
+//! What can be seen from outside: the log, and the metrics with their names.
+//!
+//! No label has values that a client chooses; provider ids are the only open set. Nothing here is
+//! static: whoever counts is handed the [`Metrics`], or the one counter it needs.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+    sync::Arc,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Metric, Registry},
+};
+use thiserror::Error;
+use tracing_subscriber::{
+    EnvFilter, filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+use crate::{
+    config::{Log, LogFormat},
+    domain::{cooldown::CooldownScope, failure::FailureClass, id::ProviderId, usage::Outcome},
+};
+
+/// The content type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Bucket limits of our own time per request, in seconds.
+const OVERHEAD_BUCKETS: [f64; 11] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0];
+
+/// Bucket limits of the time to a first event, in seconds.
+const FIRST_EVENT_BUCKETS: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0];
+
+/// Why the log could not be set up.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    #[error("the log filter {filter:?} is not valid: {source}")]
+    Filter { filter: String, source: ParseError },
+    #[error("the log was set up before")]
+    AlreadySet,
+}
+
+/// Sets up the log of this process, on standard error. `RUST_LOG` goes before the configured level.
+///
+/// Errors: [`TelemetryError`].
+pub fn init(config: &Log) -> Result<(), TelemetryError> {
+    let from_environment = env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
+    let filter = from_environment.unwrap_or_else(|| config.level.clone());
+    let filter =
+        EnvFilter::try_new(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
+    let layer = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry().with(filter);
+    match config.format {
+        LogFormat::Text => registry.with(layer).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    }
+    .map_err(|_| TelemetryError::AlreadySet)
+}
+
+/// All metrics of the process. Counting takes no lock where the labels are known beforehand.
+pub struct Metrics {
+    registry: Registry,
+    completed: Counter,
+    failed: Counter,
+    cancelled: Counter,
+    attempts: Family<AttemptLabels, Counter>,
+    cooldowns_started: Family<[Label; 2], Counter>,
+    actor_restarts: Family<[Label; 1], Counter>,
+    /// Requests admitted and not yet settled.
+    pub in_flight: Gauge,
+    /// Our own time per request, in seconds: before the upstream was called, and after it answered.
+    pub overhead: Histogram,
+    /// Time from the arrival of a streamed request to its first event, in seconds.
+    pub first_event: Histogram,
+    /// Events of upstream streams that could not be parsed and were left out.
+    pub stream_events_dropped: Counter,
+    /// Event subscribers dropped as too slow.
+    pub event_subscribers_dropped: Counter,
+    /// Usage entries that the queue to the database had no room for.
+    pub usage_dropped: Counter,
+    /// Usage entries that wait to be written to the database.
+    pub usage_pending: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    provider: ProviderId,
+    class: &'static str,
+}
+
+impl EncodeLabelValue for ProviderId {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+        self.as_str().encode(encoder)
+    }
+}
+
+type Label = (&'static str, &'static str);
+
+/// Registers a metric and keeps a handle to it.
+fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+impl Metrics {
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::with_prefix("providerpool");
+        let to = &mut registry;
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        to.register("build", "What is running", version);
+
+        let requests: Family<[Label; 1], Counter> =
+            add(to, "requests", "Requests by how they ended", Family::default());
+        let outcome =
+            |outcome: Outcome| requests.get_or_create_owned(&[("outcome", outcome.as_str())]);
+        let dropped: Family<[Label; 1], Counter> =
+            add(to, "dropped", "What found no room in a bounded queue", Family::default());
+        let what = |what| dropped.get_or_create_owned(&[("what", what)]);
+
+        let attempts =
+            add(to, "attempts", "Attempts by provider and class of failure", Family::default());
+        let cooldowns_started =
+            add(to, "cooldowns_started", "Cooldowns by scope and cause", Family::default());
+        let actor_restarts =
+            add(to, "actor_restarts", "Restarts of actors after a panic", Family::default());
+        let help = "Requests admitted and not yet settled";
+        let in_flight = add(to, "requests_in_flight", help, Gauge::default());
+        let help = "Own time per request, before and after the upstream";
+        let overhead = add(to, "overhead_seconds", help, Histogram::new(OVERHEAD_BUCKETS));
+        let help = "Time to the first event of a stream";
+        let first_event = add(to, "first_event_seconds", help, Histogram::new(FIRST_EVENT_BUCKETS));
+        let help = "Unparsable events of upstream streams";
+        let stream_events_dropped = add(to, "stream_events_dropped", help, Counter::default());
+        let help = "Usage entries waiting for the database";
+        let usage_pending = add(to, "usage_pending", help, Gauge::default());
+
+        Arc::new(Self {
+            completed: outcome(Outcome::Completed),
+            failed: outcome(Outcome::Failed),
+            cancelled: outcome(Outcome::Cancelled),
+            attempts,
+            cooldowns_started,
+            actor_restarts,
+            in_flight,
+            overhead,
+            first_event,
+            stream_events_dropped,
+            event_subscribers_dropped: what("event_subscriber"),
+            usage_dropped: what("usage_entry"),
+            usage_pending,
+            registry,
+        })
+    }
+
+    pub fn request_finished(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Completed => &self.completed,
+            Outcome::Failed => &self.failed,
+            Outcome::Cancelled => &self.cancelled,
+        }
+        .inc();
+    }
+
+    /// Counts one attempt; without a failure it was good.
+    pub fn attempted(&self, provider: &ProviderId, failure: Option<FailureClass>) {
+        let class = failure.map_or("ok", FailureClass::as_str);
+        self.attempts.get_or_create(&AttemptLabels { provider: provider.clone(), class }).inc();
+    }
+
+    pub fn cooldown_started(&self, scope: &CooldownScope, cause: FailureClass) {
+        let labels = [("scope", scope.kind()), ("cause", cause.as_str())];
+        self.cooldowns_started.get_or_create(&labels).inc();
+    }
+
+    pub fn actor_restarted(&self, actor: &'static str) {
+        self.actor_restarts.get_or_create(&[("actor", actor)]).inc();
+    }
+
+    /// All metrics as OpenMetrics text, of type [`CONTENT_TYPE`].
+    pub fn render(&self) -> String {
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry).expect("a string takes all that is written to it");
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_the_documented_name() {
+        let metrics = Metrics::new();
+        let acme = ProviderId::parse("acme").unwrap();
+        metrics.request_finished(Outcome::Completed);
+        metrics.attempted(&acme, None);
+        metrics.attempted(&acme, Some(FailureClass::RateLimit));
+        metrics.attempted(&acme, Some(FailureClass::RateLimit));
+        metrics.cooldown_started(&CooldownScope::Provider(acme), FailureClass::Server);
+        metrics.actor_restarted("events");
+        metrics.in_flight.inc();
+        metrics.overhead.observe(0.000_2);
+        metrics.first_event.observe(0.3);
+        metrics.stream_events_dropped.inc();
+        metrics.usage_pending.set(3);
+
+        let page = metrics.render();
+        for line in [
+            concat!("providerpool_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            "providerpool_requests_total{outcome=\"completed\"} 1",
+            "providerpool_requests_total{outcome=\"cancelled\"} 0",
+            "providerpool_requests_in_flight 1",
+            "providerpool_attempts_total{provider=\"acme\",class=\"ok\"} 1",
+            "providerpool_attempts_total{provider=\"acme\",class=\"rate_limit\"} 2",
+            "providerpool_overhead_seconds_bucket{le=\"0.00025\"} 1",
+            "providerpool_first_event_seconds_count 1",
+            "providerpool_cooldowns_started_total{scope=\"provider\",cause=\"server\"} 1",
+            "providerpool_stream_events_dropped_total 1",
+            "providerpool_dropped_total{what=\"event_subscriber\"} 0",
+            "providerpool_dropped_total{what=\"usage_entry\"} 0",
+            "providerpool_usage_pending 3",
+            "providerpool_actor_restarts_total{actor=\"events\"} 1",
+        ] {
+            assert!(page.lines().any(|shown| shown == line), "{line} is not in\n{page}");
+        }
+        assert!(page.ends_with("# EOF\n"));
+    }
+}
