@@ -4,3 +4,4 @@ pub mod actors;
 pub mod config;
 pub mod domain;
 pub mod telemetry;
+pub mod ws;

@@ -6,7 +6,8 @@
 //! 1. the message that was being handled is lost, and its asker gets `MailboxError::Closed` at once;
 //! 2. futures and intervals spawned into the context are dropped;
 //! 3. [`Supervised::restarting`] is called on the same actor value: repair or reload the core there;
-//! 4. [`Actor::started`] is called again: spawn intervals there and nowhere else, or they run twice;
+//! 4. [`Actor::started`] is called again: spawn intervals there and nowhere else, or they run twice
+//!    (handles kept from before the panic are void: their numbers are given again);
 //! 5. the messages waiting in the mailbox are handled, in order.
 //!
 //! An end on purpose is not undone: `ctx.stop()`, a [`Stop`] message, or the last address dropped.

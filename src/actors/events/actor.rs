@@ -75,12 +75,8 @@ impl Handler<Subscribe> for Events {
     type Result = Result<Subscription, SubscribeError>;
 
     fn handle(&mut self, msg: Subscribe, _: &mut Context<Self>) -> Self::Result {
-        let Replay { mut events, gap } = match msg.since {
-            Some(seen) => self.ring.since(seen),
-            None => Replay { events: Vec::new(), gap: None },
-        };
-        events.retain(|event| msg.filter.admits(event));
-        self.subscribers.add(msg.filter, events, gap)
+        let replay = msg.since.map_or_else(Replay::default, |seen| self.ring.since(seen));
+        self.subscribers.add(msg.filter, replay, self.ring.last_seq())
     }
 }
 

@@ -10,4 +10,4 @@ mod subscribers;
 pub use actor::Events;
 pub use messages::{EventsView, Record, RecordAll, Snapshot, Subscribe, SubscribeError};
 pub use ring::{EventRing, Replay};
-pub use subscribers::{EndReason, Subscription};
+pub use subscribers::{EndReason, Subscribers, Subscription};

@@ -18,7 +18,7 @@ pub struct EventRing {
 }
 
 /// What a subscriber that comes back has to be given.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Replay {
     /// Every event held that it has not seen.
     pub events: Vec<Arc<Event>>,

@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::messages::SubscribeError;
+use super::{messages::SubscribeError, ring::Replay};
 use crate::domain::event::{Event, EventFilter};
 
 /// Why a subscription ended.
@@ -26,6 +26,8 @@ pub struct Subscription {
     pub backlog: Vec<Arc<Event>>,
     /// Set when some of what was missed is gone for good: the number of the first event available.
     pub gap: Option<u64>,
+    /// The newest event when the subscription began; 0 before the first.
+    pub last_seq: u64,
     live: mpsc::Receiver<Arc<Event>>,
     too_slow: Arc<AtomicBool>,
 }
@@ -64,21 +66,26 @@ impl Subscribers {
         Self { seats: Vec::new(), max: max.max(1), queue: queue.max(1), dropped: 0 }
     }
 
+    /// Seats one more, to be given `replay` as far as `filter` lets it through, and from then on what
+    /// is published.
+    ///
     /// Errors: [`SubscribeError::TooMany`] when every seat is taken.
     pub fn add(
         &mut self,
         filter: EventFilter,
-        backlog: Vec<Arc<Event>>,
-        gap: Option<u64>,
+        replay: Replay,
+        last_seq: u64,
     ) -> Result<Subscription, SubscribeError> {
         self.seats.retain(|seat| !seat.sender.is_closed());
         if self.seats.len() >= self.max {
             return Err(SubscribeError::TooMany { max: self.max });
         }
+        let Replay { events: mut backlog, gap } = replay;
+        backlog.retain(|event| filter.admits(event));
         let (sender, live) = mpsc::channel(self.queue);
         let too_slow = Arc::new(AtomicBool::new(false));
         self.seats.push(Seat { filter, sender, too_slow: Arc::clone(&too_slow) });
-        Ok(Subscription { backlog, gap, live, too_slow })
+        Ok(Subscription { backlog, gap, last_seq, live, too_slow })
     }
 
     /// Queues an event for all who want it, and waits for none. Answers how many were dropped as too
@@ -130,7 +137,7 @@ mod tests {
     }
 
     fn subscribe(subscribers: &mut Subscribers) -> Subscription {
-        subscribers.add(EventFilter::default(), vec![], None).unwrap()
+        subscribers.add(EventFilter::default(), Replay::default(), 0).unwrap()
     }
 
     #[tokio::test]
@@ -161,7 +168,7 @@ mod tests {
     async fn an_event_that_is_filtered_out_takes_no_room() {
         let (mut ring, mut subscribers) = (EventRing::new(8), Subscribers::new(4, 1));
         let filter = EventFilter { types: vec!["cooldown.*".into()], providers: vec![] };
-        let mut listener = subscribers.add(filter, vec![], None).unwrap();
+        let mut listener = subscribers.add(filter, Replay::default(), 0).unwrap();
         for kind in [EventType::Failover, EventType::Failover, EventType::CooldownStarted] {
             subscribers.publish(&event(&mut ring, kind));
         }
@@ -180,7 +187,7 @@ mod tests {
     fn a_seat_that_was_left_is_free_again() {
         let mut subscribers = Subscribers::new(1, 1);
         let first = subscribe(&mut subscribers);
-        let refused = subscribers.add(EventFilter::default(), vec![], None);
+        let refused = subscribers.add(EventFilter::default(), Replay::default(), 0);
         assert_eq!(refused.unwrap_err(), SubscribeError::TooMany { max: 1 });
         drop(first);
         subscribe(&mut subscribers);
