@@ -2,6 +2,7 @@
 
 pub mod actors;
 pub mod config;
+pub mod crypto;
 pub mod domain;
 pub mod telemetry;
 pub mod ws;
