@@ -4,5 +4,6 @@ pub mod actors;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod persistence;
 pub mod telemetry;
 pub mod ws;

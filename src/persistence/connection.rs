@@ -1,0 +1,269 @@
+//! Connections: one type for both databases, and the pool of them.
+
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    time::Duration,
+};
+
+use diesel::{
+    MultiConnection, PgConnection, SqliteConnection,
+    connection::{Connection as _, SimpleConnection as _, TransactionManager as _},
+    r2d2::{self, ManageConnection, R2D2Connection as _},
+};
+use secrecy::ExposeSecret as _;
+use thiserror::Error;
+
+use super::location::{Location, LocationError};
+
+/// Longest wait for a connection of the pool. Shorter than any asker's patience, so that the asker
+/// hears the reason and not a mere timeout.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection to either database. Most queries run on it as it is; what needs one database's
+/// own words (`ON CONFLICT`) goes through [`on_backend!`].
+#[derive(MultiConnection)]
+pub enum DbConnection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Runs one expression on the concrete connection, whichever it is.
+macro_rules! on_backend {
+    ($multi:expr, |$conn:ident| $body:expr) => {
+        match $multi {
+            $crate::persistence::connection::DbConnection::Sqlite($conn) => $body,
+            $crate::persistence::connection::DbConnection::Postgres($conn) => $body,
+        }
+    };
+}
+pub(super) use on_backend;
+
+/// The pool of connections.
+pub type Pool = r2d2::Pool<Connector>;
+
+/// Why there is no database to work with.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    #[error("the database file {path} cannot be created: {source}")]
+    File { path: String, source: io::Error },
+    #[error("cannot connect to the database {location}: {reason}")]
+    Connect { location: String, reason: String },
+}
+
+/// Opens a pool of at most `size` connections. A database in memory exists once per connection, so
+/// it gets a pool of one, which is kept for good.
+///
+/// Errors: [`OpenError`] when the URL is not understood or the first connection cannot be made.
+pub fn open(url: &str, size: u32) -> Result<Pool, OpenError> {
+    let connector = Connector { location: url.parse()? };
+    if let Location::File(path) = &connector.location {
+        create_private(path)
+            .map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
+    }
+    let failed = |reason: String| OpenError::Connect { location: connector.to_string(), reason };
+    // The pool would try again for as long as it may. A wrong password is better heard of at once.
+    connector.connect().map_err(|error| failed(error.to_string()))?;
+
+    let builder = r2d2::Pool::builder().connection_timeout(CONNECTION_TIMEOUT);
+    let builder = match connector.location {
+        Location::Memory => builder.max_size(1).max_lifetime(None).idle_timeout(None),
+        Location::File(_) => builder.max_size(size.max(1)).max_lifetime(None).idle_timeout(None),
+        Location::Postgres(_) => builder.max_size(size.max(1)),
+    };
+    // A file does not hang up; a server does, and its dead connections look whole until they are used.
+    let builder = builder.test_on_check_out(matches!(connector.location, Location::Postgres(_)));
+    builder.build(connector.clone()).map_err(|error| failed(error.to_string()))
+}
+
+/// Rolls back whatever a panic left open, so that the connection can be used again. The one of a
+/// database in memory cannot be replaced.
+pub fn abandon_transactions(conn: &mut DbConnection) {
+    while DbConnection::rollback_transaction(conn).is_ok() {}
+}
+
+/// Makes connections for the pool.
+#[derive(Clone)]
+pub struct Connector {
+    location: Location,
+}
+
+impl std::fmt::Display for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.location.fmt(f)
+    }
+}
+
+impl ManageConnection for Connector {
+    type Connection = DbConnection;
+    type Error = r2d2::Error;
+
+    fn connect(&self) -> Result<DbConnection, r2d2::Error> {
+        match &self.location {
+            Location::Memory => connect_sqlite(":memory:"),
+            Location::File(path) => connect_sqlite(&path.to_string_lossy()),
+            Location::Postgres(url) => connect_postgres(url.expose_secret()),
+        }
+    }
+
+    fn is_valid(&self, conn: &mut DbConnection) -> Result<(), r2d2::Error> {
+        conn.ping().map_err(r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, conn: &mut DbConnection) -> bool {
+        // Dropping the connection would drop the database.
+        !matches!(self.location, Location::Memory) && conn.is_broken()
+    }
+}
+
+fn connect_sqlite(path: &str) -> Result<DbConnection, r2d2::Error> {
+    let mut conn = SqliteConnection::establish(path).map_err(r2d2::Error::ConnectionError)?;
+    for pragma in [
+        // First, since the others may have to wait for a lock too. Milliseconds.
+        "PRAGMA busy_timeout = 5000",
+        "PRAGMA journal_mode = WAL",
+        // A commit is handed to the operating system and not waited for until it is on the disk. It
+        // survives the death of the process, which together with the journal of usage is what the
+        // ledger promises. A power cut may take the last commits back, and never breaks the file.
+        "PRAGMA synchronous = NORMAL",
+        "PRAGMA foreign_keys = ON",
+    ] {
+        conn.batch_execute(pragma).map_err(r2d2::Error::QueryError)?;
+    }
+    Ok(DbConnection::Sqlite(conn))
+}
+
+fn connect_postgres(url: &str) -> Result<DbConnection, r2d2::Error> {
+    let mut conn = PgConnection::establish(&bounded(url)).map_err(|error| {
+        let reason = presentable(&error.to_string()).to_owned();
+        r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(reason))
+    })?;
+    // Nothing waits without a bound: a query nobody waits for any more is ended by the server.
+    conn.batch_execute("SET statement_timeout = '10s'; SET client_min_messages = warning")
+        .map_err(r2d2::Error::QueryError)?;
+    Ok(DbConnection::Postgres(conn))
+}
+
+/// What libpq says of a URL that it cannot read, or reads amiss, quotes parts of it, and a password
+/// may be among them. What it says of a server it has found does not.
+fn presentable(reason: &str) -> &str {
+    if reason.starts_with("connection to server") {
+        reason.trim_end()
+    } else if reason.starts_with("could not translate host name") {
+        "the host in its URL is not known"
+    } else {
+        "its URL is not valid: percent-encode what is special in user name and password"
+    }
+}
+
+/// Adds what libpq leaves unbounded: seconds to connect, and milliseconds until a peer that does
+/// not answer is given up. What the user has set stays.
+fn bounded(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in [("connect_timeout", "5"), ("tcp_user_timeout", "10000")] {
+        if !url.contains(&format!("{name}=")) {
+            let sign = if url.contains('?') { '&' } else { '?' };
+            url = format!("{url}{sign}{name}={value}");
+        }
+    }
+    url
+}
+
+/// Creates the file and its folder, open to their owner alone, unless they are there. SQLite gives
+/// the files it adds the same mode.
+fn create_private(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::MetadataExt as _};
+
+    use diesel::{prelude::*, sql_query, sql_types::Integer};
+
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Setting {
+        #[diesel(sql_type = Integer)]
+        value: i32,
+    }
+
+    #[test]
+    fn a_file_and_its_folder_are_open_to_their_owner_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("deep/data/pool.db");
+        let pool = open(&format!("sqlite:{}", file.display()), 2).unwrap();
+        pool.get().unwrap().batch_execute("CREATE TABLE t (x)").unwrap();
+        assert_eq!(fs::metadata(file.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
+        for file in fs::read_dir(file.parent().unwrap()).unwrap() {
+            let file = file.unwrap();
+            assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn every_connection_to_a_file_is_set_up() {
+        let home = tempfile::tempdir().unwrap();
+        let pool = open(home.path().join("pool.db").to_str().unwrap(), 3).unwrap();
+        let mut conns: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
+        for conn in &mut conns {
+            for (pragma, column, expected) in [
+                ("synchronous", "synchronous", 1),
+                ("foreign_keys", "foreign_keys", 1),
+                ("busy_timeout", "timeout", 5000),
+            ] {
+                let query = format!("SELECT {column} AS value FROM pragma_{pragma}");
+                let setting: Setting = sql_query(query).get_result(&mut **conn).unwrap();
+                assert_eq!(setting.value, expected, "{pragma}");
+            }
+        }
+        assert!(home.path().join("pool.db-wal").exists(), "there is no write-ahead log");
+    }
+
+    #[test]
+    fn memory_is_one_connection_that_a_panic_does_not_lose() {
+        let pool = open(":memory:", 8).unwrap();
+        assert_eq!(pool.max_size(), 1);
+        pool.get().unwrap().batch_execute("CREATE TABLE t (x)").unwrap();
+        {
+            let mut conn = pool.get().unwrap();
+            DbConnection::begin_transaction(&mut conn).unwrap();
+            conn.batch_execute("DROP TABLE t").unwrap();
+            abandon_transactions(&mut conn);
+        }
+        pool.get().unwrap().batch_execute("INSERT INTO t VALUES (1)").unwrap();
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_reported_without_the_password() {
+        let url = "postgres://me:secret@127.0.0.1:1/pool";
+        let error = open(url, 1).err().unwrap().to_string();
+        assert!(error.contains("database postgres://127.0.0.1:1/pool: "), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+        for url in ["postgres://me:sec ret@db/pool", "postgres://me:a@secret.invalid:b@db/pool"] {
+            let error = open(url, 1).err().unwrap().to_string();
+            let reason = error.split_once(": ").unwrap().1;
+            assert!(reason.contains("URL") && !reason.contains("sec"), "{error}");
+        }
+    }
+
+    #[test]
+    fn bounds_that_the_user_set_stay() {
+        assert_eq!(
+            bounded("postgres://db/pool?connect_timeout=1"),
+            "postgres://db/pool?connect_timeout=1&tcp_user_timeout=10000"
+        );
+        assert_eq!(
+            bounded("postgres://db/pool"),
+            "postgres://db/pool?connect_timeout=5&tcp_user_timeout=10000"
+        );
+    }
+}

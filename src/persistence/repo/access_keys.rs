@@ -1,0 +1,101 @@
+//! The keys callers present to us.
+
+use diesel::prelude::*;
+
+use crate::{
+    domain::{access_key::AccessKey, id::KeyId, time::Timestamp},
+    persistence::{RepoError, connection::DbConnection, rows::AccessKeyRow, schema::access_keys},
+};
+
+/// All keys, revoked ones too, oldest first.
+pub fn load(conn: &mut DbConnection) -> Result<Vec<AccessKey>, RepoError> {
+    let rows: Vec<AccessKeyRow> = access_keys::table
+        .order((access_keys::created_at, access_keys::id))
+        .select(AccessKeyRow::as_select())
+        .load(conn)?;
+    Ok(rows.into_iter().map(AccessKey::try_from).collect::<Result<_, _>>()?)
+}
+
+/// Adds a key.
+///
+/// Errors: a unique violation when the id is taken.
+pub fn insert(conn: &mut DbConnection, key: &AccessKey) -> QueryResult<()> {
+    diesel::insert_into(access_keys::table).values(AccessKeyRow::from(key)).execute(conn)?;
+    Ok(())
+}
+
+/// Revokes a key for good. Says whether it was there and in force; the first revocation stands.
+pub fn revoke(conn: &mut DbConnection, id: &KeyId, at: Timestamp) -> QueryResult<bool> {
+    let in_force = access_keys::table.find(id.as_str()).filter(access_keys::revoked_at.is_null());
+    let revoked =
+        diesel::update(in_force).set(access_keys::revoked_at.eq(at.as_millis())).execute(conn)?;
+    Ok(revoked > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{access_key::Role, id::ModelName},
+        persistence::{Corrupt, testing::on_every_database},
+    };
+
+    fn key(id: &str) -> AccessKey {
+        AccessKey {
+            id: id.into(),
+            role: Role::Client,
+            name: "laptop".into(),
+            hash: std::array::from_fn(|i| u8::try_from(i * 8).unwrap()),
+            allowed_models: vec![ModelName::parse("vendor/\"fast\"").unwrap()],
+            created_at: Timestamp::from_millis(3),
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn a_key_reads_back_as_it_was_added() {
+        on_every_database(|database| {
+            let mut conn = database.conn();
+            insert(&mut conn, &key("k1")).unwrap();
+            let (read, expected) = (load(&mut conn).unwrap().remove(0), key("k1"));
+            assert_eq!(
+                (read.id, read.role, read.name),
+                (expected.id, expected.role, expected.name)
+            );
+            assert_eq!(read.hash, expected.hash);
+            assert_eq!(read.allowed_models, expected.allowed_models);
+            assert_eq!((read.created_at, read.revoked_at), (expected.created_at, None));
+        });
+    }
+
+    #[test]
+    fn a_key_is_revoked_once_and_stays_so() {
+        on_every_database(|database| {
+            let mut conn = database.conn();
+            insert(&mut conn, &key("k1")).unwrap();
+            insert(&mut conn, &key("k2")).unwrap();
+            let (first, second) = (Timestamp::from_millis(8), Timestamp::from_millis(9));
+            assert!(revoke(&mut conn, &"k1".into(), first).unwrap());
+            assert!(!revoke(&mut conn, &"k1".into(), second).unwrap());
+            assert!(!revoke(&mut conn, &"nobody".into(), first).unwrap());
+            let keys = load(&mut conn).unwrap();
+            assert_eq!(keys[0].revoked_at, Some(first));
+            assert_eq!(keys[1].revoked_at, None);
+        });
+    }
+
+    #[test]
+    fn a_value_nobody_understands_is_named_by_table_row_and_column() {
+        on_every_database(|database| {
+            let mut conn = database.conn();
+            insert(&mut conn, &key("k1")).unwrap();
+            for (column, value) in [("allowed_models", "[7]"), ("hash", "0g"), ("role", "king")] {
+                let spoil = format!("UPDATE access_keys SET {column} = '{value}'");
+                diesel::sql_query(spoil).execute(&mut *conn).unwrap();
+                let expected = Corrupt { table: "access_keys", row: "k1".into(), column };
+                let read = load(&mut conn).err();
+                assert!(matches!(read, Some(RepoError::Corrupt(corrupt)) if corrupt == expected));
+            }
+        });
+    }
+}

@@ -1,0 +1,7 @@
+//! Repositories: one file per aggregate, one function per need.
+
+pub mod access_keys;
+pub mod cooldowns;
+pub mod credentials;
+pub mod providers;
+pub mod usage;

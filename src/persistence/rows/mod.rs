@@ -1,0 +1,45 @@
+//! Rows: one type per table, and how it becomes a domain value and comes from one.
+//!
+//! Reading fails with [`super::Corrupt`] on what the domain does not know. Numbers too large for
+//! their column are stored as the largest it takes: none that means anything comes near.
+
+mod access_keys;
+mod cooldowns;
+mod credentials;
+mod providers;
+mod usage_entries;
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Serialize,
+    de::{IntoDeserializer as _, value},
+};
+
+pub use access_keys::AccessKeyRow;
+pub use cooldowns::{CooldownRow, scope_key};
+pub use credentials::CredentialRow;
+pub use providers::ProviderRow;
+pub use usage_entries::{UsageEntryRow, UsageSumRow};
+
+/// Shows a value as the word it has on the wire.
+struct Word<T>(T);
+
+impl<T: Serialize> fmt::Display for Word<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.serialize(f)
+    }
+}
+
+fn parse_word<'a, T: Deserialize<'a>>(word: &'a str) -> Option<T> {
+    let word: value::StrDeserializer<'_, value::Error> = word.into_deserializer();
+    T::deserialize(word).ok()
+}
+
+fn big_integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn integer(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}

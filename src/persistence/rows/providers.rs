@@ -1,0 +1,102 @@
+//! Rows of `providers`.
+
+use diesel::prelude::*;
+
+use super::{Word, parse_word};
+use crate::{
+    domain::{
+        id::ProviderId,
+        provider::{LastError, ProviderSettings, StoredHeaders, StoredProvider},
+        time::Timestamp,
+    },
+    persistence::{Corrupt, schema::providers},
+};
+
+/// What a user has set for a provider. Sealed headers are read with the row and written apart from
+/// it, so that no change of anything else can lose headers that do not open.
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = providers, treat_none_as_null = true)]
+pub struct ProviderRow {
+    pub id: String,
+    custom: bool,
+    name: Option<String>,
+    location: Option<String>,
+    base_url: Option<String>,
+    chat_path: Option<String>,
+    api_format: Option<String>,
+    priority: Option<i32>,
+    enabled: Option<bool>,
+    /// JSON.
+    models: Option<String>,
+    #[diesel(skip_insertion, skip_update)]
+    pub headers_sealed: Option<String>,
+    last_error: Option<String>,
+    last_error_at: Option<i64>,
+    #[diesel(skip_update)]
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl From<&StoredProvider> for ProviderRow {
+    fn from(provider: &StoredProvider) -> Self {
+        let settings = &provider.settings;
+        let last_error = provider.last_error.as_ref();
+        Self {
+            id: provider.id.to_string(),
+            custom: provider.custom,
+            name: settings.name.clone(),
+            location: settings.location.map(|location| Word(location).to_string()),
+            base_url: settings.base_url.as_ref().map(ToString::to_string),
+            chat_path: settings.chat_path.clone(),
+            api_format: settings.api_format.map(|format| Word(format).to_string()),
+            priority: settings.priority,
+            enabled: settings.enabled,
+            models: settings.models.as_ref().map(|models| {
+                serde_json::to_string(models).expect("names of models are texts, and so JSON")
+            }),
+            headers_sealed: None,
+            last_error: last_error.map(|error| error.message.clone()),
+            last_error_at: last_error.map(|error| error.at.as_millis()),
+            created_at: provider.created_at.as_millis(),
+            updated_at: provider.updated_at.as_millis(),
+        }
+    }
+}
+
+impl ProviderRow {
+    /// Puts the provider together again, with the headers as somebody has opened them.
+    pub fn into_provider(self, headers: Option<StoredHeaders>) -> Result<StoredProvider, Corrupt> {
+        let row = self.id;
+        let corrupt = |column| Corrupt { table: "providers", row: row.clone(), column };
+        let parse_location = |word: String| parse_word(&word).ok_or_else(|| corrupt("location"));
+        let parse_format = |word: String| parse_word(&word).ok_or_else(|| corrupt("api_format"));
+        let parse_url = |url: String| url.parse().map_err(|_| corrupt("base_url"));
+        let parse_models =
+            |json: String| serde_json::from_str(&json).map_err(|_| corrupt("models"));
+        let last_error = match (self.last_error, self.last_error_at) {
+            (Some(message), Some(at)) => {
+                Some(LastError { message, at: Timestamp::from_millis(at) })
+            }
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(corrupt("last_error_at")),
+        };
+        Ok(StoredProvider {
+            id: ProviderId::parse(&row).map_err(|_| corrupt("id"))?,
+            custom: self.custom,
+            settings: ProviderSettings {
+                name: self.name,
+                location: self.location.map(parse_location).transpose()?,
+                base_url: self.base_url.map(parse_url).transpose()?,
+                chat_path: self.chat_path,
+                api_format: self.api_format.map(parse_format).transpose()?,
+                priority: self.priority,
+                enabled: self.enabled,
+                models: self.models.map(parse_models).transpose()?,
+                headers,
+            },
+            last_error,
+            created_at: Timestamp::from_millis(self.created_at),
+            updated_at: Timestamp::from_millis(self.updated_at),
+        })
+    }
+}
