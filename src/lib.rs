@@ -4,6 +4,7 @@ pub mod actors;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod gateway;
 pub mod persistence;
 pub mod telemetry;
 pub mod ws;

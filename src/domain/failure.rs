@@ -95,7 +95,7 @@ pub struct Failure {
     pub status: Option<u16>,
     /// The upstream's own words about the request. Shown to the client only for the classes that
     /// are about the request itself: [`FailureClass::ClientFault`], `ContextTooLong`, `Refusal`.
-    pub reason: Option<Reason>,
+    pub reason: Option<Box<Reason>>,
     /// How long the upstream asks to be left alone, at most [`MAX_HINT`].
     pub retry_after: Option<Duration>,
     /// What happened, for logs and traces: our own words, no upstream text, no secrets.

@@ -1,0 +1,3 @@
+//! One module per API: its wire types and cheap looks at its bytes. No I/O, no policy.
+
+pub mod openai_chat;

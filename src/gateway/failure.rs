@@ -1,0 +1,233 @@
+//! What an upstream's refusal means: a status and a typed error object become a failure class.
+//!
+//! Only typed facts count: the status, and the exact words of an error object. Messages are never
+//! searched.
+
+use super::dialect::openai_chat::ErrorObject;
+use crate::domain::failure::{Failure, FailureClass};
+
+/// The failure that a status and the error object of its body stand for. `status` is 200 for an
+/// error inside an answer that had begun well.
+///
+/// An exact word wins over the status: `insufficient_quota` comes with 429, a key that Google does
+/// not know comes with 400. A hint in the headers is the caller's to add.
+pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
+    let known = error
+        .as_ref()
+        .and_then(|error| error.words().find_map(|word| Some((word, class_of_word(word)?))));
+    // A word that is not known is the upstream's text, and stays out of logs.
+    let (class, detail) = match known {
+        Some((word, class)) => (class, format!("upstream answered {status} ({word})")),
+        None => (class_of_status(status, error.as_ref()), format!("upstream answered {status}")),
+    };
+    Failure {
+        class,
+        status: Some(status),
+        retry_after: error.as_ref().and_then(|error| error.retry_delay),
+        reason: error.map(|e| Box::new(e.reason)).filter(|reason| !reason.message.is_empty()),
+        detail,
+    }
+}
+
+/// Words that name a cause by themselves, as vendors write them.
+///
+/// Sources, read 2026-01: OpenAI <https://platform.openai.com/docs/guides/error-codes>; Azure
+/// <https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter>; Anthropic
+/// <https://docs.anthropic.com/en/api/errors>; Google
+/// <https://cloud.google.com/apis/design/errors>; Moonshot
+/// <https://platform.moonshot.ai/docs/api/chat>; GitHub Copilot and llama.cpp as their servers
+/// answer.
+fn class_of_word(word: &str) -> Option<FailureClass> {
+    Some(match word {
+        "context_length_exceeded"
+        | "context_window_exceeded"
+        | "exceed_context_size_error"
+        | "model_max_prompt_tokens_exceeded" => FailureClass::ContextTooLong,
+        "content_filter"
+        | "content_policy_violation"
+        | "content_filtered"
+        | "ResponsibleAIPolicyViolation"
+        | "data_inspection_failed" => FailureClass::Refusal,
+        "insufficient_quota"
+        | "insufficient_user_quota"
+        | "billing_hard_limit_reached"
+        | "billing_not_active"
+        | "billing_error"
+        | "exceeded_current_quota_error" => FailureClass::Payment,
+        "model_not_found" | "model_not_supported" | "unsupported_model" | "DeploymentNotFound" => {
+            FailureClass::ModelMissing
+        }
+        "rate_limit_exceeded"
+        | "rate_limit_error"
+        | "rate_limit_reached_error"
+        | "RATE_LIMIT_EXCEEDED"
+        | "RESOURCE_EXHAUSTED"
+        | "too_many_requests" => FailureClass::RateLimit,
+        "overloaded_error" | "engine_overloaded_error" | "slow_down" | "UNAVAILABLE" => {
+            FailureClass::Overload
+        }
+        "invalid_api_key"
+        | "incorrect_api_key_error"
+        | "invalid_authentication_error"
+        | "authentication_error"
+        | "permission_error"
+        | "account_deactivated"
+        | "API_KEY_INVALID"
+        | "UNAUTHENTICATED"
+        | "PERMISSION_DENIED" => FailureClass::Auth,
+        _ => return None,
+    })
+}
+
+fn class_of_status(status: u16, error: Option<&ErrorObject>) -> FailureClass {
+    match status {
+        401 | 403 => FailureClass::Auth,
+        402 => FailureClass::Payment,
+        404 if error.is_some_and(speaks_of_a_missing_thing) => FailureClass::ModelMissing,
+        // Path and method are ours, and a proxy's credentials are the operator's: where these are
+        // wrong the client cannot help, and another provider may.
+        404 | 405 | 407 | 408 => FailureClass::Server,
+        429 => FailureClass::RateLimit,
+        503 | 529 => FailureClass::Overload,
+        400..500 => FailureClass::ClientFault,
+        200..300 => class_inside_an_answer(error),
+        _ => FailureClass::Server,
+    }
+}
+
+/// An error inside an answer has no status of its own, except in its object.
+fn class_inside_an_answer(error: Option<&ErrorObject>) -> FailureClass {
+    let Some(error) = error else { return FailureClass::Server };
+    match error.status {
+        Some(status) => class_of_status(status, Some(error)),
+        None if error.words().any(|word| word == "invalid_request_error") => {
+            FailureClass::ClientFault
+        }
+        None => FailureClass::Server,
+    }
+}
+
+/// Whether the error of a 404 comes from an API that knows the path and not the model. A server
+/// that does not know the path answers with a page, a bare `detail`, or words about the address.
+///
+/// In doubt a model is missing: that spares this model there, while a server's failures would in
+/// the end cool all models of the provider because of one misspelt name.
+fn speaks_of_a_missing_thing(error: &ErrorObject) -> bool {
+    error.reason.param.as_deref() == Some("model")
+        || error.words().any(|word| {
+            matches!(word, "404" | "not_found" | "not_found_error" | "NotFoundError" | "NOT_FOUND")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FailureClass::*, *};
+
+    fn class(status: u16, body: &str) -> FailureClass {
+        classify(status, ErrorObject::parse(body.as_bytes())).class
+    }
+
+    fn with_code(status: u16, code: &str) -> FailureClass {
+        class(status, &format!(r#"{{"error":{{"message":"m","type":"t","code":"{code}"}}}}"#))
+    }
+
+    fn with_type(status: u16, kind: &str) -> FailureClass {
+        class(status, &format!(r#"{{"error":{{"message":"m","type":"{kind}","code":null}}}}"#))
+    }
+
+    #[test]
+    fn a_status_alone_has_a_class() {
+        let table = [
+            (301, Server),
+            (304, Server),
+            (400, ClientFault),
+            (401, Auth),
+            (402, Payment),
+            (403, Auth),
+            (404, Server),
+            (405, Server),
+            (407, Server),
+            (408, Server),
+            (409, ClientFault),
+            (413, ClientFault),
+            (418, ClientFault),
+            (422, ClientFault),
+            (429, RateLimit),
+            (500, Server),
+            (501, Server),
+            (502, Server),
+            (503, Overload),
+            (504, Server),
+            (529, Overload),
+            (599, Server),
+            (999, Server),
+        ];
+        for (status, expected) in table {
+            for body in ["", "<html>404 model_not_found</html>", "{}", "{\"error\":"] {
+                assert_eq!(class(status, body), expected, "{status} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_exact_word_wins_over_the_status() {
+        assert_eq!(with_code(400, "context_length_exceeded"), ContextTooLong);
+        assert_eq!(with_code(400, "content_filter"), Refusal);
+        assert_eq!(with_code(403, "content_policy_violation"), Refusal);
+        assert_eq!(with_code(429, "insufficient_quota"), Payment);
+        assert_eq!(with_code(400, "billing_hard_limit_reached"), Payment);
+        assert_eq!(with_code(400, "model_not_supported"), ModelMissing);
+        assert_eq!(with_code(404, "model_not_found"), ModelMissing);
+        assert_eq!(with_code(403, "rate_limit_exceeded"), RateLimit);
+        assert_eq!(with_code(400, "invalid_api_key"), Auth);
+        assert_eq!(with_type(529, "overloaded_error"), Overload);
+        assert_eq!(with_type(429, "engine_overloaded_error"), Overload);
+        assert_eq!(with_type(400, "invalid_request_error"), ClientFault);
+    }
+
+    #[test]
+    fn words_in_a_message_count_for_nothing() {
+        let body = r#"{"error":{"message":"insufficient_quota model_not_found content_filter"}}"#;
+        assert_eq!(class(400, body), ClientFault);
+        assert_eq!(class(500, body), Server);
+    }
+
+    #[test]
+    fn a_404_is_a_missing_model_only_when_the_api_itself_says_so() {
+        assert_eq!(with_type(404, "not_found_error"), ModelMissing);
+        assert_eq!(class(404, r#"{"error":{"message":"No endpoints","code":404}}"#), ModelMissing);
+        assert_eq!(class(404, r#"{"error":{"message":"m","param":"model"}}"#), ModelMissing);
+        assert_eq!(class(404, r#"{"object":"error","type":"NotFoundError"}"#), ModelMissing);
+        assert_eq!(class(404, r#"{"detail":"Not Found"}"#), Server);
+        assert_eq!(with_type(404, "invalid_request_error"), Server);
+    }
+
+    #[test]
+    fn a_key_that_google_does_not_know_is_not_the_clients_fault() {
+        let body = r#"[{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT",
+            "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}]"#;
+        assert_eq!(class(400, body), Auth);
+    }
+
+    #[test]
+    fn an_error_inside_an_answer_is_judged_by_its_object() {
+        assert_eq!(class(200, r#"{"error":{"code":429,"message":"m"}}"#), RateLimit);
+        assert_eq!(class(200, r#"{"error":{"code":502,"message":"m"}}"#), Server);
+        assert_eq!(class(200, r#"{"error":{"code":"server_error","message":"m"}}"#), Server);
+        assert_eq!(with_type(200, "invalid_request_error"), ClientFault);
+        assert_eq!(with_type(200, "overloaded_error"), Overload);
+        assert_eq!(class(200, r#"{"error":"m"}"#), Server);
+    }
+
+    #[test]
+    fn the_upstreams_words_are_the_reason_and_its_message_not_in_the_detail() {
+        let body = r#"{"error":{"message":"secret words","code":"bad"}}"#;
+        let failure = classify(400, ErrorObject::parse(body.as_bytes()));
+        assert_eq!(failure.reason.unwrap().message, "secret words");
+        assert_eq!(failure.detail, "upstream answered 400");
+        assert_eq!(failure.status, Some(400));
+        let known =
+            classify(429, ErrorObject::parse(br#"{"error":{"code":"insufficient_quota"}}"#));
+        assert_eq!(known.detail, "upstream answered 429 (insufficient_quota)");
+    }
+}

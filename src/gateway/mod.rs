@@ -1,0 +1,7 @@
+//! The wire: what dialects look like in bytes, how streams are framed, how upstreams are called,
+//! and what their failures mean.
+//!
+//! Keeps nothing between requests but open connections. Decides nothing about where a request goes.
+
+pub mod dialect;
+pub mod failure;
