@@ -5,3 +5,4 @@
 
 pub mod dialect;
 pub mod failure;
+pub mod stream;
