@@ -2,5 +2,16 @@
 //!
 //! Rules live in cores that know neither actix nor the time; the actors are shells around them.
 
+pub mod access_keys;
+pub mod clock;
+mod cooldown_keeper;
+pub mod credentials;
+pub mod db;
 pub mod events;
+pub mod published;
+pub mod registry;
+pub mod router;
 pub mod supervise;
+pub mod usage_tracker;
+
+pub use cooldown_keeper::CooldownKeeper;

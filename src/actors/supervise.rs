@@ -26,7 +26,10 @@ use std::{
 
 use actix::{
     Actor, ActorContext, Addr, ArbiterHandle, Context, Message, Supervised,
-    dev::{ContextFut, channel},
+    dev::{
+        ContextFut,
+        channel::{self, AddressReceiver},
+    },
 };
 use tokio::time::Instant;
 use tracing::error;
@@ -99,31 +102,56 @@ macro_rules! crashes_on_request {
 }
 pub(crate) use crashes_on_request;
 
-/// Starts an actor on `arbiter`'s thread and restarts it when it panics.
-///
-/// `make` runs on that thread, once. The address works at once; messages wait until then. An arbiter
-/// that has stopped gives an address whose mailbox is closed.
+/// The mailbox of an actor that has not been started yet: two actors that need each other's address
+/// get both first, and are started then.
+pub struct Seat<A: Actor>(AddressReceiver<A>);
+
+/// Makes the address of an actor to come. Messages wait in its mailbox until [`Seat::fill`].
+pub fn seat<A>() -> (Addr<A>, Seat<A>)
+where
+    A: Actor<Context = Context<A>>,
+{
+    let (sender, receiver) = channel::channel(MAILBOX);
+    (Addr::new(sender), Seat(receiver))
+}
+
+impl<A> Seat<A>
+where
+    A: Supervised + Actor<Context = Context<A>>,
+{
+    /// Starts the actor on `arbiter`'s thread and restarts it when it panics.
+    ///
+    /// `make` runs on that thread, once. An arbiter that has stopped closes the mailbox.
+    pub fn fill<F>(self, arbiter: &ArbiterHandle, name: &'static str, watch: Watch, make: F)
+    where
+        F: FnOnce(&mut Context<A>) -> A + Send + 'static,
+    {
+        let started = arbiter.spawn_fn(move || {
+            let mut ctx = Context::with_receiver(self.0);
+            let actor = make(&mut ctx);
+            actix::spawn(Supervision {
+                actor: ctx.into_future(actor),
+                name,
+                watch,
+                budget: RestartBudget::default(),
+                restarts: 0,
+            });
+        });
+        if !started {
+            error!(actor = name, "actor was not started: its thread has ended");
+        }
+    }
+}
+
+/// Starts an actor that nobody needs to know before; see [`Seat::fill`].
 pub fn start_in<A, F>(arbiter: &ArbiterHandle, name: &'static str, watch: Watch, make: F) -> Addr<A>
 where
     A: Supervised + Actor<Context = Context<A>>,
     F: FnOnce(&mut Context<A>) -> A + Send + 'static,
 {
-    let (sender, receiver) = channel::channel(MAILBOX);
-    let started = arbiter.spawn_fn(move || {
-        let mut ctx = Context::with_receiver(receiver);
-        let actor = make(&mut ctx);
-        actix::spawn(Supervision {
-            actor: ctx.into_future(actor),
-            name,
-            watch,
-            budget: RestartBudget::default(),
-            restarts: 0,
-        });
-    });
-    if !started {
-        error!(actor = name, "actor was not started: its thread has ended");
-    }
-    Addr::new(sender)
+    let (addr, seat) = seat::<A>();
+    seat.fill(arbiter, name, watch, make);
+    addr
 }
 
 /// The task of one supervised actor. Ends when the actor ends on purpose or is given up.

@@ -124,11 +124,11 @@ mod tests {
 
     #[test]
     fn the_stored_form_names_its_version_and_key_and_not_the_secret() {
-        let sealer = sealer(1);
-        let sealed = sealer.seal(&HERE, &"sk-plain".into());
-        assert!(sealed.starts_with(&format!("v1.{}.", sealer.key_id())));
+        let safe = sealer(1);
+        let sealed = safe.seal(&HERE, &"sk-plain".into());
+        assert!(sealed.starts_with(&format!("v1.{}.", safe.key_id())));
         assert!(!sealed.contains("sk-plain"));
-        assert_ne!(sealed, sealer.seal(&HERE, &"sk-plain".into()), "a nonce was used twice");
+        assert_ne!(sealed, safe.seal(&HERE, &"sk-plain".into()), "a nonce was used twice");
     }
 
     #[test]
@@ -143,45 +143,45 @@ mod tests {
 
     #[test]
     fn what_is_no_sealed_secret_is_malformed() {
-        let sealer = sealer(1);
-        let short = format!("v1.{}.AAAA", sealer.key_id());
+        let safe = sealer(1);
+        let short = format!("v1.{}.AAAA", safe.key_id());
         for bad in ["", "v1", "v1..", "plain", "v2.00000000.AAAA", "v1.nothexxx.AAAA", &short] {
-            assert_eq!(sealer.open(&HERE, bad).err(), Some(OpenError::Malformed), "{bad:?}");
+            assert_eq!(safe.open(&HERE, bad).err(), Some(OpenError::Malformed), "{bad:?}");
         }
     }
 
     #[test]
     fn a_sealed_secret_does_not_open_in_another_place() {
-        let sealer = sealer(1);
-        let sealed = sealer.seal(&HERE, &"sk-plain".into());
+        let safe = sealer(1);
+        let sealed = safe.seal(&HERE, &"sk-plain".into());
         for elsewhere in [
             Place { table: "providers", ..HERE },
             Place { row: "c2", ..HERE },
             Place { column: "label", ..HERE },
         ] {
-            assert_eq!(sealer.open(&elsewhere, &sealed).err(), Some(OpenError::NotAuthentic));
+            assert_eq!(safe.open(&elsewhere, &sealed).err(), Some(OpenError::NotAuthentic));
         }
     }
 
     proptest! {
         #[test]
         fn what_was_sealed_opens(secret in ".*", row in ".*") {
-            let (sealer, place) = (sealer(1), Place { row: &row, ..HERE });
-            let opened = sealer.open(&place, &sealer.seal(&place, &secret.as_str().into()));
+            let (safe, place) = (sealer(1), Place { row: &row, ..HERE });
+            let opened = safe.open(&place, &safe.seal(&place, &secret.as_str().into()));
             let opened = opened.unwrap();
             prop_assert_eq!(opened.expose_secret(), secret);
         }
 
         #[test]
         fn no_single_bit_can_be_changed(secret in ".{0,40}", which in any::<prop::sample::Index>()) {
-            let sealer = sealer(1);
-            let sealed = sealer.seal(&HERE, &secret.as_str().into());
+            let safe = sealer(1);
+            let sealed = safe.seal(&HERE, &secret.as_str().into());
             let (head, body) = sealed.rsplit_once('.').unwrap();
             let mut bytes = STANDARD_NO_PAD.decode(body).unwrap();
             let bit = which.index(bytes.len() * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
             let forged = format!("{head}.{}", STANDARD_NO_PAD.encode(bytes));
-            prop_assert_eq!(sealer.open(&HERE, &forged).err(), Some(OpenError::NotAuthentic));
+            prop_assert_eq!(safe.open(&HERE, &forged).err(), Some(OpenError::NotAuthentic));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use url::Url;
 
 use super::{
@@ -88,6 +89,49 @@ impl ServedModel {
 pub struct SecretHeader {
     pub name: String,
     pub value: SecretString,
+}
+
+/// Why a header cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HeaderError {
+    #[error("{0:?} is not a header name")]
+    Name(String),
+    #[error("the header {0} is set by the pool itself")]
+    Reserved(String),
+    #[error("the value of {0} is longer than 4096 bytes or holds what a header may not")]
+    Value(String),
+}
+
+/// Headers that frame a message or a connection: set by hand, they would break or smuggle requests.
+const RESERVED_HEADERS: [&str; 9] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl SecretHeader {
+    /// Parses a header: the name a token of RFC 9110 §5.6.2, the value visible ASCII and spaces.
+    pub fn parse(name: &str, value: SecretString) -> Result<Self, HeaderError> {
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token) {
+            return Err(HeaderError::Name(name.chars().take(128).collect()));
+        }
+        let name = name.to_ascii_lowercase();
+        if RESERVED_HEADERS.contains(&name.as_str()) {
+            return Err(HeaderError::Reserved(name));
+        }
+        let bytes = value.expose_secret().as_bytes();
+        if bytes.len() > 4096 || !bytes.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
+            return Err(HeaderError::Value(name));
+        }
+        Ok(Self { name, value })
+    }
 }
 
 /// What is known to have gone wrong last.
@@ -277,6 +321,17 @@ mod tests {
             provider().chat_url().unwrap().as_str(),
             "https://acme.test/openai/v1/chat/completions"
         );
+    }
+
+    #[test]
+    fn a_header_cannot_frame_or_smuggle_a_request() {
+        let parse = |name: &str, value: &str| SecretHeader::parse(name, value.into());
+        assert_eq!(parse("X-Team", "blue green").ok().unwrap().name, "x-team");
+        assert!(matches!(parse("Host", "a"), Err(HeaderError::Reserved(_))));
+        assert!(matches!(parse("Content-Length", "0"), Err(HeaderError::Reserved(_))));
+        assert!(matches!(parse("a b", "a"), Err(HeaderError::Name(_))));
+        assert!(matches!(parse("", "a"), Err(HeaderError::Name(_))));
+        assert!(matches!(parse("x", "a\r\nhost: b"), Err(HeaderError::Value(_))));
     }
 
     #[test]

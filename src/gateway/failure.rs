@@ -4,7 +4,7 @@
 //! searched.
 
 use super::dialect::openai_chat::ErrorObject;
-use crate::domain::failure::{Failure, FailureClass};
+use crate::domain::failure::{Failure, FailureClass, MAX_HINT};
 
 /// The failure that a status and the error object of its body stand for. `status` is 200 for an
 /// error inside an answer that had begun well.
@@ -12,18 +12,30 @@ use crate::domain::failure::{Failure, FailureClass};
 /// An exact word wins over the status: `insufficient_quota` comes with 429, a key that Google does
 /// not know comes with 400. A hint in the headers is the caller's to add.
 pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
-    let known = error
-        .as_ref()
-        .and_then(|error| error.words().find_map(|word| Some((word, class_of_word(word)?))));
-    // A word that is not known is the upstream's text, and stays out of logs.
-    let (class, detail) = match known {
-        Some((word, class)) => (class, format!("upstream answered {status} ({word})")),
-        None => (class_of_status(status, error.as_ref()), format!("upstream answered {status}")),
+    let (class, detail) = match &error {
+        Some(error) if error.is_flagged => (FailureClass::Refusal, "moderation"),
+        Some(error) if error.is_daily_quota => (FailureClass::Payment, "quota of the day"),
+        // A word that is not known is the upstream's text, and stays out of logs.
+        Some(error) => error
+            .words()
+            .find_map(|word| Some((class_of_word(word)?, word)))
+            .unwrap_or_else(|| (class_of_status(status, Some(error)), "")),
+        None => (class_of_status(status, None), ""),
+    };
+    let detail = if detail.is_empty() {
+        format!("upstream answered {status}")
+    } else {
+        format!("upstream answered {status} ({detail})")
     };
     Failure {
         class,
         status: Some(status),
-        retry_after: error.as_ref().and_then(|error| error.retry_delay),
+        // The delay that comes with a quota of the day is that of a minute's.
+        retry_after: error
+            .as_ref()
+            .filter(|error| !error.is_daily_quota)
+            .and_then(|error| error.retry_delay)
+            .map(|wait| wait.min(MAX_HINT)),
         reason: error.map(|e| Box::new(e.reason)).filter(|reason| !reason.message.is_empty()),
         detail,
     }
@@ -31,12 +43,14 @@ pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
 
 /// Words that name a cause by themselves, as vendors write them.
 ///
-/// Sources, read 2026-01: OpenAI <https://platform.openai.com/docs/guides/error-codes>; Azure
-/// <https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter>; Anthropic
-/// <https://docs.anthropic.com/en/api/errors>; Google
-/// <https://cloud.google.com/apis/design/errors>; Moonshot
-/// <https://platform.moonshot.ai/docs/api/chat>; GitHub Copilot and llama.cpp as their servers
-/// answer.
+/// Sources, read 2026-11: OpenAI <https://community.openai.com/t/298219>; Anthropic
+/// <https://docs.claude.com/en/api/errors>; Azure
+/// <https://learn.microsoft.com/en-us/answers/questions/5896505>; Google
+/// <https://github.com/cequence-io/openai-scala-client/issues/109>; Copilot
+/// <https://github.com/microsoft/vscode/issues/279495> and
+/// <https://github.com/RooCodeInc/Roo-Code/issues/1694>; llama.cpp
+/// <https://github.com/ggml-org/llama.cpp/pull/15780>; Moonshot
+/// <https://kimi-ai.chat/docs/api-error-codes>.
 fn class_of_word(word: &str) -> Option<FailureClass> {
     Some(match word {
         "context_length_exceeded"
@@ -207,6 +221,16 @@ mod tests {
         let body = r#"[{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT",
             "details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}]"#;
         assert_eq!(class(400, body), Auth);
+    }
+
+    #[test]
+    fn moderation_is_a_refusal_and_a_quota_of_the_day_a_matter_of_payment() {
+        let flagged = r#"{"error":{"code":403,"metadata":{"flagged_input":"y"}}}"#;
+        assert_eq!(class(403, flagged), Refusal);
+        let daily = r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[
+            {"violations":[{"quotaId":"RequestsPerDay"}]},{"retryDelay":"58s"}]}}"#;
+        let failure = classify(429, ErrorObject::parse(daily.as_bytes()));
+        assert_eq!((failure.class, failure.retry_after), (Payment, None));
     }
 
     #[test]

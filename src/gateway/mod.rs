@@ -6,3 +6,4 @@
 pub mod dialect;
 pub mod failure;
 pub mod stream;
+pub mod upstream;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use diesel::{
-    MultiConnection, PgConnection, SqliteConnection,
+    MultiConnection, PgConnection, QueryResult, SqliteConnection,
     connection::{Connection as _, SimpleConnection as _, TransactionManager as _},
     r2d2::{self, ManageConnection, R2D2Connection as _},
 };
@@ -78,6 +78,11 @@ pub fn open(url: &str, size: u32) -> Result<Pool, OpenError> {
     // A file does not hang up; a server does, and its dead connections look whole until they are used.
     let builder = builder.test_on_check_out(matches!(connector.location, Location::Postgres(_)));
     builder.build(connector.clone()).map_err(|error| failed(error.to_string()))
+}
+
+/// Asks the database for a sign of life.
+pub fn ping(conn: &mut DbConnection) -> QueryResult<()> {
+    conn.ping()
 }
 
 /// Rolls back whatever a panic left open, so that the connection can be used again. The one of a

@@ -10,9 +10,12 @@ use super::{
     subscribers::{Subscribers, Subscription},
 };
 use crate::{
-    actors::supervise::{crashes_on_request, stops_on_request},
+    actors::{
+        clock::now,
+        supervise::{crashes_on_request, stops_on_request},
+    },
     config,
-    domain::{event::Fact, time::Timestamp},
+    domain::event::Fact,
 };
 
 /// The numbered event stream. Numbers begin at 1 with the process and outlive a restart of the actor:
@@ -34,8 +37,7 @@ impl Events {
     }
 
     fn record(&mut self, fact: Fact) {
-        let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-        let event = self.ring.push(now, fact);
+        let event = self.ring.push(now(), fact);
         let dropped = self.subscribers.publish(&event);
         if dropped > 0 {
             self.dropped_subscribers.inc_by(dropped);

@@ -4,7 +4,7 @@
 //! bytes, which are what the relay forwards.
 //!
 //! Source: <https://html.spec.whatwg.org/multipage/server-sent-events.html>, §9.2.5 and §9.2.6
-//! (read 2026-01).
+//! (read 2026-11).
 
 use std::ops::Range;
 

@@ -51,6 +51,8 @@ pub fn delete(conn: &mut DbConnection, scopes: &[CooldownScope]) -> QueryResult<
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::{
         domain::{
@@ -95,13 +97,10 @@ mod tests {
                 let later = Cooldown { status: None, until, strikes: 2, ..cooldown(scope) };
                 save(&mut conn, &later).unwrap();
             }
-            let mut read = load(&mut conn).unwrap();
-            read.sort_by_key(|cooldown| std::cmp::Reverse(cooldown.scope.clone()));
-            assert_eq!(read.iter().map(|read| &read.scope).collect::<Vec<_>>(), {
-                let mut scopes = scopes();
-                scopes.sort_by_key(|scope| std::cmp::Reverse(scope.clone()));
-                scopes.leak().iter().collect::<Vec<_>>()
-            });
+            let read = load(&mut conn).unwrap();
+            assert_eq!(read.len(), 4);
+            let found: BTreeSet<_> = read.iter().map(|read| read.scope.clone()).collect();
+            assert_eq!(found, scopes().into_iter().collect());
             for read in read {
                 assert_eq!(
                     (read.cause, read.status, read.strikes),

@@ -22,9 +22,10 @@ use crate::{
     },
 };
 
-/// Rows per statement on SQLite. Each size is a statement of its own, prepared once: what does not
-/// fill one goes row by row. Of 1, 16, 64 and 256 rows, prepared or not, prepared 16 cost 4.4 µs a
-/// row, one by one 6.5 µs, and larger ones gained little for long batches and lost for short ones.
+/// Rows per statement on SQLite. Each size is a statement of its own, prepared once. Measured in a
+/// release build, in CPU time per row of batches of 500: one by one 6.8 µs, 16 at once 4.5 µs, 64
+/// at once 4.1 µs. What does not fill a group goes one by one, so a small group serves short
+/// batches better.
 const SQLITE_ROWS: usize = 16;
 
 /// Rows per statement on PostgreSQL, where the way there and back costs most. Each row has 18
@@ -167,7 +168,7 @@ fn add(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{
         domain::{failure::FailureClass, id::RequestId},
@@ -187,7 +188,7 @@ mod tests {
         }
     }
 
-    fn entry(at: i64) -> UsageEntry {
+    pub fn entry(at: i64) -> UsageEntry {
         UsageEntry {
             request_id: RequestId::generate(),
             at: Timestamp::from_millis(at),

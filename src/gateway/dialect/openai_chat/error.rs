@@ -13,10 +13,9 @@ const MAX_WORD_CHARS: usize = 128;
 
 /// An upstream's error object, bounded.
 ///
-/// Source: <https://platform.openai.com/docs/guides/error-codes>; for `status` and `details`
-/// <https://ai.google.dev/gemini-api/docs/troubleshooting> and
-/// <https://cloud.google.com/apis/design/errors>; numeric codes
-/// <https://openrouter.ai/docs/api-reference/errors> (read 2026-01).
+/// Sources, read 2026-11: `code`, `type`, `param` as OpenAI sends them; a status as `code`, and
+/// moderation, <https://openrouter.ai/docs/errors>; `status` and `details` as Google sends them,
+/// <https://github.com/googleapis/python-genai/issues/1875>.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorObject {
     pub reason: Reason,
@@ -28,6 +27,10 @@ pub struct ErrorObject {
     pub google_reason: Option<String>,
     /// Google's `RetryInfo`.
     pub retry_delay: Option<Duration>,
+    /// Whether Google's `QuotaFailure` names a quota of the day.
+    pub is_daily_quota: bool,
+    /// Whether moderation has flagged the request: OpenRouter says so beside a bare 403.
+    pub is_flagged: bool,
 }
 
 impl ErrorObject {
@@ -74,6 +77,10 @@ impl ErrorObject {
         let code = word("code");
         let details = || object.get("details").and_then(Value::as_array).into_iter().flatten();
         let detail = |name| details().find_map(|detail| detail.get(name)?.as_str());
+        let mut violations = details()
+            .filter_map(|detail| detail.get("violations")?.as_array())
+            .flatten()
+            .filter_map(|violation| violation.get("quotaId")?.as_str());
         Self {
             status: code
                 .as_deref()
@@ -83,6 +90,9 @@ impl ErrorObject {
             google_status: word("status"),
             google_reason: detail("reason").map(|reason| bounded(reason, MAX_WORD_CHARS)),
             retry_delay: detail("retryDelay").and_then(parse_delay),
+            // An identifier such as `GenerateRequestsPerDayPerProjectPerModel-FreeTier`.
+            is_daily_quota: violations.any(|quota| quota.contains("PerDay")),
+            is_flagged: object.pointer("/metadata/flagged_input").is_some(),
         }
         .with_message(message)
     }
@@ -180,6 +190,19 @@ mod tests {
         assert_eq!(google.retry_delay, Some(Duration::from_millis(34_500)));
         let words: Vec<_> = google.words().collect();
         assert_eq!(words, ["RATE_LIMIT_EXCEEDED", "429", "RESOURCE_EXHAUSTED"]);
+    }
+
+    #[test]
+    fn a_quota_of_the_day_and_a_flag_of_moderation_are_seen() {
+        let quota = |id: &str| {
+            parse(&format!(
+                r#"{{"error":{{"code":429,"details":[{{"violations":[{{"quotaId":"{id}"}}]}}]}}}}"#
+            ))
+        };
+        assert!(quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier").is_daily_quota);
+        assert!(!quota("GenerateRequestsPerMinutePerProjectPerModel").is_daily_quota);
+        let flagged = r#"{"error":{"code":403,"metadata":{"reasons":["x"],"flagged_input":"y"}}}"#;
+        assert!(parse(flagged).is_flagged);
     }
 
     #[test]

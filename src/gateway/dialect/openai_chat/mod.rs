@@ -1,6 +1,6 @@
 //! OpenAI Chat Completions: the request, the whole answer, the chunks of a stream, and errors.
 //!
-//! Source: <https://platform.openai.com/docs/api-reference/chat> (read 2026-01).
+//! Source: <https://platform.openai.com/docs/api-reference/chat> (read 2026-11).
 
 mod answer;
 mod chunk;

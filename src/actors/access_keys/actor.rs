@@ -1,0 +1,152 @@
+//! The shell: saves, publishes, and looks now and then for keys made by another process.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::{
+    key_ring::KeyRing,
+    messages::{AccessKeyError, AccessKeysReady, CreateAccessKey, MintedKey, RevokeAccessKey},
+    minting::mint,
+};
+use crate::{
+    actors::{
+        clock::now,
+        db::DbHandle,
+        published::Publisher,
+        supervise::{crashes_on_request, stops_on_request},
+    },
+    crypto::mac::Mac,
+    domain::access_key::{AccessKey, Role},
+};
+
+/// How soon a key that the `keys` command or another replica made or revoked is known here.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+/// How long to wait before reading the database again, when it did not answer.
+const RELOAD_PAUSE: Duration = Duration::from_millis(500);
+/// Longest name of a key, in characters.
+const MAX_NAME_CHARS: usize = 128;
+
+/// Owns the keys callers present.
+pub struct AccessKeys {
+    keys: Vec<AccessKey>,
+    hasher: Mac,
+    db: DbHandle,
+    ring: Publisher<KeyRing>,
+}
+
+impl AccessKeys {
+    pub fn new(hasher: Mac, db: DbHandle, ring: Publisher<KeyRing>) -> Self {
+        Self { keys: Vec::new(), hasher, db, ring }
+    }
+
+    fn publish(&self) {
+        self.ring.replace(KeyRing::new(self.hasher.clone(), self.keys.iter().cloned()));
+    }
+
+    fn adopt(&mut self, keys: Vec<AccessKey>) {
+        self.keys = keys;
+        self.publish();
+    }
+
+    /// Reads the stored keys. Nothing else is handled until they are here.
+    fn load(&mut self, ctx: &mut Context<Self>) {
+        let db = self.db.clone();
+        let load = async move { db.load_access_keys().await };
+        ctx.wait(load.into_actor(self).map(|loaded, access_keys, ctx| match loaded {
+            Ok(keys) => access_keys.adopt(keys),
+            Err(error) => {
+                tracing::error!(%error, "access keys could not be loaded; trying again");
+                let pause = actix::clock::sleep(RELOAD_PAUSE).into_actor(access_keys);
+                ctx.wait(pause.map(|(), access_keys, ctx| access_keys.load(ctx)));
+            }
+        }));
+    }
+
+    fn reload(&mut self, ctx: &mut Context<Self>) {
+        let db = self.db.clone();
+        let load = async move { db.load_access_keys().await };
+        // The mailbox waits, so that no change is made between the reading and the adopting.
+        ctx.wait(load.into_actor(self).map(|loaded, access_keys, _| match loaded {
+            Ok(keys) => access_keys.adopt(keys),
+            Err(error) => tracing::warn!(%error, "access keys could not be read again"),
+        }));
+    }
+}
+
+impl Actor for AccessKeys {
+    type Context = Context<Self>;
+
+    /// Runs at the first start and after each restart.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.load(ctx);
+        ctx.run_interval(RELOAD_INTERVAL, Self::reload);
+    }
+}
+
+/// After a restart the keys are read again; those published before hold until then.
+impl Supervised for AccessKeys {}
+
+impl Handler<AccessKeysReady> for AccessKeys {
+    type Result = ();
+
+    fn handle(&mut self, _: AccessKeysReady, _: &mut Self::Context) {}
+}
+
+impl Handler<CreateAccessKey> for AccessKeys {
+    /// The mailbox waits: a key that is answered must be in what is published.
+    type Result = AtomicResponse<Self, Result<MintedKey, AccessKeyError>>;
+
+    fn handle(&mut self, msg: CreateAccessKey, _: &mut Self::Context) -> Self::Result {
+        let name = msg.name.trim().to_owned();
+        if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
+            let invalid =
+                AccessKeyError::Invalid { field: "name", reason: "must have 1 to 128 characters" };
+            return AtomicResponse::new(Box::pin(fut::ready(Err(invalid))));
+        }
+        let minted = mint(now(), &self.hasher, msg.role, name, msg.allowed_models);
+        let (db, key) = (self.db.clone(), minted.key.clone());
+        let save = async move { db.insert_access_key(key).await };
+        AtomicResponse::new(Box::pin(save.into_actor(self).map(|saved, access_keys, _| {
+            saved?;
+            access_keys.keys.push(minted.key.clone());
+            access_keys.publish();
+            Ok(minted)
+        })))
+    }
+}
+
+impl Handler<RevokeAccessKey> for AccessKeys {
+    type Result = AtomicResponse<Self, Result<(), AccessKeyError>>;
+
+    fn handle(&mut self, msg: RevokeAccessKey, _: &mut Self::Context) -> Self::Result {
+        let at_once = |answer| AtomicResponse::new(Box::pin(fut::ready(answer)));
+        let is_live = |key: &&AccessKey| key.revoked_at.is_none();
+        let found = self.keys.iter().filter(is_live).find(|key| key.id == msg.id);
+        let Some(key) = found.filter(|key| msg.roles.contains(&key.role)) else {
+            return at_once(Err(AccessKeyError::NotFound(msg.id)));
+        };
+        let admins = self.keys.iter().filter(is_live).filter(|key| key.role == Role::Admin).count();
+        if key.role == Role::Admin && admins == 1 {
+            return at_once(Err(AccessKeyError::LastAdmin(msg.id)));
+        }
+        let (db, id, at) = (self.db.clone(), msg.id, now());
+        let save = async move {
+            db.revoke_access_key(id.clone(), at).await?;
+            Ok(id)
+        };
+        AtomicResponse::new(Box::pin(save.into_actor(self).map(
+            move |saved: Result<_, AccessKeyError>, access_keys, _| {
+                let id = saved?;
+                for key in access_keys.keys.iter_mut().filter(|key| key.id == id) {
+                    key.revoked_at = Some(at);
+                }
+                access_keys.publish();
+                Ok(())
+            },
+        )))
+    }
+}
+
+stops_on_request!(AccessKeys);
+crashes_on_request!(AccessKeys);

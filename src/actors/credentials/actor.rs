@@ -1,0 +1,312 @@
+//! The shell: leases within the turn, saves before it adopts, cools what failed.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use rand::{TryRngCore, rngs::OsRng};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    credential_pool::{CredentialDirectory, CredentialPool},
+    messages::{
+        AddCredential, Added, ClearCredentialCooldowns, CredentialError, CredentialFailed,
+        CredentialSucceeded, CredentialsReady, ForgetCredentials, Lease, LeaseCredential,
+        LeaseError, ListCredentialCooldowns, RemoveCredential,
+    },
+};
+use crate::{
+    actors::{
+        clock::now,
+        cooldown_keeper::{CooldownKeeper, EXPIRY_INTERVAL},
+        db::{DbError, DbHandle},
+        events::Record,
+        published::Publisher,
+        registry::CredentialsChanged,
+        supervise::{crashes_on_request, stops_on_request},
+    },
+    crypto::mac::Mac,
+    domain::{
+        cooldown::{Cooldown, CooldownScope, credential_penalty},
+        credential::{Credential, MAX_API_KEY_LEN, StoredSecret, mask},
+        event::{EventData, EventType, Fact},
+        id::{CredentialId, ProviderId},
+        provider::Origin,
+    },
+};
+
+/// How long to wait before reading the database again, when it did not answer.
+const RELOAD_PAUSE: Duration = Duration::from_millis(500);
+
+/// Whom Credentials tells.
+pub struct CredentialsPeers {
+    pub events: Recipient<Record>,
+    pub registry: Recipient<CredentialsChanged>,
+}
+
+/// Owns the credentials.
+pub struct Credentials {
+    pool: CredentialPool,
+    cooldowns: CooldownKeeper,
+    /// From the environment and the configuration file: never stored, kept for a restart.
+    given: Vec<Credential>,
+    db: DbHandle,
+    fingerprints: Mac,
+    directory: Publisher<CredentialDirectory>,
+    peers: CredentialsPeers,
+}
+
+impl Credentials {
+    pub fn new(
+        given: Vec<Credential>,
+        cooldowns: CooldownKeeper,
+        db: DbHandle,
+        fingerprints: Mac,
+        directory: Publisher<CredentialDirectory>,
+        peers: CredentialsPeers,
+    ) -> Self {
+        let pool = CredentialPool::default();
+        Self { pool, cooldowns, given, db, fingerprints, directory, peers }
+    }
+
+    fn publish(&self) {
+        self.directory.replace(self.pool.directory());
+        self.peers.registry.do_send(CredentialsChanged);
+    }
+
+    fn tell(&self, kind: EventType, provider: &ProviderId, id: &CredentialId, data: EventData) {
+        let fact = Fact::of_provider(kind, provider.clone(), data);
+        self.peers.events.do_send(Record(Fact { credential_id: Some(id.clone()), ..fact }));
+    }
+
+    /// Reads the stored credentials and cooldowns. Nothing else is handled until they are here.
+    fn load(&mut self, ctx: &mut Context<Self>) {
+        let db = self.db.clone();
+        let load = async move {
+            let stored = db.load_credentials().await?;
+            Ok::<_, DbError>((stored, db.load_cooldowns().await?))
+        };
+        ctx.wait(load.into_actor(self).map(|loaded, credentials, ctx| match loaded {
+            Ok((stored, cooldowns)) => {
+                let given = credentials.given.iter().cloned();
+                credentials.pool = CredentialPool::new(given.chain(stored));
+                credentials
+                    .cooldowns
+                    .restore(cooldowns.into_iter().filter(|c| c.scope.credential().is_some()));
+                credentials.report_locked();
+                credentials.publish();
+            }
+            Err(error) => {
+                tracing::error!(%error, "credentials could not be loaded; trying again");
+                let pause = actix::clock::sleep(RELOAD_PAUSE).into_actor(credentials);
+                ctx.wait(pause.map(|(), credentials, ctx| credentials.load(ctx)));
+            }
+        }));
+    }
+
+    fn report_locked(&self) {
+        for credential in self.pool.iter() {
+            if let StoredSecret::Locked { key_id } = &credential.secret {
+                let message = format!(
+                    "key {} of provider {} is sealed under master key {key_id}, which is not the \
+                     one in use; it is not used and its row is kept",
+                    credential.id, credential.provider_id
+                );
+                tracing::error!("{message}");
+                let data = EventData::Message { message };
+                self.tell(
+                    EventType::CredentialLocked,
+                    &credential.provider_id,
+                    &credential.id,
+                    data,
+                );
+            }
+        }
+    }
+}
+
+/// Errors: [`CredentialError::Invalid`] for what no provider ever issued as a key.
+fn parse_key(secret: &SecretString) -> Result<SecretString, CredentialError> {
+    let trimmed = secret.expose_secret().trim();
+    if trimmed.is_empty() {
+        return Err(CredentialError::Invalid("is empty"));
+    }
+    if trimmed.len() > MAX_API_KEY_LEN {
+        return Err(CredentialError::Invalid("is longer than 4096 bytes"));
+    }
+    // It goes into a header: anything else could end the header and begin another.
+    if !trimmed.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(CredentialError::Invalid(
+            "holds white space, control characters or letters outside ASCII",
+        ));
+    }
+    Ok(trimmed.into())
+}
+
+fn generate_id() -> CredentialId {
+    let mut bytes = [0_u8; 8];
+    OsRng.try_fill_bytes(&mut bytes).expect("the operating system gives random bytes");
+    format!("key_{:016x}", u64::from_be_bytes(bytes)).into()
+}
+
+impl Actor for Credentials {
+    type Context = Context<Self>;
+
+    /// Runs at the first start and after each restart.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.load(ctx);
+        ctx.run_interval(EXPIRY_INTERVAL, |credentials, ctx| {
+            credentials.cooldowns.expire(ctx);
+        });
+    }
+}
+
+impl Supervised for Credentials {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.pool = CredentialPool::default();
+        self.cooldowns.reset();
+    }
+}
+
+impl Handler<CredentialsReady> for Credentials {
+    type Result = ();
+
+    fn handle(&mut self, _: CredentialsReady, _: &mut Self::Context) {}
+}
+
+impl Handler<LeaseCredential> for Credentials {
+    type Result = Result<Lease, LeaseError>;
+
+    fn handle(&mut self, msg: LeaseCredential, _: &mut Self::Context) -> Self::Result {
+        let book = self.cooldowns.book();
+        self.pool.lease(now(), &msg.provider_id, &msg.model, &msg.tried, book)
+    }
+}
+
+impl Handler<CredentialFailed> for Credentials {
+    type Result = ();
+
+    fn handle(&mut self, msg: CredentialFailed, ctx: &mut Self::Context) {
+        let penalty =
+            credential_penalty(&msg.provider_id, &msg.credential_id, &msg.model, &msg.failure);
+        if let Some((scope, length)) = penalty {
+            self.cooldowns.impose(scope, length, &msg.failure, ctx);
+        }
+    }
+}
+
+impl Handler<CredentialSucceeded> for Credentials {
+    type Result = ();
+
+    fn handle(&mut self, msg: CredentialSucceeded, _: &mut Self::Context) {
+        let CredentialSucceeded { provider_id, credential_id, model } = msg;
+        let whole = CooldownScope::Credential(provider_id.clone(), credential_id.clone());
+        self.cooldowns.succeeded(&whole);
+        let with_model = CooldownScope::CredentialModel(provider_id, credential_id, model);
+        self.cooldowns.succeeded(&with_model);
+    }
+}
+
+impl Handler<AddCredential> for Credentials {
+    /// The mailbox waits: two adds of the same key must not pass each other.
+    type Result = AtomicResponse<Self, Result<Added, CredentialError>>;
+
+    fn handle(&mut self, msg: AddCredential, _: &mut Self::Context) -> Self::Result {
+        let at_once = |answer| AtomicResponse::new(Box::pin(fut::ready(answer)));
+        let secret = match parse_key(&msg.secret) {
+            Ok(secret) => secret,
+            Err(error) => return at_once(Err(error)),
+        };
+        let fingerprint = self.fingerprints.fingerprint(&secret);
+        if let Some(same) = self.pool.find_same(&msg.provider_id, &fingerprint) {
+            return at_once(Ok(Added { credential: same.clone(), existed: true }));
+        }
+        let credential = Credential {
+            id: generate_id(),
+            provider_id: msg.provider_id,
+            label: msg.label,
+            origin: Origin::Api,
+            mask: mask(secret.expose_secret()),
+            secret: StoredSecret::Open(secret),
+            fingerprint,
+            enabled: true,
+            created_at: now(),
+        };
+        let db = self.db.clone();
+        let save = async move {
+            db.insert_credential(credential.clone()).await?;
+            Ok(credential)
+        };
+        AtomicResponse::new(Box::pin(save.into_actor(self).map(
+            |saved: Result<Credential, CredentialError>, credentials, _| {
+                let credential = saved?;
+                credentials.pool.insert(credential.clone());
+                credentials.publish();
+                let (provider, id) = (&credential.provider_id, &credential.id);
+                credentials.tell(EventType::CredentialAdded, provider, id, EventData::None {});
+                Ok(Added { credential, existed: false })
+            },
+        )))
+    }
+}
+
+impl Handler<RemoveCredential> for Credentials {
+    type Result = AtomicResponse<Self, Result<(), CredentialError>>;
+
+    fn handle(&mut self, msg: RemoveCredential, _: &mut Self::Context) -> Self::Result {
+        let RemoveCredential { provider_id, id } = msg;
+        let removable = match self.pool.find(&provider_id, &id) {
+            None => {
+                Err(CredentialError::NotFound { provider_id: provider_id.clone(), id: id.clone() })
+            }
+            Some(credential) if credential.origin != Origin::Api => {
+                Err(CredentialError::NotStored { id: id.clone() })
+            }
+            Some(_) => Ok(()),
+        };
+        let db = self.db.clone();
+        let delete = async move {
+            removable?;
+            db.delete_credential(id.clone()).await?;
+            Ok((provider_id, id))
+        };
+        AtomicResponse::new(Box::pin(delete.into_actor(self).map(
+            |deleted: Result<_, CredentialError>, credentials, _| {
+                let (provider, id) = deleted?;
+                credentials.pool.remove(&provider, &id);
+                credentials.publish();
+                credentials.tell(EventType::CredentialRemoved, &provider, &id, EventData::None {});
+                Ok(())
+            },
+        )))
+    }
+}
+
+impl Handler<ForgetCredentials> for Credentials {
+    type Result = ();
+
+    fn handle(&mut self, msg: ForgetCredentials, ctx: &mut Self::Context) {
+        self.pool.remove_provider(&msg.provider_id);
+        self.cooldowns.clear(Some(&msg.provider_id), ctx);
+        self.publish();
+    }
+}
+
+impl Handler<ListCredentialCooldowns> for Credentials {
+    type Result = MessageResult<ListCredentialCooldowns>;
+
+    fn handle(&mut self, _: ListCredentialCooldowns, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.cooldowns.list())
+    }
+}
+
+impl Handler<ClearCredentialCooldowns> for Credentials {
+    type Result = MessageResult<ClearCredentialCooldowns>;
+
+    fn handle(&mut self, msg: ClearCredentialCooldowns, ctx: &mut Self::Context) -> Self::Result {
+        let cleared: Vec<Cooldown> = self.cooldowns.clear(msg.provider_id.as_ref(), ctx);
+        MessageResult(cleared)
+    }
+}
+
+stops_on_request!(Credentials);
+crashes_on_request!(Credentials);

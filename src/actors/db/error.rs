@@ -1,0 +1,61 @@
+//! Why the database did not do what it was asked.
+
+use diesel::result::{DatabaseErrorKind, Error};
+use thiserror::Error;
+
+use crate::persistence::{Corrupt, RepoError};
+
+/// Why the database did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DbError {
+    /// Nothing was done. Asking again later may help.
+    #[error("too many queries are waiting for the database")]
+    Busy,
+    /// Whether it was done is not known.
+    #[error("the database did not answer in time")]
+    Timeout,
+    #[error("the database actor has stopped")]
+    Stopped,
+    /// What the query had begun was rolled back.
+    #[error("the database actor panicked in a query")]
+    Panicked,
+    #[error("there is no connection to the database: {0}")]
+    Connection(String),
+    #[error("a query failed: {0}")]
+    Query(String),
+    #[error("{table}.{column} of row {row:?} holds a value that is not understood")]
+    Corrupt { table: &'static str, row: String, column: &'static str },
+    /// One that counts as equal is there already.
+    #[error("it is there already")]
+    Duplicate,
+    /// A secret that cannot be read cannot be stored anew.
+    #[error("the secret is sealed under key {key_id}, which is not here")]
+    Locked { key_id: String },
+}
+
+impl From<Error> for DbError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Self::Duplicate,
+            Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
+                Self::Connection(error.to_string())
+            }
+            error => Self::Query(error.to_string()),
+        }
+    }
+}
+
+impl From<Corrupt> for DbError {
+    fn from(Corrupt { table, row, column }: Corrupt) -> Self {
+        Self::Corrupt { table, row, column }
+    }
+}
+
+impl From<RepoError> for DbError {
+    fn from(error: RepoError) -> Self {
+        match error {
+            RepoError::Query(error) => error.into(),
+            RepoError::Corrupt(corrupt) => corrupt.into(),
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! What can be asked of the database: one function per need.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use actix::{Addr, MailboxError, SyncArbiter};
+use tokio::sync::Semaphore;
+
+use super::{
+    DbError,
+    actor::{Db, Run},
+    secrets,
+};
+use crate::{
+    crypto::seal::Sealer,
+    domain::{
+        access_key::AccessKey,
+        cooldown::{Cooldown, CooldownScope},
+        credential::Credential,
+        id::{CredentialId, KeyId, ProviderId},
+        provider::StoredProvider,
+        time::Timestamp,
+        usage::{UsageEntry, UsageRange, UsageTotals},
+    },
+    persistence::{
+        connection::{DbConnection, Pool, ping},
+        repo::{access_keys, cooldowns, credentials, providers, usage},
+    },
+};
+
+/// Longest wait for an answer.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most queries that wait or run at once. The queue of the threads itself has no limit.
+const MAX_WAITING: usize = 1024;
+
+/// Most entries one query purges, so that others get their turn in between.
+const PURGE_AT_ONCE: i64 = 5_000;
+
+/// Told the name of an actor that restarts after a panic. Runs on the thread that panicked.
+pub type OnRestart = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+/// Asks the database. Every function errs with [`DbError`]: `Busy` when too many wait, `Timeout`
+/// after ten seconds, `Connection` or `Query` when the database fails, `Panicked` and `Stopped`
+/// when the actor did. Cheap to clone; the actor ends when the last clone is dropped.
+#[derive(Clone)]
+pub struct DbHandle {
+    db: Addr<Db>,
+    waiting: Arc<Semaphore>,
+    sealer: Arc<Sealer>,
+}
+
+impl DbHandle {
+    /// Starts `threads` threads, at most one per connection of the pool. Call it inside an actix
+    /// system, on a database that is migrated.
+    pub fn start(pool: Pool, sealer: Arc<Sealer>, threads: u32, on_restart: OnRestart) -> Self {
+        let threads = threads.clamp(1, pool.max_size()) as usize;
+        let named = || thread::Builder::new().name("db".to_owned());
+        let db = SyncArbiter::start_with_thread_builder(threads, named, move || Db {
+            pool: pool.clone(),
+            on_restart: Arc::clone(&on_restart),
+        });
+        Self { db, waiting: Arc::new(Semaphore::new(MAX_WAITING)), sealer }
+    }
+
+    /// Asks for a sign of life.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        self.run(ping).await
+    }
+
+    /// All providers that are stored, by id.
+    pub async fn load_providers(&self) -> Result<Vec<StoredProvider>, DbError> {
+        let sealer = Arc::clone(&self.sealer);
+        self.run(move |conn| secrets::load_providers(conn, &sealer)).await
+    }
+
+    /// Creates or changes a provider. Stored headers that do not open stay as they are unless
+    /// `settings.headers` is `Open`; an empty list there removes them.
+    pub async fn save_provider(&self, provider: StoredProvider) -> Result<(), DbError> {
+        let sealer = Arc::clone(&self.sealer);
+        self.run(move |conn| secrets::save_provider(conn, &sealer, &provider)).await
+    }
+
+    /// Deletes a provider's row, credentials and cooldowns. Says whether there was a row.
+    pub async fn delete_provider(&self, id: ProviderId) -> Result<bool, DbError> {
+        self.run(move |conn| providers::delete(conn, &id)).await
+    }
+
+    /// All credentials that are stored, oldest first.
+    pub async fn load_credentials(&self) -> Result<Vec<Credential>, DbError> {
+        let sealer = Arc::clone(&self.sealer);
+        self.run(move |conn| secrets::load_credentials(conn, &sealer)).await
+    }
+
+    /// Adds a credential.
+    ///
+    /// Errors: [`DbError::Duplicate`] when the provider has one of the same fingerprint.
+    pub async fn insert_credential(&self, credential: Credential) -> Result<(), DbError> {
+        let row = secrets::seal_credential(&self.sealer, &credential)?;
+        self.run(move |conn| credentials::insert(conn, &row)).await
+    }
+
+    /// Deletes a credential. Says whether it was there.
+    pub async fn delete_credential(&self, id: CredentialId) -> Result<bool, DbError> {
+        self.run(move |conn| credentials::delete(conn, &id)).await
+    }
+
+    /// All access keys, revoked ones too, oldest first.
+    pub async fn load_access_keys(&self) -> Result<Vec<AccessKey>, DbError> {
+        self.run(access_keys::load).await
+    }
+
+    /// Adds an access key.
+    ///
+    /// Errors: [`DbError::Duplicate`] when the id is taken.
+    pub async fn insert_access_key(&self, key: AccessKey) -> Result<(), DbError> {
+        self.run(move |conn| access_keys::insert(conn, &key)).await
+    }
+
+    /// Revokes an access key for good. Says whether it was there and in force.
+    pub async fn revoke_access_key(&self, id: KeyId, at: Timestamp) -> Result<bool, DbError> {
+        self.run(move |conn| access_keys::revoke(conn, &id, at)).await
+    }
+
+    /// All cooldowns, ended ones too.
+    pub async fn load_cooldowns(&self) -> Result<Vec<Cooldown>, DbError> {
+        self.run(cooldowns::load).await
+    }
+
+    /// Writes the cooldown of a scope over the one that was there.
+    pub async fn save_cooldown(&self, cooldown: Cooldown) -> Result<(), DbError> {
+        self.run(move |conn| cooldowns::save(conn, &cooldown)).await
+    }
+
+    /// Deletes the cooldowns of these scopes. Says how many there were.
+    pub async fn delete_cooldowns(&self, scopes: Vec<CooldownScope>) -> Result<usize, DbError> {
+        self.run(move |conn| cooldowns::delete(conn, &scopes)).await
+    }
+
+    /// Writes entries to the ledger, all or none. Says how many were new; the others change
+    /// nothing, so that after a `Timeout` the same entries may be written again.
+    pub async fn append_usage(&self, entries: Vec<UsageEntry>) -> Result<usize, DbError> {
+        self.run(move |conn| usage::append(conn, &entries)).await
+    }
+
+    /// Totals by provider and model, sorted so.
+    pub async fn summarize_usage(&self, range: UsageRange) -> Result<Vec<UsageTotals>, DbError> {
+        self.run(move |conn| usage::summarize(conn, range)).await
+    }
+
+    /// Deletes the entries from before `before`, a part at a time. Says how many.
+    pub async fn purge_usage(&self, before: Timestamp) -> Result<usize, DbError> {
+        let mut purged = 0;
+        loop {
+            let part = self.run(move |conn| usage::purge(conn, before, PURGE_AT_ONCE)).await?;
+            if part == 0 {
+                return Ok(purged);
+            }
+            purged += part;
+        }
+    }
+
+    /// How many entries the ledger has.
+    pub async fn count_usage(&self) -> Result<u64, DbError> {
+        self.run(usage::count).await
+    }
+
+    /// Makes one thread panic in a query.
+    #[cfg(feature = "fault-injection")]
+    pub async fn crash(&self) -> Result<(), DbError> {
+        self.run::<(), DbError>(|_| panic!("asked to")).await
+    }
+
+    async fn run<T: Send + 'static, E: Into<DbError>>(
+        &self,
+        job: impl FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, DbError> {
+        let place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| DbError::Busy)?;
+        let job = Box::new(|conn: &mut DbConnection| job(conn).map_err(Into::into));
+        match self.db.send(Run { job, _place: place }).timeout(ASK_TIMEOUT).await {
+            Ok(answer) => answer,
+            Err(MailboxError::Timeout) => Err(DbError::Timeout),
+            Err(MailboxError::Closed) => Err(DbError::Stopped),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use actix::System;
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+    use crate::{
+        crypto::master_key::MasterKey,
+        domain::{
+            credential::StoredSecret,
+            provider::{Origin, ProviderSettings, SecretHeader, StoredHeaders},
+        },
+        persistence::{
+            migrate,
+            testing::{TestDatabase, on_every_database},
+        },
+    };
+
+    fn sealer() -> Arc<Sealer> {
+        Arc::new(Sealer::new(&MasterKey::generate().unwrap()))
+    }
+
+    fn start(database: &TestDatabase, sealer: &Arc<Sealer>) -> DbHandle {
+        let on_restart: OnRestart = Arc::new(|_| ());
+        DbHandle::start(database.pool.clone(), Arc::clone(sealer), 2, on_restart)
+    }
+
+    /// A database in memory with one thread, and what it says of restarts.
+    fn start_in_memory() -> (DbHandle, mpsc::Receiver<&'static str>) {
+        let pool = crate::persistence::connection::open(":memory:", 1).unwrap();
+        migrate::run(&mut pool.get().unwrap()).unwrap();
+        let (restarted, restarts) = mpsc::channel();
+        let on_restart: OnRestart = Arc::new(move |actor| restarted.send(actor).unwrap());
+        (DbHandle::start(pool, sealer(), 4, on_restart), restarts)
+    }
+
+    fn provider(headers: Option<StoredHeaders>) -> StoredProvider {
+        let at = Timestamp::from_millis(1);
+        StoredProvider {
+            id: ProviderId::parse("acme").unwrap(),
+            custom: true,
+            settings: ProviderSettings { headers, ..ProviderSettings::default() },
+            last_error: None,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    fn headers(value: &str) -> StoredHeaders {
+        StoredHeaders::Open(vec![SecretHeader { name: "x-team".into(), value: value.into() }])
+    }
+
+    async fn stored_headers(db: &DbHandle) -> Option<StoredHeaders> {
+        db.load_providers().await.unwrap().remove(0).settings.headers
+    }
+
+    async fn header_value(db: &DbHandle) -> Option<String> {
+        match stored_headers(db).await? {
+            StoredHeaders::Open(headers) => Some(headers[0].value.expose_secret().to_owned()),
+            StoredHeaders::Locked { key_id } => panic!("locked under {key_id}"),
+        }
+    }
+
+    fn credential(id: &str) -> Credential {
+        Credential {
+            id: id.into(),
+            provider_id: ProviderId::parse("acme").unwrap(),
+            label: None,
+            origin: Origin::Api,
+            secret: StoredSecret::Open("sk-plain".into()),
+            mask: "****".into(),
+            fingerprint: "f1".into(),
+            enabled: true,
+            created_at: Timestamp::from_millis(1),
+        }
+    }
+
+    #[test]
+    fn headers_are_saved_changed_and_removed() {
+        on_every_database(|database| {
+            System::new().block_on(async {
+                let db = start(database, &sealer());
+                db.save_provider(provider(Some(headers("one")))).await.unwrap();
+                assert_eq!(header_value(&db).await.as_deref(), Some("one"));
+                db.save_provider(provider(Some(headers("two")))).await.unwrap();
+                assert_eq!(header_value(&db).await.as_deref(), Some("two"));
+                db.save_provider(provider(Some(StoredHeaders::Open(vec![])))).await.unwrap();
+                assert_eq!(header_value(&db).await, None);
+                db.save_provider(provider(Some(headers("three")))).await.unwrap();
+                db.save_provider(provider(None)).await.unwrap();
+                assert_eq!(header_value(&db).await, None);
+            });
+        });
+    }
+
+    #[test]
+    fn locked_headers_survive_every_change_but_new_headers() {
+        on_every_database(|database| {
+            System::new().block_on(async {
+                let (ours, theirs) = (sealer(), sealer());
+                let (db, other) = (start(database, &ours), start(database, &theirs));
+                other.save_provider(provider(Some(headers("theirs")))).await.unwrap();
+
+                let read = stored_headers(&db).await;
+                assert!(matches!(&read, Some(StoredHeaders::Locked { key_id }) if key_id == theirs.key_id()));
+                db.save_provider(provider(read)).await.unwrap();
+                db.save_provider(provider(None)).await.unwrap();
+                assert_eq!(header_value(&other).await.as_deref(), Some("theirs"));
+
+                db.save_provider(provider(Some(headers("ours")))).await.unwrap();
+                assert_eq!(header_value(&db).await.as_deref(), Some("ours"));
+            });
+        });
+    }
+
+    #[test]
+    fn a_credential_opens_under_its_key_and_is_locked_under_another() {
+        on_every_database(|database| {
+            System::new().block_on(async {
+                let sealed_with = sealer();
+                let (db, other) = (start(database, &sealed_with), start(database, &sealer()));
+                db.insert_credential(credential("c1")).await.unwrap();
+                assert_eq!(db.insert_credential(credential("c2")).await, Err(DbError::Duplicate));
+
+                let read = db.load_credentials().await.unwrap().remove(0);
+                assert!(matches!(&read.secret, StoredSecret::Open(secret) if secret.expose_secret() == "sk-plain"));
+                let locked = other.load_credentials().await.unwrap().remove(0);
+                let key_id = sealed_with.key_id().to_owned();
+                assert!(matches!(&locked.secret, StoredSecret::Locked { key_id: by } if *by == key_id));
+                assert_eq!(other.insert_credential(locked).await, Err(DbError::Locked { key_id }));
+                assert!(db.delete_credential("c1".into()).await.unwrap());
+            });
+        });
+    }
+
+    #[test]
+    fn a_panic_is_told_rolled_back_and_survived() {
+        System::new().block_on(async {
+            let (db, restarts) = start_in_memory();
+            let panicked = db.run::<(), DbError>(|conn| {
+                diesel::Connection::transaction(conn, |conn| {
+                    providers::delete(conn, &ProviderId::parse("acme").unwrap())?;
+                    credentials::insert(
+                        conn,
+                        &secrets::seal_credential(&sealer(), &credential("c1"))?,
+                    )?;
+                    panic!("asked to")
+                })
+            });
+            assert_eq!(panicked.await, Err(DbError::Panicked));
+            assert_eq!(restarts.recv(), Ok("db"));
+            assert!(db.load_credentials().await.unwrap().is_empty(), "half a query was committed");
+            db.insert_credential(credential("c2")).await.unwrap();
+        });
+    }
+
+    #[cfg(feature = "fault-injection")]
+    #[test]
+    fn a_crash_is_survived_by_the_data_of_others() {
+        System::new().block_on(async {
+            let (db, restarts) = start_in_memory();
+            db.insert_credential(credential("c1")).await.unwrap();
+            for _ in 0..3 {
+                assert_eq!(db.crash().await, Err(DbError::Panicked));
+                assert_eq!(restarts.recv(), Ok("db"));
+            }
+            assert_eq!(db.load_credentials().await.unwrap().len(), 1);
+            assert_eq!(db.waiting.available_permits(), MAX_WAITING);
+        });
+    }
+
+    #[test]
+    fn more_than_may_wait_are_turned_away_at_once() {
+        System::new().block_on(async {
+            let (db, _restarts) = start_in_memory();
+            let all = u32::try_from(MAX_WAITING).unwrap();
+            let places = Arc::clone(&db.waiting).try_acquire_many_owned(all).unwrap();
+            assert_eq!(db.ping().await, Err(DbError::Busy));
+            drop(places);
+            assert_eq!(db.ping().await, Ok(()));
+        });
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_ten_seconds() {
+        System::new().block_on(async {
+            let (db, _restarts) = start_in_memory();
+            let (release, held) = mpsc::channel::<()>();
+            tokio::time::pause();
+            let started = tokio::time::Instant::now();
+            let slow = db.run(move |conn| {
+                held.recv().expect("released below");
+                ping(conn)
+            });
+            assert_eq!(slow.await, Err(DbError::Timeout));
+            assert!(started.elapsed() < ASK_TIMEOUT + Duration::from_secs(1));
+            tokio::time::resume();
+            release.send(()).unwrap();
+            assert_eq!(db.ping().await, Ok(()));
+        });
+    }
+
+    #[test]
+    fn a_purge_of_many_parts_takes_all_that_is_due() {
+        System::new().block_on(async {
+            let (db, _restarts) = start_in_memory();
+            let entries: Vec<_> = (0..PURGE_AT_ONCE * 2 + 7).map(usage::tests::entry).collect();
+            db.append_usage(entries).await.unwrap();
+            let due = PURGE_AT_ONCE + 1;
+            let purged = db.purge_usage(Timestamp::from_millis(due)).await.unwrap();
+            assert_eq!(i64::try_from(purged).unwrap(), due);
+            assert_eq!(db.count_usage().await.unwrap(), 5_006);
+        });
+    }
+}

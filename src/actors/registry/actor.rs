@@ -1,0 +1,283 @@
+//! The shell: saves first, then adopts, then publishes and tells.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::prelude::*;
+
+use super::{
+    messages::{
+        Change, ChangeProvider, ClearProviderError, CreateProvider, CredentialsChanged,
+        DeleteProvider, ProviderAnswered, ProviderFailed, RegistryError, RegistryReady,
+    },
+    provider_book::{ProviderBook, ProviderTable},
+};
+use crate::{
+    actors::{
+        clock::now,
+        credentials::{CredentialDirectory, ForgetCredentials},
+        db::DbHandle,
+        events::Record,
+        published::{Published, Publisher},
+        router::ForgetProvider,
+        supervise::{crashes_on_request, stops_on_request},
+    },
+    domain::{
+        event::{EventData, EventType, Fact},
+        id::ProviderId,
+        provider::{LastError, Provider, ProviderStatus, StoredProvider},
+    },
+};
+
+/// How long to wait before reading the database again, when it did not answer.
+const RELOAD_PAUSE: Duration = Duration::from_millis(500);
+
+/// Whom the Registry tells when a provider is gone or forgiven.
+pub struct RegistryPeers {
+    pub events: Recipient<Record>,
+    pub credentials: Recipient<ForgetCredentials>,
+    pub router: Recipient<ForgetProvider>,
+}
+
+/// Owns the providers.
+pub struct Registry {
+    book: ProviderBook,
+    /// What the catalogue and the configuration say, kept for a restart.
+    defined: Vec<Provider>,
+    db: DbHandle,
+    table: Publisher<ProviderTable>,
+    credentials: Published<CredentialDirectory>,
+    peers: RegistryPeers,
+}
+
+impl Registry {
+    pub fn new(
+        defined: Vec<Provider>,
+        db: DbHandle,
+        table: Publisher<ProviderTable>,
+        credentials: Published<CredentialDirectory>,
+        peers: RegistryPeers,
+    ) -> Self {
+        Self { book: ProviderBook::new(defined.clone()), defined, db, table, credentials, peers }
+    }
+
+    fn count_credentials(&mut self) {
+        self.book.count_credentials(self.credentials.read().usable_counts());
+    }
+
+    fn publish(&self) {
+        self.table.replace(self.book.table());
+    }
+
+    fn tell(&self, kind: EventType, id: &ProviderId, data: EventData) {
+        self.peers.events.do_send(Record(Fact::of_provider(kind, id.clone(), data)));
+    }
+
+    /// Reads the stored rows. Nothing else is handled until they are here.
+    fn load(&mut self, ctx: &mut Context<Self>) {
+        let db = self.db.clone();
+        let load = async move { db.load_providers().await };
+        ctx.wait(load.into_actor(self).map(|rows, registry, ctx| match rows {
+            Ok(rows) => {
+                registry.book.load(rows);
+                registry.count_credentials();
+                registry.publish();
+                registry.report_locked();
+            }
+            Err(error) => {
+                tracing::error!(%error, "providers could not be loaded; trying again");
+                let pause = actix::clock::sleep(RELOAD_PAUSE).into_actor(registry);
+                ctx.wait(pause.map(|(), registry, ctx| registry.load(ctx)));
+            }
+        }));
+    }
+
+    fn report_locked(&self) {
+        for (provider, _) in self.book.table().iter() {
+            if let Some(key_id) = &provider.locked {
+                let message = format!(
+                    "headers of provider {} are sealed under master key {key_id}, which is not the \
+                     one in use; the provider is not used and its row is kept",
+                    provider.id
+                );
+                tracing::error!("{message}");
+                self.tell(EventType::ProviderLocked, &provider.id, EventData::Message { message });
+            }
+        }
+    }
+
+    fn adopt(&mut self, row: StoredProvider) -> Result<Arc<Provider>, RegistryError> {
+        let id = row.id.clone();
+        let provider = self.book.adopt(row).ok_or(RegistryError::NotFound(id))?;
+        self.publish();
+        Ok(Arc::new(provider))
+    }
+
+    /// Saves a row, then lets `then` adopt it. Each change must see the one before it, so the
+    /// mailbox waits: changes are rare, and requests read the published table meanwhile.
+    fn save_then<T: 'static>(
+        &self,
+        row: Result<StoredProvider, RegistryError>,
+        then: impl FnOnce(&mut Self, StoredProvider) -> Result<T, RegistryError> + 'static,
+    ) -> AtomicResponse<Self, Result<T, RegistryError>> {
+        let db = self.db.clone();
+        let save = async move {
+            let row = row?;
+            db.save_provider(row.clone()).await?;
+            Ok(row)
+        };
+        AtomicResponse::new(Box::pin(save.into_actor(self).map(
+            |saved: Result<StoredProvider, RegistryError>, registry, _| then(registry, saved?),
+        )))
+    }
+
+    /// Saves an error or its end beside the turn: nobody waits for it, and a lost note is only a
+    /// stale display after a restart.
+    fn save_note(&mut self, row: StoredProvider, ctx: &mut Context<Self>) {
+        let db = self.db.clone();
+        self.book.adopt(row.clone());
+        self.publish();
+        let save = async move { db.save_provider(row).await };
+        ctx.spawn(save.into_actor(self).map(|saved, _, _| {
+            if let Err(error) = saved {
+                tracing::warn!(%error, "the state of a provider could not be saved");
+            }
+        }));
+    }
+}
+
+impl Actor for Registry {
+    type Context = Context<Self>;
+
+    /// Runs at the first start and after each restart.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.load(ctx);
+    }
+}
+
+impl Supervised for Registry {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.book = ProviderBook::new(self.defined.clone());
+    }
+}
+
+impl Handler<RegistryReady> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, _: RegistryReady, _: &mut Self::Context) {}
+}
+
+impl Handler<CreateProvider> for Registry {
+    type Result = AtomicResponse<Self, Result<Arc<Provider>, RegistryError>>;
+
+    fn handle(&mut self, msg: CreateProvider, _: &mut Self::Context) -> Self::Result {
+        let row = self.book.create(now(), msg.id, msg.settings);
+        self.save_then(row, |registry, row| {
+            let provider = registry.adopt(row)?;
+            registry.tell(EventType::ProviderCreated, &provider.id, EventData::None {});
+            Ok(provider)
+        })
+    }
+}
+
+impl Handler<ChangeProvider> for Registry {
+    type Result = AtomicResponse<Self, Result<Arc<Provider>, RegistryError>>;
+
+    fn handle(&mut self, msg: ChangeProvider, _: &mut Self::Context) -> Self::Result {
+        let kind = match msg.change.enabled {
+            Change::Set(true) => EventType::ProviderEnabled,
+            Change::Set(false) => EventType::ProviderDisabled,
+            Change::Keep | Change::Reset => EventType::ProviderUpdated,
+        };
+        let row = self.book.change(now(), &msg.id, msg.change);
+        self.save_then(row, move |registry, row| {
+            let provider = registry.adopt(row)?;
+            registry.tell(kind, &provider.id, EventData::None {});
+            Ok(provider)
+        })
+    }
+}
+
+impl Handler<DeleteProvider> for Registry {
+    type Result = AtomicResponse<Self, Result<(), RegistryError>>;
+
+    fn handle(&mut self, msg: DeleteProvider, _: &mut Self::Context) -> Self::Result {
+        let allowed = self.book.check_delete(&msg.id);
+        let db = self.db.clone();
+        let delete = async move {
+            allowed?;
+            db.delete_provider(msg.id.clone()).await?;
+            Ok(msg.id)
+        };
+        AtomicResponse::new(Box::pin(delete.into_actor(self).map(
+            |deleted: Result<ProviderId, RegistryError>, registry, _| {
+                let id = deleted?;
+                registry.book.remove(&id);
+                registry.publish();
+                registry.peers.credentials.do_send(ForgetCredentials { provider_id: id.clone() });
+                registry.peers.router.do_send(ForgetProvider { provider_id: id.clone() });
+                registry.tell(EventType::ProviderDeleted, &id, EventData::None {});
+                Ok(())
+            },
+        )))
+    }
+}
+
+impl Handler<ClearProviderError> for Registry {
+    type Result = AtomicResponse<Self, Result<Arc<Provider>, RegistryError>>;
+
+    fn handle(&mut self, msg: ClearProviderError, _: &mut Self::Context) -> Self::Result {
+        let Some(provider) = self.book.find(&msg.id) else {
+            let missing = RegistryError::NotFound(msg.id);
+            return AtomicResponse::new(Box::pin(fut::ready(Err(missing))));
+        };
+        self.peers.router.do_send(ForgetProvider { provider_id: msg.id.clone() });
+        match self.book.note_error(now(), &msg.id, None) {
+            None => AtomicResponse::new(Box::pin(fut::ready(Ok(Arc::new(provider))))),
+            Some(row) => self.save_then(Ok(row), |registry, row| {
+                let provider = registry.adopt(row)?;
+                registry.tell(EventType::ProviderRecovered, &provider.id, EventData::None {});
+                Ok(provider)
+            }),
+        }
+    }
+}
+
+impl Handler<ProviderFailed> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, msg: ProviderFailed, ctx: &mut Self::Context) {
+        let at = now();
+        let was = self.book.status(&msg.id);
+        let error = LastError { message: msg.message.clone(), at };
+        if let Some(row) = self.book.note_error(at, &msg.id, Some(error)) {
+            self.save_note(row, ctx);
+            if was != Some(ProviderStatus::Error) {
+                let data = EventData::Message { message: msg.message };
+                self.tell(EventType::ProviderFailed, &msg.id, data);
+            }
+        }
+    }
+}
+
+impl Handler<ProviderAnswered> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, msg: ProviderAnswered, ctx: &mut Self::Context) {
+        if let Some(row) = self.book.note_error(now(), &msg.id, None) {
+            self.save_note(row, ctx);
+            self.tell(EventType::ProviderRecovered, &msg.id, EventData::None {});
+        }
+    }
+}
+
+impl Handler<CredentialsChanged> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, _: CredentialsChanged, _: &mut Self::Context) {
+        self.count_credentials();
+        self.publish();
+    }
+}
+
+stops_on_request!(Registry);
+crashes_on_request!(Registry);

@@ -1,0 +1,132 @@
+//! What can be asked of the Registry.
+
+use std::sync::Arc;
+
+use actix::Message;
+use serde::{Deserialize, Deserializer};
+use thiserror::Error;
+use url::Url;
+
+use crate::{
+    actors::db::DbError,
+    domain::{
+        id::{IdError, ProviderId},
+        provider::{ApiFormat, Location, Provider, SecretHeader, ServedModel},
+    },
+};
+
+/// Why a provider could not be made or changed.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    #[error("provider {0} does not exist")]
+    NotFound(ProviderId),
+    #[error("provider {0} exists already")]
+    Exists(ProviderId),
+    #[error("provider {0} is set in the configuration file; change it there")]
+    OwnedByConfiguration(ProviderId),
+    #[error("provider {0} is built in and cannot be deleted; disable it or remove its keys")]
+    BuiltIn(ProviderId),
+    #[error("provider {0} is built in: its {1} cannot be changed")]
+    FixedByCatalog(ProviderId, &'static str),
+    #[error("{field}: {reason}")]
+    Invalid { field: &'static str, reason: String },
+    #[error(transparent)]
+    Id(#[from] IdError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// A change to one field: leave it, go back to what it is without the user's word, or set it.
+#[derive(Debug, Clone, Default)]
+pub enum Change<T> {
+    #[default]
+    Keep,
+    Reset,
+    Set(T),
+}
+
+/// As a field of a JSON merge patch (RFC 7396): absent leaves it, `null` resets it, a value sets it.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Reset, Self::Set))
+    }
+}
+
+impl<T> Change<T> {
+    pub fn apply(self, field: &mut Option<T>) {
+        match self {
+            Self::Keep => {}
+            Self::Reset => *field = None,
+            Self::Set(value) => *field = Some(value),
+        }
+    }
+}
+
+/// The settings a user can give. For a new provider, [`Change::Keep`] means the default.
+#[derive(Clone, Default)]
+pub struct ProviderChange {
+    pub name: Change<String>,
+    pub location: Change<Location>,
+    pub base_url: Change<Url>,
+    pub chat_path: Change<String>,
+    pub api_format: Change<ApiFormat>,
+    pub priority: Change<i32>,
+    pub enabled: Change<bool>,
+    pub models: Change<Vec<ServedModel>>,
+    pub headers: Change<Vec<SecretHeader>>,
+}
+
+/// Makes a provider and answers with it.
+#[derive(Message)]
+#[rtype(result = "Result<Arc<Provider>, RegistryError>")]
+pub struct CreateProvider {
+    pub id: ProviderId,
+    pub settings: ProviderChange,
+}
+
+/// Changes the named fields of a provider and answers with the result.
+#[derive(Message)]
+#[rtype(result = "Result<Arc<Provider>, RegistryError>")]
+pub struct ChangeProvider {
+    pub id: ProviderId,
+    pub change: ProviderChange,
+}
+
+/// Deletes a provider made by the API, with its keys and cooldowns. Its usage stays on the ledger.
+#[derive(Message)]
+#[rtype(result = "Result<(), RegistryError>")]
+pub struct DeleteProvider {
+    pub id: ProviderId,
+}
+
+/// Drops a provider's error and ends its cooldowns. What is disabled stays disabled.
+#[derive(Message)]
+#[rtype(result = "Result<Arc<Provider>, RegistryError>")]
+pub struct ClearProviderError {
+    pub id: ProviderId,
+}
+
+/// A fact: a provider failed so often that it is left alone for a while.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct ProviderFailed {
+    pub id: ProviderId,
+    pub message: String,
+}
+
+/// A fact: a provider has answered.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct ProviderAnswered {
+    pub id: ProviderId,
+}
+
+/// A fact: the published credentials have changed, and with them who can be called.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct CredentialsChanged;
+
+/// Answered as soon as the stored providers are loaded.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct RegistryReady;

@@ -1,0 +1,507 @@
+//! The providers there are, and the rules by which they change. Knows no actor, clock or database.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::messages::{Change, ProviderChange, RegistryError};
+use crate::domain::{
+    id::ProviderId,
+    provider::{
+        ApiFormat, LastError, Location, Origin, Provider, ProviderKind, ProviderSettings,
+        ProviderStatus, StoredHeaders, StoredProvider, default_chat_path,
+    },
+    time::Timestamp,
+};
+
+/// Longest display name, in characters.
+const MAX_NAME_CHARS: usize = 128;
+/// Most models one provider may list.
+const MAX_MODELS: usize = 2_000;
+/// Most headers one provider may add.
+const MAX_HEADERS: usize = 32;
+
+/// Every provider with the number of its usable credentials, best first. Immutable.
+#[derive(Default)]
+pub struct ProviderTable {
+    /// Sorted by priority, highest first, then by id.
+    rows: Vec<(Arc<Provider>, usize)>,
+}
+
+impl ProviderTable {
+    pub fn new(providers: impl IntoIterator<Item = (Arc<Provider>, usize)>) -> Self {
+        let mut rows: Vec<_> = providers.into_iter().collect();
+        rows.sort_by(|(a, _), (b, _)| b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id)));
+        Self { rows }
+    }
+
+    /// Providers and how many usable credentials each has, best first.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<Provider>, usize)> {
+        self.rows.iter().map(|(provider, credentials)| (provider, *credentials))
+    }
+
+    pub fn find(&self, id: &ProviderId) -> Option<(&Arc<Provider>, usize)> {
+        self.iter().find(|(provider, _)| provider.id == *id)
+    }
+
+    /// Whether at least one provider could take a request.
+    pub fn any_usable(&self) -> bool {
+        self.iter().any(|(provider, credentials)| provider.is_usable(credentials))
+    }
+}
+
+/// What the Registry keeps.
+#[derive(Default)]
+pub struct ProviderBook {
+    /// From the catalogue and the configuration file.
+    defined: BTreeMap<ProviderId, Provider>,
+    /// The user's settings above them, and the providers made by the API.
+    stored: BTreeMap<ProviderId, StoredProvider>,
+    usable_credentials: HashMap<ProviderId, usize>,
+}
+
+impl ProviderBook {
+    /// A later definition of the same id replaces an earlier one: the configuration file may
+    /// redefine what the catalogue has.
+    pub fn new(defined: impl IntoIterator<Item = Provider>) -> Self {
+        let defined = defined.into_iter().map(|provider| (provider.id.clone(), provider)).collect();
+        Self { defined, ..Self::default() }
+    }
+
+    /// Takes the rows of the database for what is stored.
+    pub fn load(&mut self, rows: Vec<StoredProvider>) {
+        self.stored = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+    }
+
+    pub fn count_credentials(&mut self, usable: HashMap<ProviderId, usize>) {
+        self.usable_credentials = usable;
+    }
+
+    pub fn table(&self) -> ProviderTable {
+        let ids = self.defined.keys().chain(self.stored.keys().filter(|id| self.is_api_made(id)));
+        ProviderTable::new(ids.filter_map(|id| {
+            let credentials = self.usable_credentials.get(id).copied().unwrap_or(0);
+            Some((Arc::new(self.find(id)?), credentials))
+        }))
+    }
+
+    fn is_api_made(&self, id: &ProviderId) -> bool {
+        !self.defined.contains_key(id) && self.stored.get(id).is_some_and(|row| row.custom)
+    }
+
+    /// The provider as it is now: definition and settings merged.
+    pub fn find(&self, id: &ProviderId) -> Option<Provider> {
+        match (self.defined.get(id), self.stored.get(id)) {
+            (Some(defined), _) if defined.origin == Origin::Config => Some(defined.clone()),
+            (Some(defined), None) => Some(defined.clone()),
+            (Some(defined), Some(row)) => Some(merge(defined.clone(), row)),
+            (None, Some(row)) if row.custom => Some(merge(blank(row), row)),
+            (None, _) => None,
+        }
+    }
+
+    fn load_one(&self, id: &ProviderId) -> Result<Provider, RegistryError> {
+        self.find(id).ok_or_else(|| RegistryError::NotFound(id.clone()))
+    }
+
+    pub fn status(&self, id: &ProviderId) -> Option<ProviderStatus> {
+        let credentials = self.usable_credentials.get(id).copied().unwrap_or(0);
+        self.find(id).map(|provider| provider.status(credentials))
+    }
+
+    /// The row to save for a new provider.
+    pub fn create(
+        &self,
+        now: Timestamp,
+        id: ProviderId,
+        settings: ProviderChange,
+    ) -> Result<StoredProvider, RegistryError> {
+        if self.find(&id).is_some() {
+            return Err(RegistryError::Exists(id));
+        }
+        for (field, given) in [
+            ("name", matches!(settings.name, Change::Set(_))),
+            ("base_url", matches!(settings.base_url, Change::Set(_))),
+        ] {
+            if !given {
+                return Err(RegistryError::Invalid { field, reason: "is required".into() });
+            }
+        }
+        let row = StoredProvider {
+            id,
+            custom: true,
+            settings: ProviderSettings::default(),
+            last_error: None,
+            created_at: now,
+            updated_at: now,
+        };
+        applied(row, settings, Location::Cloud)
+    }
+
+    /// The row to save for a change.
+    pub fn change(
+        &self,
+        now: Timestamp,
+        id: &ProviderId,
+        change: ProviderChange,
+    ) -> Result<StoredProvider, RegistryError> {
+        let provider = self.load_one(id)?;
+        match provider.origin {
+            Origin::Config => return Err(RegistryError::OwnedByConfiguration(id.clone())),
+            Origin::Catalog => {
+                for (field, touched) in [
+                    ("location", !matches!(change.location, Change::Keep)),
+                    ("api_format", !matches!(change.api_format, Change::Keep)),
+                ] {
+                    if touched {
+                        return Err(RegistryError::FixedByCatalog(id.clone(), field));
+                    }
+                }
+            }
+            Origin::Api | Origin::Environment => {
+                for (field, reset) in [
+                    ("name", matches!(change.name, Change::Reset)),
+                    ("base_url", matches!(change.base_url, Change::Reset)),
+                ] {
+                    if reset {
+                        let reason = "cannot be cleared: a provider of your own has no default";
+                        return Err(RegistryError::Invalid { field, reason: reason.into() });
+                    }
+                }
+            }
+        }
+        let mut row = self.row_or_new(now, &provider);
+        row.updated_at = now;
+        applied(row, change, provider.location)
+    }
+
+    fn row_or_new(&self, now: Timestamp, provider: &Provider) -> StoredProvider {
+        self.stored.get(&provider.id).cloned().unwrap_or_else(|| StoredProvider {
+            id: provider.id.clone(),
+            custom: false,
+            settings: ProviderSettings::default(),
+            last_error: None,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    /// The row to save when a provider's error is noted or dropped. `None`: nothing changes, or it
+    /// is not a stored thing.
+    pub fn note_error(
+        &self,
+        now: Timestamp,
+        id: &ProviderId,
+        error: Option<LastError>,
+    ) -> Option<StoredProvider> {
+        let provider = self.find(id)?;
+        if provider.last_error == error {
+            return None;
+        }
+        let mut row = self.row_or_new(now, &provider);
+        row.last_error = error;
+        Some(row)
+    }
+
+    /// Whether a provider may be deleted.
+    pub fn check_delete(&self, id: &ProviderId) -> Result<(), RegistryError> {
+        match self.load_one(id)?.origin {
+            Origin::Api | Origin::Environment => Ok(()),
+            Origin::Catalog => Err(RegistryError::BuiltIn(id.clone())),
+            Origin::Config => Err(RegistryError::OwnedByConfiguration(id.clone())),
+        }
+    }
+
+    /// Takes over a row that has been saved.
+    pub fn adopt(&mut self, row: StoredProvider) -> Option<Provider> {
+        let id = row.id.clone();
+        if let Some(defined) = self.defined.get_mut(&id)
+            && defined.origin == Origin::Config
+        {
+            defined.last_error = row.last_error;
+        } else {
+            self.stored.insert(id.clone(), row);
+        }
+        self.find(&id)
+    }
+
+    pub fn remove(&mut self, id: &ProviderId) {
+        self.stored.remove(id);
+        self.usable_credentials.remove(id);
+    }
+}
+
+fn blank(row: &StoredProvider) -> Provider {
+    Provider {
+        id: row.id.clone(),
+        name: row.id.to_string(),
+        kind: ProviderKind::Custom,
+        origin: Origin::Api,
+        location: Location::Cloud,
+        base_url: None,
+        chat_path: None,
+        api_format: ApiFormat::Openai,
+        priority: 0,
+        // Someone made it to be used: it is on until they say otherwise.
+        enabled: Some(true),
+        models: Vec::new(),
+        headers: Vec::new(),
+        locked: None,
+        last_error: None,
+        beta: false,
+        website: None,
+        api_key_url: None,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+fn merge(mut provider: Provider, row: &StoredProvider) -> Provider {
+    let set = &row.settings;
+    if let Some(name) = &set.name {
+        provider.name.clone_from(name);
+    }
+    provider.location = set.location.unwrap_or(provider.location);
+    provider.api_format = set.api_format.unwrap_or(provider.api_format);
+    provider.priority = set.priority.unwrap_or(provider.priority);
+    provider.enabled = set.enabled.or(provider.enabled);
+    provider.base_url = set.base_url.clone().or(provider.base_url);
+    provider.chat_path = set.chat_path.clone().or(provider.chat_path).or_else(|| {
+        let speaks_it =
+            provider.kind == ProviderKind::Custom && provider.api_format == ApiFormat::Openai;
+        provider
+            .base_url
+            .as_ref()
+            .filter(|_| speaks_it)
+            .map(|url| default_chat_path(url).to_owned())
+    });
+    if let Some(models) = &set.models {
+        provider.models.clone_from(models);
+    }
+    match &set.headers {
+        Some(StoredHeaders::Open(headers)) => provider.headers.clone_from(headers),
+        Some(StoredHeaders::Locked { key_id }) => provider.locked = Some(key_id.clone()),
+        None => {}
+    }
+    provider.last_error.clone_from(&row.last_error);
+    if row.custom {
+        provider.created_at = row.created_at;
+    }
+    provider.updated_at = row.updated_at;
+    provider
+}
+
+fn applied(
+    mut row: StoredProvider,
+    change: ProviderChange,
+    location: Location,
+) -> Result<StoredProvider, RegistryError> {
+    check(&row, &change, location)?;
+    change.name.apply(&mut row.settings.name);
+    change.location.apply(&mut row.settings.location);
+    change.base_url.apply(&mut row.settings.base_url);
+    change.chat_path.apply(&mut row.settings.chat_path);
+    change.api_format.apply(&mut row.settings.api_format);
+    change.priority.apply(&mut row.settings.priority);
+    change.enabled.apply(&mut row.settings.enabled);
+    change.models.apply(&mut row.settings.models);
+    match change.headers {
+        Change::Keep => {}
+        Change::Reset => row.settings.headers = Some(StoredHeaders::Open(Vec::new())),
+        Change::Set(headers) => row.settings.headers = Some(StoredHeaders::Open(headers)),
+    }
+    Ok(row)
+}
+
+fn check(
+    row: &StoredProvider,
+    change: &ProviderChange,
+    location: Location,
+) -> Result<(), RegistryError> {
+    let invalid =
+        |field, reason: &str| Err(RegistryError::Invalid { field, reason: reason.to_owned() });
+    if let Change::Set(name) = &change.name
+        && (name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS)
+    {
+        return invalid("name", "must have 1 to 128 characters");
+    }
+    if let Change::Set(path) = &change.chat_path
+        && (!path.starts_with('/') || path.contains(['?', '#']) || path.len() > 512)
+    {
+        return invalid("chat_path", "must be a path that begins with '/', without '?' or '#'");
+    }
+    if let Change::Set(models) = &change.models {
+        if models.len() > MAX_MODELS {
+            return invalid("models", "lists more than 2000 models");
+        }
+        let mut names: Vec<_> = models.iter().map(|model| &model.name).collect();
+        names.sort();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return invalid("models", "lists a name twice");
+        }
+    }
+    if let Change::Set(headers) = &change.headers
+        && headers.len() > MAX_HEADERS
+    {
+        return invalid("headers", "has more than 32 entries");
+    }
+    let location = match change.location {
+        Change::Set(location) => location,
+        Change::Keep => location,
+        Change::Reset => Location::Cloud,
+    };
+    let url = match &change.base_url {
+        Change::Set(url) => Some(url),
+        Change::Keep | Change::Reset => row.settings.base_url.as_ref(),
+    };
+    if let Some(url) = url {
+        crate::gateway::upstream::check_base_url(url, location).map_err(|error| {
+            RegistryError::Invalid { field: "base_url", reason: error.to_string() }
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::registry::builtin;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    fn id(text: &str) -> ProviderId {
+        ProviderId::parse(text).unwrap()
+    }
+
+    fn book() -> ProviderBook {
+        ProviderBook::new(
+            builtin().unwrap().iter().map(super::super::catalog::CatalogEntry::to_provider),
+        )
+    }
+
+    fn acme() -> ProviderChange {
+        ProviderChange {
+            name: Change::Set("Acme".into()),
+            base_url: Change::Set("https://acme.test".parse().unwrap()),
+            ..ProviderChange::default()
+        }
+    }
+
+    fn with_acme() -> ProviderBook {
+        let mut book = book();
+        let row = book.create(NOW, id("acme"), acme()).unwrap();
+        book.adopt(row);
+        book
+    }
+
+    #[test]
+    fn a_new_provider_is_enabled_and_speaks_chat_at_the_usual_path() {
+        let acme = with_acme().find(&id("acme")).unwrap();
+        assert_eq!(acme.enabled, Some(true));
+        assert_eq!(acme.chat_path.as_deref(), Some("/v1/chat/completions"));
+        assert_eq!(acme.origin, Origin::Api);
+    }
+
+    #[test]
+    fn an_id_is_taken_once_also_by_the_catalogue() {
+        let book = with_acme();
+        for taken in ["acme", "openai"] {
+            let refused = book.create(NOW, id(taken), acme());
+            assert!(matches!(refused, Err(RegistryError::Exists(_))), "{taken}");
+        }
+    }
+
+    #[test]
+    fn a_cloud_provider_cannot_have_a_private_address() {
+        let mut settings = acme();
+        settings.base_url = Change::Set("http://169.254.169.254/latest".parse().unwrap());
+        settings.location = Change::Set(Location::Local);
+        let refused = book().create(NOW, id("x"), settings);
+        assert!(matches!(refused, Err(RegistryError::Invalid { field: "base_url", .. })));
+
+        let mut settings = acme();
+        settings.base_url = Change::Set("http://127.0.0.1:8000".parse().unwrap());
+        assert!(book().create(NOW, id("x"), settings.clone()).is_err());
+        settings.location = Change::Set(Location::Local);
+        assert!(book().create(NOW, id("x"), settings).is_ok());
+    }
+
+    #[test]
+    fn settings_lie_above_the_catalogue_and_can_be_taken_back() {
+        let mut book = book();
+        let openai = id("openai");
+        let before = book.find(&openai).unwrap();
+        let change = |name| ProviderChange { name, ..ProviderChange::default() };
+        let row = book.change(NOW, &openai, change(Change::Set("Mine".into()))).unwrap();
+        book.adopt(row);
+        assert_eq!(book.find(&openai).unwrap().name, "Mine");
+        let row = book.change(NOW, &openai, change(Change::Reset)).unwrap();
+        book.adopt(row);
+        assert_eq!(book.find(&openai).unwrap().name, before.name);
+    }
+
+    #[test]
+    fn what_the_catalogue_fixes_cannot_be_changed_and_says_so() {
+        let change = ProviderChange {
+            api_format: Change::Set(ApiFormat::Ollama),
+            ..ProviderChange::default()
+        };
+        let refused = book().change(NOW, &id("openai"), change);
+        assert!(matches!(refused, Err(RegistryError::FixedByCatalog(_, "api_format"))));
+    }
+
+    #[test]
+    fn the_moved_address_of_a_local_catalogue_provider_may_be_local_too() {
+        let change = ProviderChange {
+            base_url: Change::Set("http://127.0.0.1:9999".parse().unwrap()),
+            ..ProviderChange::default()
+        };
+        assert!(book().change(NOW, &id("ollama"), change).is_ok());
+    }
+
+    #[test]
+    fn a_built_in_provider_is_not_deleted() {
+        assert!(matches!(book().check_delete(&id("openai")), Err(RegistryError::BuiltIn(_))));
+        assert!(with_acme().check_delete(&id("acme")).is_ok());
+        assert!(matches!(book().check_delete(&id("gone")), Err(RegistryError::NotFound(_))));
+    }
+
+    #[test]
+    fn the_configuration_file_is_read_only_and_wins() {
+        let mut provider = with_acme().find(&id("acme")).unwrap();
+        provider.origin = Origin::Config;
+        let book = ProviderBook::new([provider]);
+        let refused = book.change(NOW, &id("acme"), ProviderChange::default());
+        assert!(matches!(refused, Err(RegistryError::OwnedByConfiguration(_))));
+        assert!(matches!(
+            book.check_delete(&id("acme")),
+            Err(RegistryError::OwnedByConfiguration(_))
+        ));
+    }
+
+    #[test]
+    fn the_table_is_sorted_by_priority_then_id() {
+        let mut book = with_acme();
+        book.count_credentials(HashMap::from([(id("acme"), 1)]));
+        let table = book.table();
+        let order: Vec<(i32, String)> =
+            table.iter().map(|(p, _)| (-p.priority, p.id.to_string())).collect();
+        let mut sorted = order.clone();
+        sorted.sort();
+        assert_eq!(order, sorted);
+        assert_eq!(table.find(&id("acme")).unwrap().1, 1);
+    }
+
+    #[test]
+    fn a_row_that_does_not_open_locks_the_provider_and_keeps_its_settings() {
+        let mut book = with_acme();
+        let mut row = book.create(NOW, id("vault"), acme()).unwrap();
+        row.settings.headers = Some(StoredHeaders::Locked { key_id: "k1".into() });
+        book.adopt(row);
+        book.count_credentials(HashMap::from([(id("vault"), 1)]));
+        assert_eq!(book.status(&id("vault")), Some(ProviderStatus::Error));
+        let row = book.change(NOW, &id("vault"), ProviderChange::default()).unwrap();
+        assert!(matches!(row.settings.headers, Some(StoredHeaders::Locked { .. })));
+    }
+}

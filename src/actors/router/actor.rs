@@ -1,0 +1,183 @@
+//! The shell: plans within the turn from the published providers and its own cooldowns.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::{
+    messages::{
+        AttemptFailed, AttemptSucceeded, ClearProviderCooldowns, ForgetProvider,
+        ListProviderCooldowns, PlanRequest, RouterReady, TakeRetry,
+    },
+    plan::{Plan, PlanError, plan},
+    retry_budget::RetryBudget,
+};
+use crate::{
+    actors::{
+        clock::now,
+        cooldown_keeper::{CooldownKeeper, EXPIRY_INTERVAL},
+        db::DbHandle,
+        published::Published,
+        registry::{ProviderAnswered, ProviderFailed, ProviderTable},
+        supervise::{crashes_on_request, stops_on_request},
+    },
+    domain::cooldown::{CooldownScope, ProviderFailures},
+};
+
+/// How long to wait before reading the database again, when it did not answer.
+const RELOAD_PAUSE: Duration = Duration::from_millis(500);
+
+/// Whom the Router tells how providers are doing.
+pub struct RouterPeers {
+    pub failed: Recipient<ProviderFailed>,
+    pub answered: Recipient<ProviderAnswered>,
+}
+
+/// Owns the health of providers.
+pub struct Router {
+    cooldowns: CooldownKeeper,
+    failures: ProviderFailures,
+    budget: RetryBudget,
+    providers: Published<ProviderTable>,
+    db: DbHandle,
+    peers: RouterPeers,
+}
+
+impl Router {
+    pub fn new(
+        cooldowns: CooldownKeeper,
+        providers: Published<ProviderTable>,
+        db: DbHandle,
+        peers: RouterPeers,
+    ) -> Self {
+        let (failures, budget) = (ProviderFailures::default(), RetryBudget::default());
+        Self { cooldowns, failures, budget, providers, db, peers }
+    }
+
+    /// Reads the stored cooldowns. Nothing else is handled until they are here.
+    fn load(&mut self, ctx: &mut Context<Self>) {
+        let db = self.db.clone();
+        let load = async move { db.load_cooldowns().await };
+        ctx.wait(load.into_actor(self).map(|loaded, router, ctx| match loaded {
+            Ok(stored) => {
+                let own = stored.into_iter().filter(|c| c.scope.credential().is_none());
+                router.cooldowns.restore(own);
+            }
+            Err(error) => {
+                tracing::error!(%error, "cooldowns could not be loaded; trying again");
+                let pause = actix::clock::sleep(RELOAD_PAUSE).into_actor(router);
+                ctx.wait(pause.map(|(), router, ctx| router.load(ctx)));
+            }
+        }));
+    }
+}
+
+impl Actor for Router {
+    type Context = Context<Self>;
+
+    /// Runs at the first start and after each restart.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.load(ctx);
+        ctx.run_interval(EXPIRY_INTERVAL, |router, ctx| {
+            router.cooldowns.expire(ctx);
+        });
+    }
+}
+
+impl Supervised for Router {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.cooldowns.reset();
+        self.failures = ProviderFailures::default();
+        self.budget = RetryBudget::default();
+    }
+}
+
+impl Handler<RouterReady> for Router {
+    type Result = ();
+
+    fn handle(&mut self, _: RouterReady, _: &mut Self::Context) {}
+}
+
+impl Handler<PlanRequest> for Router {
+    type Result = Result<Plan, PlanError>;
+
+    fn handle(&mut self, msg: PlanRequest, _: &mut Self::Context) -> Self::Result {
+        let at = now();
+        self.budget.note_request(at);
+        plan(at, &msg.model, &self.providers.read(), self.cooldowns.book())
+    }
+}
+
+impl Handler<TakeRetry> for Router {
+    type Result = bool;
+
+    fn handle(&mut self, msg: TakeRetry, _: &mut Self::Context) -> Self::Result {
+        let at = now();
+        let scope = CooldownScope::Provider(msg.provider_id);
+        self.cooldowns.book().active(at, &scope).is_none() && self.budget.take(at)
+    }
+}
+
+impl Handler<AttemptFailed> for Router {
+    type Result = ();
+
+    fn handle(&mut self, msg: AttemptFailed, ctx: &mut Self::Context) {
+        let AttemptFailed { provider_id, model, failure } = msg;
+        let Some((scope, length)) = self.failures.note(now(), &provider_id, &model, &failure)
+        else {
+            return;
+        };
+        let is_whole = matches!(scope, CooldownScope::Provider(_));
+        if self.cooldowns.impose(scope, length, &failure, ctx).is_some() && is_whole {
+            let message = failure.detail.clone();
+            self.peers.failed.do_send(ProviderFailed { id: provider_id, message });
+        }
+    }
+}
+
+impl Handler<AttemptSucceeded> for Router {
+    type Result = ();
+
+    fn handle(&mut self, msg: AttemptSucceeded, _: &mut Self::Context) {
+        let AttemptSucceeded { provider_id, model } = msg;
+        self.failures.forget(&provider_id);
+        self.cooldowns.succeeded(&CooldownScope::Provider(provider_id.clone()));
+        self.cooldowns.succeeded(&CooldownScope::ProviderModel(provider_id.clone(), model));
+        let has_error = self
+            .providers
+            .read()
+            .find(&provider_id)
+            .is_some_and(|(provider, _)| provider.last_error.is_some());
+        if has_error {
+            self.peers.answered.do_send(ProviderAnswered { id: provider_id });
+        }
+    }
+}
+
+impl Handler<ForgetProvider> for Router {
+    type Result = ();
+
+    fn handle(&mut self, msg: ForgetProvider, ctx: &mut Self::Context) {
+        self.failures.forget(&msg.provider_id);
+        self.cooldowns.clear(Some(&msg.provider_id), ctx);
+    }
+}
+
+impl Handler<ListProviderCooldowns> for Router {
+    type Result = MessageResult<ListProviderCooldowns>;
+
+    fn handle(&mut self, _: ListProviderCooldowns, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.cooldowns.list())
+    }
+}
+
+impl Handler<ClearProviderCooldowns> for Router {
+    type Result = MessageResult<ClearProviderCooldowns>;
+
+    fn handle(&mut self, msg: ClearProviderCooldowns, ctx: &mut Self::Context) -> Self::Result {
+        MessageResult(self.cooldowns.clear(msg.provider_id.as_ref(), ctx))
+    }
+}
+
+stops_on_request!(Router);
+crashes_on_request!(Router);

@@ -1,0 +1,248 @@
+//! The journal: append-only files of usage entries, one open file per worker thread.
+//!
+//! A file holds one JSON entry per line. Its name is `<run>-<number>.open` while it is written,
+//! `<run>-<number>.closed` afterwards; the run tells files of this process from those it found.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use thiserror::Error;
+
+use crate::domain::usage::UsageEntry;
+
+/// A file is closed and another begun past this size, in bytes.
+const MAX_FILE_BYTES: usize = 1024 * 1024;
+
+/// Why the journal cannot be used.
+#[derive(Debug, Error)]
+#[error("journal file {path}: {source}")]
+pub struct JournalError {
+    pub path: PathBuf,
+    #[source]
+    pub source: io::Error,
+}
+
+impl JournalError {
+    fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self { path: path.to_owned(), source }
+    }
+}
+
+/// The folder of journal files. Cheap to clone.
+#[derive(Clone)]
+pub struct Journal {
+    folder: PathBuf,
+    /// Tells the files of this process from those of earlier ones.
+    run: Arc<str>,
+    numbers: Arc<AtomicU64>,
+}
+
+/// What a journal file holds.
+#[derive(Debug, Default)]
+pub struct JournalContent {
+    pub entries: Vec<UsageEntry>,
+    /// Lines that are no entry: a write that the end of the machine cut short.
+    pub damaged: usize,
+}
+
+impl Journal {
+    /// Opens the folder, making it when it is missing. `run` must differ from every earlier one.
+    pub fn open(folder: PathBuf, run: &str) -> Result<Self, JournalError> {
+        fs::create_dir_all(&folder).map_err(JournalError::at(&folder))?;
+        Ok(Self { folder, run: run.into(), numbers: Arc::default() })
+    }
+
+    /// A writer for one thread. The first file is made with the first entry.
+    pub fn writer(&self) -> JournalWriter {
+        JournalWriter { journal: self.clone(), open: None, line: Vec::with_capacity(1024) }
+    }
+
+    /// All journal files, in the order they were begun.
+    pub fn files(&self) -> Result<Vec<PathBuf>, JournalError> {
+        let mut files = Vec::new();
+        for found in fs::read_dir(&self.folder).map_err(JournalError::at(&self.folder))? {
+            let path = found.map_err(JournalError::at(&self.folder))?.path();
+            if path.extension().is_some_and(|end| end == "open" || end == "closed") {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// Whether a thread of this process may still be writing to the file.
+    pub fn is_being_written(&self, path: &Path) -> bool {
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        path.extension().is_some_and(|end| end == "open") && name.starts_with(&*self.run)
+    }
+
+    /// Reads a file. A damaged line is counted and does not hide the lines after it.
+    pub fn read(path: &Path) -> Result<JournalContent, JournalError> {
+        let bytes = fs::read(path).map_err(JournalError::at(path))?;
+        let mut content = JournalContent::default();
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(entry) => content.entries.push(entry),
+                Err(_) => content.damaged += 1,
+            }
+        }
+        Ok(content)
+    }
+
+    /// Deletes a file whose entries are all in the database. It may be gone already.
+    pub fn delete(path: &Path) -> Result<(), JournalError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(JournalError::at(path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps a file with damaged lines for a person to look at, out of the way of the next start.
+    pub fn set_aside(path: &Path) -> Result<(), JournalError> {
+        let aside = path.with_extension("damaged");
+        fs::rename(path, aside).map_err(JournalError::at(path))
+    }
+}
+
+struct OpenFile {
+    file: File,
+    path: PathBuf,
+    bytes: usize,
+}
+
+/// Appends entries to one file after the other. Belongs to one thread.
+pub struct JournalWriter {
+    journal: Journal,
+    open: Option<OpenFile>,
+    line: Vec<u8>,
+}
+
+impl JournalWriter {
+    /// Appends an entry with one write. Answers with the file that was closed to make room, if one was:
+    /// the caller passes it on after every entry before this one.
+    pub fn append(&mut self, entry: &UsageEntry) -> Result<Option<PathBuf>, JournalError> {
+        let full = self.open.as_ref().is_some_and(|open| open.bytes >= MAX_FILE_BYTES);
+        let closed = if full { self.close()? } else { None };
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, entry)
+            .map_err(|error| JournalError::at(&self.journal.folder)(error.into()))?;
+        self.line.push(b'\n');
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => none.insert(begin_file(&self.journal)?),
+        };
+        if let Err(error) = open.file.write_all(&self.line) {
+            // Part of the line may be there: the next one begins a file of its own.
+            let failed = JournalError::at(&open.path)(error);
+            self.open = None;
+            return Err(failed);
+        }
+        open.bytes += self.line.len();
+        Ok(closed)
+    }
+
+    fn close(&mut self) -> Result<Option<PathBuf>, JournalError> {
+        let Some(open) = self.open.take() else { return Ok(None) };
+        let closed = open.path.with_extension("closed");
+        fs::rename(&open.path, &closed).map_err(JournalError::at(&open.path))?;
+        Ok(Some(closed))
+    }
+}
+
+fn begin_file(journal: &Journal) -> Result<OpenFile, JournalError> {
+    let number = journal.numbers.fetch_add(1, Ordering::Relaxed);
+    let path = journal.folder.join(format!("{}-{number:010}.open", journal.run));
+    let file = OpenOptions::new()
+        .append(true)
+        .create_new(true)
+        .open(&path)
+        .map_err(JournalError::at(&path))?;
+    Ok(OpenFile { file, path, bytes: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::usage_tracker::pending::tests::entry;
+
+    fn journal(folder: &tempfile::TempDir, run: &str) -> Journal {
+        Journal::open(folder.path().join("journal"), run).unwrap()
+    }
+
+    #[test]
+    fn what_was_appended_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder, "run1");
+        let mut writer = journal.writer();
+        let entries: Vec<UsageEntry> = (0..10).map(|_| entry()).collect();
+        for entry in &entries {
+            assert_eq!(writer.append(entry).unwrap(), None);
+        }
+        let files = journal.files().unwrap();
+        assert_eq!(files.len(), 1);
+        assert!(journal.is_being_written(&files[0]));
+        assert_eq!(Journal::read(&files[0]).unwrap().entries, entries);
+    }
+
+    #[test]
+    fn the_files_of_an_earlier_run_are_found_and_not_taken_for_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        journal(&folder, "run1").writer().append(&entry()).unwrap();
+        let later = journal(&folder, "run2");
+        let files = later.files().unwrap();
+        assert_eq!(files.len(), 1);
+        assert!(!later.is_being_written(&files[0]));
+    }
+
+    #[test]
+    fn a_full_file_is_closed_and_named_after_its_last_entry() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder, "run1");
+        let mut writer = journal.writer();
+        let mut written = 0;
+        let closed = loop {
+            written += 1;
+            if let Some(closed) = writer.append(&entry()).unwrap() {
+                break closed;
+            }
+        };
+        assert!(!journal.is_being_written(&closed));
+        assert_eq!(Journal::read(&closed).unwrap().entries.len(), written - 1);
+        Journal::delete(&closed).unwrap();
+        Journal::delete(&closed).unwrap();
+        assert_eq!(journal.files().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_line_cut_short_is_counted_and_hides_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder, "run1");
+        let path = folder.path().join("journal/run0-1.open");
+        let whole = serde_json::to_string(&entry()).unwrap();
+        for cut in 1..whole.len() {
+            fs::write(&path, format!("{whole}\n{}\n{whole}", &whole[..cut])).unwrap();
+            let content = Journal::read(&path).unwrap();
+            assert_eq!((content.entries.len(), content.damaged), (2, 1), "cut at {cut}");
+        }
+        Journal::set_aside(&path).unwrap();
+        assert!(journal.files().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_written_says_where() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder, "run1");
+        fs::remove_dir_all(folder.path().join("journal")).unwrap();
+        let error = journal.writer().append(&entry()).unwrap_err();
+        assert!(error.to_string().contains("run1-"), "{error}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Entries on their way from the journal to the database, and the files they came from.
+
+use std::{collections::VecDeque, path::PathBuf};
+
+use crate::domain::usage::UsageEntry;
+
+/// Most entries brought into the database at once.
+pub const MAX_BATCH: usize = 1_000;
+
+/// What is not in the database yet. Bounded: past the limit an entry is left to the journal.
+#[derive(Debug)]
+pub struct Pending {
+    entries: VecDeque<UsageEntry>,
+    limit: usize,
+    /// How many entries have ever been taken in, and how many of them are done with.
+    taken_in: u64,
+    done: u64,
+    /// Files that may go once `done` reaches the number.
+    files: VecDeque<(u64, PathBuf)>,
+    /// Whether an entry was left to the journal: then no file may go before the next start.
+    overflowed: bool,
+}
+
+impl Pending {
+    pub fn new(limit: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            limit,
+            taken_in: 0,
+            done: 0,
+            files: VecDeque::new(),
+            overflowed: false,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many entries have ever been taken in.
+    pub fn taken_in(&self) -> u64 {
+        self.taken_in
+    }
+
+    /// How many of those taken in are in the database.
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Takes an entry in. `false`: there is no room, and the journal keeps it for the next start.
+    pub fn push(&mut self, entry: UsageEntry) -> bool {
+        if self.entries.len() >= self.limit {
+            self.overflowed = true;
+            return false;
+        }
+        self.taken_in += 1;
+        self.entries.push_back(entry);
+        true
+    }
+
+    /// Notes a file all of whose entries have been taken in by now.
+    pub fn close_file(&mut self, path: PathBuf) {
+        self.files.push_back((self.taken_in, path));
+    }
+
+    /// The next entries for the database. They stay pending until [`Self::commit`].
+    pub fn batch(&self) -> Vec<UsageEntry> {
+        self.entries.iter().take(MAX_BATCH).cloned().collect()
+    }
+
+    /// The oldest `count` entries are in the database. Answers with the entries, and with the files
+    /// that are not needed any more.
+    pub fn commit(&mut self, count: usize) -> (Vec<UsageEntry>, Vec<PathBuf>) {
+        let count = count.min(self.entries.len());
+        let committed = self.entries.drain(..count).collect();
+        self.done += count as u64;
+        let mut files = Vec::new();
+        while !self.overflowed && self.files.front().is_some_and(|(needed, _)| *needed <= self.done)
+        {
+            files.extend(self.files.pop_front().map(|(_, path)| path));
+        }
+        (committed, files)
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::domain::{
+        id::{ModelName, RequestId},
+        time::Timestamp,
+        usage::{Outcome, TokenUsage},
+    };
+
+    pub fn entry() -> UsageEntry {
+        UsageEntry {
+            request_id: RequestId::generate(),
+            at: Timestamp::from_millis(1_000),
+            client_key_id: "0123456789ab".into(),
+            model: ModelName::parse("m").unwrap(),
+            provider_id: None,
+            upstream_model: None,
+            credential_id: None,
+            outcome: Outcome::Completed,
+            failure: None,
+            streamed: false,
+            attempts: 1,
+            tokens: Some(TokenUsage { input: 3, output: 4, ..TokenUsage::default() }),
+            first_event_ms: None,
+            duration_ms: 5,
+        }
+    }
+
+    #[test]
+    fn a_file_goes_when_its_last_entry_is_committed_and_not_before() {
+        let mut pending = Pending::new(10);
+        pending.push(entry());
+        pending.push(entry());
+        pending.close_file("a".into());
+        pending.push(entry());
+        assert!(pending.commit(1).1.is_empty());
+        assert_eq!(pending.commit(1).1, [PathBuf::from("a")]);
+        assert_eq!(pending.commit(1).0.len(), 1);
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn entries_stay_until_they_are_committed() {
+        let mut pending = Pending::new(10);
+        pending.push(entry());
+        assert_eq!(pending.batch().len(), 1);
+        assert_eq!(pending.batch().len(), 1);
+        pending.commit(1);
+        assert!(pending.batch().is_empty());
+    }
+
+    #[test]
+    fn past_the_limit_the_journal_keeps_what_memory_does_not() {
+        let mut pending = Pending::new(1);
+        assert!(pending.push(entry()));
+        assert!(!pending.push(entry()));
+        pending.close_file("a".into());
+        let (committed, files) = pending.commit(1);
+        assert_eq!(committed.len(), 1);
+        assert!(files.is_empty(), "a file went with an entry that is nowhere else");
+    }
+}

@@ -1,0 +1,82 @@
+//! The composition root: starts actors bottom-up, wires them, and stops them top-down.
+//!
+//! The only place that knows all parts. No rule of the pool lives here.
+
+mod first_start;
+mod providers;
+mod settings;
+mod stop;
+mod storage;
+mod wiring;
+
+use std::{fs::File, net::SocketAddr};
+
+use actix_web::dev::ServerHandle;
+use anyhow::Context as _;
+
+use crate::{
+    actors::{events::Record, usage_tracker::Journal},
+    config::{Config, Environment},
+    domain::event::{EventData, EventType, Fact},
+    http::{Actors, Server},
+    relay::Gate,
+};
+
+pub use first_start::{FirstKeys, NoAdminKey};
+pub use storage::{Storage, StorageError, open_pool};
+pub use wiring::OnGiveUp;
+
+/// A running pool.
+pub struct App {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whom management asks; tests and the greeting look through it.
+    pub actors: Actors,
+    /// The keys made at the first start.
+    pub first_keys: Option<FirstKeys>,
+    gate: Gate,
+    server: ServerHandle,
+    journal: Journal,
+    arbiters: Vec<actix::Arbiter>,
+    settings: Config,
+    /// Held for as long as the process runs: two must not share a data directory.
+    _lock: File,
+}
+
+impl App {
+    /// Starts everything and listens. What is stored is loaded before the first request is taken.
+    ///
+    /// Errors: whatever keeps the pool from starting, in words for the person who starts it.
+    pub async fn start(
+        config: Config,
+        environment: &Environment,
+        on_give_up: OnGiveUp,
+    ) -> anyhow::Result<Self> {
+        let storage = Storage::open(&config)?;
+        first_start::check_bind(&config, &storage)?;
+        let first_keys = first_start::create_keys(&storage)?;
+        let given = providers::collect(&config, environment, &storage)?;
+        let wired = wiring::start(&config, storage, given, on_give_up).await?;
+        let gate = Gate::new(config.relay.max_in_flight, wired.actors.metrics.clone());
+        let make_relay = settings::relay_maker(&config, &wired, &gate)?;
+        let settings = settings::server(&config);
+        let bind = settings.bind;
+        let server = Server::start(settings, wired.actors.clone(), gate.clone(), make_relay)
+            .with_context(|| format!("cannot listen on {bind}"))?;
+        actix_web::rt::spawn(server.running);
+        let started = Fact::new(EventType::SystemStarted, EventData::None {});
+        wired.actors.events.do_send(Record(started));
+        tracing::info!(address = %server.address, version = env!("CARGO_PKG_VERSION"), "listening");
+        Ok(Self {
+            address: server.address,
+            actors: wired.actors,
+            first_keys,
+            gate,
+            server: server.handle,
+            journal: wired.journal,
+            arbiters: wired.arbiters,
+            settings: config,
+            _lock: wired.lock,
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! The providers and keys that nobody has to make: catalogue, configuration file, environment.
+
+use anyhow::Context as _;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::storage::Storage;
+use crate::{
+    actors::registry::{CatalogEntry, builtin},
+    config::{Config, Environment, ProviderConfig},
+    crypto::mac::Mac,
+    domain::{
+        credential::{Credential, StoredSecret, mask},
+        id::ProviderId,
+        provider::{ApiFormat, Origin, Provider, ProviderKind, SecretHeader, default_chat_path},
+        time::Timestamp,
+    },
+    gateway::upstream::check_base_url,
+};
+
+/// What is there at each start, without being stored.
+pub struct Given {
+    pub providers: Vec<Provider>,
+    pub credentials: Vec<Credential>,
+}
+
+/// Puts together the catalogue, the configuration file above it, and the keys of both.
+pub fn collect(
+    config: &Config,
+    environment: &Environment,
+    storage: &Storage,
+) -> anyhow::Result<Given> {
+    let catalog = builtin()?;
+    let mut credentials: Vec<Credential> = catalog
+        .iter()
+        .filter_map(|entry| environment_credential(entry, environment, &storage.fingerprints))
+        .collect();
+    let mut providers: Vec<Provider> = catalog.iter().map(CatalogEntry::to_provider).collect();
+    for section in &config.providers {
+        let entry = catalog.iter().find(|entry| entry.id == section.id);
+        let name = &section.id;
+        providers.push(configured(section, entry).with_context(|| format!("provider {name}"))?);
+        for (index, secret) in section.api_keys.iter().enumerate() {
+            let id = format!("config_{name}_{}", index + 1);
+            let label = None;
+            let keys = &storage.fingerprints;
+            credentials.push(credential(id, &section.id, secret, label, Origin::Config, keys));
+        }
+    }
+    Ok(Given { providers, credentials })
+}
+
+fn environment_credential(
+    entry: &CatalogEntry,
+    environment: &Environment,
+    fingerprints: &Mac,
+) -> Option<Credential> {
+    let (name, value) = entry
+        .env
+        .iter()
+        .find_map(|name| Some((name, environment.value(name)?.trim())))
+        .filter(|(_, value)| !value.is_empty())?;
+    let id = format!("env_{}", name.to_ascii_lowercase());
+    let label = Some(name.clone());
+    let secret = SecretString::from(value);
+    Some(credential(id, &entry.id, &secret, label, Origin::Environment, fingerprints))
+}
+
+fn credential(
+    id: String,
+    provider: &ProviderId,
+    secret: &SecretString,
+    label: Option<String>,
+    origin: Origin,
+    fingerprints: &Mac,
+) -> Credential {
+    Credential {
+        id: id.into(),
+        provider_id: provider.clone(),
+        label,
+        origin,
+        mask: mask(secret.expose_secret()),
+        fingerprint: fingerprints.fingerprint(secret),
+        secret: StoredSecret::Open(secret.clone()),
+        enabled: true,
+        created_at: Timestamp::from_millis(0),
+    }
+}
+
+/// A provider of the configuration file. One that the catalogue knows keeps what is only told there.
+fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow::Result<Provider> {
+    check_base_url(&section.base_url, section.location)?;
+    let headers: Result<Vec<_>, _> = section
+        .headers
+        .iter()
+        .map(|(name, value)| SecretHeader::parse(name, value.clone()))
+        .collect();
+    let never = Timestamp::from_millis(0);
+    let speaks_chat = section.api_format == ApiFormat::Openai;
+    let usual_path = || speaks_chat.then(|| default_chat_path(&section.base_url).to_owned());
+    let known_name = entry.map_or_else(|| section.id.to_string(), |entry| entry.name.clone());
+    Ok(Provider {
+        id: section.id.clone(),
+        name: section.name.clone().unwrap_or(known_name),
+        kind: entry.map_or(ProviderKind::Custom, |entry| entry.kind),
+        origin: Origin::Config,
+        location: section.location,
+        base_url: Some(section.base_url.clone()),
+        chat_path: section.chat_path.clone().or_else(usual_path),
+        api_format: section.api_format,
+        priority: section.priority,
+        enabled: Some(section.enabled),
+        models: section.models.clone(),
+        headers: headers?,
+        locked: None,
+        last_error: None,
+        beta: entry.is_some_and(|entry| entry.beta),
+        website: entry.and_then(|entry| entry.website.clone()),
+        api_key_url: entry.and_then(|entry| entry.api_key_url.clone()),
+        created_at: never,
+        updated_at: never,
+    })
+}

@@ -1,0 +1,85 @@
+//! From sections of the configuration to the settings of the parts.
+
+use std::{sync::Arc, time::Duration};
+
+use super::wiring::Wired;
+use crate::{
+    actors::usage_tracker::UsageSettings,
+    config::Config,
+    gateway::upstream::{Upstream, UpstreamSettings},
+    http::ServerSettings,
+    relay::{Gate, Relay, RelayPeers, RelaySettings},
+};
+
+pub fn server(config: &Config) -> ServerSettings {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    ServerSettings {
+        bind: config.server.bind,
+        workers: if config.server.workers == 0 { cores() } else { config.server.workers },
+        max_connections: config.server.max_connections,
+        max_body_bytes: config.server.max_body_bytes,
+        body_timeout: Duration::from_millis(config.relay.idle_timeout_ms),
+        allowed_origins: config.server.allowed_origins.clone(),
+        heartbeat: Duration::from_millis(config.events.heartbeat_ms),
+    }
+}
+
+pub fn usage(config: &Config) -> UsageSettings {
+    UsageSettings {
+        retention: Duration::from_hours(24 * u64::from(config.usage.retention_days)),
+        flush_interval: Duration::from_millis(config.usage.flush_interval_ms),
+        max_pending: config.usage.max_pending,
+    }
+}
+
+fn relay(config: &Config) -> RelaySettings {
+    RelaySettings {
+        timeout: Duration::from_millis(config.relay.timeout_ms),
+        idle_timeout: Duration::from_millis(config.relay.idle_timeout_ms),
+        keep_alive: Duration::from_millis(config.relay.keep_alive_ms),
+        hold_back_bytes: config.relay.hold_back_bytes,
+        max_answer_bytes: config.relay.max_answer_bytes,
+        ask_stream_usage: config.relay.ask_stream_usage,
+    }
+}
+
+/// Makes the relay of a worker thread, on that thread.
+///
+/// Errors: the HTTP client cannot be set up.
+pub fn relay_maker(
+    config: &Config,
+    wired: &Wired,
+    gate: &Gate,
+) -> anyhow::Result<impl Fn() -> Relay + Send + Clone + 'static> {
+    let upstream = UpstreamSettings::load(Duration::from_millis(config.relay.connect_timeout_ms))?;
+    // What could fail has not failed here, and so will not on a worker.
+    Upstream::new(&upstream)?;
+    let actors = &wired.actors;
+    let peers = RelayPeers {
+        plan: actors.router.clone().recipient(),
+        take_retry: actors.router.clone().recipient(),
+        attempt_failed: actors.router.clone().recipient(),
+        attempt_succeeded: actors.router.clone().recipient(),
+        lease: actors.credentials.clone().recipient(),
+        credential_failed: actors.credentials.clone().recipient(),
+        credential_succeeded: actors.credentials.clone().recipient(),
+        usage_journaled: actors.usage_tracker.clone().recipient(),
+        journal_closed: actors.usage_tracker.clone().recipient(),
+        commit_usage: actors.usage_tracker.clone().recipient(),
+        events: actors.events.clone().recipient(),
+    };
+    let settings = relay(config);
+    let (gate, journal, metrics) =
+        (gate.clone(), wired.journal.clone(), Arc::clone(&actors.metrics));
+    Ok(move || {
+        let upstream = Upstream::new(&upstream).expect("the same settings worked before");
+        Relay::new(
+            upstream,
+            peers.clone(),
+            settings.clone(),
+            gate.clone(),
+            journal.writer(),
+            Arc::clone(&metrics),
+        )
+    })
+}

@@ -1,0 +1,107 @@
+//! What is on disk: the data directory, the master key, the database, brought to this version.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+};
+
+use secrecy::ExposeSecret;
+use thiserror::Error;
+
+use crate::{
+    config::Config,
+    crypto::{
+        mac::Mac,
+        master_key::{MasterKey, MasterKeyError},
+        seal::Sealer,
+    },
+    persistence::{
+        connection::{self, OpenError, Pool},
+        migrate::{self, MigrateError},
+    },
+};
+
+/// Why there is nothing to work with.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    #[error("the data directory {path} cannot be used: {source}", path = path.display())]
+    Directory { path: PathBuf, source: io::Error },
+    #[error(
+        "another providerpool uses the data directory {path}; stop it, or give this one a \
+         directory of its own with --data-dir",
+        path = path.display()
+    )]
+    InUse { path: PathBuf },
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    #[error("no connection to the database came free: {0}")]
+    Pool(String),
+    #[error(transparent)]
+    Migration(#[from] MigrateError),
+}
+
+/// Storage that is open and of this version.
+pub struct Storage {
+    pub pool: Pool,
+    pub sealer: Sealer,
+    pub access_keys: Mac,
+    pub fingerprints: Mac,
+}
+
+impl Storage {
+    /// Opens the database, creating it if need be, and migrates it.
+    ///
+    /// Errors: [`StorageError`], in words for the person who starts the pool.
+    pub fn open(config: &Config) -> Result<Self, StorageError> {
+        create_directory(config)?;
+        let master_key = MasterKey::load(
+            config.secrets.master_key.as_ref(),
+            config.secrets.master_key_file.as_deref(),
+            &config.data.dir,
+        )?;
+        let pool = open_pool(config)?;
+        let mut connection = pool.get().map_err(|error| StorageError::Pool(error.to_string()))?;
+        for migration in migrate::run(&mut connection)? {
+            tracing::info!(migration, "database migrated");
+        }
+        drop(connection);
+        Ok(Self {
+            pool,
+            sealer: Sealer::new(&master_key),
+            access_keys: Mac::for_access_keys(&master_key),
+            fingerprints: Mac::for_credentials(&master_key),
+        })
+    }
+}
+
+/// The database as it is, for looking at what a migration would do.
+pub fn open_pool(config: &Config) -> Result<Pool, StorageError> {
+    create_directory(config)?;
+    Ok(connection::open(config.database_url().expose_secret(), config.database.pool_size)?)
+}
+
+fn create_directory(config: &Config) -> Result<(), StorageError> {
+    let path = &config.data.dir;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| StorageError::Directory { path: path.clone(), source })
+}
+
+/// Makes sure that no other process works in the data directory. Holds until the file is dropped,
+/// also when this process is killed.
+pub fn lock(config: &Config) -> Result<File, StorageError> {
+    let path = &config.data.dir;
+    let failed = |source| StorageError::Directory { path: path.clone(), source };
+    let file = File::create(path.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StorageError::InUse { path: path.clone() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

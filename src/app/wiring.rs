@@ -1,0 +1,191 @@
+//! Starts the actors bottom-up and tells each whom it may ask and tell.
+
+use std::{
+    fs::File,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Addr, Arbiter, Handler, Message, dev::ToEnvelope};
+use anyhow::Context as _;
+
+use super::{
+    providers::Given,
+    settings,
+    storage::{self, Storage},
+};
+use crate::{
+    actors::{
+        CooldownKeeper,
+        access_keys::{AccessKeys, AccessKeysReady, KeyRing},
+        credentials::{CredentialDirectory, Credentials, CredentialsPeers, CredentialsReady},
+        db::DbHandle,
+        events::{Events, Record},
+        published::publish,
+        registry::{ProviderTable, Registry, RegistryPeers, RegistryReady},
+        router::{Router, RouterPeers, RouterReady},
+        supervise::{self, Watch},
+        usage_tracker::{FlushUsage, Journal, UsageTracker, UsageTrackerPeers},
+    },
+    config::Config,
+    domain::{
+        event::{EventData, EventType, Fact},
+        id::RequestId,
+    },
+    http::Actors,
+    telemetry::Metrics,
+};
+
+/// Longest wait until an actor has loaded what is stored.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Called with the name of an actor that panics too often to go on. The process should end then, so
+/// that whatever runs it starts it afresh.
+pub type OnGiveUp = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+/// The actors, running and loaded.
+pub struct Wired {
+    pub actors: Actors,
+    pub journal: Journal,
+    pub arbiters: Vec<Arbiter>,
+    pub lock: File,
+}
+
+pub async fn start(
+    config: &Config,
+    storage: Storage,
+    given: Given,
+    on_give_up: OnGiveUp,
+) -> anyhow::Result<Wired> {
+    let lock = storage::lock(config)?;
+    let metrics = Metrics::new();
+    let journal = Journal::open(
+        config.data.dir.join("journal"),
+        // Ordered by time, so that files of earlier runs are read first.
+        &RequestId::generate().to_string(),
+    )?;
+
+    // Everything a request asks or tells is on one thread: telling four actors wakes it once.
+    let arbiter = Arbiter::new();
+    let on = arbiter.handle();
+    let (events, events_seat) = supervise::seat::<Events>();
+    let watch = watch(&events, &metrics, on_give_up);
+
+    let restarted = Arc::clone(&watch.on_restart);
+    let db = DbHandle::start(
+        storage.pool,
+        Arc::new(storage.sealer),
+        config.database.pool_size,
+        database_restarts(restarted),
+    );
+    let dropped = metrics.event_subscribers_dropped.clone();
+    let settings = config.events.clone();
+    events_seat.fill(&on, "events", watch.clone(), move |_| Events::new(&settings, dropped));
+
+    let (table_publisher, providers) = publish(ProviderTable::default());
+    let (directory_publisher, directory) = publish(CredentialDirectory::default());
+    let (ring_publisher, key_ring) = publish(KeyRing::new(storage.access_keys.clone(), []));
+    let keeper = CooldownKeeper::new(db.clone(), events.clone().recipient(), metrics.clone());
+    let other_keeper = keeper.like();
+
+    let (registry, registry_seat) = supervise::seat::<Registry>();
+    let (router, router_seat) = supervise::seat::<Router>();
+    let (credentials, credentials_seat) = supervise::seat::<Credentials>();
+
+    let peers = RegistryPeers {
+        events: events.clone().recipient(),
+        credentials: credentials.clone().recipient(),
+        router: router.clone().recipient(),
+    };
+    let (own_db, seen) = (db.clone(), directory.clone());
+    registry_seat.fill(&on, "registry", watch.clone(), move |_| {
+        Registry::new(given.providers, own_db, table_publisher, seen, peers)
+    });
+
+    let peers = RouterPeers {
+        failed: registry.clone().recipient(),
+        answered: registry.clone().recipient(),
+    };
+    let (own_db, seen) = (db.clone(), providers.clone());
+    router_seat
+        .fill(&on, "router", watch.clone(), move |_| Router::new(keeper, seen, own_db, peers));
+
+    let peers = CredentialsPeers {
+        events: events.clone().recipient(),
+        registry: registry.clone().recipient(),
+    };
+    let own_db = db.clone();
+    credentials_seat.fill(&on, "credentials", watch.clone(), move |_| {
+        let (given, macs) = (given.credentials, storage.fingerprints);
+        Credentials::new(given, other_keeper, own_db, macs, directory_publisher, peers)
+    });
+
+    let own_db = db.clone();
+    let access_keys = supervise::start_in(&on, "access_keys", watch.clone(), move |_| {
+        AccessKeys::new(storage.access_keys, own_db, ring_publisher)
+    });
+
+    let peers = UsageTrackerPeers {
+        events: events.clone().recipient(),
+        all_events: events.clone().recipient(),
+    };
+    let (own_db, own_journal, own_metrics) = (db.clone(), journal.clone(), metrics.clone());
+    let settings = settings::usage(config);
+    let usage_tracker = supervise::start_in(&on, "usage_tracker", watch, move |_| {
+        UsageTracker::new(settings, own_journal, own_db, peers, own_metrics)
+    });
+
+    loaded(&registry, RegistryReady).await.context("providers were not loaded")?;
+    loaded(&router, RouterReady).await.context("cooldowns were not loaded")?;
+    loaded(&credentials, CredentialsReady).await.context("credentials were not loaded")?;
+    loaded(&access_keys, AccessKeysReady).await.context("access keys were not loaded")?;
+    loaded(&usage_tracker, FlushUsage).await.context("the journal was not read")??;
+    // The credentials have told the registry of themselves; once more round, and that is published.
+    loaded(&registry, RegistryReady).await.context("providers were not counted")?;
+
+    let actors = Actors {
+        registry,
+        router,
+        credentials,
+        access_keys,
+        usage_tracker,
+        events,
+        db,
+        providers,
+        directory,
+        key_ring,
+        metrics,
+    };
+    Ok(Wired { actors, journal, arbiters: vec![arbiter], lock })
+}
+
+async fn loaded<A, M>(actor: &Addr<A>, question: M) -> anyhow::Result<M::Result>
+where
+    A: actix::Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    Ok(actor.send(question).timeout(LOAD_TIMEOUT).await?)
+}
+
+fn watch(events: &Addr<Events>, metrics: &Arc<Metrics>, on_give_up: OnGiveUp) -> Watch {
+    let (events, metrics) = (events.clone(), Arc::clone(metrics));
+    Watch {
+        on_restart: Arc::new(move |actor, restarts| {
+            metrics.actor_restarted(actor);
+            let data = EventData::ActorRestarted { actor, restarts };
+            events.do_send(Record(Fact::new(EventType::ActorRestarted, data)));
+        }),
+        on_give_up,
+    }
+}
+
+/// The database's threads restart outside supervision; their restarts are counted here.
+fn database_restarts(told: Arc<supervise::OnRestart>) -> Arc<dyn Fn(&'static str) + Send + Sync> {
+    let restarts = AtomicU64::new(0);
+    Arc::new(move |actor| told(actor, restarts.fetch_add(1, Ordering::Relaxed) + 1))
+}

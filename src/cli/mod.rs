@@ -1,0 +1,130 @@
+//! The commands: serve, demo, check-config, migrate, keys, health. What they print is for people.
+
+mod demo;
+mod greeting;
+mod health;
+mod keys;
+mod serve;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    app::NoAdminKey,
+    config::{Config, ConfigError, Environment, Overrides},
+    persistence::migrate,
+};
+
+/// A pool of LLM providers behind one address.
+#[derive(Parser)]
+#[command(name = "providerpool", version, about)]
+struct Cli {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Settings that can be given on the command line. They go over the environment and the file.
+#[derive(Args)]
+struct SettingsArgs {
+    /// Configuration file [default: providerpool.toml, if it is there]
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:4100]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    bind: Option<SocketAddr>,
+    /// Directory of the database, the journal and the master key [default: data]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
+    /// Database: a SQLite file or a postgres:// URL [default: in the data directory]
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the pool (the default)
+    Serve,
+    /// Run a pool with three simulated providers, and forget it afterwards
+    Demo,
+    /// Show the settings in effect, with secrets masked
+    CheckConfig,
+    /// Bring the database to this version
+    Migrate {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Make, list and revoke the keys that callers present
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Ask a running pool whether it is alive; for container health checks
+    Health,
+}
+
+/// Exit code for what a person has to set right first. A supervisor need not try again.
+const EXIT_USAGE: u8 = 2;
+
+/// Runs the program as the command line says.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("providerpool: {error:#}");
+            let is_usage = error.is::<ConfigError>() || error.is::<NoAdminKey>();
+            if is_usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let environment = Environment::of_process();
+    let config = cli.settings.load(&environment)?;
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(config, &environment),
+        Command::Demo => demo::run(config),
+        Command::CheckConfig => {
+            print!("{}", config.show_masked());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Migrate { dry_run } => migrate_database(&config, dry_run),
+        Command::Keys(command) => keys::run(&config, command),
+        Command::Health => health::run(&config),
+    }
+}
+
+impl SettingsArgs {
+    fn load(&self, environment: &Environment) -> Result<Config, ConfigError> {
+        let mut overrides = Overrides::default();
+        if let Some(bind) = &self.bind {
+            overrides.set("--bind", "server.bind", bind);
+        }
+        if let Some(data_dir) = &self.data_dir {
+            overrides.set("--data-dir", "data.dir", data_dir);
+        }
+        if let Some(url) = &self.database_url {
+            overrides.set("--database-url", "database.url", url);
+        }
+        Config::load(self.config.as_deref(), environment, &overrides)
+    }
+}
+
+fn migrate_database(config: &Config, dry_run: bool) -> anyhow::Result<ExitCode> {
+    let pool = crate::app::open_pool(config)?;
+    let connection = &mut *pool.get()?;
+    let (names, done) = if dry_run {
+        (migrate::pending(connection)?, "would apply")
+    } else {
+        (migrate::run(connection)?, "applied")
+    };
+    for name in &names {
+        println!("{done} {name}");
+    }
+    if names.is_empty() {
+        println!("the database is of this version");
+    }
+    Ok(ExitCode::SUCCESS)
+}

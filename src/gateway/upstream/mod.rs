@@ -1,0 +1,22 @@
+//! Calling upstreams over HTTP. reqwest appears here and nowhere else.
+//!
+//! One [`Upstream`] per worker thread; what all of them share is loaded once, in
+//! [`UpstreamSettings`]. Every failure leaves here as a [`Failure`](crate::domain::failure::Failure).
+
+mod address;
+mod client;
+mod hint;
+mod request;
+mod resolver;
+mod response;
+mod settings;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::{AddressRefused, BaseUrlError, check_address, check_base_url};
+pub use client::Upstream;
+pub use request::{UpstreamRequest, Waits};
+pub use response::UpstreamResponse;
+pub use settings::{UpstreamSettings, UpstreamSetupError};

@@ -1,0 +1,192 @@
+//! An answer that is arriving: its head is here, its body is read piece by piece.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::CONTENT_TYPE;
+use tokio::time::{Instant, Sleep};
+
+use super::{hint::retry_after, request::Waits, transport};
+use crate::{
+    domain::{
+        failure::{Failure, FailureClass},
+        time::Timestamp,
+    },
+    gateway::{dialect::openai_chat::ErrorObject, failure::classify},
+};
+
+/// Most bytes of an error body that are read.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// The longest time an error body is waited for: the status has said the most of it.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
+
+/// Most bytes, and the longest time, spent on the rest of a body nobody wants, to keep its connection.
+const MAX_REST_BYTES: usize = 64 * 1024;
+const REST_WAIT: Duration = Duration::from_secs(1);
+
+/// A good answer (status 2xx) whose body is still to be read.
+pub struct UpstreamResponse {
+    response: reqwest::Response,
+    waits: Waits,
+    /// Used again for every wait: it is only moved when it has to ring earlier, or when it rings
+    /// and the wait it was set for is over. A stream costs one timer, not one for each read.
+    timer: Pin<Box<Sleep>>,
+    /// When the wait that is going on has lasted too long.
+    give_up_at: Option<Instant>,
+    has_begun: bool,
+}
+
+impl UpstreamResponse {
+    pub(super) fn new(response: reqwest::Response, waits: Waits, timer: Pin<Box<Sleep>>) -> Self {
+        Self { response, waits, timer, give_up_at: None, has_begun: false }
+    }
+
+    pub fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// A header of the answer. `None` also when it is not text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// Whether the body is an event stream. Some servers answer a request for a stream with a whole
+    /// answer or an error.
+    pub fn is_event_stream(&self) -> bool {
+        const WANTED: &str = "text/event-stream";
+        let given = self.response.headers().get(CONTENT_TYPE).map_or(&[][..], |v| v.as_bytes());
+        given.get(..WANTED.len()).is_some_and(|g| g.eq_ignore_ascii_case(WANTED.as_bytes()))
+    }
+
+    /// Polls for the next piece of the body, as the socket gave it. `None` is a clean end.
+    ///
+    /// Poll again until it is pending to drain what has already arrived.
+    ///
+    /// Errors: [`FailureClass::Cut`] when the body breaks off, [`FailureClass::Stalled`] when it
+    /// pauses for too long, [`FailureClass::Silent`] when it never began.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
+        // The future holds nothing between polls: all state is the response's.
+        let polled = {
+            let chunk = pin!(self.response.chunk());
+            chunk.poll(cx)
+        };
+        match polled {
+            Poll::Ready(Ok(chunk)) => {
+                self.give_up_at = None;
+                self.has_begun |= chunk.is_some();
+                Poll::Ready(Ok(chunk))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(transport::during_body(&error))),
+            Poll::Pending => {
+                ready!(self.poll_give_up(cx));
+                Poll::Ready(Err(if self.has_begun {
+                    Failure::new(FailureClass::Stalled, "the answer stopped and did not end")
+                } else {
+                    Failure::new(FailureClass::Silent, "the answer had a head and no body in time")
+                }))
+            }
+        }
+    }
+
+    fn poll_give_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Waits { deadline, idle, .. } = self.waits;
+        let give_up_at =
+            *self.give_up_at.get_or_insert_with(|| deadline.min(Instant::now() + idle));
+        if self.timer.deadline() > give_up_at {
+            self.timer.as_mut().reset(give_up_at);
+        }
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            if self.timer.deadline() >= give_up_at {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(give_up_at);
+        }
+    }
+
+    /// Waits for the next piece of the body. `None` is a clean end.
+    ///
+    /// Errors: as [`poll_chunk`](Self::poll_chunk). May be cancelled: nothing is lost.
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// Reads the whole body. A body that arrives in one piece is not copied.
+    ///
+    /// Errors: as [`poll_chunk`](Self::poll_chunk), and [`FailureClass::Server`] when it is longer
+    /// than `max_bytes`.
+    pub async fn read_whole(mut self, max_bytes: usize) -> Result<Bytes, Failure> {
+        let too_long = || {
+            let detail = format!("the answer is longer than {max_bytes} bytes");
+            Failure { status: Some(200), ..Failure::new(FailureClass::Server, detail) }
+        };
+        let announced = self.response.content_length().unwrap_or(0);
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        if announced > max_bytes {
+            return Err(too_long());
+        }
+        let Some(first) = self.next_chunk().await? else { return Ok(Bytes::new()) };
+        let Some(mut next) = self.next_chunk().await? else {
+            return if first.len() > max_bytes { Err(too_long()) } else { Ok(first) };
+        };
+        let mut whole = BytesMut::with_capacity(announced.max(first.len() + next.len()));
+        whole.extend_from_slice(&first);
+        loop {
+            if whole.len() + next.len() > max_bytes {
+                return Err(too_long());
+            }
+            whole.extend_from_slice(&next);
+            match self.next_chunk().await? {
+                Some(chunk) => next = chunk,
+                None => return Ok(whole.freeze()),
+            }
+        }
+    }
+
+    /// Lets go of an answer of which everything wanted has been read, and keeps its connection for
+    /// the next request: an HTTP/1 connection is closed unless its body was read to the end.
+    ///
+    /// Does not wait. When the end is not here yet, which takes a packet more after the terminal
+    /// event of many servers, a task waits for it, for a second at most.
+    pub fn recycle(mut self) {
+        self.waits =
+            Waits { deadline: Instant::now() + REST_WAIT, head: Duration::ZERO, idle: REST_WAIT };
+        self.give_up_at = None;
+        let mut rest = Box::pin(async move {
+            let mut bytes = 0;
+            while bytes < MAX_REST_BYTES
+                && let Ok(Some(chunk)) = self.next_chunk().await
+            {
+                bytes += chunk.len();
+            }
+        });
+        if rest.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending() {
+            tokio::spawn(rest);
+        }
+    }
+
+    /// Reads as much of an error's body as is needed to tell what it means.
+    pub(super) async fn into_failure(mut self) -> Failure {
+        self.waits.deadline = self.waits.deadline.min(Instant::now() + ERROR_BODY_WAIT);
+        let mut body = BytesMut::new();
+        // A body that breaks off is judged by what has come of it, or by the status alone.
+        while body.len() < MAX_ERROR_BYTES
+            && let Ok(Some(chunk)) = self.next_chunk().await
+        {
+            let room = MAX_ERROR_BYTES - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        }
+        let mut failure = classify(self.status(), ErrorObject::parse(&body));
+        let is_rate_limited = failure.class == FailureClass::RateLimit;
+        let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
+        failure.retry_after =
+            retry_after(self.response.headers(), failure.retry_after, is_rate_limited, now);
+        failure
+    }
+}

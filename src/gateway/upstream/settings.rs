@@ -1,0 +1,80 @@
+//! What all HTTP clients share: trusted roots, time limits, proxies. Loaded once.
+
+use std::{sync::Arc, time::Duration};
+
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use thiserror::Error;
+use url::Url;
+
+/// Why no client can be made.
+#[derive(Debug, Error)]
+pub enum UpstreamSetupError {
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// What every [`Upstream`](super::Upstream) is made from. Cheap to clone.
+#[derive(Clone)]
+pub struct UpstreamSettings {
+    /// Holds its roots and its cache of sessions behind pointers, so that clones share them.
+    pub(super) tls: ClientConfig,
+    pub(super) connect_timeout: Duration,
+    pub(super) proxy_hosts: Arc<[String]>,
+}
+
+impl UpstreamSettings {
+    /// Reads the trusted roots and the proxy variables.
+    ///
+    /// Trusted are Mozilla's roots, so that a bare container works, and those of the system, so that
+    /// a company's own do. Roots of the system that cannot be read are left out.
+    ///
+    /// Errors: [`UpstreamSetupError`].
+    pub fn load(connect_timeout: Duration) -> Result<Self, UpstreamSetupError> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let native = rustls_native_certs::load_native_certs();
+        for error in &native.errors {
+            tracing::debug!(%error, "a trusted root of the system could not be read");
+        }
+        roots.add_parsable_certificates(native.certs);
+        let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let proxy_hosts = PROXY_VARIABLES
+            .into_iter()
+            .filter_map(|name| host_of_proxy(&std::env::var(name).ok()?))
+            .collect();
+        Ok(Self { tls, connect_timeout, proxy_hosts })
+    }
+}
+
+/// The variables that reqwest takes proxies from.
+const PROXY_VARIABLES: [&str; 6] =
+    ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// The host of a proxy as a variable names it, with or without a scheme.
+fn host_of_proxy(value: &str) -> Option<String> {
+    let url: Url = if value.contains("://") {
+        value.parse().ok()?
+    } else {
+        format!("http://{value}").parse().ok()?
+    };
+    url.host_str().map(str::to_ascii_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_a_proxy_is_found_with_and_without_a_scheme() {
+        let host = Some("proxy.corp.test".to_owned());
+        assert_eq!(host_of_proxy("http://u:p@Proxy.corp.test:3128/"), host);
+        assert_eq!(host_of_proxy("proxy.corp.test:3128"), host);
+        assert_eq!(host_of_proxy("socks5://proxy.corp.test"), host);
+        assert_eq!(host_of_proxy(""), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! Who calls: client keys at the relay, admin keys everywhere else. Without one, nothing is told.
+
+use actix_web::{
+    HttpMessage, HttpRequest,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{Method, header},
+    middleware::Next,
+    web::Data,
+};
+
+use super::{
+    actors::Actors,
+    problem::{Failure, Management, Problem},
+};
+use crate::{
+    actors::{access_keys::KeyRing, published::Published},
+    domain::access_key::{AccessKey, Role},
+};
+
+/// The key a caller presents as `Authorization: Bearer …`.
+fn presented(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+/// The client key of a relay request.
+///
+/// Errors: a [`Problem`] of 401 when there is none of ours, of 403 when it is not for the relay.
+pub fn client(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<AccessKey, Problem> {
+    let key = verified(request, keys)?;
+    if key.role != Role::Client {
+        return Err(Problem::forbidden(
+            "this is an admin key; the relay takes client keys, which begin with ppk_",
+        ));
+    }
+    Ok(key)
+}
+
+fn verified(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<AccessKey, Problem> {
+    let Some(presented) = presented(request) else {
+        return Err(Problem::unauthorized("no key; send it as 'Authorization: Bearer <key>'"));
+    };
+    let ring = keys.read();
+    let key = ring.verify(presented).cloned();
+    key.ok_or_else(|| Problem::unauthorized("this key is not known here, or it is revoked"))
+}
+
+/// Lets admin keys through: a viewer's to look, an admin's to do everything. Wrapped around whole
+/// scopes, so that a route that is forgotten, or does not exist, is closed too.
+pub async fn require_admin<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let actors =
+        request.app_data::<Data<Actors>>().expect("the server gives every scope its actors");
+    let key = verified(request.request(), &actors.key_ring).map_err(Failure::<Management>::from)?;
+    let only_looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let refusal = match key.role {
+        Role::Admin => None,
+        Role::Viewer if only_looks => None,
+        Role::Viewer => Some("this key may look and not change; use an admin key"),
+        Role::Client => Some("this is a client key; management takes admin keys (ppa_…)"),
+    };
+    if let Some(message) = refusal {
+        return Err(Failure::<Management>::from(Problem::forbidden(message)).into());
+    }
+    request.extensions_mut().insert(key.id);
+    next.call(request).await
+}

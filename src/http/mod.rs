@@ -1,0 +1,15 @@
+//! The HTTP surface: who may call, what they ask, how they are answered.
+//!
+//! Handlers extract, ask and show. No rule lives here but which status and words an error gets.
+
+mod actors;
+mod auth;
+mod json;
+mod paging;
+mod problem;
+mod routes;
+mod server;
+
+pub use actors::Actors;
+pub use routes::openapi::document;
+pub use server::{Server, ServerSettings};

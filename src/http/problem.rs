@@ -1,0 +1,469 @@
+//! Errors as answers: every error of ours gets its status, code and words here, and nowhere else.
+
+use std::{fmt, marker::PhantomData, time::Duration};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{
+    actors::{
+        access_keys::AccessKeyError, credentials::CredentialError, db::DbError,
+        events::SubscribeError, registry::RegistryError, usage_tracker::LedgerError,
+    },
+    domain::{
+        failure::{Failure as AttemptFailure, FailureClass},
+        id::{IdError, RequestId},
+    },
+    gateway::dialect::openai_chat,
+    relay::RelayError,
+};
+
+/// How long a caller should wait when we cannot tell better, for what passes quickly.
+const SOON: Duration = Duration::from_secs(1);
+/// The same for what takes a person or another process.
+const LATER: Duration = Duration::from_secs(30);
+
+/// An error on its way to a caller, before it is in anyone's dialect.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub status: StatusCode,
+    /// Stable: programs may match on it.
+    pub code: String,
+    /// For people: what happened, to which thing, and what to do.
+    pub message: String,
+    /// The parameter at fault.
+    pub param: Option<String>,
+    /// The upstream's own word for the kind of error, when the message is the upstream's too.
+    pub kind: Option<String>,
+    /// Present on every 429 and 503.
+    pub retry_after: Option<Duration>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: impl Into<String>, message: impl fmt::Display) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            message: message.to_string(),
+            param: None,
+            kind: None,
+            retry_after: None,
+        }
+    }
+
+    fn about(self, param: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..self }
+    }
+
+    fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    pub fn bad_request(message: impl fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+    }
+
+    pub fn unauthorized(message: impl fmt::Display) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
+    }
+
+    pub fn forbidden(message: impl fmt::Display) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    pub fn not_found(code: &'static str, message: impl fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!("the body is larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    }
+
+    pub fn body_too_slow() -> Self {
+        let message = "the body did not arrive in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message)
+    }
+
+    /// A part of the pool did not answer: it is restarting, or overrun.
+    pub fn restarting() -> Self {
+        let message = "a part of the pool is restarting; try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "restarting", message).retry_after(SOON)
+    }
+}
+
+/// How errors look to one kind of caller.
+pub trait Envelope: fmt::Debug + 'static {
+    /// The body, JSON.
+    fn body(problem: &Problem, request_id: RequestId) -> Bytes;
+}
+
+/// Callers of the management API.
+#[derive(Debug)]
+pub struct Management;
+
+/// Callers that speak OpenAI's APIs.
+#[derive(Debug)]
+pub struct OpenAi;
+
+#[derive(Serialize)]
+struct ManagementError<'a> {
+    error: ManagementErrorBody<'a>,
+}
+
+#[derive(Serialize)]
+struct ManagementErrorBody<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+    request_id: RequestId,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    param: &'a str,
+}
+
+impl Envelope for Management {
+    fn body(problem: &Problem, request_id: RequestId) -> Bytes {
+        let error = ManagementErrorBody {
+            code: &problem.code,
+            message: &problem.message,
+            details: problem.param.as_deref().map(|param| Details { param }),
+            request_id,
+        };
+        serde_json::to_vec(&ManagementError { error }).expect("texts are always JSON").into()
+    }
+}
+
+impl Envelope for OpenAi {
+    fn body(problem: &Problem, _: RequestId) -> Bytes {
+        openai_chat::error_body(openai_view(problem))
+    }
+}
+
+/// A problem as an OpenAI error object. Its types: <https://platform.openai.com/docs/guides/error-codes>,
+/// read 2026-11-22.
+pub fn openai_view(problem: &Problem) -> openai_chat::ErrorView<'_> {
+    let kind = match problem.status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        _ => "server_error",
+    };
+    openai_chat::ErrorView {
+        message: &problem.message,
+        kind: problem.kind.as_deref().unwrap_or(kind),
+        param: problem.param.as_deref(),
+        code: Some(&problem.code),
+    }
+}
+
+/// A [`Problem`] in the envelope of `D`.
+#[derive(Debug)]
+pub struct Failure<D> {
+    problem: Problem,
+    request_id: RequestId,
+    envelope: PhantomData<D>,
+}
+
+impl<D> Failure<D> {
+    pub fn of(problem: impl Into<Problem>, request_id: RequestId) -> Self {
+        Self { problem: problem.into(), request_id, envelope: PhantomData }
+    }
+}
+
+impl<D, E: Into<Problem>> From<E> for Failure<D> {
+    fn from(error: E) -> Self {
+        Self::of(error, RequestId::generate())
+    }
+}
+
+impl<D> fmt::Display for Failure<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem.message)
+    }
+}
+
+impl<D: Envelope> ResponseError for Failure<D> {
+    fn status_code(&self) -> StatusCode {
+        self.problem.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.problem.status);
+        response.content_type("application/json");
+        response.insert_header(("x-request-id", self.request_id.to_string()));
+        if self.problem.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if let Some(wait) = self.problem.retry_after {
+            // Whole seconds, never too few: who waits that long must find us ready.
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        response.body(D::body(&self.problem, self.request_id))
+    }
+}
+
+impl From<RelayError> for Problem {
+    fn from(error: RelayError) -> Self {
+        let said = error.to_string();
+        match error {
+            RelayError::Draining => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", said).retry_after(LATER)
+            }
+            RelayError::Busy { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", said).retry_after(SOON)
+            }
+            RelayError::BadRequest { param, .. } => Self { param, ..Self::bad_request(said) },
+            RelayError::ModelNotAllowed(_) => {
+                Self::new(StatusCode::FORBIDDEN, "model_not_allowed", said).about("model")
+            }
+            RelayError::NoProvider => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_provider", said).retry_after(LATER)
+            }
+            RelayError::NoSuchModel(_) => Self::not_found("model_not_found", said).about("model"),
+            RelayError::Cooling { cause, retry_after, .. } => {
+                let (status, code) = match cause {
+                    FailureClass::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+                    FailureClass::Payment => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota"),
+                    _ => (StatusCode::SERVICE_UNAVAILABLE, "providers_cooling"),
+                };
+                Self::new(status, code, said).retry_after(retry_after)
+            }
+            RelayError::AtFault(failure) => at_fault(&failure, said),
+            RelayError::Exhausted { last, retry_after, .. } => {
+                exhausted(last.class, said, retry_after)
+            }
+            RelayError::BrokenOff(_) => Self::new(StatusCode::BAD_GATEWAY, "stream_broken", said),
+            RelayError::DeadlinePassed => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", said),
+            RelayError::LedgerUnavailable => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", said)
+                    .retry_after(LATER)
+            }
+            RelayError::Restarting => Self::restarting(),
+        }
+    }
+}
+
+/// The upstream's own reason, since it is about what the client sent.
+fn at_fault(failure: &AttemptFailure, said: String) -> Problem {
+    let status = failure
+        .status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .filter(StatusCode::is_client_error)
+        // The credential there is ours: to the client it is not a matter of keys.
+        .filter(|status| !matches!(status.as_u16(), 401..=403))
+        .unwrap_or(StatusCode::BAD_REQUEST);
+    let code = match failure.class {
+        FailureClass::ContextTooLong => "context_length_exceeded",
+        FailureClass::Refusal => "content_filter",
+        _ => "invalid_request",
+    };
+    let Some(reason) = failure.reason.clone().filter(|reason| !reason.message.is_empty()) else {
+        return Problem::new(status, code, said);
+    };
+    Problem {
+        param: reason.param,
+        kind: reason.kind,
+        ..Problem::new(status, reason.code.unwrap_or_else(|| code.to_owned()), reason.message)
+    }
+}
+
+fn exhausted(class: FailureClass, said: String, retry_after: Option<Duration>) -> Problem {
+    let wait = retry_after.unwrap_or(SOON);
+    match class {
+        FailureClass::RateLimit => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", said).retry_after(wait)
+        }
+        FailureClass::Payment => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", said)
+                .retry_after(wait)
+        }
+        FailureClass::Overload => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", said).retry_after(wait)
+        }
+        FailureClass::Auth => Problem::new(StatusCode::BAD_GATEWAY, "upstream_auth", said),
+        FailureClass::ModelMissing => Problem::not_found("model_not_found", said).about("model"),
+        FailureClass::Silent | FailureClass::Stalled => {
+            Problem::new(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", said)
+        }
+        FailureClass::Server | FailureClass::Connect | FailureClass::Cut => {
+            Problem::new(StatusCode::BAD_GATEWAY, "upstream_error", said)
+        }
+        FailureClass::ClientFault
+        | FailureClass::ContextTooLong
+        | FailureClass::Refusal
+        | FailureClass::Cancelled => Problem::bad_request(said),
+    }
+}
+
+impl From<IdError> for Problem {
+    fn from(error: IdError) -> Self {
+        let code = match error {
+            IdError::Empty | IdError::Malformed(_) => "invalid_provider_id",
+            IdError::Reserved(_) => "reserved_provider_id",
+            IdError::EmptyModel | IdError::MalformedModel => "invalid_model_name",
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, error)
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let said = error.to_string();
+        match error {
+            RegistryError::NotFound(_) => Self::not_found("provider_not_found", said),
+            RegistryError::Exists(_) => Self::new(StatusCode::CONFLICT, "provider_exists", said),
+            RegistryError::OwnedByConfiguration(_) => {
+                Self::new(StatusCode::CONFLICT, "owned_by_configuration", said)
+            }
+            RegistryError::BuiltIn(_) => {
+                Self::new(StatusCode::CONFLICT, "provider_is_built_in", said)
+            }
+            RegistryError::FixedByCatalog(_, field) => {
+                Self::new(StatusCode::CONFLICT, "fixed_by_catalog", said).about(field)
+            }
+            RegistryError::Invalid { field, .. } => Self::bad_request(said).about(field),
+            RegistryError::Id(error) => error.into(),
+            RegistryError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<CredentialError> for Problem {
+    fn from(error: CredentialError) -> Self {
+        let said = error.to_string();
+        match error {
+            CredentialError::NotFound { .. } => Self::not_found("key_not_found", said),
+            CredentialError::NotStored { .. } => {
+                Self::new(StatusCode::CONFLICT, "key_is_not_stored", said)
+            }
+            CredentialError::Invalid(_) => Self::bad_request(said).about("key"),
+            CredentialError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccessKeyError> for Problem {
+    fn from(error: AccessKeyError) -> Self {
+        let said = error.to_string();
+        match error {
+            AccessKeyError::NotFound(_) => Self::not_found("key_not_found", said),
+            AccessKeyError::LastAdmin(_) => Self::new(StatusCode::CONFLICT, "last_admin_key", said),
+            AccessKeyError::Invalid { field, .. } => Self::bad_request(said).about(field),
+            AccessKeyError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<SubscribeError> for Problem {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::TooMany { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_subscribers", error)
+                    .retry_after(LATER)
+            }
+        }
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        tracing::error!(%error, "a question about usage could not be answered");
+        let message = "the ledger cannot be reached; its entries are safe, try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", message).retry_after(LATER)
+    }
+}
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Self {
+        tracing::error!(%error, "a change could not be stored");
+        let message = "the database cannot be reached; nothing was changed, try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
+            .retry_after(LATER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::failure::Reason;
+
+    fn relay_problem(error: RelayError) -> Problem {
+        error.into()
+    }
+
+    #[test]
+    fn every_429_and_503_says_when_to_come_back() {
+        for class in FailureClass::ALL {
+            let last = Arc::new(AttemptFailure::new(class, "x"));
+            let problem =
+                relay_problem(RelayError::Exhausted { last, attempts: 1, retry_after: None });
+            let must_say = matches!(problem.status.as_u16(), 429 | 503);
+            assert_eq!(problem.retry_after.is_some(), must_say, "{class:?}");
+        }
+        for error in [
+            RelayError::Draining,
+            RelayError::Busy { limit: 1 },
+            RelayError::NoProvider,
+            RelayError::LedgerUnavailable,
+            RelayError::Restarting,
+        ] {
+            let problem = relay_problem(error);
+            assert!(problem.retry_after.is_some(), "{}", problem.code);
+        }
+    }
+
+    #[test]
+    fn the_key_of_the_pool_is_never_the_clients_fault() {
+        let mut failure = AttemptFailure::new(FailureClass::Auth, "acme answered 401");
+        failure.status = Some(401);
+        let last = Arc::new(failure);
+        let problem = relay_problem(RelayError::Exhausted { last, attempts: 1, retry_after: None });
+        assert_eq!(problem.status, StatusCode::BAD_GATEWAY);
+    }
+
+    #[test]
+    fn a_reason_about_the_request_is_passed_on_in_the_upstreams_words() {
+        let mut failure = AttemptFailure::new(FailureClass::ClientFault, "acme answered 422");
+        failure.status = Some(422);
+        failure.reason = Some(Box::new(Reason {
+            message: "temperature is too high".into(),
+            kind: Some("invalid_request_error".into()),
+            code: None,
+            param: Some("temperature".into()),
+        }));
+        let problem = relay_problem(RelayError::AtFault(Arc::new(failure)));
+        assert_eq!(problem.status.as_u16(), 422);
+        assert_eq!(problem.message, "temperature is too high");
+        assert_eq!(problem.param.as_deref(), Some("temperature"));
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        let problem = Problem::restarting().retry_after(Duration::from_millis(1_001));
+        let response = Failure::<OpenAi>::from(problem).error_response();
+        assert_eq!(response.headers().get("retry-after").unwrap(), "2");
+    }
+
+    #[test]
+    fn the_management_envelope_has_its_documented_shape() {
+        let id = RequestId::generate();
+        let problem = Problem::bad_request("priority: must be a number").about("priority");
+        let body = Management::body(&problem, id);
+        let expected = format!(
+            r#"{{"error":{{"code":"invalid_request","message":"priority: must be a number","details":{{"param":"priority"}},"request_id":"{id}"}}}}"#
+        );
+        assert_eq!(body, expected.as_bytes());
+    }
+}

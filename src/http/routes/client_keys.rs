@@ -1,0 +1,121 @@
+//! `/api/v1/client-keys`: the keys that callers of the relay present.
+
+use actix_web::{
+    HttpResponse,
+    web::{self, Data, Json, Path, Query, ServiceConfig},
+};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    actors::access_keys::{CreateAccessKey, RevokeAccessKey},
+    domain::{
+        access_key::{AccessKey, Role},
+        id::{KeyId, ModelName},
+        time::Timestamp,
+    },
+    http::{
+        actors::{Actors, ask},
+        paging::PageQuery,
+        problem::{Failure, Management},
+    },
+};
+
+pub fn configure(services: &mut ServiceConfig) {
+    services
+        .service(
+            web::resource("/client-keys").route(web::get().to(list)).route(web::post().to(create)),
+        )
+        .route("/client-keys/{id}", web::delete().to(revoke));
+}
+
+/// A client key as it is shown after it was made.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ClientKeyView {
+    #[schema(value_type = String)]
+    id: KeyId,
+    name: String,
+    /// Models it may ask for. Empty: all.
+    #[schema(value_type = Vec<String>)]
+    allowed_models: Vec<ModelName>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+}
+
+/// A client key at the only moment it can be seen whole.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct NewClientKeyView {
+    #[serde(flatten)]
+    view: ClientKeyView,
+    /// What the caller presents as `Authorization: Bearer …`. It is not stored and not shown again.
+    key: String,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ClientKeyList {
+    client_keys: Vec<ClientKeyView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewClientKey {
+    /// 1 to 128 characters.
+    name: String,
+    /// Models it may ask for. Empty or absent: all.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    allowed_models: Vec<ModelName>,
+}
+
+fn view(key: &AccessKey) -> ClientKeyView {
+    ClientKeyView {
+        id: key.id.clone(),
+        name: key.name.clone(),
+        allowed_models: key.allowed_models.clone(),
+        created_at: key.created_at,
+        revoked_at: key.revoked_at,
+    }
+}
+
+/// Lists the client keys, revoked ones too, oldest first.
+#[utoipa::path(get, path = "/api/v1/client-keys", tag = "client keys", params(PageQuery),
+    responses((status = 200, body = ClientKeyList)))]
+pub async fn list(
+    actors: Data<Actors>,
+    page: Query<PageQuery>,
+) -> Result<Json<ClientKeyList>, Failure<Management>> {
+    let all = actors.key_ring.read().list(&[Role::Client]).into_iter().map(view).collect();
+    let page = page.into_inner().cut(all, |key: &ClientKeyView| key.id.to_string())?;
+    Ok(Json(ClientKeyList { client_keys: page.items, next_cursor: page.next_cursor }))
+}
+
+/// Makes a client key and shows it, this once.
+#[utoipa::path(post, path = "/api/v1/client-keys", tag = "client keys", request_body = NewClientKey,
+    responses((status = 201, body = NewClientKeyView), (status = 400)))]
+pub async fn create(
+    actors: Data<Actors>,
+    body: Json<NewClientKey>,
+) -> Result<HttpResponse, Failure<Management>> {
+    let NewClientKey { name, allowed_models } = body.into_inner();
+    let create = CreateAccessKey { role: Role::Client, name, allowed_models };
+    let minted = ask(&actors.access_keys, create).await??;
+    let key = minted.presented.expose_secret().to_owned();
+    Ok(HttpResponse::Created().json(NewClientKeyView { view: view(&minted.key), key }))
+}
+
+/// Revokes a client key at once. Requests under way are finished.
+#[utoipa::path(delete, path = "/api/v1/client-keys/{id}", tag = "client keys",
+    params(("id" = String, Path)), responses((status = 204), (status = 404)))]
+pub async fn revoke(
+    actors: Data<Actors>,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure<Management>> {
+    let revoke = RevokeAccessKey { id: id.into_inner().into(), roles: &[Role::Client] };
+    ask(&actors.access_keys, revoke).await??;
+    Ok(HttpResponse::NoContent().finish())
+}

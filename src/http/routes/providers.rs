@@ -1,0 +1,362 @@
+//! `/api/v1/providers`: who there is, and how they are set.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use actix_web::{
+    HttpResponse,
+    web::{self, Data, Json, Path, Query, ServiceConfig},
+};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::keys::{KeyView, key_view};
+use crate::{
+    actors::{
+        credentials::{AddCredential, ClearCredentialCooldowns, CredentialDirectory},
+        registry::{
+            Change, ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider,
+            ProviderChange, RegistryError,
+        },
+    },
+    domain::{
+        id::{ModelName, ProviderId},
+        provider::{
+            ApiFormat, Location, Origin, Provider, ProviderKind, ProviderStatus, SecretHeader,
+            ServedModel,
+        },
+        time::Timestamp,
+    },
+    http::{
+        actors::{Actors, ask},
+        paging::PageQuery,
+        problem::{Failure, Management, Problem},
+    },
+};
+
+type Answer<T> = Result<T, Failure<Management>>;
+
+pub fn configure(services: &mut ServiceConfig) {
+    services
+        .service(
+            web::resource("/providers").route(web::get().to(list)).route(web::post().to(create)),
+        )
+        .service(
+            web::resource("/providers/{id}")
+                .route(web::get().to(show))
+                .route(web::patch().to(change))
+                .route(web::delete().to(delete)),
+        )
+        .route("/providers/{id}/enable", web::post().to(enable))
+        .route("/providers/{id}/disable", web::post().to(disable))
+        .route("/providers/{id}/clear-error", web::post().to(clear_error));
+}
+
+/// A provider as it is shown. No secret is in it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ProviderView {
+    #[schema(value_type = String)]
+    id: ProviderId,
+    name: String,
+    #[serde(rename = "type")]
+    kind: ProviderKind,
+    /// Who owns the definition: the catalogue, the configuration file, or the API.
+    origin: Origin,
+    location: Location,
+    /// Whether requests may go there.
+    enabled: bool,
+    status: ProviderStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    base_url: Option<Url>,
+    /// Path of Chat Completions below the base URL. Absent: it is not asked for chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chat_path: Option<String>,
+    api_format: ApiFormat,
+    /// Higher is preferred.
+    priority: i32,
+    /// Names of the headers sent there, with their values masked.
+    headers: BTreeMap<String, &'static str>,
+    /// What it serves. Empty: any model name is tried there.
+    models: Vec<ModelEntry>,
+    api_keys: Vec<KeyView>,
+    /// Set when its secrets are sealed under a master key that is not in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked_by_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_error_at: Option<Timestamp>,
+    beta: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    website: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    created_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    updated_at: Option<Timestamp>,
+}
+
+/// A model, and what the upstream calls it when that differs.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    #[schema(value_type = String)]
+    name: ModelName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    upstream_name: Option<ModelName>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ProviderList {
+    providers: Vec<ProviderView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// The settings of a provider. For a new one, `id`, `name` and `base_url` are required; for a change
+/// it is a JSON merge patch (RFC 7396), and `id` and `api_key` are refused.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderBody {
+    /// 1 to 128 letters, digits, `_` or `-`, folded to lower case.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    id: Option<ProviderId>,
+    /// The first key of a new provider, if it needs one.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    api_key: Option<SecretString>,
+    /// 1 to 128 characters.
+    #[schema(value_type = Option<String>)]
+    #[serde(default)]
+    name: Change<String>,
+    #[schema(value_type = Option<Location>)]
+    #[serde(default)]
+    location: Change<Location>,
+    /// Absolute `http` or `https` URL without credentials, query or fragment.
+    #[schema(value_type = Option<String>)]
+    #[serde(default)]
+    base_url: Change<Url>,
+    #[schema(value_type = Option<String>)]
+    #[serde(default)]
+    chat_path: Change<String>,
+    #[schema(value_type = Option<ApiFormat>)]
+    #[serde(default)]
+    api_format: Change<ApiFormat>,
+    #[schema(value_type = Option<i32>)]
+    #[serde(default)]
+    priority: Change<i32>,
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    enabled: Change<bool>,
+    #[schema(value_type = Option<Vec<ModelEntry>>)]
+    #[serde(default)]
+    models: Change<Vec<ModelEntry>>,
+    /// Sent with every request. Values are secrets: they are sealed and never shown again.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[serde(default)]
+    headers: Change<BTreeMap<String, SecretString>>,
+}
+
+impl ProviderBody {
+    fn into_change(self) -> Result<ProviderChange, Problem> {
+        let models = match self.models {
+            Change::Keep => Change::Keep,
+            Change::Reset => Change::Reset,
+            Change::Set(models) => Change::Set(
+                models
+                    .into_iter()
+                    .map(|model| ServedModel {
+                        name: model.name,
+                        upstream_name: model.upstream_name,
+                    })
+                    .collect(),
+            ),
+        };
+        let headers = match self.headers {
+            Change::Keep => Change::Keep,
+            Change::Reset => Change::Reset,
+            Change::Set(headers) => {
+                let parse = |(name, value): (String, _)| SecretHeader::parse(&name, value);
+                let parsed: Result<_, _> = headers.into_iter().map(parse).collect();
+                Change::Set(parsed.map_err(|error| RegistryError::Invalid {
+                    field: "headers",
+                    reason: error.to_string(),
+                })?)
+            }
+        };
+        Ok(ProviderChange {
+            name: self.name,
+            location: self.location,
+            base_url: self.base_url,
+            chat_path: self.chat_path,
+            api_format: self.api_format,
+            priority: self.priority,
+            enabled: self.enabled,
+            models,
+            headers,
+        })
+    }
+}
+
+fn provider_view(
+    provider: &Provider,
+    credentials: usize,
+    directory: &CredentialDirectory,
+) -> ProviderView {
+    let known = |at: Timestamp| Some(at).filter(|at| at.as_millis() > 0);
+    ProviderView {
+        id: provider.id.clone(),
+        name: provider.name.clone(),
+        kind: provider.kind,
+        origin: provider.origin,
+        location: provider.location,
+        enabled: provider.is_enabled(credentials),
+        status: provider.status(credentials),
+        base_url: provider.base_url.clone(),
+        chat_path: provider.chat_path.clone(),
+        api_format: provider.api_format,
+        priority: provider.priority,
+        headers: provider.headers.iter().map(|header| (header.name.clone(), "****")).collect(),
+        models: provider
+            .models
+            .iter()
+            .map(|model| ModelEntry {
+                name: model.name.clone(),
+                upstream_name: model.upstream_name.clone(),
+            })
+            .collect(),
+        api_keys: directory.of(&provider.id).iter().map(key_view).collect(),
+        locked_by_key: provider.locked.clone(),
+        last_error: provider.last_error.as_ref().map(|error| error.message.clone()),
+        last_error_at: provider.last_error.as_ref().map(|error| error.at),
+        beta: provider.beta,
+        website: provider.website.clone(),
+        api_key_url: provider.api_key_url.clone(),
+        created_at: known(provider.created_at),
+        updated_at: known(provider.updated_at),
+    }
+}
+
+/// The provider as everyone sees it by now, with its keys.
+fn current(actors: &Actors, provider: &Arc<Provider>) -> ProviderView {
+    let directory = actors.directory.read();
+    let usable = directory.of(&provider.id).iter().filter(|key| key.is_usable()).count();
+    provider_view(provider, usable, &directory)
+}
+
+fn find(actors: &Actors, id: &ProviderId) -> Result<Arc<Provider>, Problem> {
+    let table = actors.providers.read();
+    let found = table.find(id).map(|(provider, _)| Arc::clone(provider));
+    found.ok_or_else(|| RegistryError::NotFound(id.clone()).into())
+}
+
+/// Lists all providers, most preferred first.
+#[utoipa::path(get, path = "/api/v1/providers", tag = "providers", params(PageQuery),
+    responses((status = 200, body = ProviderList)))]
+pub async fn list(actors: Data<Actors>, page: Query<PageQuery>) -> Answer<Json<ProviderList>> {
+    let table = actors.providers.snapshot();
+    let directory = actors.directory.read();
+    let all = table.iter().map(|(provider, n)| provider_view(provider, n, &directory)).collect();
+    let page = page.into_inner().cut(all, |provider| provider.id.to_string())?;
+    Ok(Json(ProviderList { providers: page.items, next_cursor: page.next_cursor }))
+}
+
+/// Makes a provider. It is enabled at once, unless `enabled` says otherwise.
+#[utoipa::path(post, path = "/api/v1/providers", tag = "providers", request_body = ProviderBody,
+    responses((status = 201, body = ProviderView), (status = 400), (status = 409)))]
+pub async fn create(actors: Data<Actors>, body: Json<ProviderBody>) -> Answer<HttpResponse> {
+    let mut body = body.into_inner();
+    let api_key = body.api_key.take();
+    let Some(id) = body.id.take() else {
+        return Err(Problem::bad_request("id: is required").into());
+    };
+    let create = CreateProvider { id: id.clone(), settings: body.into_change()? };
+    let provider = ask(&actors.registry, create).await??;
+    if let Some(secret) = api_key {
+        let add = AddCredential { provider_id: id.clone(), secret, label: None };
+        if let Err(error) = ask(&actors.credentials, add).await? {
+            // All or nothing: who is told that it failed may try again under the same id.
+            ask(&actors.registry, DeleteProvider { id }).await??;
+            return Err(error.into());
+        }
+    }
+    Ok(HttpResponse::Created().json(current(&actors, &provider)))
+}
+
+/// Shows one provider.
+#[utoipa::path(get, path = "/api/v1/providers/{id}", tag = "providers",
+    params(("id" = String, Path)),
+    responses((status = 200, body = ProviderView), (status = 404)))]
+pub async fn show(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
+    let provider = find(&actors, &ProviderId::parse(&id)?)?;
+    Ok(Json(current(&actors, &provider)))
+}
+
+/// Changes the fields that are sent; `null` takes a setting back.
+#[utoipa::path(patch, path = "/api/v1/providers/{id}", tag = "providers",
+    params(("id" = String, Path)), request_body = ProviderBody,
+    responses((status = 200, body = ProviderView), (status = 400), (status = 404), (status = 409)))]
+pub async fn change(
+    actors: Data<Actors>,
+    id: Path<String>,
+    body: Json<ProviderBody>,
+) -> Answer<Json<ProviderView>> {
+    let body = body.into_inner();
+    if body.id.is_some() {
+        return Err(Problem::bad_request("id: cannot be changed").into());
+    }
+    if body.api_key.is_some() {
+        let message = "api_key: only for a new provider; add keys with POST …/keys";
+        return Err(Problem::bad_request(message).into());
+    }
+    let change = body.into_change()?;
+    apply(&actors, &id, change).await
+}
+
+/// Deletes a provider made by the API, with its keys. Its usage stays on the ledger.
+#[utoipa::path(delete, path = "/api/v1/providers/{id}", tag = "providers",
+    params(("id" = String, Path)),
+    responses((status = 204), (status = 404), (status = 409, description = "It is built in, or set in the configuration file")))]
+pub async fn delete(actors: Data<Actors>, id: Path<String>) -> Answer<HttpResponse> {
+    ask(&actors.registry, DeleteProvider { id: ProviderId::parse(&id)? }).await??;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Lets requests go there.
+#[utoipa::path(post, path = "/api/v1/providers/{id}/enable", tag = "providers",
+    params(("id" = String, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
+pub async fn enable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
+    let enabled = Change::Set(true);
+    apply(&actors, &id, ProviderChange { enabled, ..ProviderChange::default() }).await
+}
+
+/// Lets no request go there. Requests under way are finished.
+#[utoipa::path(post, path = "/api/v1/providers/{id}/disable", tag = "providers",
+    params(("id" = String, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
+pub async fn disable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
+    let enabled = Change::Set(false);
+    apply(&actors, &id, ProviderChange { enabled, ..ProviderChange::default() }).await
+}
+
+/// Drops the error of a provider and ends all cooldowns there, of its keys too.
+#[utoipa::path(post, path = "/api/v1/providers/{id}/clear-error", tag = "providers",
+    params(("id" = String, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
+pub async fn clear_error(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
+    let id = ProviderId::parse(&id)?;
+    let provider = ask(&actors.registry, ClearProviderError { id: id.clone() }).await??;
+    ask(&actors.credentials, ClearCredentialCooldowns { provider_id: Some(id) }).await?;
+    Ok(Json(current(&actors, &provider)))
+}
+
+async fn apply(actors: &Actors, id: &str, change: ProviderChange) -> Answer<Json<ProviderView>> {
+    let id = ProviderId::parse(id)?;
+    let provider = ask(&actors.registry, ChangeProvider { id, change }).await??;
+    Ok(Json(current(actors, &provider)))
+}

@@ -1,0 +1,81 @@
+//! The HTTP server: one relay per worker thread, and everything shared handed to all of them.
+
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+
+use actix_web::{
+    App, HttpServer,
+    dev::ServerHandle,
+    web::{Data, ServiceConfig},
+};
+
+use super::{actors::Actors, json, routes};
+use crate::relay::{Gate, Relay};
+
+/// Connections waiting to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// How the server listens and what it takes.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    pub bind: SocketAddr,
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Most connections at once, over all workers.
+    pub max_connections: usize,
+    /// Largest relayed body, in bytes.
+    pub max_body_bytes: usize,
+    /// Longest time a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Origins whose pages may open the event stream, besides our own.
+    pub allowed_origins: Vec<String>,
+    /// How often an event subscriber is asked whether it is still there.
+    pub heartbeat: Duration,
+}
+
+/// A server that listens.
+pub struct Server {
+    pub address: SocketAddr,
+    pub handle: ServerHandle,
+    pub running: actix_web::dev::Server,
+}
+
+impl Server {
+    /// Binds and starts the workers. `make_relay` is called once on each worker's thread.
+    ///
+    /// Errors: the address cannot be bound.
+    pub fn start(
+        settings: ServerSettings,
+        actors: Actors,
+        gate: Gate,
+        make_relay: impl Fn() -> Relay + Send + Clone + 'static,
+    ) -> io::Result<Self> {
+        let (bind, workers) = (settings.bind, settings.workers.max(1));
+        let per_worker = settings.max_connections.div_ceil(workers);
+        let server = HttpServer::new(move || {
+            let relay = Data::new(Rc::new(make_relay()));
+            let (settings, actors, gate) = (settings.clone(), actors.clone(), gate.clone());
+            App::new().configure(move |services: &mut ServiceConfig| {
+                services
+                    .app_data(relay)
+                    .app_data(Data::new(actors.key_ring.clone()))
+                    .app_data(Data::new(actors.providers.clone()))
+                    .app_data(Data::new(actors))
+                    .app_data(Data::new(gate))
+                    .app_data(Data::new(settings))
+                    .app_data(json::json_config())
+                    .app_data(json::path_config())
+                    .app_data(json::query_config())
+                    .configure(routes::configure);
+            })
+        })
+        .workers(workers)
+        .max_connections(per_worker)
+        .backlog(BACKLOG)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .bind(bind)?;
+        let address = server.addrs().first().copied().unwrap_or(bind);
+        let running = server.run();
+        Ok(Self { address, handle: running.handle(), running })
+    }
+}

@@ -1,0 +1,64 @@
+//! The first step: is this a request we serve, from someone who may ask it?
+
+use std::{rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{
+    attempt::Attempts, deadline::Deadline, error::RelayError, services::Relay, settle::Settlement,
+};
+use crate::{
+    actors::clock::now,
+    domain::{
+        access_key::AccessKey,
+        id::RequestId,
+        usage::{Outcome, UsageEntry},
+    },
+    gateway::dialect::openai_chat::ChatRequest,
+};
+
+/// A request as it came in.
+pub struct Incoming {
+    pub id: RequestId,
+    pub key: AccessKey,
+    pub arrived: Instant,
+    /// What the client allows it to take, when that is less than we do.
+    pub timeout: Option<Duration>,
+    pub body: Bytes,
+}
+
+/// Checks a request and opens its account. From here on it is on the ledger, however it ends.
+///
+/// Errors: [`RelayError::BadRequest`], [`RelayError::ModelNotAllowed`], and what the gate says.
+pub fn admit(relay: &Rc<Relay>, incoming: Incoming) -> Result<Attempts, RelayError> {
+    let permit = relay.gate.enter()?;
+    let request = ChatRequest::parse(&incoming.body).map_err(|error| RelayError::BadRequest {
+        message: error.message,
+        param: error.param.map(str::to_owned),
+    })?;
+    if !incoming.key.allows(&request.model) {
+        return Err(RelayError::ModelNotAllowed(request.model));
+    }
+    let limit = relay.settings.timeout;
+    let timeout = incoming.timeout.map_or(limit, |asked| asked.min(limit));
+    let deadline = Deadline::after(timeout.saturating_sub(incoming.arrived.elapsed()));
+    let entry = UsageEntry {
+        request_id: incoming.id,
+        at: now().minus(incoming.arrived.elapsed()),
+        client_key_id: incoming.key.id,
+        model: request.model.clone(),
+        provider_id: None,
+        upstream_model: None,
+        credential_id: None,
+        outcome: Outcome::Cancelled,
+        failure: None,
+        streamed: request.stream,
+        attempts: 0,
+        tokens: None,
+        first_event_ms: None,
+        duration_ms: 0,
+    };
+    let settlement = Settlement::open(Rc::clone(relay), incoming.arrived, entry, permit);
+    Ok(Attempts::new(settlement, request, incoming.body, deadline))
+}

@@ -1,0 +1,66 @@
+//! Why a request got no answer. `http` gives each variant its status and words.
+
+use std::{sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use crate::domain::{
+    failure::{Failure, FailureClass},
+    id::ModelName,
+};
+
+/// Why a request got no answer.
+#[derive(Debug, Clone, Error)]
+pub enum RelayError {
+    #[error("the pool is about to stop")]
+    Draining,
+    #[error("the pool serves {limit} requests at once and no more")]
+    Busy { limit: usize },
+    #[error("{message}")]
+    BadRequest { message: String, param: Option<String> },
+    #[error("this key may not use the model {0}")]
+    ModelNotAllowed(ModelName),
+    #[error("no provider is set up: add a key to one, or set its usual environment variable")]
+    NoProvider,
+    #[error("no provider in use serves the model {0}")]
+    NoSuchModel(ModelName),
+    /// Nobody was asked: all who could answer are left alone for a while.
+    #[error("every provider of the model {model} is cooling down")]
+    Cooling { model: ModelName, cause: FailureClass, retry_after: Duration },
+    /// The upstream says that the request itself is at fault.
+    #[error("the provider refused the request: {}", .0.detail)]
+    AtFault(Arc<Failure>),
+    /// Everyone who could answer was asked.
+    #[error("no provider answered ({attempts} attempts; last: {})", last.detail)]
+    Exhausted { last: Arc<Failure>, attempts: u32, retry_after: Option<Duration> },
+    /// An answer broke off after some of it had been sent.
+    #[error("the answer broke off: {}", .0.detail)]
+    BrokenOff(Arc<Failure>),
+    #[error("the request took longer than it may")]
+    DeadlinePassed,
+    #[error("the answer cannot be put on the ledger, so it is withheld")]
+    LedgerUnavailable,
+    /// A part of the pool is restarting.
+    #[error("the pool is restarting a part of itself")]
+    Restarting,
+}
+
+impl RelayError {
+    /// The class under which the ledger keeps it, when it is the failure of an attempt.
+    pub fn class(&self) -> Option<FailureClass> {
+        match self {
+            Self::AtFault(failure) | Self::BrokenOff(failure) => Some(failure.class),
+            Self::Exhausted { last, .. } => Some(last.class),
+            Self::Cooling { cause, .. } => Some(*cause),
+            Self::DeadlinePassed => Some(FailureClass::Silent),
+            Self::BadRequest { .. } => Some(FailureClass::ClientFault),
+            Self::Draining
+            | Self::Busy { .. }
+            | Self::ModelNotAllowed(_)
+            | Self::NoProvider
+            | Self::NoSuchModel(_)
+            | Self::LedgerUnavailable
+            | Self::Restarting => None,
+        }
+    }
+}

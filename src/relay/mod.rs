@@ -1,0 +1,22 @@
+//! The path of one request: admit → plan → attempt → settle.
+//!
+//! Knows no HTTP server: it takes a body and gives an answer, whole or as a stream of bytes. Talks
+//! to actors, and to upstreams through `gateway`.
+
+mod admit;
+mod attempt;
+mod client_stream;
+mod deadline;
+mod error;
+mod gate;
+mod next_step;
+mod services;
+mod settle;
+
+pub use admit::{Incoming, admit};
+pub use attempt::{Answered, Served};
+pub use client_stream::ClientStream;
+pub use deadline::Deadline;
+pub use error::RelayError;
+pub use gate::Gate;
+pub use services::{Relay, RelayPeers, RelaySettings};

@@ -1,0 +1,181 @@
+//! The end of a request, told exactly once: also when the client hangs up or the task panics.
+
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::{error::RelayError, gate::Permit, services::Relay};
+use crate::{
+    actors::{
+        events::Record,
+        usage_tracker::{CommitUsage, JournalClosed, UsageJournaled},
+    },
+    domain::{
+        event::{EventData, EventType, Fact},
+        id::RequestId,
+        usage::{Outcome, TokenUsage, UsageEntry},
+    },
+};
+
+/// The open account of one request. Whatever happens, dropping it closes it: as cancelled, if
+/// nobody has said otherwise before.
+pub struct Settlement {
+    relay: Rc<Relay>,
+    arrived: Instant,
+    /// `None` once it is settled.
+    entry: Option<UsageEntry>,
+    _permit: Permit,
+}
+
+impl Settlement {
+    pub fn open(relay: Rc<Relay>, arrived: Instant, entry: UsageEntry, permit: Permit) -> Self {
+        let fact = Fact {
+            kind: EventType::RequestStarted,
+            provider_id: None,
+            credential_id: None,
+            model_id: Some(entry.model.clone()),
+            data: EventData::RequestStarted {
+                request_id: entry.request_id,
+                client_key_id: entry.client_key_id.clone(),
+                streamed: entry.streamed,
+            },
+        };
+        relay.peers.events.do_send(Record(fact));
+        Self { relay, arrived, entry: Some(entry), _permit: permit }
+    }
+
+    pub fn relay(&self) -> &Rc<Relay> {
+        &self.relay
+    }
+
+    /// When the request arrived.
+    pub fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
+    pub fn request_id(&self) -> Option<RequestId> {
+        self.entry.as_ref().map(|entry| entry.request_id)
+    }
+
+    /// The entry as it stands, to fill in. `None` once it is settled.
+    pub fn entry(&mut self) -> Option<&mut UsageEntry> {
+        self.entry.as_mut()
+    }
+
+    /// Puts a complete answer on the ledger. Only after `Ok` may its last bytes be sent.
+    ///
+    /// Errors: [`RelayError::LedgerUnavailable`] when neither journal nor database takes it; the
+    /// request is then settled as failed.
+    pub async fn complete(&mut self, tokens: Option<TokenUsage>) -> Result<(), RelayError> {
+        if self.complete_now(tokens) {
+            return Ok(());
+        }
+        self.complete_by_commit().await
+    }
+
+    /// The usual way: into the journal. `false`: it cannot be written, and
+    /// [`Self::complete_by_commit`] is to be tried.
+    pub fn complete_now(&mut self, tokens: Option<TokenUsage>) -> bool {
+        let Some(entry) = self.close(Outcome::Completed, tokens) else { return true };
+        match self.journal(&entry) {
+            Ok(()) => {
+                self.tell(entry);
+                true
+            }
+            Err(()) => {
+                self.entry = Some(entry);
+                false
+            }
+        }
+    }
+
+    /// The fallback: into the database, waiting for the commit.
+    pub async fn complete_by_commit(&mut self) -> Result<(), RelayError> {
+        let Some(entry) = self.entry.clone() else { return Ok(()) };
+        let committed = self.relay.peers.commit_usage.send(CommitUsage(entry)).await;
+        match committed {
+            Ok(Ok(())) => {
+                if let Some(entry) = self.entry.take() {
+                    self.finished(&entry);
+                }
+                Ok(())
+            }
+            Ok(Err(_)) | Err(_) => {
+                self.fail(&RelayError::LedgerUnavailable);
+                Err(RelayError::LedgerUnavailable)
+            }
+        }
+    }
+
+    /// Closes the account of a request that ended with an error.
+    pub fn fail(&mut self, error: &RelayError) {
+        if let Some(entry) = &mut self.entry {
+            entry.failure = error.class();
+        }
+        self.settle_unanswered(Outcome::Failed);
+    }
+
+    fn settle_unanswered(&mut self, outcome: Outcome) {
+        let tokens = self.entry.as_ref().and_then(|entry| entry.tokens);
+        let Some(entry) = self.close(outcome, tokens) else { return };
+        if self.journal(&entry).is_ok() {
+            self.tell(entry);
+        } else {
+            // Nothing was promised to a client here: the database gets it, if it can.
+            self.finished(&entry);
+            self.relay.peers.commit_usage.do_send(CommitUsage(entry));
+        }
+    }
+
+    fn close(&mut self, outcome: Outcome, tokens: Option<TokenUsage>) -> Option<UsageEntry> {
+        let mut entry = self.entry.take()?;
+        entry.outcome = outcome;
+        entry.tokens = tokens;
+        entry.duration_ms = u64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Some(entry)
+    }
+
+    fn journal(&self, entry: &UsageEntry) -> Result<(), ()> {
+        match self.relay.journal.borrow_mut().append(entry) {
+            Ok(None) => Ok(()),
+            Ok(Some(closed)) => {
+                self.relay.peers.journal_closed.do_send(JournalClosed(closed));
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the usage journal cannot be written; using the database");
+                Err(())
+            }
+        }
+    }
+
+    fn tell(&self, entry: UsageEntry) {
+        self.finished(&entry);
+        self.relay.peers.usage_journaled.do_send(UsageJournaled(entry));
+    }
+
+    fn finished(&self, entry: &UsageEntry) {
+        self.relay.metrics.request_finished(entry.outcome);
+        let fact = Fact {
+            kind: EventType::RequestFinished,
+            provider_id: entry.provider_id.clone(),
+            credential_id: entry.credential_id.clone(),
+            model_id: Some(entry.model.clone()),
+            data: EventData::RequestFinished {
+                request_id: entry.request_id,
+                outcome: entry.outcome,
+                failure: entry.failure,
+                attempts: entry.attempts,
+                duration_ms: entry.duration_ms,
+            },
+        };
+        self.relay.peers.events.do_send(Record(fact));
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        let outcome = if std::thread::panicking() { Outcome::Failed } else { Outcome::Cancelled };
+        self.settle_unanswered(outcome);
+    }
+}
