@@ -22,7 +22,7 @@ const MODEL: &str = "demo";
 
 /// The simulated providers, in the order in which they are asked.
 const PROVIDERS: [(&str, &str, i32); 3] = [
-    ("flaky", "Fails two times of three", 30),
+    ("flaky", "Fails three times of four", 30),
     ("steady", "Always answers", 20),
     ("slow", "Takes its time", 10),
 ];
@@ -96,7 +96,7 @@ fn print_what_to_try(address: SocketAddr, keys: &FirstKeys) {
     let (admin, client) = (keys.admin.expose_secret(), keys.client.expose_secret());
     println!(
         r#"providerpool demo on http://{address} with three simulated providers:
-  flaky (asked first, fails two times of three), steady, slow. Nothing is kept.
+  flaky (asked first, fails three times of four), steady, slow. Nothing is kept.
 
 1. A request. The headers tell who answered, after how many attempts:
   curl -si http://{address}/v1/chat/completions -H 'Authorization: Bearer {client}' \

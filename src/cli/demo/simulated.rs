@@ -52,7 +52,7 @@ async fn answer(
 ) -> HttpResponse {
     let mut pause = Duration::from_millis(20);
     match provider.as_str() {
-        "flaky" if turns.0.fetch_add(1, Ordering::Relaxed) % 3 != 2 => {
+        "flaky" if turns.0.fetch_add(1, Ordering::Relaxed) % 4 != 3 => {
             let message = "the simulated provider is having a bad moment";
             return HttpResponse::InternalServerError()
                 .json(json!({ "error": { "message": message, "type": "server_error" } }));
