@@ -4,11 +4,10 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Message, Recipient};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rand::Rng;
 
 use super::{
-    client_stream::{ClientStream, LiveStream},
     deadline::{Deadline, DeadlinePassed},
     error::RelayError,
     next_step::{NextStep, next_step},
@@ -18,50 +17,23 @@ use super::{
 use crate::{
     actors::{
         clock::now,
-        credentials::{CredentialFailed, CredentialSucceeded, Lease, LeaseCredential, LeaseError},
-        events::Record,
-        router::{
-            AttemptFailed, AttemptSucceeded, Candidate, Plan, PlanError, PlanRequest, TakeRetry,
-        },
+        credentials::{Lease, LeaseCredential, LeaseError},
+        router::{Candidate, Plan, PlanError, PlanRequest, TakeRetry},
     },
     domain::{
-        event::{EventData, EventType, Fact, FailoverStep},
+        event::FailoverStep,
         failure::{Failure, FailureClass},
-        id::{CredentialId, ModelName, ProviderId, RequestId},
+        id::CredentialId,
         time::Timestamp,
     },
     gateway::{
-        dialect::openai_chat::{ChatRequest, WholeAnswer, rewrite},
-        stream::chat_stream::{ChatStream, Ending, StreamEnd},
-        upstream::{UpstreamRequest, UpstreamResponse, Waits},
+        dialect::openai_chat::{ChatRequest, rewrite},
+        upstream::{UpstreamRequest, Waits},
     },
 };
 
 /// Bounds of the jittered wait before the same place is tried again, in milliseconds.
 const REPEAT_PAUSE_MS: std::ops::RangeInclusive<u64> = 200..=800;
-
-/// Who answered.
-#[derive(Debug, Clone)]
-pub struct Answered {
-    pub provider_id: ProviderId,
-    /// The upstream name.
-    pub model: ModelName,
-    pub attempts: u32,
-}
-
-/// What the client gets.
-pub enum Served {
-    /// A complete answer, on the ledger already.
-    Whole { by: Answered, body: Bytes },
-    /// A stream. `by` is unknown when it was opened before anyone had answered.
-    Stream { by: Option<Answered>, body: ClientStream },
-}
-
-/// A candidate that has proved itself.
-pub(super) enum Proved {
-    Whole { by: Answered, body: Bytes },
-    Stream { by: Answered, live: Box<LiveStream> },
-}
 
 /// A request that is admitted and not answered yet.
 pub struct Attempts {
@@ -70,24 +42,32 @@ pub struct Attempts {
     body: Bytes,
     deadline: Deadline,
     made: u32,
-    last: Option<Arc<Failure>>,
+    last: Option<FailedAttempt>,
 }
 
-/// What a good attempt gave.
-enum Outcome {
-    Whole(Bytes, WholeAnswer),
-    Stream(Box<ProvedStream>),
+/// The attempt before this one.
+struct FailedAttempt {
+    candidate: Candidate,
+    credential_id: Option<CredentialId>,
+    failure: Arc<Failure>,
 }
 
-/// A stream that has shown content.
-pub(super) struct ProvedStream {
-    pub response: UpstreamResponse,
-    pub chat: ChatStream,
-    /// What has come of it so far and is to be sent.
-    pub held: Bytes,
-    /// Set when it is over already.
-    pub ending: Option<Ending>,
+/// A candidate that has proved itself, and what the request came with.
+pub(super) struct Won<P> {
+    pub proof: P,
+    pub candidate: Candidate,
+    pub settlement: Settlement,
+    pub deadline: Deadline,
+    pub attempts: u32,
 }
+
+/// Sends a request upstream and reads as much as proves the candidate.
+pub(super) trait Prove<P>:
+    AsyncFn(&Relay, UpstreamRequest<'_>) -> Result<P, Failure>
+{
+}
+
+impl<P, F: AsyncFn(&Relay, UpstreamRequest<'_>) -> Result<P, Failure>> Prove<P> for F {}
 
 /// Why going on is pointless.
 enum Dead {
@@ -112,29 +92,31 @@ impl Attempts {
         Self { settlement, request, body, deadline, made: 0, last: None }
     }
 
-    /// Serves the request. A stream that nobody has answered in time is opened all the same, and
-    /// goes on trying behind keep-alives.
-    ///
-    /// Errors: [`RelayError`]; the request is settled then.
-    pub async fn serve(self) -> Result<Served, RelayError> {
-        let relay = Rc::clone(self.settlement.relay());
-        let streamed = self.request.stream;
-        let mut proving = Box::pin(self.prove());
-        if !streamed {
-            return Ok(Served::from(proving.await?));
-        }
-        match tokio::time::timeout(relay.settings.keep_alive, &mut proving).await {
-            Ok(proved) => Ok(Served::from(proved?)),
-            Err(_) => {
-                let body = ClientStream::waiting(proving, relay.settings.keep_alive);
-                Ok(Served::Stream { by: None, body })
-            }
-        }
+    pub(super) fn is_streamed(&self) -> bool {
+        self.request.stream
     }
 
-    async fn prove(mut self) -> Result<Proved, RelayError> {
-        match self.try_all().await {
-            Ok((outcome, candidate)) => self.deliver(outcome, &candidate).await,
+    /// Whether the pool asks for usage where the client did not, and so keeps the report to itself.
+    pub(super) fn strips_usage(&self) -> bool {
+        self.relay().settings.ask_stream_usage && self.request.may_ask_usage()
+    }
+
+    pub(super) fn relay(&self) -> &Rc<Relay> {
+        self.settlement.relay()
+    }
+
+    /// Makes attempts until a candidate has proved itself to `prove`.
+    ///
+    /// Errors: [`RelayError`]; the request is settled then.
+    pub(super) async fn run<P>(mut self, prove: impl Prove<P>) -> Result<Won<P>, RelayError> {
+        match self.try_all(&prove).await {
+            Ok((proof, candidate)) => Ok(Won {
+                proof,
+                candidate,
+                settlement: self.settlement,
+                deadline: self.deadline,
+                attempts: self.made,
+            }),
             Err(error) => {
                 self.settlement.fail(&error);
                 Err(error)
@@ -142,16 +124,12 @@ impl Attempts {
         }
     }
 
-    fn relay(&self) -> &Rc<Relay> {
-        self.settlement.relay()
-    }
-
-    async fn try_all(&mut self) -> Result<(Outcome, Candidate), RelayError> {
+    async fn try_all<P>(&mut self, prove: &impl Prove<P>) -> Result<(P, Candidate), RelayError> {
         let plan = self.plan().await?;
         let mut soonest = None;
         for candidate in plan.candidates {
-            match self.try_candidate(&candidate, &mut soonest).await {
-                Ok(Some(outcome)) => return Ok((outcome, candidate)),
+            match self.try_candidate(&candidate, &mut soonest, prove).await {
+                Ok(Some(proof)) => return Ok((proof, candidate)),
                 Ok(None) => {}
                 Err(Dead::Stop(failure)) if failure.is_about_the_request() => {
                     return Err(RelayError::AtFault(failure));
@@ -162,7 +140,7 @@ impl Attempts {
             }
         }
         match (self.last.take(), soonest) {
-            (Some(last), _) => Err(self.exhausted(last).await),
+            (Some(last), _) => Err(self.exhausted(last.failure).await),
             (None, Some((until, cause))) => Err(RelayError::Cooling {
                 model: self.request.model.clone(),
                 cause,
@@ -203,11 +181,12 @@ impl Attempts {
     }
 
     /// Tries one candidate with one credential after the other. `None`: on to the next candidate.
-    async fn try_candidate(
+    async fn try_candidate<P>(
         &mut self,
         candidate: &Candidate,
         soonest: &mut Option<(Timestamp, FailureClass)>,
-    ) -> Result<Option<Outcome>, Dead> {
+        prove: &impl Prove<P>,
+    ) -> Result<Option<P>, Dead> {
         let mut tried: Vec<CredentialId> = Vec::new();
         let mut again: Option<Lease> = None;
         let mut repeated = false;
@@ -226,20 +205,25 @@ impl Attempts {
                 },
                 None => None,
             };
-            let failure = match self.attempt(candidate, lease.as_ref()).await? {
-                Ok(outcome) => {
-                    self.tell_success(candidate, lease);
-                    return Ok(Some(outcome));
+            let failure = match self.attempt(candidate, lease.as_ref(), prove).await? {
+                Ok(proof) => {
+                    self.relay().tell_success(candidate, lease.map(|lease| lease.id));
+                    return Ok(Some(proof));
                 }
                 Err(failure) => Arc::new(failure),
             };
-            self.tell_failure(candidate, lease.as_ref(), &failure);
-            self.last = Some(Arc::clone(&failure));
+            let request_id = self.settlement.request_id();
+            let credential_id = lease.as_ref().map(|lease| &lease.id);
+            self.relay().tell_failure(request_id, candidate, credential_id, &failure);
+            self.last = Some(FailedAttempt {
+                candidate: candidate.clone(),
+                credential_id: credential_id.cloned(),
+                failure: Arc::clone(&failure),
+            });
             match next_step(failure.class, repeated) {
                 NextStep::Stop => return Err(Dead::Stop(failure)),
                 NextStep::Repeat => {
                     if !self.may_repeat(candidate).await? {
-                        self.tell_failover(candidate, failure.class, FailoverStep::Provider);
                         return Ok(None);
                     }
                     repeated = true;
@@ -248,12 +232,8 @@ impl Attempts {
                 NextStep::OtherCredential => {
                     let Some(lease) = lease else { return Ok(None) };
                     tried.push(lease.id);
-                    self.tell_failover(candidate, failure.class, FailoverStep::Credential);
                 }
-                NextStep::OtherProvider => {
-                    self.tell_failover(candidate, failure.class, FailoverStep::Provider);
-                    return Ok(None);
-                }
+                NextStep::OtherProvider => return Ok(None),
             }
         }
     }
@@ -286,11 +266,13 @@ impl Attempts {
     }
 
     /// One try of one candidate with one credential.
-    async fn attempt(
+    async fn attempt<P>(
         &mut self,
         candidate: &Candidate,
         lease: Option<&Lease>,
-    ) -> Result<Result<Outcome, Failure>, Dead> {
+        prove: &impl Prove<P>,
+    ) -> Result<Result<P, Failure>, Dead> {
+        self.tell_failover(candidate, lease);
         self.made += 1;
         let made = self.made;
         if let Some(entry) = self.settlement.entry() {
@@ -325,63 +307,24 @@ impl Attempts {
             location: candidate.provider.location,
             waits,
         };
-        let strip_usage = ask_usage && self.request.may_ask_usage();
-        let streamed = self.request.stream;
-        let work = async {
-            if streamed {
-                // An upstream's own keep-alives do not make it less silent.
-                let proving = prove_stream(&relay, request, strip_usage);
-                tokio::time::timeout(idle, proving).await.unwrap_or_else(|_| {
-                    let detail = format!("no first event within {} s", idle.as_secs_f32());
-                    Err(Failure::new(FailureClass::Silent, detail))
-                })
-            } else {
-                prove_whole(&relay, request).await
-            }
-        };
-        let outcome = self.deadline.bound(work).await?;
-        let failure = outcome.as_ref().err().map(|failure| failure.class);
+        let proof = self.deadline.bound(prove(&relay, request)).await?;
+        let failure = proof.as_ref().err().map(|failure| failure.class);
         relay.metrics.attempted(&candidate.provider.id, failure);
-        Ok(outcome)
+        Ok(proof)
     }
 
-    fn tell_success(&self, candidate: &Candidate, lease: Option<Lease>) {
-        let peers = &self.relay().peers;
-        let provider_id = candidate.provider.id.clone();
-        let model = candidate.model.clone();
-        if let Some(lease) = lease {
-            peers.credential_succeeded.do_send(CredentialSucceeded {
-                provider_id: provider_id.clone(),
-                credential_id: lease.id,
-                model: model.clone(),
-            });
-        }
-        peers.attempt_succeeded.do_send(AttemptSucceeded { provider_id, model });
-    }
-
-    fn tell_failure(&self, candidate: &Candidate, lease: Option<&Lease>, failure: &Arc<Failure>) {
-        let request_id = self.request_id().map(tracing::field::display);
-        tracing::info!(
-            request_id,
-            provider = %candidate.provider.id,
-            credential = lease.map(|lease| tracing::field::display(&lease.id)),
-            class = failure.class.as_str(),
-            status = failure.status,
-            detail = failure.detail,
-            "an attempt failed"
-        );
-        tell_failure(self.relay(), candidate, lease.map(|lease| &lease.id), failure);
-    }
-
-    fn request_id(&self) -> Option<RequestId> {
-        self.settlement.request_id()
-    }
-
-    fn tell_failover(&self, candidate: &Candidate, cause: FailureClass, next: FailoverStep) {
-        let Some(request_id) = self.request_id() else { return };
-        let data = EventData::Failover { request_id, cause, next };
-        let fact = Fact::of_provider(EventType::Failover, candidate.provider.id.clone(), data);
-        self.relay().peers.events.do_send(Record(fact));
+    /// Tells that the attempt before was not the last, unless this one is at the very same place.
+    fn tell_failover(&self, candidate: &Candidate, lease: Option<&Lease>) {
+        let Some(last) = &self.last else { return };
+        let next = if last.candidate.provider.id != candidate.provider.id {
+            FailoverStep::Provider
+        } else if last.credential_id.as_ref() != lease.map(|lease| &lease.id) {
+            FailoverStep::Credential
+        } else {
+            return;
+        };
+        let request_id = self.settlement.request_id();
+        self.relay().tell_failover(request_id, &last.candidate, last.failure.class, next);
     }
 
     /// The error after the last attempt, with the time at which asking again makes sense.
@@ -414,129 +357,5 @@ impl Attempts {
             }
         }
         soonest.map(|until| until.since(now()))
-    }
-
-    /// Turns a proven candidate into what the client gets, on the ledger if it is complete.
-    async fn deliver(
-        mut self,
-        outcome: Outcome,
-        candidate: &Candidate,
-    ) -> Result<Proved, RelayError> {
-        let by = Answered {
-            provider_id: candidate.provider.id.clone(),
-            model: candidate.model.clone(),
-            attempts: self.made,
-        };
-        match outcome {
-            Outcome::Whole(body, answer) => {
-                self.settlement.complete(answer.usage).await?;
-                Ok(Proved::Whole { by, body })
-            }
-            Outcome::Stream(proved) => {
-                let waited = self.settlement.arrived().elapsed();
-                self.relay().metrics.first_event.observe(waited.as_secs_f64());
-                if let Some(entry) = self.settlement.entry() {
-                    entry.first_event_ms = u64::try_from(waited.as_millis()).ok();
-                }
-                let live =
-                    LiveStream::new(*proved, self.settlement, candidate.clone(), self.deadline);
-                Ok(Proved::Stream { by, live: Box::new(live) })
-            }
-        }
-    }
-}
-
-/// Tells the owners of provider and credential health about a failed attempt.
-pub(super) fn tell_failure(
-    relay: &Relay,
-    candidate: &Candidate,
-    credential_id: Option<&CredentialId>,
-    failure: &Arc<Failure>,
-) {
-    let provider_id = candidate.provider.id.clone();
-    let model = candidate.model.clone();
-    if let Some(credential_id) = credential_id {
-        relay.peers.credential_failed.do_send(CredentialFailed {
-            provider_id: provider_id.clone(),
-            credential_id: credential_id.clone(),
-            model: model.clone(),
-            failure: Arc::clone(failure),
-        });
-    }
-    let failure = Arc::clone(failure);
-    relay.peers.attempt_failed.do_send(AttemptFailed { provider_id, model, failure });
-}
-
-impl From<Proved> for Served {
-    fn from(proved: Proved) -> Self {
-        match proved {
-            Proved::Whole { by, body } => Self::Whole { by, body },
-            Proved::Stream { by, live } => {
-                Self::Stream { by: Some(by), body: ClientStream::live(live) }
-            }
-        }
-    }
-}
-
-/// Sends a request and takes the whole answer, if it is a complete good one.
-async fn prove_whole(relay: &Relay, request: UpstreamRequest<'_>) -> Result<Outcome, Failure> {
-    let response = relay.upstream.send(request).await?;
-    let body = response.read_whole(relay.settings.max_answer_bytes).await?;
-    let answer = WholeAnswer::parse(&body)?;
-    Ok(Outcome::Whole(body, answer))
-}
-
-/// Sends a request and reads its stream up to the first content event.
-async fn prove_stream(
-    relay: &Relay,
-    request: UpstreamRequest<'_>,
-    strip_usage: bool,
-) -> Result<Outcome, Failure> {
-    let mut response = relay.upstream.send(request).await?;
-    if response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
-        // Most likely an error that came with a good status; it says more than that it is no stream.
-        WholeAnswer::parse(&response.read_whole(relay.settings.max_answer_bytes).await?)?;
-        let detail = "the provider sent a whole answer where a stream was asked for";
-        return Err(Failure::new(FailureClass::Server, detail));
-    }
-    let mut chat = ChatStream::new(strip_usage);
-    let mut held = BytesMut::new();
-    loop {
-        let ending = match response.next_chunk().await? {
-            Some(chunk) => {
-                let output = chat.feed(chunk);
-                held.extend_from_slice(&output.forward);
-                output.ending
-            }
-            None if chat.end() == StreamEnd::Cut => {
-                return Err(Failure::new(FailureClass::Cut, "the stream ended before any content"));
-            }
-            None => Some(Ending::Done(Bytes::new())),
-        };
-        let is_proved = chat.progress().proved;
-        match ending {
-            Some(Ending::Failed(failure)) => return Err(failure),
-            Some(Ending::Done(_)) if !is_proved => {
-                return Err(Failure::new(FailureClass::Cut, "the stream was empty"));
-            }
-            ending if is_proved => {
-                return Ok(Outcome::Stream(Box::new(ProvedStream {
-                    response,
-                    chat,
-                    held: held.freeze(),
-                    ending,
-                })));
-            }
-            // What has no content after so many bytes is let through: holding back more helps nobody.
-            None if held.len() > relay.settings.hold_back_bytes => {
-                return Ok(Outcome::Stream(Box::new(ProvedStream {
-                    response,
-                    chat,
-                    held: held.freeze(),
-                    ending: None,
-                })));
-            }
-            _ => {}
-        }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     actors::{
         clock::now,
         db::DbHandle,
+        loading::load_first,
         published::Publisher,
         supervise::{crashes_on_request, stops_on_request},
     },
@@ -22,8 +23,6 @@ use crate::{
 
 /// How soon a key that the `keys` command or another replica made or revoked is known here.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
-/// How long to wait before reading the database again, when it did not answer.
-const RELOAD_PAUSE: Duration = Duration::from_millis(500);
 /// Longest name of a key, in characters.
 const MAX_NAME_CHARS: usize = 128;
 
@@ -49,20 +48,6 @@ impl AccessKeys {
         self.publish();
     }
 
-    /// Reads the stored keys. Nothing else is handled until they are here.
-    fn load(&mut self, ctx: &mut Context<Self>) {
-        let db = self.db.clone();
-        let load = async move { db.load_access_keys().await };
-        ctx.wait(load.into_actor(self).map(|loaded, access_keys, ctx| match loaded {
-            Ok(keys) => access_keys.adopt(keys),
-            Err(error) => {
-                tracing::error!(%error, "access keys could not be loaded; trying again");
-                let pause = actix::clock::sleep(RELOAD_PAUSE).into_actor(access_keys);
-                ctx.wait(pause.map(|(), access_keys, ctx| access_keys.load(ctx)));
-            }
-        }));
-    }
-
     fn reload(&mut self, ctx: &mut Context<Self>) {
         let db = self.db.clone();
         let load = async move { db.load_access_keys().await };
@@ -79,7 +64,12 @@ impl Actor for AccessKeys {
 
     /// Runs at the first start and after each restart.
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.load(ctx);
+        let db = self.db.clone();
+        let load = move || {
+            let db = db.clone();
+            async move { db.load_access_keys().await }
+        };
+        load_first(self, ctx, "access keys", load, Self::adopt);
         ctx.run_interval(RELOAD_INTERVAL, Self::reload);
     }
 }

@@ -1,7 +1,5 @@
 //! The shell: leases within the turn, saves before it adopts, cools what failed.
 
-use std::time::Duration;
-
 use actix::prelude::*;
 use rand::{TryRngCore, rngs::OsRng};
 use secrecy::{ExposeSecret, SecretString};
@@ -18,8 +16,9 @@ use crate::{
     actors::{
         clock::now,
         cooldown_keeper::{CooldownKeeper, EXPIRY_INTERVAL},
-        db::{DbError, DbHandle},
+        db::DbHandle,
         events::Record,
+        loading::load_first,
         published::Publisher,
         registry::CredentialsChanged,
         supervise::{crashes_on_request, stops_on_request},
@@ -33,9 +32,6 @@ use crate::{
         provider::Origin,
     },
 };
-
-/// How long to wait before reading the database again, when it did not answer.
-const RELOAD_PAUSE: Duration = Duration::from_millis(500);
 
 /// Whom Credentials tells.
 pub struct CredentialsPeers {
@@ -78,29 +74,13 @@ impl Credentials {
         self.peers.events.do_send(Record(Fact { credential_id: Some(id.clone()), ..fact }));
     }
 
-    /// Reads the stored credentials and cooldowns. Nothing else is handled until they are here.
-    fn load(&mut self, ctx: &mut Context<Self>) {
-        let db = self.db.clone();
-        let load = async move {
-            let stored = db.load_credentials().await?;
-            Ok::<_, DbError>((stored, db.load_cooldowns().await?))
-        };
-        ctx.wait(load.into_actor(self).map(|loaded, credentials, ctx| match loaded {
-            Ok((stored, cooldowns)) => {
-                let given = credentials.given.iter().cloned();
-                credentials.pool = CredentialPool::new(given.chain(stored));
-                credentials
-                    .cooldowns
-                    .restore(cooldowns.into_iter().filter(|c| c.scope.credential().is_some()));
-                credentials.report_locked();
-                credentials.publish();
-            }
-            Err(error) => {
-                tracing::error!(%error, "credentials could not be loaded; trying again");
-                let pause = actix::clock::sleep(RELOAD_PAUSE).into_actor(credentials);
-                ctx.wait(pause.map(|(), credentials, ctx| credentials.load(ctx)));
-            }
-        }));
+    fn load(&mut self, (stored, cooldowns): (Vec<Credential>, Vec<Cooldown>)) {
+        let given = self.given.iter().cloned();
+        self.pool = CredentialPool::new(given.chain(stored));
+        let own = cooldowns.into_iter().filter(|cooldown| cooldown.scope.credential().is_some());
+        self.cooldowns.restore(own);
+        self.report_locked();
+        self.publish();
     }
 
     fn report_locked(&self) {
@@ -153,7 +133,12 @@ impl Actor for Credentials {
 
     /// Runs at the first start and after each restart.
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.load(ctx);
+        let db = self.db.clone();
+        let load = move || {
+            let db = db.clone();
+            async move { Ok((db.load_credentials().await?, db.load_cooldowns().await?)) }
+        };
+        load_first(self, ctx, "credentials", load, Self::load);
         ctx.run_interval(EXPIRY_INTERVAL, |credentials, ctx| {
             credentials.cooldowns.expire(ctx);
         });

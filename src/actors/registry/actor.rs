@@ -1,6 +1,6 @@
 //! The shell: saves first, then adopts, then publishes and tells.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix::prelude::*;
 
@@ -17,6 +17,7 @@ use crate::{
         credentials::{CredentialDirectory, ForgetCredentials},
         db::DbHandle,
         events::Record,
+        loading::load_first,
         published::{Published, Publisher},
         router::ForgetProvider,
         supervise::{crashes_on_request, stops_on_request},
@@ -27,9 +28,6 @@ use crate::{
         provider::{LastError, Provider, ProviderStatus, StoredProvider},
     },
 };
-
-/// How long to wait before reading the database again, when it did not answer.
-const RELOAD_PAUSE: Duration = Duration::from_millis(500);
 
 /// Whom the Registry tells when a provider is gone or forgiven.
 pub struct RegistryPeers {
@@ -72,23 +70,11 @@ impl Registry {
         self.peers.events.do_send(Record(Fact::of_provider(kind, id.clone(), data)));
     }
 
-    /// Reads the stored rows. Nothing else is handled until they are here.
-    fn load(&mut self, ctx: &mut Context<Self>) {
-        let db = self.db.clone();
-        let load = async move { db.load_providers().await };
-        ctx.wait(load.into_actor(self).map(|rows, registry, ctx| match rows {
-            Ok(rows) => {
-                registry.book.load(rows);
-                registry.count_credentials();
-                registry.publish();
-                registry.report_locked();
-            }
-            Err(error) => {
-                tracing::error!(%error, "providers could not be loaded; trying again");
-                let pause = actix::clock::sleep(RELOAD_PAUSE).into_actor(registry);
-                ctx.wait(pause.map(|(), registry, ctx| registry.load(ctx)));
-            }
-        }));
+    fn load(&mut self, rows: Vec<StoredProvider>) {
+        self.book.load(rows);
+        self.count_credentials();
+        self.publish();
+        self.report_locked();
     }
 
     fn report_locked(&self) {
@@ -150,7 +136,12 @@ impl Actor for Registry {
 
     /// Runs at the first start and after each restart.
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.load(ctx);
+        let db = self.db.clone();
+        let load = move || {
+            let db = db.clone();
+            async move { db.load_providers().await }
+        };
+        load_first(self, ctx, "providers", load, Self::load);
     }
 }
 

@@ -1,7 +1,5 @@
 //! The shell: plans within the turn from the published providers and its own cooldowns.
 
-use std::time::Duration;
-
 use actix::prelude::*;
 
 use super::{
@@ -17,15 +15,13 @@ use crate::{
         clock::now,
         cooldown_keeper::{CooldownKeeper, EXPIRY_INTERVAL},
         db::DbHandle,
+        loading::load_first,
         published::Published,
         registry::{ProviderAnswered, ProviderFailed, ProviderTable},
         supervise::{crashes_on_request, stops_on_request},
     },
-    domain::cooldown::{CooldownScope, ProviderFailures},
+    domain::cooldown::{Cooldown, CooldownScope, ProviderFailures},
 };
-
-/// How long to wait before reading the database again, when it did not answer.
-const RELOAD_PAUSE: Duration = Duration::from_millis(500);
 
 /// Whom the Router tells how providers are doing.
 pub struct RouterPeers {
@@ -54,21 +50,9 @@ impl Router {
         Self { cooldowns, failures, budget, providers, db, peers }
     }
 
-    /// Reads the stored cooldowns. Nothing else is handled until they are here.
-    fn load(&mut self, ctx: &mut Context<Self>) {
-        let db = self.db.clone();
-        let load = async move { db.load_cooldowns().await };
-        ctx.wait(load.into_actor(self).map(|loaded, router, ctx| match loaded {
-            Ok(stored) => {
-                let own = stored.into_iter().filter(|c| c.scope.credential().is_none());
-                router.cooldowns.restore(own);
-            }
-            Err(error) => {
-                tracing::error!(%error, "cooldowns could not be loaded; trying again");
-                let pause = actix::clock::sleep(RELOAD_PAUSE).into_actor(router);
-                ctx.wait(pause.map(|(), router, ctx| router.load(ctx)));
-            }
-        }));
+    fn load(&mut self, stored: Vec<Cooldown>) {
+        let own = stored.into_iter().filter(|cooldown| cooldown.scope.credential().is_none());
+        self.cooldowns.restore(own);
     }
 }
 
@@ -77,7 +61,12 @@ impl Actor for Router {
 
     /// Runs at the first start and after each restart.
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.load(ctx);
+        let db = self.db.clone();
+        let load = move || {
+            let db = db.clone();
+            async move { db.load_cooldowns().await }
+        };
+        load_first(self, ctx, "cooldowns", load, Self::load);
         ctx.run_interval(EXPIRY_INTERVAL, |router, ctx| {
             router.cooldowns.expire(ctx);
         });

@@ -19,7 +19,7 @@ use crate::{
         problem::{Failure, OpenAi, Problem, openai_view},
         server::ServerSettings,
     },
-    relay::{Answered, ClientStream, Incoming, Relay, Served, admit},
+    relay::{Answered, ClientStream, Incoming, Relay, Served, admit, serve},
 };
 
 /// What the client allows a request to take, in milliseconds.
@@ -64,7 +64,7 @@ pub async fn create(
     };
     let incoming = incoming.await.map_err(|problem| Failure::of(problem, id))?;
     let attempts = admit(&relay, incoming).map_err(|error| Failure::of(error, id))?;
-    match attempts.serve().await.map_err(|error| Failure::of(error, id))? {
+    match serve(attempts).await.map_err(|error| Failure::of(error, id))? {
         Served::Whole { by, body } => Ok(answer(id, Some(&by), "application/json").body(body)),
         Served::Stream { by, body } => {
             let mut response = answer(id, by.as_ref(), "text/event-stream");

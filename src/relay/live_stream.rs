@@ -1,0 +1,212 @@
+//! A stream that has shown content, on its way through: what the upstream has sent by now, and what
+//! becomes of it.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    attempt::Won, deadline::Deadline, error::RelayError, prove::ProvedStream, settle::Settlement,
+};
+use crate::{
+    actors::router::Candidate,
+    domain::{
+        failure::{Failure, FailureClass},
+        id::CredentialId,
+        usage::TokenUsage,
+    },
+    gateway::{
+        dialect::openai_chat::DONE_EVENT,
+        stream::chat_stream::{ChatStream, Ending, StreamEnd},
+        upstream::UpstreamResponse,
+    },
+};
+
+/// Once so many bytes are gathered they are sent, even when the upstream has more at hand.
+const FLUSH_BYTES: usize = 64 * 1024;
+
+/// A stream that has shown content, on its way through.
+pub struct LiveStream {
+    response: UpstreamResponse,
+    chat: ChatStream,
+    gathered: Gathered,
+    ending: Option<Ending>,
+    settlement: Settlement,
+    candidate: Candidate,
+    credential_id: Option<CredentialId>,
+    deadline: Deadline,
+}
+
+/// What a look at the upstream gave.
+pub enum Step {
+    Send(Bytes),
+    /// The last bytes of a complete answer.
+    Complete(Bytes),
+    /// What may still be sent of an answer that broke off.
+    Failed(Bytes, RelayError),
+}
+
+impl LiveStream {
+    pub(super) fn new(won: Won<ProvedStream>) -> Self {
+        let Won { proof, candidate, mut settlement, deadline, .. } = won;
+        let ProvedStream { response, chat, held, ending } = proof;
+        let credential_id = settlement.entry().and_then(|entry| entry.credential_id.clone());
+        let gathered = Gathered::from(held);
+        Self { response, chat, gathered, ending, settlement, candidate, credential_id, deadline }
+    }
+
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// What is left to do with a complete answer: its account, and what was used.
+    pub(super) fn finish(self) -> (Settlement, Option<TokenUsage>) {
+        self.response.recycle();
+        (self.settlement, self.chat.progress().usage)
+    }
+
+    /// Takes all that the upstream has sent by now, to send it on at once: one write for many
+    /// events, and none of them waits for more to come.
+    pub fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        loop {
+            match self.ending.take() {
+                Some(Ending::Done(terminal)) => {
+                    let missing = terminal.is_empty();
+                    let own = Bytes::from_static(DONE_EVENT);
+                    self.gathered.push(if missing { own } else { terminal });
+                    self.count_dropped();
+                    return Poll::Ready(Step::Complete(self.gathered.take()));
+                }
+                Some(Ending::Failed(failure)) => return Poll::Ready(self.broken_off(failure)),
+                None => {}
+            }
+            match self.response.poll_chunk(cx) {
+                Poll::Ready(Ok(Some(chunk))) => {
+                    let output = self.chat.feed(chunk);
+                    self.gathered.push(output.forward);
+                    self.ending = output.ending;
+                    self.note_tokens();
+                    if self.ending.is_none() && self.gathered.len() >= FLUSH_BYTES {
+                        return Poll::Ready(Step::Send(self.gathered.take()));
+                    }
+                }
+                Poll::Ready(Err(failure)) => self.ending = Some(Ending::Failed(failure)),
+                Poll::Ready(Ok(None)) => {
+                    self.ending = Some(match self.chat.end() {
+                        StreamEnd::Complete | StreamEnd::CompleteWithoutDone => {
+                            Ending::Done(Bytes::new())
+                        }
+                        StreamEnd::Cut => {
+                            let detail = "the stream ended before the answer did";
+                            Ending::Failed(Failure::new(FailureClass::Cut, detail))
+                        }
+                    });
+                }
+                Poll::Pending if self.gathered.len() > 0 => {
+                    return Poll::Ready(Step::Send(self.gathered.take()));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The request's deadline has passed.
+    pub fn overdue(&mut self) -> Step {
+        self.settlement.fail(&RelayError::DeadlinePassed);
+        Step::Failed(self.gathered.take(), RelayError::DeadlinePassed)
+    }
+
+    fn broken_off(&mut self, failure: Failure) -> Step {
+        let failure = Arc::new(failure);
+        let relay = self.settlement.relay();
+        let request_id = self.settlement.request_id();
+        relay.metrics.attempted(&self.candidate.provider.id, Some(failure.class));
+        let credential_id = self.credential_id.as_ref();
+        relay.tell_failure(request_id, &self.candidate, credential_id, &failure);
+        self.count_dropped();
+        let error = RelayError::BrokenOff(failure);
+        self.settlement.fail(&error);
+        Step::Failed(self.gathered.take(), error)
+    }
+
+    /// What the upstream has reported so far belongs on the ledger also when it goes wrong, or when
+    /// the client leaves.
+    fn note_tokens(&mut self) {
+        if let Some(usage) = self.chat.progress().usage
+            && let Some(entry) = self.settlement.entry()
+        {
+            entry.tokens = Some(usage);
+        }
+    }
+
+    fn count_dropped(&self) {
+        let dropped = self.chat.progress().dropped;
+        if dropped > 0 {
+            self.settlement.relay().metrics.stream_events_dropped.inc_by(dropped);
+        }
+    }
+}
+
+/// Bytes waiting to be sent. A single piece is passed on as it is; only several are copied together.
+#[derive(Default)]
+struct Gathered {
+    first: Bytes,
+    joined: BytesMut,
+}
+
+impl From<Bytes> for Gathered {
+    fn from(first: Bytes) -> Self {
+        Self { first, joined: BytesMut::new() }
+    }
+}
+
+impl Gathered {
+    fn len(&self) -> usize {
+        self.first.len() + self.joined.len()
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        if self.len() == 0 {
+            self.first = piece;
+        } else {
+            if self.joined.is_empty() {
+                self.joined.reserve(self.first.len() + piece.len());
+                self.joined.extend_from_slice(&self.first);
+                self.first.clear();
+            }
+            self.joined.extend_from_slice(&piece);
+        }
+    }
+
+    fn take(&mut self) -> Bytes {
+        if self.joined.is_empty() {
+            std::mem::take(&mut self.first)
+        } else {
+            self.joined.split().freeze()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_piece_is_passed_on_and_several_are_joined_in_order() {
+        let mut gathered = Gathered::default();
+        let piece = Bytes::from_static(b"one");
+        gathered.push(piece.clone());
+        assert_eq!(gathered.take().as_ptr(), piece.as_ptr());
+        for text in ["a", "", "bc", "d"] {
+            gathered.push(Bytes::from_static(text.as_bytes()));
+        }
+        assert_eq!(gathered.len(), 4);
+        assert_eq!(gathered.take(), "abcd");
+        assert_eq!(gathered.len(), 0);
+        gathered.push(Bytes::from_static(b"e"));
+        assert_eq!(gathered.take(), "e");
+    }
+}
