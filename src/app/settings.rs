@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     gateway::upstream::{Upstream, UpstreamSettings},
     http::ServerSettings,
-    relay::{Gate, Relay, RelayPeers, RelaySettings},
+    relay::{Gate, Relay, RelayPeers, RelaySettings, RelaySights},
 };
 
 pub fn server(config: &Config) -> ServerSettings {
@@ -56,17 +56,22 @@ pub fn relay_maker(
     Upstream::new(&upstream)?;
     let actors = &wired.actors;
     let peers = RelayPeers {
-        plan: actors.router.clone().recipient(),
+        router_ready: actors.router.clone().recipient(),
         take_retry: actors.router.clone().recipient(),
         attempt_failed: actors.router.clone().recipient(),
         attempt_succeeded: actors.router.clone().recipient(),
-        lease: actors.credentials.clone().recipient(),
+        credentials_ready: actors.credentials.clone().recipient(),
         credential_failed: actors.credentials.clone().recipient(),
         credential_succeeded: actors.credentials.clone().recipient(),
         usage_journaled: actors.usage_tracker.clone().recipient(),
         journal_closed: actors.usage_tracker.clone().recipient(),
         commit_usage: actors.usage_tracker.clone().recipient(),
         events: actors.events.clone().recipient(),
+    };
+    let sights = RelaySights {
+        providers: actors.providers.clone(),
+        routing: wired.routing.clone(),
+        credentials: actors.directory.clone(),
     };
     let settings = relay(config);
     let (gate, journal, metrics) =
@@ -76,6 +81,7 @@ pub fn relay_maker(
         Relay::new(
             upstream,
             peers.clone(),
+            sights.clone(),
             settings.clone(),
             gate.clone(),
             journal.writer(),

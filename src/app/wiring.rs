@@ -24,9 +24,9 @@ use crate::{
         credentials::{CredentialDirectory, Credentials, CredentialsPeers, CredentialsReady},
         db::DbHandle,
         events::{Events, Record},
-        published::publish,
+        published::{Published, publish},
         registry::{ProviderTable, Registry, RegistryPeers, RegistryReady},
-        router::{Router, RouterPeers, RouterReady},
+        router::{Router, RouterPeers, RouterReady, RouterView},
         supervise::{self, Watch},
         usage_tracker::{FlushUsage, Journal, UsageTracker, UsageTrackerPeers},
     },
@@ -49,6 +49,8 @@ pub type OnGiveUp = Arc<dyn Fn(&'static str) + Send + Sync>;
 /// The actors, running and loaded.
 pub struct Wired {
     pub actors: Actors,
+    /// What plans are made of; only requests look at it.
+    pub routing: Published<RouterView>,
     pub journal: Journal,
     pub arbiters: Vec<Arbiter>,
     pub lock: File,
@@ -87,6 +89,7 @@ pub async fn start(
 
     let (table_publisher, providers) = publish(ProviderTable::default());
     let (directory_publisher, directory) = publish(CredentialDirectory::default());
+    let (view_publisher, routing) = publish(RouterView::default());
     let (ring_publisher, key_ring) = publish(KeyRing::new(storage.access_keys.clone(), []));
     let keeper = CooldownKeeper::new(db.clone(), events.clone().recipient(), metrics.clone());
     let other_keeper = keeper.like();
@@ -110,8 +113,9 @@ pub async fn start(
         answered: registry.clone().recipient(),
     };
     let (own_db, seen) = (db.clone(), providers.clone());
-    router_seat
-        .fill(&on, "router", watch.clone(), move |_| Router::new(keeper, seen, own_db, peers));
+    router_seat.fill(&on, "router", watch.clone(), move |_| {
+        Router::new(keeper, view_publisher, seen, own_db, peers)
+    });
 
     let peers = CredentialsPeers {
         events: events.clone().recipient(),
@@ -159,7 +163,7 @@ pub async fn start(
         key_ring,
         metrics,
     };
-    Ok(Wired { actors, journal, arbiters: vec![arbiter], lock })
+    Ok(Wired { actors, routing, journal, arbiters: vec![arbiter], lock })
 }
 
 async fn loaded<A, M>(actor: &Addr<A>, question: M) -> anyhow::Result<M::Result>

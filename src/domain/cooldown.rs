@@ -194,7 +194,7 @@ pub fn credential_penalty(
 ///
 /// Server-like failures: three in a minute cool for 10 s, doubling to 5 min. Overload: five in a
 /// minute cool for 5 s, doubling to 30 s. A missing model cools that model there for an hour, at once.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ProviderFailures {
     server: HashMap<ProviderId, VecDeque<Timestamp>>,
     overload: HashMap<ProviderId, VecDeque<Timestamp>>,
@@ -245,6 +245,11 @@ impl ProviderFailures {
         Some((CooldownScope::Provider(provider.clone()), Length::Doubling { base, cap }))
     }
 
+    /// Whether failures of this provider are held against it.
+    pub fn remembers(&self, provider: &ProviderId) -> bool {
+        self.server.contains_key(provider) || self.overload.contains_key(provider)
+    }
+
     /// Forgets the failures of a provider that answered, or that is gone.
     pub fn forget(&mut self, provider: &ProviderId) {
         self.server.remove(provider);
@@ -267,7 +272,7 @@ struct Entry {
 }
 
 /// All cooldowns of one owner. A cooldown never shrinks, always ends, and remembers its cause.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CooldownBook {
     entries: HashMap<CooldownScope, Entry>,
 }
@@ -324,6 +329,16 @@ impl CooldownBook {
     /// The cooldown that keeps `scope` from being chosen now.
     pub fn active(&self, now: Timestamp, scope: &CooldownScope) -> Option<&Cooldown> {
         self.entries.get(scope).map(|entry| &entry.cooldown).filter(|cooldown| cooldown.until > now)
+    }
+
+    /// Whether anything is held against `scope`: it is cooling, or its strikes are remembered.
+    pub fn remembers(&self, scope: &CooldownScope) -> bool {
+        self.entries.contains_key(scope)
+    }
+
+    /// Whether nothing is held against anything.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// All that are cooling now, sorted by scope.

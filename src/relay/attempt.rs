@@ -17,8 +17,8 @@ use super::{
 use crate::{
     actors::{
         clock::now,
-        credentials::{Lease, LeaseCredential, LeaseError},
-        router::{Candidate, Plan, PlanError, PlanRequest, TakeRetry},
+        credentials::{CredentialsReady, Lease, LeaseError},
+        router::{Candidate, Plan, PlanError, RouterReady, TakeRetry},
     },
     domain::{
         event::FailoverStep,
@@ -125,7 +125,7 @@ impl Attempts {
     }
 
     async fn try_all<P>(&mut self, prove: &impl Prove<P>) -> Result<(P, Candidate), RelayError> {
-        let plan = self.plan().await?;
+        let plan = self.plan()?;
         let mut soonest = None;
         for candidate in plan.candidates {
             match self.try_candidate(&candidate, &mut soonest, prove).await {
@@ -151,20 +151,17 @@ impl Attempts {
         }
     }
 
-    async fn plan(&self) -> Result<Plan, RelayError> {
-        let question = PlanRequest { model: self.request.model.clone() };
-        let planned = self.ask(&self.relay().peers.plan, question).await;
-        match planned.map_err(|dead| match dead {
-            Dead::Deadline => RelayError::DeadlinePassed,
-            Dead::Stop(_) | Dead::Restarting => RelayError::Restarting,
-        })? {
-            Ok(plan) => Ok(plan),
-            Err(PlanError::NoProvider) => Err(RelayError::NoProvider),
-            Err(PlanError::NoSuchModel(model)) => Err(RelayError::NoSuchModel(model)),
-            Err(PlanError::Cooling { model, until, cause }) => {
-                Err(RelayError::Cooling { model, cause, retry_after: until.since(now()) })
+    fn plan(&self) -> Result<Plan, RelayError> {
+        let sights = &self.relay().sights;
+        let at = now();
+        let planned = sights.routing.read().plan(at, &self.request.model, &sights.providers.read());
+        planned.map_err(|error| match error {
+            PlanError::NoProvider => RelayError::NoProvider,
+            PlanError::NoSuchModel(model) => RelayError::NoSuchModel(model),
+            PlanError::Cooling { model, until, cause } => {
+                RelayError::Cooling { model, cause, retry_after: until.since(at) }
             }
-        }
+        })
     }
 
     /// Asks an actor within the deadline. A part that has just panicked is asked once more: it
@@ -193,7 +190,7 @@ impl Attempts {
         loop {
             let lease = match again.take() {
                 Some(lease) => Some(lease),
-                None if candidate.needs_credential => match self.lease(candidate, &tried).await? {
+                None if candidate.needs_credential => match self.lease(candidate, &tried) {
                     Ok(lease) => Some(lease),
                     Err(LeaseError::NoneLeft) => return Ok(None),
                     Err(LeaseError::Cooling { until, cause }) => {
@@ -238,17 +235,9 @@ impl Attempts {
         }
     }
 
-    async fn lease(
-        &self,
-        candidate: &Candidate,
-        tried: &[CredentialId],
-    ) -> Result<Result<Lease, LeaseError>, Dead> {
-        let question = LeaseCredential {
-            provider_id: candidate.provider.id.clone(),
-            model: candidate.model.clone(),
-            tried: tried.to_vec(),
-        };
-        self.ask(&self.relay().peers.lease, question).await
+    fn lease(&self, candidate: &Candidate, tried: &[CredentialId]) -> Result<Lease, LeaseError> {
+        let directory = self.relay().sights.credentials.read();
+        directory.lease(now(), &candidate.provider.id, &candidate.model, tried)
     }
 
     /// Waits the jittered pause before the same place is tried again, if the budget allows it.
@@ -338,22 +327,25 @@ impl Attempts {
         RelayError::Exhausted { last, attempts: self.made, retry_after }
     }
 
-    /// How long until someone could answer. The failures of this request have been told before, so
-    /// their cooldowns are in the answer. `None`: cannot be told.
+    /// How long until someone could answer. `None`: at once, or it cannot be told.
     async fn soonest_again(&self) -> Option<Duration> {
-        let plan = match self.plan().await {
+        // What this request has told of its failures must be in what is looked at.
+        let peers = &self.relay().peers;
+        self.ask(&peers.router_ready, RouterReady).await.ok()?;
+        self.ask(&peers.credentials_ready, CredentialsReady).await.ok()?;
+        let plan = match self.plan() {
             Ok(plan) => plan,
             Err(RelayError::Cooling { retry_after, .. }) => return Some(retry_after),
             Err(_) => return None,
         };
         let mut soonest: Option<Timestamp> = None;
         for candidate in plan.candidates.iter().filter(|candidate| candidate.needs_credential) {
-            match self.lease(candidate, &[]).await {
-                Ok(Err(LeaseError::Cooling { until, .. })) => {
+            match self.lease(candidate, &[]) {
+                Err(LeaseError::Cooling { until, .. }) => {
                     soonest = Some(soonest.map_or(until, |soonest| soonest.min(until)));
                 }
-                Ok(Err(LeaseError::NoneLeft)) | Err(_) => {}
-                Ok(Ok(_)) => return None,
+                Err(LeaseError::NoneLeft) => {}
+                Ok(_) => return None,
             }
         }
         soonest.map(|until| until.since(now()))

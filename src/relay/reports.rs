@@ -6,7 +6,6 @@ use super::services::Relay;
 use crate::{
     actors::{
         credentials::{CredentialFailed, CredentialSucceeded},
-        events::Record,
         router::{AttemptFailed, AttemptSucceeded, Candidate},
     },
     domain::{
@@ -17,17 +16,23 @@ use crate::{
 };
 
 impl Relay {
+    /// Tells of a good answer, where that is news.
     pub(super) fn tell_success(&self, candidate: &Candidate, credential_id: Option<CredentialId>) {
-        let provider_id = candidate.provider.id.clone();
-        let model = candidate.model.clone();
-        if let Some(credential_id) = credential_id {
+        let (provider, model) = (&candidate.provider, &candidate.model);
+        let directory = self.sights.credentials.read();
+        if let Some(credential_id) = credential_id
+            && directory.wants_success(&provider.id, &credential_id, model)
+        {
             self.peers.credential_succeeded.do_send(CredentialSucceeded {
-                provider_id: provider_id.clone(),
+                provider_id: provider.id.clone(),
                 credential_id,
                 model: model.clone(),
             });
         }
-        self.peers.attempt_succeeded.do_send(AttemptSucceeded { provider_id, model });
+        if self.sights.routing.read().wants_success(provider, model) {
+            let (provider_id, model) = (provider.id.clone(), model.clone());
+            self.peers.attempt_succeeded.do_send(AttemptSucceeded { provider_id, model });
+        }
     }
 
     pub(super) fn tell_failure(
@@ -70,6 +75,6 @@ impl Relay {
         let Some(request_id) = request_id else { return };
         let data = EventData::Failover { request_id, cause, next };
         let fact = Fact::of_provider(EventType::Failover, candidate.provider.id.clone(), data);
-        self.peers.events.do_send(Record(fact));
+        self.outbox.tell(fact);
     }
 }

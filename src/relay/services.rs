@@ -1,15 +1,19 @@
 //! What a worker thread needs to relay: its own HTTP client and journal, and whom to ask and tell.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use actix::Recipient;
 
-use super::gate::Gate;
+use super::{gate::Gate, outbox::Outbox};
 use crate::{
     actors::{
-        credentials::{CredentialFailed, CredentialSucceeded, LeaseCredential},
-        events::Record,
-        router::{AttemptFailed, AttemptSucceeded, PlanRequest, TakeRetry},
+        credentials::{
+            CredentialDirectory, CredentialFailed, CredentialSucceeded, CredentialsReady,
+        },
+        events::RecordAll,
+        published::Published,
+        registry::ProviderTable,
+        router::{AttemptFailed, AttemptSucceeded, RouterReady, RouterView, TakeRetry},
         usage_tracker::{CommitUsage, JournalClosed, JournalWriter, UsageJournaled},
     },
     gateway::upstream::Upstream,
@@ -36,26 +40,36 @@ pub struct RelaySettings {
 /// Whom the relay asks and tells.
 #[derive(Clone)]
 pub struct RelayPeers {
-    pub plan: Recipient<PlanRequest>,
+    pub router_ready: Recipient<RouterReady>,
     pub take_retry: Recipient<TakeRetry>,
     pub attempt_failed: Recipient<AttemptFailed>,
     pub attempt_succeeded: Recipient<AttemptSucceeded>,
-    pub lease: Recipient<LeaseCredential>,
+    pub credentials_ready: Recipient<CredentialsReady>,
     pub credential_failed: Recipient<CredentialFailed>,
     pub credential_succeeded: Recipient<CredentialSucceeded>,
     pub usage_journaled: Recipient<UsageJournaled>,
     pub journal_closed: Recipient<JournalClosed>,
     pub commit_usage: Recipient<CommitUsage>,
-    pub events: Recipient<Record>,
+    pub events: Recipient<RecordAll>,
+}
+
+/// What the relay reads without asking: published by its owners, whole each time.
+#[derive(Clone)]
+pub struct RelaySights {
+    pub providers: Published<ProviderTable>,
+    pub routing: Published<RouterView>,
+    pub credentials: Published<CredentialDirectory>,
 }
 
 /// One worker thread's relay. Its connections and its journal file never change threads.
 pub struct Relay {
     pub(super) upstream: Upstream,
     pub(super) peers: RelayPeers,
+    pub(super) sights: RelaySights,
     pub(super) settings: RelaySettings,
     pub(super) gate: Gate,
     pub(super) journal: RefCell<JournalWriter>,
+    pub(super) outbox: Rc<Outbox>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -63,11 +77,14 @@ impl Relay {
     pub fn new(
         upstream: Upstream,
         peers: RelayPeers,
+        sights: RelaySights,
         settings: RelaySettings,
         gate: Gate,
         journal: JournalWriter,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { upstream, peers, settings, gate, journal: RefCell::new(journal), metrics }
+        let outbox = Outbox::new(peers.usage_journaled.clone(), peers.events.clone());
+        let journal = RefCell::new(journal);
+        Self { upstream, peers, sights, settings, gate, journal, outbox, metrics }
     }
 }

@@ -6,10 +6,7 @@ use tokio::time::Instant;
 
 use super::{error::RelayError, gate::Permit, services::Relay};
 use crate::{
-    actors::{
-        events::Record,
-        usage_tracker::{CommitUsage, JournalClosed, UsageJournaled},
-    },
+    actors::usage_tracker::{CommitUsage, JournalClosed},
     domain::{
         event::{EventData, EventType, Fact},
         id::RequestId,
@@ -40,7 +37,7 @@ impl Settlement {
                 streamed: entry.streamed,
             },
         };
-        relay.peers.events.do_send(Record(fact));
+        relay.outbox.tell(fact);
         Self { relay, arrived, entry: Some(entry), _permit: permit }
     }
 
@@ -139,6 +136,8 @@ impl Settlement {
         match self.relay.journal.borrow_mut().append(entry) {
             Ok(None) => Ok(()),
             Ok(Some(closed)) => {
+                // Every entry of the closed file must have been told before.
+                self.relay.outbox.send();
                 self.relay.peers.journal_closed.do_send(JournalClosed(closed));
                 Ok(())
             }
@@ -151,7 +150,7 @@ impl Settlement {
 
     fn tell(&self, entry: UsageEntry) {
         self.finished(&entry);
-        self.relay.peers.usage_journaled.do_send(UsageJournaled(entry));
+        self.relay.outbox.record(entry);
     }
 
     fn finished(&self, entry: &UsageEntry) {
@@ -169,7 +168,7 @@ impl Settlement {
                 duration_ms: entry.duration_ms,
             },
         };
-        self.relay.peers.events.do_send(Record(fact));
+        self.relay.outbox.tell(fact);
     }
 }
 

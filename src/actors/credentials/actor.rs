@@ -1,4 +1,4 @@
-//! The shell: leases within the turn, saves before it adopts, cools what failed.
+//! The shell: saves before it adopts, cools what failed, and publishes what can be leased.
 
 use actix::prelude::*;
 use rand::{TryRngCore, rngs::OsRng};
@@ -8,8 +8,8 @@ use super::{
     credential_pool::{CredentialDirectory, CredentialPool},
     messages::{
         AddCredential, Added, ClearCredentialCooldowns, CredentialError, CredentialFailed,
-        CredentialSucceeded, CredentialsReady, ForgetCredentials, Lease, LeaseCredential,
-        LeaseError, ListCredentialCooldowns, RemoveCredential,
+        CredentialSucceeded, CredentialsReady, ForgetCredentials, ListCredentialCooldowns,
+        RemoveCredential,
     },
 };
 use crate::{
@@ -65,8 +65,20 @@ impl Credentials {
     }
 
     fn publish(&self) {
-        self.directory.replace(self.pool.directory());
+        self.directory.replace(self.pool.directory(self.cooldowns.book()));
+    }
+
+    /// Publishes credentials that have come or gone, and tells who counts them.
+    fn publish_change(&self) {
+        self.publish();
         self.peers.registry.do_send(CredentialsChanged);
+    }
+
+    /// Tells the cooldowns that have ended.
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        if !self.cooldowns.expire(ctx).is_empty() {
+            self.publish();
+        }
     }
 
     fn tell(&self, kind: EventType, provider: &ProviderId, id: &CredentialId, data: EventData) {
@@ -80,7 +92,7 @@ impl Credentials {
         let own = cooldowns.into_iter().filter(|cooldown| cooldown.scope.credential().is_some());
         self.cooldowns.restore(own);
         self.report_locked();
-        self.publish();
+        self.publish_change();
     }
 
     fn report_locked(&self) {
@@ -139,9 +151,7 @@ impl Actor for Credentials {
             async move { Ok((db.load_credentials().await?, db.load_cooldowns().await?)) }
         };
         load_first(self, ctx, "credentials", load, Self::load);
-        ctx.run_interval(EXPIRY_INTERVAL, |credentials, ctx| {
-            credentials.cooldowns.expire(ctx);
-        });
+        ctx.run_interval(EXPIRY_INTERVAL, Self::tick);
     }
 }
 
@@ -158,15 +168,6 @@ impl Handler<CredentialsReady> for Credentials {
     fn handle(&mut self, _: CredentialsReady, _: &mut Self::Context) {}
 }
 
-impl Handler<LeaseCredential> for Credentials {
-    type Result = Result<Lease, LeaseError>;
-
-    fn handle(&mut self, msg: LeaseCredential, _: &mut Self::Context) -> Self::Result {
-        let book = self.cooldowns.book();
-        self.pool.lease(now(), &msg.provider_id, &msg.model, &msg.tried, book)
-    }
-}
-
 impl Handler<CredentialFailed> for Credentials {
     type Result = ();
 
@@ -175,6 +176,7 @@ impl Handler<CredentialFailed> for Credentials {
             credential_penalty(&msg.provider_id, &msg.credential_id, &msg.model, &msg.failure);
         if let Some((scope, length)) = penalty {
             self.cooldowns.impose(scope, length, &msg.failure, ctx);
+            self.publish();
         }
     }
 }
@@ -188,6 +190,7 @@ impl Handler<CredentialSucceeded> for Credentials {
         self.cooldowns.succeeded(&whole);
         let with_model = CooldownScope::CredentialModel(provider_id, credential_id, model);
         self.cooldowns.succeeded(&with_model);
+        self.publish();
     }
 }
 
@@ -225,7 +228,7 @@ impl Handler<AddCredential> for Credentials {
             |saved: Result<Credential, CredentialError>, credentials, _| {
                 let credential = saved?;
                 credentials.pool.insert(credential.clone());
-                credentials.publish();
+                credentials.publish_change();
                 let (provider, id) = (&credential.provider_id, &credential.id);
                 credentials.tell(EventType::CredentialAdded, provider, id, EventData::None {});
                 Ok(Added { credential, existed: false })
@@ -258,7 +261,7 @@ impl Handler<RemoveCredential> for Credentials {
             |deleted: Result<_, CredentialError>, credentials, _| {
                 let (provider, id) = deleted?;
                 credentials.pool.remove(&provider, &id);
-                credentials.publish();
+                credentials.publish_change();
                 credentials.tell(EventType::CredentialRemoved, &provider, &id, EventData::None {});
                 Ok(())
             },
@@ -272,7 +275,7 @@ impl Handler<ForgetCredentials> for Credentials {
     fn handle(&mut self, msg: ForgetCredentials, ctx: &mut Self::Context) {
         self.pool.remove_provider(&msg.provider_id);
         self.cooldowns.clear(Some(&msg.provider_id), ctx);
-        self.publish();
+        self.publish_change();
     }
 }
 
@@ -289,6 +292,7 @@ impl Handler<ClearCredentialCooldowns> for Credentials {
 
     fn handle(&mut self, msg: ClearCredentialCooldowns, ctx: &mut Self::Context) -> Self::Result {
         let cleared: Vec<Cooldown> = self.cooldowns.clear(msg.provider_id.as_ref(), ctx);
+        self.publish();
         MessageResult(cleared)
     }
 }

@@ -47,17 +47,6 @@ pub struct Lease {
     pub secret: SecretString,
 }
 
-/// Asks for the next credential of a provider that is good for a model. Answered without I/O.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<Lease, LeaseError>")]
-pub struct LeaseCredential {
-    pub provider_id: ProviderId,
-    /// The upstream name.
-    pub model: ModelName,
-    /// Those this request has tried already.
-    pub tried: Vec<CredentialId>,
-}
-
 /// A fact: an attempt with this credential failed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -120,7 +109,8 @@ pub struct ClearCredentialCooldowns {
     pub provider_id: Option<ProviderId>,
 }
 
-/// Answered as soon as the stored credentials are loaded.
-#[derive(Debug, Message)]
+/// Answered when everything told before is in the published directory; the first time, when the
+/// stored credentials are loaded.
+#[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct CredentialsReady;

@@ -1,14 +1,14 @@
-//! The shell: plans within the turn from the published providers and its own cooldowns.
+//! The shell: takes note of what attempts came to, and publishes what plans are made of.
 
 use actix::prelude::*;
 
 use super::{
     messages::{
         AttemptFailed, AttemptSucceeded, ClearProviderCooldowns, ForgetProvider,
-        ListProviderCooldowns, PlanRequest, RouterReady, TakeRetry,
+        ListProviderCooldowns, RouterReady, TakeRetry,
     },
-    plan::{Plan, PlanError, plan},
     retry_budget::RetryBudget,
+    view::{RequestCounter, RouterView},
 };
 use crate::{
     actors::{
@@ -16,7 +16,7 @@ use crate::{
         cooldown_keeper::{CooldownKeeper, EXPIRY_INTERVAL},
         db::DbHandle,
         loading::load_first,
-        published::Published,
+        published::{Published, Publisher},
         registry::{ProviderAnswered, ProviderFailed, ProviderTable},
         supervise::{crashes_on_request, stops_on_request},
     },
@@ -34,6 +34,8 @@ pub struct Router {
     cooldowns: CooldownKeeper,
     failures: ProviderFailures,
     budget: RetryBudget,
+    requests: RequestCounter,
+    view: Publisher<RouterView>,
     providers: Published<ProviderTable>,
     db: DbHandle,
     peers: RouterPeers,
@@ -42,17 +44,43 @@ pub struct Router {
 impl Router {
     pub fn new(
         cooldowns: CooldownKeeper,
+        view: Publisher<RouterView>,
         providers: Published<ProviderTable>,
         db: DbHandle,
         peers: RouterPeers,
     ) -> Self {
-        let (failures, budget) = (ProviderFailures::default(), RetryBudget::default());
-        Self { cooldowns, failures, budget, providers, db, peers }
+        Self {
+            cooldowns,
+            failures: ProviderFailures::default(),
+            budget: RetryBudget::default(),
+            requests: RequestCounter::default(),
+            view,
+            providers,
+            db,
+            peers,
+        }
     }
 
     fn load(&mut self, stored: Vec<Cooldown>) {
         let own = stored.into_iter().filter(|cooldown| cooldown.scope.credential().is_none());
         self.cooldowns.restore(own);
+        self.publish();
+    }
+
+    fn publish(&self) {
+        self.view.replace(RouterView {
+            cooldowns: self.cooldowns.book().clone(),
+            failures: self.failures.clone(),
+            requests: self.requests.clone(),
+        });
+    }
+
+    /// Forgets what no longer holds, and brings the request count up to date.
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.budget.note_requests(now(), self.requests.take());
+        if !self.cooldowns.expire(ctx).is_empty() {
+            self.publish();
+        }
     }
 }
 
@@ -67,9 +95,7 @@ impl Actor for Router {
             async move { db.load_cooldowns().await }
         };
         load_first(self, ctx, "cooldowns", load, Self::load);
-        ctx.run_interval(EXPIRY_INTERVAL, |router, ctx| {
-            router.cooldowns.expire(ctx);
-        });
+        ctx.run_interval(EXPIRY_INTERVAL, Self::tick);
     }
 }
 
@@ -87,21 +113,12 @@ impl Handler<RouterReady> for Router {
     fn handle(&mut self, _: RouterReady, _: &mut Self::Context) {}
 }
 
-impl Handler<PlanRequest> for Router {
-    type Result = Result<Plan, PlanError>;
-
-    fn handle(&mut self, msg: PlanRequest, _: &mut Self::Context) -> Self::Result {
-        let at = now();
-        self.budget.note_request(at);
-        plan(at, &msg.model, &self.providers.read(), self.cooldowns.book())
-    }
-}
-
 impl Handler<TakeRetry> for Router {
     type Result = bool;
 
     fn handle(&mut self, msg: TakeRetry, _: &mut Self::Context) -> Self::Result {
         let at = now();
+        self.budget.note_requests(at, self.requests.take());
         let scope = CooldownScope::Provider(msg.provider_id);
         self.cooldowns.book().active(at, &scope).is_none() && self.budget.take(at)
     }
@@ -112,15 +129,14 @@ impl Handler<AttemptFailed> for Router {
 
     fn handle(&mut self, msg: AttemptFailed, ctx: &mut Self::Context) {
         let AttemptFailed { provider_id, model, failure } = msg;
-        let Some((scope, length)) = self.failures.note(now(), &provider_id, &model, &failure)
-        else {
-            return;
-        };
-        let is_whole = matches!(scope, CooldownScope::Provider(_));
-        if self.cooldowns.impose(scope, length, &failure, ctx).is_some() && is_whole {
-            let message = failure.detail.clone();
-            self.peers.failed.do_send(ProviderFailed { id: provider_id, message });
+        if let Some((scope, length)) = self.failures.note(now(), &provider_id, &model, &failure) {
+            let is_whole = matches!(scope, CooldownScope::Provider(_));
+            if self.cooldowns.impose(scope, length, &failure, ctx).is_some() && is_whole {
+                let message = failure.detail.clone();
+                self.peers.failed.do_send(ProviderFailed { id: provider_id, message });
+            }
         }
+        self.publish();
     }
 }
 
@@ -132,6 +148,7 @@ impl Handler<AttemptSucceeded> for Router {
         self.failures.forget(&provider_id);
         self.cooldowns.succeeded(&CooldownScope::Provider(provider_id.clone()));
         self.cooldowns.succeeded(&CooldownScope::ProviderModel(provider_id.clone(), model));
+        self.publish();
         let has_error = self
             .providers
             .read()
@@ -149,6 +166,7 @@ impl Handler<ForgetProvider> for Router {
     fn handle(&mut self, msg: ForgetProvider, ctx: &mut Self::Context) {
         self.failures.forget(&msg.provider_id);
         self.cooldowns.clear(Some(&msg.provider_id), ctx);
+        self.publish();
     }
 }
 
@@ -164,7 +182,12 @@ impl Handler<ClearProviderCooldowns> for Router {
     type Result = MessageResult<ClearProviderCooldowns>;
 
     fn handle(&mut self, msg: ClearProviderCooldowns, ctx: &mut Self::Context) -> Self::Result {
-        MessageResult(self.cooldowns.clear(msg.provider_id.as_ref(), ctx))
+        if let Some(provider) = &msg.provider_id {
+            self.failures.forget(provider);
+        }
+        let cleared = self.cooldowns.clear(msg.provider_id.as_ref(), ctx);
+        self.publish();
+        MessageResult(cleared)
     }
 }
 

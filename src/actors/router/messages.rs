@@ -4,19 +4,11 @@ use std::sync::Arc;
 
 use actix::Message;
 
-use super::plan::{Plan, PlanError};
 use crate::domain::{
     cooldown::Cooldown,
     failure::Failure,
     id::{ModelName, ProviderId},
 };
-
-/// Asks who could serve a model, best first. Counts as one request for the retry budget.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<Plan, PlanError>")]
-pub struct PlanRequest {
-    pub model: ModelName,
-}
 
 /// Asks to make one more attempt at a provider that has just failed. `false`: go on to the next,
 /// because the provider is cooling by now or the retry budget is spent.
@@ -63,7 +55,8 @@ pub struct ClearProviderCooldowns {
     pub provider_id: Option<ProviderId>,
 }
 
-/// Answered as soon as the stored cooldowns are loaded.
-#[derive(Debug, Message)]
+/// Answered when everything told before is in the published view; the first time, when the stored
+/// cooldowns are loaded.
+#[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct RouterReady;

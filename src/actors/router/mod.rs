@@ -6,7 +6,9 @@ mod actor;
 mod messages;
 mod plan;
 mod retry_budget;
+mod view;
 
 pub use actor::{Router, RouterPeers};
 pub use messages::*;
-pub use plan::{Candidate, Exclusion, ExclusionReason, Plan, PlanError, plan};
+pub use plan::{Candidate, Exclusion, ExclusionReason, Plan, PlanError};
+pub use view::RouterView;

@@ -25,8 +25,8 @@ pub struct RetryBudget {
 }
 
 impl RetryBudget {
-    pub fn note_request(&mut self, now: Timestamp) {
-        self.slot(now).requests += 1;
+    pub fn note_requests(&mut self, now: Timestamp, count: u64) {
+        self.slot(now).requests += count;
     }
 
     /// Takes one retry from the budget, if there is one.
@@ -77,7 +77,7 @@ mod tests {
     fn a_busy_pool_may_retry_a_tenth_of_its_requests() {
         let mut budget = RetryBudget::default();
         for n in 0..500 {
-            budget.note_request(START.plus(Duration::from_millis(n * 10)));
+            budget.note_requests(START.plus(Duration::from_millis(n * 10)), 1);
         }
         assert_eq!(taken(&mut budget, START.plus(Duration::from_secs(5))), 50);
     }
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_does_no_harm() {
         let mut budget = RetryBudget::default();
-        budget.note_request(START);
+        budget.note_requests(START, 1);
         assert_eq!(taken(&mut budget, START.minus(Duration::from_secs(100))), 10);
         assert!(budget.slots.len() <= 2);
     }

@@ -256,8 +256,10 @@ impl Handler<UsageJournaled> for UsageTracker {
     type Result = ();
 
     fn handle(&mut self, msg: UsageJournaled, ctx: &mut Self::Context) {
-        if !self.pending.push(msg.0) {
-            self.metrics.usage_dropped.inc();
+        for entry in msg.0 {
+            if !self.pending.push(entry) {
+                self.metrics.usage_dropped.inc();
+            }
         }
         if self.pending.len() >= MAX_BATCH && !self.failing {
             self.flush(ctx);

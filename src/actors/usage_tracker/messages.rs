@@ -21,10 +21,10 @@ impl From<DbError> for LedgerError {
     }
 }
 
-/// A fact: an entry that is in the journal already.
+/// A fact: entries that are in the journal already.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct UsageJournaled(pub UsageEntry);
+pub struct UsageJournaled(pub Vec<UsageEntry>);
 
 /// A fact: a worker has begun another journal file, and every entry of this one has been sent.
 #[derive(Debug, Message)]
