@@ -33,6 +33,8 @@ pub struct LiveStream {
     response: UpstreamResponse,
     chat: ChatStream,
     gathered: Gathered,
+    /// Whether the reader of the socket has had a turn since the last piece.
+    gave_a_turn: bool,
     ending: Option<Ending>,
     settlement: Settlement,
     candidate: Candidate,
@@ -55,7 +57,17 @@ impl LiveStream {
         let ProvedStream { response, chat, held, ending } = proof;
         let credential_id = settlement.entry().and_then(|entry| entry.credential_id.clone());
         let gathered = Gathered::from(held);
-        Self { response, chat, gathered, ending, settlement, candidate, credential_id, deadline }
+        Self {
+            response,
+            chat,
+            gathered,
+            gave_a_turn: false,
+            ending,
+            settlement,
+            candidate,
+            credential_id,
+            deadline,
+        }
     }
 
     pub fn deadline(&self) -> Deadline {
@@ -85,6 +97,7 @@ impl LiveStream {
             }
             match self.response.poll_chunk(cx) {
                 Poll::Ready(Ok(Some(chunk))) => {
+                    self.gave_a_turn = false;
                     let output = self.chat.feed(chunk);
                     self.gathered.push(output.forward);
                     self.ending = output.ending;
@@ -105,10 +118,18 @@ impl LiveStream {
                         }
                     });
                 }
-                Poll::Pending if self.gathered.len() > 0 => {
+                Poll::Pending if self.gathered.len() == 0 => return Poll::Pending,
+                // The task that reads the socket hands on one piece at a time: it gets a turn, to
+                // hand on the next one if that has come, before the pieces are sent together.
+                Poll::Pending if !self.gave_a_turn => {
+                    self.gave_a_turn = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending => {
+                    self.gave_a_turn = false;
                     return Poll::Ready(Step::Send(self.gathered.take()));
                 }
-                Poll::Pending => return Poll::Pending,
             }
         }
     }
