@@ -1,7 +1,9 @@
 //! Who calls: client keys at the relay, admin keys everywhere else. Without one, nothing is told.
 
+use std::sync::Arc;
+
 use actix_web::{
-    HttpMessage, HttpRequest,
+    HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{Method, header},
@@ -28,7 +30,7 @@ fn presented(request: &HttpRequest) -> Option<&str> {
 /// The client key of a relay request.
 ///
 /// Errors: a [`Problem`] of 401 when there is none of ours, of 403 when it is not for the relay.
-pub fn client(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<AccessKey, Problem> {
+pub fn client(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<Arc<AccessKey>, Problem> {
     let key = verified(request, keys)?;
     if key.role != Role::Client {
         return Err(Problem::forbidden(
@@ -38,7 +40,7 @@ pub fn client(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<Access
     Ok(key)
 }
 
-fn verified(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<AccessKey, Problem> {
+fn verified(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<Arc<AccessKey>, Problem> {
     let Some(presented) = presented(request) else {
         return Err(Problem::unauthorized("no key; send it as 'Authorization: Bearer <key>'"));
     };
@@ -66,6 +68,5 @@ pub async fn require_admin<B: MessageBody + 'static>(
     if let Some(message) = refusal {
         return Err(Failure::<Management>::from(Problem::forbidden(message)).into());
     }
-    request.extensions_mut().insert(key.id);
     next.call(request).await
 }

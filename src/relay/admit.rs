@@ -1,6 +1,6 @@
 //! The first step: is this a request we serve, from someone who may ask it?
 
-use std::{rc::Rc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ use crate::{
 /// A request as it came in.
 pub struct Incoming {
     pub id: RequestId,
-    pub key: AccessKey,
+    pub key: Arc<AccessKey>,
     pub arrived: Instant,
     /// What the client allows it to take, when that is less than we do.
     pub timeout: Option<Duration>,
@@ -46,7 +46,7 @@ pub fn admit(relay: &Rc<Relay>, incoming: Incoming) -> Result<Attempts, RelayErr
     let entry = UsageEntry {
         request_id: incoming.id,
         at: now().minus(incoming.arrived.elapsed()),
-        client_key_id: incoming.key.id,
+        client_key_id: incoming.key.id.clone(),
         model: request.model.clone(),
         provider_id: None,
         upstream_model: None,

@@ -274,10 +274,6 @@ impl Attempts {
             let own_time = self.settlement.arrived().elapsed();
             self.relay().metrics.overhead.observe(own_time.as_secs_f64());
         }
-        let Some(url) = candidate.provider.chat_url() else {
-            let missing = Failure::new(FailureClass::Server, "the provider has no address");
-            return Ok(Err(missing));
-        };
         let relay = Rc::clone(self.relay());
         let ask_usage = relay.settings.ask_stream_usage;
         let idle = relay.settings.idle_timeout;
@@ -288,7 +284,7 @@ impl Attempts {
             idle,
         };
         let request = UpstreamRequest {
-            url: &url,
+            url: &candidate.url,
             credential: lease.map(|lease| &lease.secret),
             headers: &candidate.provider.headers,
             body: rewrite(&self.body, &self.request, &candidate.model, ask_usage),

@@ -11,4 +11,4 @@ mod provider_book;
 pub use actor::{Registry, RegistryPeers};
 pub use catalog::{CatalogEntry, CatalogError, builtin};
 pub use messages::*;
-pub use provider_book::{ProviderBook, ProviderTable};
+pub use provider_book::{ListedProvider, ProviderBook, ProviderTable};

@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use url::Url;
+
 use super::messages::{Change, ProviderChange, RegistryError};
 use crate::domain::{
     id::ProviderId,
@@ -22,23 +24,43 @@ const MAX_MODELS: usize = 2_000;
 /// Most headers one provider may add.
 const MAX_HEADERS: usize = 32;
 
-/// Every provider with the number of its usable credentials, best first. Immutable.
+/// One provider as it is published.
+pub struct ListedProvider {
+    pub provider: Arc<Provider>,
+    /// How many usable credentials it has.
+    pub credentials: usize,
+    /// Where it takes Chat Completions, put together once. Absent: it does not.
+    pub chat_url: Option<Arc<Url>>,
+}
+
+/// Every provider, best first. Immutable.
 #[derive(Default)]
 pub struct ProviderTable {
     /// Sorted by priority, highest first, then by id.
-    rows: Vec<(Arc<Provider>, usize)>,
+    rows: Vec<ListedProvider>,
 }
 
 impl ProviderTable {
     pub fn new(providers: impl IntoIterator<Item = (Arc<Provider>, usize)>) -> Self {
-        let mut rows: Vec<_> = providers.into_iter().collect();
-        rows.sort_by(|(a, _), (b, _)| b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id)));
+        let listed = |(provider, credentials): (Arc<Provider>, usize)| {
+            let chat_url = provider.chat_url().map(Arc::new);
+            ListedProvider { provider, credentials, chat_url }
+        };
+        let mut rows: Vec<ListedProvider> = providers.into_iter().map(listed).collect();
+        rows.sort_by(|a, b| {
+            let (a, b) = (&a.provider, &b.provider);
+            b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id))
+        });
         Self { rows }
+    }
+
+    pub fn rows(&self) -> &[ListedProvider] {
+        &self.rows
     }
 
     /// Providers and how many usable credentials each has, best first.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<Provider>, usize)> {
-        self.rows.iter().map(|(provider, credentials)| (provider, *credentials))
+        self.rows.iter().map(|row| (&row.provider, row.credentials))
     }
 
     pub fn find(&self, id: &ProviderId) -> Option<(&Arc<Provider>, usize)> {

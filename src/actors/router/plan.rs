@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use thiserror::Error;
+use url::Url;
 
 use crate::{
-    actors::registry::ProviderTable,
+    actors::registry::{ListedProvider, ProviderTable},
     domain::{
         cooldown::{CooldownBook, CooldownScope},
         failure::FailureClass,
@@ -21,6 +22,8 @@ pub struct Candidate {
     pub provider: Arc<Provider>,
     /// The upstream name.
     pub model: ModelName,
+    /// Where it is asked.
+    pub url: Arc<Url>,
     /// Whether a credential has to be leased; a local provider may have none.
     pub needs_credential: bool,
 }
@@ -73,15 +76,12 @@ pub fn plan(
     cooldowns: &CooldownBook,
 ) -> Result<Plan, PlanError> {
     let mut plan = Plan { candidates: Vec::new(), excluded: Vec::new() };
-    for (provider, credentials) in table.iter() {
-        match consider(now, asked, provider, credentials, cooldowns) {
-            Ok(model) => plan.candidates.push(Candidate {
-                provider: Arc::clone(provider),
-                model,
-                needs_credential: credentials > 0,
-            }),
+    for row in table.rows() {
+        match consider(now, asked, row, cooldowns) {
+            Ok(candidate) => plan.candidates.push(candidate),
             Err(reason) => {
-                plan.excluded.push(Exclusion { provider_id: provider.id.clone(), reason });
+                let provider_id = row.provider.id.clone();
+                plan.excluded.push(Exclusion { provider_id, reason });
             }
         }
     }
@@ -91,10 +91,11 @@ pub fn plan(
 fn consider(
     now: Timestamp,
     asked: &ModelName,
-    provider: &Provider,
-    credentials: usize,
+    row: &ListedProvider,
     cooldowns: &CooldownBook,
-) -> Result<ModelName, ExclusionReason> {
+) -> Result<Candidate, ExclusionReason> {
+    let ListedProvider { provider, credentials, chat_url } = row;
+    let credentials = *credentials;
     if !provider.is_enabled(credentials) {
         return Err(ExclusionReason::Disabled);
     }
@@ -105,9 +106,7 @@ fn consider(
         let reason = ExclusionReason::NoCredential;
         return Err(if provider.base_url.is_none() { ExclusionReason::NoAddress } else { reason });
     }
-    if provider.chat_path.is_none() {
-        return Err(ExclusionReason::OtherDialect);
-    }
+    let url = chat_url.as_ref().ok_or(ExclusionReason::OtherDialect)?;
     let model = provider.upstream_model(asked).ok_or(ExclusionReason::OtherModel)?;
     let whole = CooldownScope::Provider(provider.id.clone());
     let with_model = CooldownScope::ProviderModel(provider.id.clone(), model.clone());
@@ -119,7 +118,12 @@ fn consider(
         Some(cooldown) => {
             Err(ExclusionReason::Cooling { until: cooldown.until, cause: cooldown.cause })
         }
-        None => Ok(model),
+        None => Ok(Candidate {
+            provider: Arc::clone(provider),
+            model,
+            url: Arc::clone(url),
+            needs_credential: credentials > 0,
+        }),
     }
 }
 

@@ -89,7 +89,8 @@ pub async fn list(
     actors: Data<Actors>,
     page: Query<PageQuery>,
 ) -> Result<Json<ClientKeyList>, Failure<Management>> {
-    let all = actors.key_ring.read().list(&[Role::Client]).into_iter().map(view).collect();
+    let all =
+        actors.key_ring.read().list(&[Role::Client]).into_iter().map(|key| view(key)).collect();
     let page = page.into_inner().cut(all, |key: &ClientKeyView| key.id.to_string())?;
     Ok(Json(ClientKeyList { client_keys: page.items, next_cursor: page.next_cursor }))
 }
