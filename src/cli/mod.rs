@@ -13,6 +13,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     app::NoAdminKey,
     config::{Config, ConfigError, Environment, Overrides},
+    domain::provider::HeaderError,
+    gateway::upstream::BaseUrlError,
     persistence::migrate,
 };
 
@@ -73,11 +75,30 @@ pub fn run() -> ExitCode {
     match dispatch(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("providerpool: {error:#}");
-            let is_usage = error.is::<ConfigError>() || error.is::<NoAdminKey>();
-            if is_usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+            eprintln!("providerpool: {}", in_words(&error));
+            if is_usage(&error) { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Whether a person has to change something before another try makes sense.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<ConfigError>()
+        || error.is::<NoAdminKey>()
+        || error.is::<BaseUrlError>()
+        || error.is::<HeaderError>()
+}
+
+/// An error with its causes, but for those that it has told already.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !words.ends_with(&cause) {
+            words += if words.is_empty() { "" } else { ": " };
+            words += &cause;
+        }
+    }
+    words
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -127,4 +148,38 @@ fn migrate_database(config: &Config, dry_run: bool) -> anyhow::Result<ExitCode> 
         println!("the database is of this version");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::app::App;
+
+    /// What keeps a pool with this provider from starting.
+    async fn refusal(provider: &str) -> anyhow::Error {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pool.toml");
+        std::fs::write(&file, format!("[[providers]]\nid = \"acme\"\n{provider}")).unwrap();
+        let environment = Environment::default();
+        let mut config = Config::load(Some(&file), &environment, &Overrides::default()).unwrap();
+        config.data.dir = folder.path().join("data");
+        config.server.bind = "127.0.0.1:0".parse().unwrap();
+        App::start(config, &environment, Arc::new(|_| {})).await.err().expect("it was taken")
+    }
+
+    #[actix_web::test]
+    async fn a_provider_that_cannot_be_is_told_once_and_is_no_reason_to_try_again() {
+        let error = refusal("base_url = \"http://10.0.0.7/v1\"").await;
+        assert!(is_usage(&error));
+        assert_eq!(
+            in_words(&error),
+            "provider acme: the base URL cannot be used: 10.0.0.7 is a private or loopback address, \
+             which is only called for a local provider"
+        );
+        let error = refusal("base_url = \"https://a.test\"\nheaders = { Host = \"b\" }").await;
+        assert!(is_usage(&error));
+        assert_eq!(in_words(&error), "provider acme: the header host is set by the pool itself");
+    }
 }
