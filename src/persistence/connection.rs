@@ -160,6 +160,9 @@ fn presentable(reason: &str) -> &str {
         reason.trim_end()
     } else if reason.starts_with("could not translate host name") {
         "the host in its URL is not known"
+    } else if reason.contains("SSL support is not compiled in") {
+        "its URL asks for TLS (sslmode), which this build does not have: build it with \
+         '--features postgres-tls', or leave sslmode out"
     } else {
         "its URL is not valid: percent-encode what is special in user name and password"
     }
@@ -258,6 +261,13 @@ mod tests {
             let reason = error.split_once(": ").unwrap().1;
             assert!(reason.contains("URL") && !reason.contains("sec"), "{error}");
         }
+    }
+
+    #[cfg(not(feature = "postgres-tls"))]
+    #[test]
+    fn who_asks_for_tls_is_told_that_there_is_none() {
+        let error = open("postgres://me@127.0.0.1:1/pool?sslmode=require", 1).err().unwrap();
+        assert!(error.to_string().contains("'--features postgres-tls'"), "{error}");
     }
 
     #[test]
