@@ -15,7 +15,7 @@ use actix_web::dev::ServerHandle;
 use anyhow::Context as _;
 
 use crate::{
-    actors::{events::Record, usage_tracker::Journal},
+    actors::events::Record,
     config::{Config, Environment},
     domain::event::{EventData, EventType, Fact},
     http::{Actors, Server},
@@ -36,7 +36,6 @@ pub struct App {
     pub first_keys: Option<FirstKeys>,
     gate: Gate,
     server: ServerHandle,
-    journal: Journal,
     arbiters: Vec<actix::Arbiter>,
     settings: Config,
     /// Held for as long as the process runs: two must not share a data directory.
@@ -73,7 +72,6 @@ impl App {
             first_keys,
             gate,
             server: server.handle,
-            journal: wired.journal,
             arbiters: wired.arbiters,
             settings: config,
             _lock: wired.lock,

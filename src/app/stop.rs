@@ -6,18 +6,14 @@ use actix::{Actor, Addr, Context, Handler};
 
 use super::App;
 use crate::{
-    actors::{
-        events::Record,
-        supervise::Stop,
-        usage_tracker::{FlushUsage, Journal},
-    },
+    actors::{events::Record, supervise::Stop, usage_tracker::CloseLedger},
     domain::event::{EventData, EventType, Fact},
 };
 
 /// How long a stopping actor may take over what is in its mailbox.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the ledger may take to be written at the end. What is not stays in the journal.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the end went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,18 +52,13 @@ impl App {
     }
 
     async fn write_ledger(&self) {
-        let flush = self.actors.usage_tracker.send(FlushUsage).timeout(FLUSH_TIMEOUT);
-        let files = match flush.await {
-            Ok(Ok(())) => self.journal.files(),
-            Ok(Err(error)) => return tracing::error!(%error, "usage stays in the journal"),
-            Err(error) => return tracing::error!(%error, "usage stays in the journal"),
+        let closed = self.actors.usage_tracker.send(CloseLedger).timeout(CLOSE_TIMEOUT).await;
+        let error = match closed {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
         };
-        // Nobody writes any more, and all of it is in the database.
-        let deleted =
-            files.and_then(|files| files.iter().try_for_each(|file| Journal::delete(file)));
-        if let Err(error) = deleted {
-            tracing::warn!(%error, "journal files could not be deleted");
-        }
+        tracing::error!(error, "usage stays in the journal; the next start brings it in");
     }
 }
 

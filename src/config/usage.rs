@@ -12,7 +12,8 @@ pub struct Usage {
     pub retention_days: u32,
     /// Longest time an entry waits to be written to the database.
     pub flush_interval_ms: u64,
-    /// Entries waiting to be written; past it new requests are refused.
+    /// Most entries that wait in memory to be written; past it they wait in the journal, for the
+    /// next start.
     pub max_pending: usize,
 }
 

@@ -66,3 +66,16 @@ fn answers_are_given_while_the_database_is_away_on_postgresql() {
         answers_go_on_without_the_database(database);
     }
 }
+
+#[test]
+fn what_memory_had_no_room_for_is_not_lost_when_the_pool_stops() {
+    // Nothing is flushed before the end, and only one entry may wait for it.
+    let mut stage = Stage::start(Database::Sqlite, "max_pending = 1\nflush_interval_ms = 60000");
+
+    stage.serve_more();
+    stage.pool.terminate();
+    assert!(stage.pool.ended().success());
+
+    stage.restart();
+    stage.check_ledger();
+}

@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use super::{
     journal::Journal,
     messages::{
-        CommitUsage, FlushUsage, JournalClosed, LedgerError, SummarizeUsage, UsageJournaled,
+        CloseLedger, CommitUsage, FlushUsage, JournalClosed, LedgerError, SummarizeUsage,
+        UsageJournaled,
     },
     pending::{MAX_BATCH, Pending},
 };
@@ -60,6 +61,8 @@ pub struct UsageTracker {
     db: DbHandle,
     peers: UsageTrackerPeers,
     metrics: Arc<Metrics>,
+    /// Whether the files that were there at the start are in the database.
+    recovered: bool,
     flushing: bool,
     /// Whether the last commit failed, so that an outage is told once.
     failing: bool,
@@ -82,6 +85,7 @@ impl UsageTracker {
             db,
             peers,
             metrics,
+            recovered: false,
             flushing: false,
             failing: false,
             waiters: Vec::new(),
@@ -93,9 +97,13 @@ impl UsageTracker {
     fn recover(&self) -> impl ActorFuture<Self, Output = ()> + 'static {
         let (journal, db) = (self.journal.clone(), self.db.clone());
         let recovered = async move { recover_files(&journal, &db).await };
-        recovered.into_actor(self).map(|recovered, _, ctx| match recovered {
-            Ok(0) => {}
-            Ok(entries) => tracing::info!(entries, "usage entries brought in from the journal"),
+        recovered.into_actor(self).map(|recovered, tracker, ctx| match recovered {
+            Ok(entries) => {
+                tracker.recovered = true;
+                if entries > 0 {
+                    tracing::info!(entries, "usage entries brought in from the journal");
+                }
+            }
             Err(error) => {
                 tracing::error!(error = %format!("{error:#}"), "the journal could not be read; trying again");
                 ctx.run_later(RECOVERY_PAUSE, |tracker, ctx| {
@@ -179,6 +187,18 @@ impl UsageTracker {
         async move { told.await.unwrap_or_else(|_| Err(DbError::Stopped.into())) }
     }
 
+    /// Deletes what is left of the journal, if all of it is in the database.
+    fn delete_journal(&self) {
+        if !self.recovered || self.pending.has_overflowed() {
+            tracing::warn!("the journal has entries that the next start brings in");
+            return;
+        }
+        match self.journal.files() {
+            Ok(files) => files.iter().for_each(|file| delete(file)),
+            Err(error) => tracing::warn!(%error, "journal files could not be deleted"),
+        }
+    }
+
     fn purge(&mut self, ctx: &mut Context<Self>) {
         let (db, before) = (self.db.clone(), now().minus(self.settings.retention));
         let purge = async move { db.purge_usage(before).await };
@@ -247,6 +267,7 @@ impl Actor for UsageTracker {
 impl Supervised for UsageTracker {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.pending = Pending::new(self.settings.max_pending);
+        self.recovered = false;
         self.flushing = false;
         self.waiters.clear();
     }
@@ -296,6 +317,15 @@ impl Handler<FlushUsage> for UsageTracker {
 
     fn handle(&mut self, _: FlushUsage, ctx: &mut Self::Context) -> Self::Result {
         Box::pin(self.flushed(ctx))
+    }
+}
+
+impl Handler<CloseLedger> for UsageTracker {
+    type Result = ResponseActFuture<Self, Result<(), LedgerError>>;
+
+    fn handle(&mut self, _: CloseLedger, ctx: &mut Self::Context) -> Self::Result {
+        let flushed = self.flushed(ctx).into_actor(self);
+        Box::pin(flushed.map(|flushed, tracker, _| flushed.map(|()| tracker.delete_journal())))
     }
 }
 

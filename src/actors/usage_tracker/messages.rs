@@ -46,3 +46,9 @@ pub struct SummarizeUsage(pub UsageRange);
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), LedgerError>")]
 pub struct FlushUsage;
+
+/// Commits what is pending and deletes the journal, to which nobody writes any more. What may hold
+/// more than was committed is left to the next start. `Err`: all of it is.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), LedgerError>")]
+pub struct CloseLedger;

@@ -51,6 +51,11 @@ impl Pending {
         self.done
     }
 
+    /// Whether the journal has entries that were never taken in.
+    pub fn has_overflowed(&self) -> bool {
+        self.overflowed
+    }
+
     /// Takes an entry in. `false`: there is no room, and the journal keeps it for the next start.
     pub fn push(&mut self, entry: UsageEntry) -> bool {
         if self.entries.len() >= self.limit {
