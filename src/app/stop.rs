@@ -6,7 +6,11 @@ use actix::{Actor, Addr, Context, Handler};
 
 use super::App;
 use crate::{
-    actors::{events::Record, supervise::Stop, usage_tracker::CloseLedger},
+    actors::{
+        events::{EndSubscriptions, Record},
+        supervise::Stop,
+        usage_tracker::CloseLedger,
+    },
     domain::event::{EventData, EventType, Fact},
 };
 
@@ -35,6 +39,8 @@ impl App {
         if cut_off > 0 {
             tracing::warn!(requests = cut_off, "the drain took too long; requests are cut off");
         }
+        // The server waits for connections to end, and these would not end by themselves.
+        self.actors.events.do_send(EndSubscriptions);
         // What was cut off settles when its worker drops it, so before the ledger is written.
         self.server.stop(drained).await;
         self.write_ledger().await;

@@ -371,6 +371,9 @@ impl From<SubscribeError> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_subscribers", error)
                     .retry_after(LATER)
             }
+            SubscribeError::Stopping => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", error).retry_after(LATER)
+            }
         }
     }
 }

@@ -5,7 +5,9 @@ use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 
 use super::{
-    messages::{EventsView, Record, RecordAll, Snapshot, Subscribe, SubscribeError},
+    messages::{
+        EndSubscriptions, EventsView, Record, RecordAll, Snapshot, Subscribe, SubscribeError,
+    },
     ring::{EventRing, Replay},
     subscribers::{Subscribers, Subscription},
 };
@@ -82,6 +84,14 @@ impl Handler<Subscribe> for Events {
     }
 }
 
+impl Handler<EndSubscriptions> for Events {
+    type Result = ();
+
+    fn handle(&mut self, _: EndSubscriptions, _: &mut Context<Self>) {
+        self.subscribers.end();
+    }
+}
+
 impl Handler<Snapshot> for Events {
     type Result = MessageResult<Snapshot>;
 
@@ -104,7 +114,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        actors::supervise::{Crash, Watch, start_in},
+        actors::{
+            events::EndReason,
+            supervise::{Crash, Watch, start_in},
+        },
         domain::event::{EventData, EventFilter, EventType},
     };
 
@@ -131,6 +144,21 @@ mod tests {
 
         assert_eq!(listener.backlog.iter().map(|event| event.seq).collect::<Vec<_>>(), [2]);
         assert_eq!(listener.next().await.unwrap().seq, 3);
+    }
+
+    #[actix::test]
+    async fn when_the_subscriptions_end_nobody_listens_any_more() {
+        let events = start();
+        let subscribe = || Subscribe { since: None, filter: EventFilter::default() };
+        let mut listener = events.send(subscribe()).await.unwrap().unwrap();
+        events.do_send(record(EventType::SystemDraining));
+        events.do_send(EndSubscriptions);
+        events.do_send(record(EventType::Failover));
+
+        assert_eq!(listener.next().await.unwrap().seq, 1);
+        assert_eq!(listener.next().await.unwrap_err(), EndReason::Stopping);
+        let refused = events.send(subscribe()).await.unwrap();
+        assert_eq!(refused.unwrap_err(), SubscribeError::Stopping);
     }
 
     #[actix::test]

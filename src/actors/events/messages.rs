@@ -27,11 +27,18 @@ pub struct Subscribe {
     pub filter: EventFilter,
 }
 
+/// Lets all who listen go, and nobody more in: the server ends when their connections have.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct EndSubscriptions;
+
 /// Why nobody more can listen.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SubscribeError {
     #[error("there are already {max} subscribers, the most that are served")]
     TooMany { max: usize },
+    #[error("the pool is about to stop")]
+    Stopping,
 }
 
 /// Asks how the event stream is doing.

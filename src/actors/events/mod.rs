@@ -8,6 +8,8 @@ mod ring;
 mod subscribers;
 
 pub use actor::Events;
-pub use messages::{EventsView, Record, RecordAll, Snapshot, Subscribe, SubscribeError};
+pub use messages::{
+    EndSubscriptions, EventsView, Record, RecordAll, Snapshot, Subscribe, SubscribeError,
+};
 pub use ring::{EventRing, Replay};
 pub use subscribers::{EndReason, Subscribers, Subscription};

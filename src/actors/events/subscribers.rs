@@ -51,6 +51,7 @@ pub struct Subscribers {
     max: usize,
     queue: usize,
     dropped: u64,
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -63,19 +64,24 @@ struct Seat {
 impl Subscribers {
     /// At most `max` subscribers, each with at most `queue` events waiting; both at least 1.
     pub fn new(max: usize, queue: usize) -> Self {
-        Self { seats: Vec::new(), max: max.max(1), queue: queue.max(1), dropped: 0 }
+        let (max, queue) = (max.max(1), queue.max(1));
+        Self { seats: Vec::new(), max, queue, dropped: 0, ended: false }
     }
 
     /// Seats one more, to be given `replay` as far as `filter` lets it through, and from then on what
     /// is published.
     ///
-    /// Errors: [`SubscribeError::TooMany`] when every seat is taken.
+    /// Errors: [`SubscribeError::TooMany`] when every seat is taken, [`SubscribeError::Stopping`]
+    /// after [`Self::end`].
     pub fn add(
         &mut self,
         filter: EventFilter,
         replay: Replay,
         last_seq: u64,
     ) -> Result<Subscription, SubscribeError> {
+        if self.ended {
+            return Err(SubscribeError::Stopping);
+        }
         self.seats.retain(|seat| !seat.sender.is_closed());
         if self.seats.len() >= self.max {
             return Err(SubscribeError::TooMany { max: self.max });
@@ -108,6 +114,12 @@ impl Subscribers {
         });
         self.dropped += dropped;
         dropped
+    }
+
+    /// Ends every subscription, after what is queued for it.
+    pub fn end(&mut self) {
+        self.ended = true;
+        self.seats.clear();
     }
 
     /// How many are listening now.
