@@ -1,11 +1,12 @@
 //! What a pool with nobody in it yet does: makes the first keys, and shows itself to nobody else.
 
+use actix::Addr;
 use secrecy::SecretString;
 use thiserror::Error;
 
 use super::storage::Storage;
 use crate::{
-    actors::{access_keys::mint, clock::now},
+    actors::access_keys::{AccessKeys, CreateAccessKey},
     config::Config,
     domain::access_key::Role,
     persistence::repo::access_keys,
@@ -38,15 +39,20 @@ pub fn check_bind(config: &Config, storage: &Storage) -> anyhow::Result<()> {
     Err(NoAdminKey(config.server.bind).into())
 }
 
-/// Makes one admin key and one client key, if there has never been a key.
-pub fn create_keys(storage: &Storage) -> anyhow::Result<Option<FirstKeys>> {
-    let connection = &mut *storage.pool.get()?;
-    if !access_keys::load(connection)?.is_empty() {
-        return Ok(None);
-    }
-    let mint = |role, name: &str| mint(now(), &storage.access_keys, role, name.into(), Vec::new());
-    let (admin, client) = (mint(Role::Admin, "first admin"), mint(Role::Client, "first client"));
-    access_keys::insert(connection, &admin.key)?;
-    access_keys::insert(connection, &client.key)?;
-    Ok(Some(FirstKeys { admin: admin.presented, client: client.presented }))
+/// Whether there has never been a key.
+pub fn is_first(storage: &Storage) -> anyhow::Result<bool> {
+    Ok(access_keys::load(&mut *storage.pool.get()?)?.is_empty())
+}
+
+/// Makes one admin key and one client key. Only when nothing can go wrong any more: a start that
+/// fails would take them with it, unseen.
+pub async fn create_keys(access_keys: &Addr<AccessKeys>) -> anyhow::Result<FirstKeys> {
+    let create = async |role, name: &str| {
+        let create = CreateAccessKey { role, name: name.into(), allowed_models: Vec::new() };
+        anyhow::Ok(access_keys.send(create).await??.presented)
+    };
+    Ok(FirstKeys {
+        admin: create(Role::Admin, "first admin").await?,
+        client: create(Role::Client, "first client").await?,
+    })
 }

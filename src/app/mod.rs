@@ -53,7 +53,7 @@ impl App {
     ) -> anyhow::Result<Self> {
         let storage = Storage::open(&config)?;
         first_start::check_bind(&config, &storage)?;
-        let first_keys = first_start::create_keys(&storage)?;
+        let is_first = first_start::is_first(&storage)?;
         let given = providers::collect(&config, environment, &storage)?;
         let wired = wiring::start(&config, storage, given, on_give_up).await?;
         let gate = Gate::new(config.relay.max_in_flight, wired.actors.metrics.clone());
@@ -62,6 +62,11 @@ impl App {
         let bind = settings.bind;
         let server = Server::start(settings, wired.actors.clone(), gate.clone(), make_relay)
             .with_context(|| format!("cannot listen on {bind}"))?;
+        let first_keys = if is_first {
+            Some(first_start::create_keys(&wired.actors.access_keys).await?)
+        } else {
+            None
+        };
         actix_web::rt::spawn(server.running);
         let started = Fact::new(EventType::SystemStarted, EventData::None {});
         wired.actors.events.do_send(Record(started));
