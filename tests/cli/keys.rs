@@ -1,0 +1,68 @@
+//! `keys`: made, listed and revoked beside a running pool.
+
+use std::time::Instant;
+
+use crate::{
+    CHAT, QUESTION,
+    support::{PATIENCE, Process, Workplace, http},
+    upstream::Upstream,
+    with_provider,
+};
+
+/// Asks until the pool answers with this status: it looks for keys made by others now and then.
+fn ask_until(pool: &Process, key: &str, status: u16) {
+    let until = Instant::now() + PATIENCE;
+    while http::ask(pool.address, CHAT, key, QUESTION).status != status {
+        assert!(Instant::now() < until, "never answered with {status}");
+    }
+}
+
+/// The part of a key that may be shown.
+fn id(key: &str) -> &str {
+    key.split('_').nth(1).unwrap()
+}
+
+#[test]
+fn a_key_made_beside_a_running_pool_works_there_until_it_is_revoked() {
+    let workplace = Workplace::new(&with_provider(Upstream::start().address));
+    let pool = workplace.serve();
+
+    let made = workplace.run(&["keys", "create", "--role", "client", "--name", "for tests"]);
+    let key = made.stdout.trim();
+    assert!(key.starts_with("ppk_") && made.stderr.contains("this once"), "{}", made.stderr);
+    ask_until(&pool, key, 200);
+
+    let revoked = workplace.run(&["keys", "revoke", id(key)]);
+    assert_eq!((revoked.code, revoked.stdout), (Some(0), format!("key {} is revoked\n", id(key))));
+    ask_until(&pool, key, 401);
+}
+
+#[test]
+fn the_list_shows_what_a_key_may_and_not_the_key() {
+    let workplace = Workplace::new("");
+    let keys = ["admin", "viewer", "client"].map(|role| (role, workplace.create_key(role)));
+    workplace.run(&["keys", "revoke", id(&keys[2].1)]);
+
+    let list = workplace.run(&["keys", "list"]);
+    assert_eq!(list.stdout.lines().count(), 3, "{}", list.stdout);
+    for (role, key) in &keys {
+        let line = list.stdout.lines().find(|line| line.starts_with(id(key))).unwrap();
+        assert!(line.contains(role), "{line}");
+        assert_eq!(line.contains("revoked"), *role == "client", "{line}");
+        assert!(!list.stdout.contains(&**key));
+        assert!(!list.stdout.contains(key.rsplit('_').next().unwrap()));
+    }
+}
+
+#[test]
+fn what_cannot_be_made_or_revoked_is_an_error() {
+    let workplace = Workplace::new("");
+    let unknown = workplace.run(&["keys", "revoke", "0123456789ab"]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(unknown.stderr.contains("key 0123456789ab does not exist"), "{}", unknown.stderr);
+    let nameless = workplace.run(&["keys", "create", "--role", "client", "--name", " "]);
+    assert_eq!((nameless.code, nameless.stdout.as_str()), (Some(1), ""));
+    let roleless = workplace.run(&["keys", "create", "--role", "king"]);
+    assert_eq!(roleless.code, Some(2));
+    assert!(roleless.stderr.contains("client, viewer, admin"), "{}", roleless.stderr);
+}

@@ -1,0 +1,59 @@
+//! Settings: what is in effect, what is refused, and with which words.
+
+use crate::support::Workplace;
+
+#[test]
+fn check_config_shows_what_is_in_effect_and_no_secret() {
+    let workplace = Workplace::new(
+        r#"
+        [relay]
+        timeout_ms = 90000
+        [database]
+        url = "postgres://me:hunter2@127.0.0.1/pool"
+        [[providers]]
+        id = "acme"
+        base_url = "https://acme.test/v1"
+        api_keys = ["hunter2", "${ACME_KEY}"]
+        headers = { X-Team = "hunter2" }
+        "#,
+    );
+    let mut command = workplace.command(&["check-config", "--bind", "127.0.0.1:4200"]);
+    let output = command
+        .env("ACME_KEY", "hunter3")
+        .env("PROVIDERPOOL__USAGE__RETENTION_DAYS", "7")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    for line in [
+        "bind = \"127.0.0.1:4200\"",
+        "timeout_ms = 90000 # 90 s",
+        "retention_days = 7",
+        "url = \"postgres://me:****@127.0.0.1/pool\"",
+        "api_keys = [\"****\", \"****\"]",
+    ] {
+        assert!(shown.lines().any(|shown| shown.trim() == line), "{line} is not in\n{shown}");
+    }
+    assert!(!shown.contains("hunter"), "{shown}");
+    assert!(!workplace.path("data").exists(), "looking at settings made a data directory");
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
+    let workplace = Workplace::new("[relay]\ntimout_ms = 1000\n");
+    for command in ["check-config", "serve", "migrate", "demo"] {
+        let refused = workplace.run(&[command]);
+        assert_eq!(refused.code, Some(2), "{command}");
+        let words =
+            "unknown key relay.timout_ms (in providerpool.toml): did you mean relay.timeout_ms?";
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there() {
+    let workplace = Workplace::new("");
+    let refused = workplace.run(&["serve", "--config", "other.toml"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("cannot read other.toml"), "{}", refused.stderr);
+}
