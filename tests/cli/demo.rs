@@ -26,7 +26,7 @@ fn the_demo_fails_over_shows_events_and_leaves_nothing_behind() {
     let attempts: u32 = answer.header("x-providerpool-attempts").unwrap().parse().unwrap();
     assert!(attempts > 1, "{}", answer.head);
 
-    let mut events = http::Events::subscribe(demo.address, &admin);
+    let mut events = http::Events::subscribe(demo.address, &admin, "failover,request");
     events.wait_for("failover");
     events.wait_for("request.finished");
 

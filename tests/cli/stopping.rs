@@ -67,7 +67,7 @@ fn those_who_watch_the_event_stream_do_not_hold_up_the_end() {
     let workplace = Workplace::new("");
     let admin = workplace.create_key("admin");
     let mut pool = workplace.serve();
-    let mut events = http::Events::subscribe(pool.address, &admin);
+    let mut events = http::Events::subscribe(pool.address, &admin, "system");
     events.wait_for("system.started");
 
     pool.terminate();

@@ -62,6 +62,13 @@ impl Stage {
         Self { pool, clients, database, workplace, admin }
     }
 
+    /// Has the clients receive some answers more, and waits for it.
+    fn serve_more(&self) {
+        let enough = self.clients.receipts().len() + 100;
+        run(async { self.clients.set_on(self.pool.address, enough).gone().await });
+        assert!(self.clients.receipts().len() >= enough);
+    }
+
     /// Starts the pool again after its end.
     fn restart(&mut self) {
         self.pool = self.workplace.serve();

@@ -1,41 +1,10 @@
-//! The journal or the database is away while answers are given.
+//! The database is away, or memory is full, while answers are given.
 
-use std::fs;
-
-use crate::{Database, Stage, run, support::http::Events};
-
-/// Answers received during an outage, at least.
-const ANSWERS: usize = 100;
-
-impl Stage {
-    /// Has the clients receive so many answers more, and waits for it.
-    fn serve_more(&self) {
-        run(async {
-            let enough = self.clients.receipts().len() + ANSWERS;
-            self.clients.set_on(self.pool.address, enough).gone().await;
-        });
-        assert!(self.clients.receipts().len() >= ANSWERS);
-    }
-}
-
-#[test]
-fn what_the_journal_cannot_take_is_committed_before_the_answer_ends() {
-    let mut stage = Stage::start(Database::Sqlite, "");
-    let journal = stage.workplace.path("data/journal");
-    fs::remove_dir_all(&journal).unwrap();
-    fs::write(&journal, "not a folder").unwrap();
-
-    stage.serve_more();
-    stage.pool.kill();
-
-    fs::remove_file(&journal).unwrap();
-    stage.restart();
-    stage.check_ledger();
-}
+use crate::{Database, Stage, support::http::Events};
 
 fn answers_go_on_without_the_database(database: Database) {
     let mut stage = Stage::start(database, "");
-    let mut events = Events::subscribe(stage.pool.address, &stage.admin);
+    let mut events = Events::subscribe(stage.pool.address, &stage.admin, "system");
     let away = stage.database.take_away(&stage.workplace);
 
     stage.serve_more();

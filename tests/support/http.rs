@@ -96,11 +96,13 @@ pub struct Events {
 }
 
 impl Events {
-    /// Subscribes to all events since the start.
-    pub fn subscribe(address: SocketAddr, key: &str) -> Self {
+    /// Subscribes to the events since the start, of these types: who asks for fewer need not read
+    /// as fast.
+    pub fn subscribe(address: SocketAddr, key: &str, types: &str) -> Self {
         let headers = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                        sec-websocket-key: c2l4dGVlbiBieXRlcyE9PQ==\r\n";
-        let opened = open(address, "GET /api/v1/events?since=0", key, headers, "");
+        let request = format!("GET /api/v1/events?since=0&types={types}");
+        let opened = open(address, &request, key, headers, "");
         assert_eq!(opened.status, 101, "{}", opened.head);
         Self { opened, rest: String::new() }
     }

@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -140,7 +141,7 @@ impl JournalWriter {
             Some(open) => open,
             none => none.insert(begin_file(&self.journal)?),
         };
-        if let Err(error) = open.file.write_all(&self.line) {
+        if let Err(error) = write(&mut open.file, &self.line) {
             // Part of the line may be there: the next one begins a file of its own.
             let failed = JournalError::at(&open.path)(error);
             self.open = None;
@@ -156,6 +157,15 @@ impl JournalWriter {
         fs::rename(&open.path, &closed).map_err(JournalError::at(&open.path))?;
         Ok(Some(closed))
     }
+}
+
+/// Errors: also when somebody has deleted the file. It would still take the line, for nobody.
+fn write(file: &mut File, line: &[u8]) -> io::Result<()> {
+    file.write_all(line)?;
+    if file.metadata()?.nlink() == 0 {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "it was deleted while it was written"));
+    }
+    Ok(())
 }
 
 fn begin_file(journal: &Journal) -> Result<OpenFile, JournalError> {
@@ -235,6 +245,18 @@ mod tests {
         }
         Journal::set_aside(&path).unwrap();
         assert!(journal.files().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_deleted_while_it_is_written_takes_nothing_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder, "run1");
+        let mut writer = journal.writer();
+        writer.append(&entry()).unwrap();
+        Journal::delete(&journal.files().unwrap()[0]).unwrap();
+        assert!(writer.append(&entry()).is_err());
+        writer.append(&entry()).unwrap();
+        assert_eq!(journal.files().unwrap().len(), 1);
     }
 
     #[test]
