@@ -71,7 +71,7 @@ pub struct Metrics {
     actor_restarts: Family<[Label; 1], Counter>,
     /// Requests admitted and not yet settled.
     pub in_flight: Gauge,
-    /// Our own time per request, in seconds: before the upstream was called, and after it answered.
+    /// Our own time per request, in seconds: from its arrival until an upstream is called.
     pub overhead: Histogram,
     /// Time from the arrival of a streamed request to its first event, in seconds.
     pub first_event: Histogram,
@@ -79,7 +79,7 @@ pub struct Metrics {
     pub stream_events_dropped: Counter,
     /// Event subscribers dropped as too slow.
     pub event_subscribers_dropped: Counter,
-    /// Usage entries that the queue to the database had no room for.
+    /// Usage entries that the queue to the database had no room for: the journal keeps them.
     pub usage_dropped: Counter,
     /// Usage entries that wait to be written to the database.
     pub usage_pending: Gauge,
@@ -128,7 +128,7 @@ impl Metrics {
             add(to, "actor_restarts", "Restarts of actors after a panic", Family::default());
         let help = "Requests admitted and not yet settled";
         let in_flight = add(to, "requests_in_flight", help, Gauge::default());
-        let help = "Own time per request, before and after the upstream";
+        let help = "Own time per request until an upstream is called";
         let overhead = add(to, "overhead_seconds", help, Histogram::new(OVERHEAD_BUCKETS));
         let help = "Time to the first event of a stream";
         let first_event = add(to, "first_event_seconds", help, Histogram::new(FIRST_EVENT_BUCKETS));
