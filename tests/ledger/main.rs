@@ -15,12 +15,15 @@ mod outage;
 mod support;
 mod upstream;
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
 
 use clients::Clients;
 use database::{Database, Row};
 use rand::{SeedableRng as _, rngs::StdRng};
-use support::{Process, Workplace, http};
+use support::{PATIENCE, Process, Workplace, http};
 
 /// A pool with one provider, the database it uses, and the clients that use it.
 struct Stage {
@@ -67,6 +70,20 @@ impl Stage {
         let enough = self.clients.receipts().len() + 100;
         run(async { self.clients.set_on(self.pool.address, enough).gone().await });
         assert!(self.clients.receipts().len() >= enough);
+    }
+
+    /// Waits until every answer received is on the ledger. Only after a restart must it be at once.
+    fn recorded(&self) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            http::get(self.pool.address, "/api/v1/usage", &self.admin);
+            let rows = self.database.rows(&self.workplace);
+            let ids: HashSet<&str> = rows.iter().map(|row| &*row.request_id).collect();
+            let receipts = self.clients.receipts();
+            let missing = receipts.iter().find(|receipt| !ids.contains(&*receipt.request_id));
+            let Some(missing) = missing else { return };
+            assert!(Instant::now() < until, "not on the ledger: {missing:?}");
+        }
     }
 
     /// Starts the pool again after its end.

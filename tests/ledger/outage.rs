@@ -13,6 +13,7 @@ fn answers_go_on_without_the_database(database: Database) {
 
     drop(away);
     events.wait_for("system.ledger_recovered");
+    stage.recorded();
     stage.check_ledger();
 
     let away = stage.database.take_away(&stage.workplace);
