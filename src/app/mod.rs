@@ -51,6 +51,7 @@ impl App {
         environment: &Environment,
         on_give_up: OnGiveUp,
     ) -> anyhow::Result<Self> {
+        let lock = storage::lock(&config)?;
         let storage = Storage::open(&config)?;
         first_start::check_bind(&config, &storage)?;
         let is_first = first_start::is_first(&storage)?;
@@ -79,7 +80,7 @@ impl App {
             server: server.handle,
             arbiters: wired.arbiters,
             settings: config,
-            _lock: wired.lock,
+            _lock: lock,
         })
     }
 }

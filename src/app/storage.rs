@@ -96,6 +96,7 @@ fn create_directory(config: &Config) -> Result<(), StorageError> {
 /// Makes sure that no other process works in the data directory. Holds until the file is dropped,
 /// also when this process is killed.
 pub fn lock(config: &Config) -> Result<File, StorageError> {
+    create_directory(config)?;
     let path = &config.data.dir;
     let failed = |source| StorageError::Directory { path: path.clone(), source };
     let file = File::create(path.join("lock")).map_err(failed)?;

@@ -1,7 +1,6 @@
 //! Starts the actors bottom-up and tells each whom it may ask and tell.
 
 use std::{
-    fs::File,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,11 +11,7 @@ use std::{
 use actix::{Addr, Arbiter, Handler, Message, dev::ToEnvelope};
 use anyhow::Context as _;
 
-use super::{
-    providers::Given,
-    settings,
-    storage::{self, Storage},
-};
+use super::{providers::Given, settings, storage::Storage};
 use crate::{
     actors::{
         CooldownKeeper,
@@ -53,7 +48,6 @@ pub struct Wired {
     pub routing: Published<RouterView>,
     pub journal: Journal,
     pub arbiters: Vec<Arbiter>,
-    pub lock: File,
 }
 
 pub async fn start(
@@ -62,7 +56,6 @@ pub async fn start(
     given: Given,
     on_give_up: OnGiveUp,
 ) -> anyhow::Result<Wired> {
-    let lock = storage::lock(config)?;
     let metrics = Metrics::new();
     let journal = Journal::open(
         config.data.dir.join("journal"),
@@ -163,7 +156,7 @@ pub async fn start(
         key_ring,
         metrics,
     };
-    Ok(Wired { actors, routing, journal, arbiters: vec![arbiter], lock })
+    Ok(Wired { actors, routing, journal, arbiters: vec![arbiter] })
 }
 
 async fn loaded<A, M>(actor: &Addr<A>, question: M) -> anyhow::Result<M::Result>

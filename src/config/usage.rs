@@ -12,8 +12,7 @@ pub struct Usage {
     pub retention_days: u32,
     /// Longest time an entry waits to be written to the database.
     pub flush_interval_ms: u64,
-    /// Most entries that wait in memory to be written; past it they wait in the journal, for the
-    /// next start.
+    /// Most entries that wait in memory to be written. More wait in the journal alone.
     pub max_pending: usize,
 }
 

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use super::{
     journal::Journal,
     messages::{
-        CloseLedger, CommitUsage, FlushUsage, JournalClosed, LedgerError, SummarizeUsage,
-        UsageJournaled,
+        CloseLedger, CommitUsage, FlushUsage, JournalClosed, LedgerError, RecoveryError,
+        SummarizeUsage, UsageJournaled,
     },
     pending::{MAX_BATCH, Pending},
 };
@@ -61,8 +61,8 @@ pub struct UsageTracker {
     db: DbHandle,
     peers: UsageTrackerPeers,
     metrics: Arc<Metrics>,
-    /// Whether the files that were there at the start are in the database.
-    recovered: bool,
+    /// Whether journal files are being read.
+    recovering: bool,
     flushing: bool,
     /// Whether the last commit failed, so that an outage is told once.
     failing: bool,
@@ -85,7 +85,7 @@ impl UsageTracker {
             db,
             peers,
             metrics,
-            recovered: false,
+            recovering: false,
             flushing: false,
             failing: false,
             waiters: Vec::new(),
@@ -93,21 +93,26 @@ impl UsageTracker {
     }
 
     /// Brings what journal files hold into the database: at the start what an earlier process
-    /// left, after a restart also what this actor had in memory.
-    fn recover(&self) -> impl ActorFuture<Self, Output = ()> + 'static {
+    /// left, after a restart also what this actor had in memory, later what memory had no room for.
+    fn recover(&mut self) -> impl ActorFuture<Self, Output = ()> + 'static {
+        self.recovering = true;
+        let overflowed = self.pending.overflowed();
         let (journal, db) = (self.journal.clone(), self.db.clone());
-        let recovered = async move { recover_files(&journal, &db).await };
-        recovered.into_actor(self).map(|recovered, tracker, ctx| match recovered {
+        let is_written = |journal: &Journal, path: &Path| journal.is_being_written(path);
+        let recovered = async move { recover_files(&journal, &db, is_written).await };
+        recovered.into_actor(self).map(move |recovered, tracker, ctx| match recovered {
             Ok(entries) => {
-                tracker.recovered = true;
+                tracker.recovering = false;
+                tracker.pending.caught_up(overflowed);
                 if entries > 0 {
                     tracing::info!(entries, "usage entries brought in from the journal");
                 }
             }
             Err(error) => {
-                tracing::error!(error = %format!("{error:#}"), "the journal could not be read; trying again");
+                tracing::error!(%error, "the journal could not be brought in; trying again");
                 ctx.run_later(RECOVERY_PAUSE, |tracker, ctx| {
-                    ctx.spawn(tracker.recover());
+                    let recovery = tracker.recover();
+                    ctx.spawn(recovery);
                 });
             }
         })
@@ -126,6 +131,10 @@ impl UsageTracker {
             match appended {
                 Ok(_) => {
                     tracker.committed(count);
+                    if tracker.pending.needs_journal() && !tracker.recovering {
+                        let recovery = tracker.recover();
+                        ctx.spawn(recovery);
+                    }
                     // The rest waits for its turn, unless it is a load that one turn cannot carry.
                     if !tracker.waiters.is_empty() || tracker.pending.len() >= MAX_BATCH {
                         tracker.flush(ctx);
@@ -187,18 +196,6 @@ impl UsageTracker {
         async move { told.await.unwrap_or_else(|_| Err(DbError::Stopped.into())) }
     }
 
-    /// Deletes what is left of the journal, if all of it is in the database.
-    fn delete_journal(&self) {
-        if !self.recovered || self.pending.has_overflowed() {
-            tracing::warn!("the journal has entries that the next start brings in");
-            return;
-        }
-        match self.journal.files() {
-            Ok(files) => files.iter().for_each(|file| delete(file)),
-            Err(error) => tracing::warn!(%error, "journal files could not be deleted"),
-        }
-    }
-
     fn purge(&mut self, ctx: &mut Context<Self>) {
         let (db, before) = (self.db.clone(), now().minus(self.settings.retention));
         let purge = async move { db.purge_usage(before).await };
@@ -230,15 +227,22 @@ fn delete(file: &Path) {
     }
 }
 
-async fn recover_files(journal: &Journal, db: &DbHandle) -> anyhow::Result<usize> {
+/// Brings in all files, and deletes those that nobody writes to any more. Answers with how many
+/// entries were not in the database before.
+async fn recover_files(
+    journal: &Journal,
+    db: &DbHandle,
+    is_written: impl Fn(&Journal, &Path) -> bool,
+) -> Result<usize, RecoveryError> {
     let mut recovered = 0;
     for path in journal.files()? {
         let read_path: PathBuf = path.clone();
-        let content = tokio::task::spawn_blocking(move || Journal::read(&read_path)).await??;
+        let read = tokio::task::spawn_blocking(move || Journal::read(&read_path)).await;
+        let content = read.map_err(|_| RecoveryError::BrokenOff)??;
         for batch in content.entries.chunks(MAX_BATCH) {
             recovered += db.append_usage(batch.to_vec()).await?;
         }
-        if journal.is_being_written(&path) {
+        if is_written(journal, &path) {
             continue;
         }
         if content.damaged > 0 {
@@ -257,7 +261,8 @@ impl Actor for UsageTracker {
 
     /// Runs at the first start and after each restart.
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.wait(self.recover());
+        let recovery = self.recover();
+        ctx.wait(recovery);
         ctx.run_interval(self.settings.flush_interval, Self::flush);
         ctx.run_interval(PURGE_INTERVAL, Self::purge);
         self.purge(ctx);
@@ -267,7 +272,7 @@ impl Actor for UsageTracker {
 impl Supervised for UsageTracker {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.pending = Pending::new(self.settings.max_pending);
-        self.recovered = false;
+        self.recovering = false;
         self.flushing = false;
         self.waiters.clear();
     }
@@ -321,11 +326,12 @@ impl Handler<FlushUsage> for UsageTracker {
 }
 
 impl Handler<CloseLedger> for UsageTracker {
-    type Result = ResponseActFuture<Self, Result<(), LedgerError>>;
+    type Result = ResponseFuture<Result<(), RecoveryError>>;
 
-    fn handle(&mut self, _: CloseLedger, ctx: &mut Self::Context) -> Self::Result {
-        let flushed = self.flushed(ctx).into_actor(self);
-        Box::pin(flushed.map(|flushed, tracker, _| flushed.map(|()| tracker.delete_journal())))
+    fn handle(&mut self, _: CloseLedger, _: &mut Self::Context) -> Self::Result {
+        let (journal, db) = (self.journal.clone(), self.db.clone());
+        // All that is pending is in the files too, and what is in the database already stays as it is.
+        Box::pin(async move { recover_files(&journal, &db, |_, _| false).await.map(|_| ()) })
     }
 }
 

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use actix::Message;
 use thiserror::Error;
 
+use super::journal::JournalError;
 use crate::{
     actors::db::DbError,
     domain::usage::{UsageEntry, UsageRange, UsageTotals},
@@ -36,8 +37,7 @@ pub struct JournalClosed(pub PathBuf);
 #[rtype(result = "Result<(), LedgerError>")]
 pub struct CommitUsage(pub UsageEntry);
 
-/// Asks for totals by provider and model. What is pending is committed first, so that an answer
-/// that a client has seen is in the totals.
+/// Asks for totals by provider and model. What is pending is committed first.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<UsageTotals>, LedgerError>")]
 pub struct SummarizeUsage(pub UsageRange);
@@ -47,8 +47,19 @@ pub struct SummarizeUsage(pub UsageRange);
 #[rtype(result = "Result<(), LedgerError>")]
 pub struct FlushUsage;
 
-/// Commits what is pending and deletes the journal, to which nobody writes any more. What may hold
-/// more than was committed is left to the next start. `Err`: all of it is.
+/// Brings all that is in the journal, to which nobody writes any more, into the database, and deletes
+/// it. `Err`: what is left is brought in at the next start.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<(), LedgerError>")]
+#[rtype(result = "Result<(), RecoveryError>")]
 pub struct CloseLedger;
+
+/// Why not all of the journal could be brought into the database. What is left is safe.
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the ledger cannot be reached: {0}")]
+    Db(#[from] DbError),
+    #[error("reading the journal was broken off")]
+    BrokenOff,
+}

@@ -17,8 +17,10 @@ pub struct Pending {
     done: u64,
     /// Files that may go once `done` reaches the number.
     files: VecDeque<(u64, PathBuf)>,
-    /// Whether an entry was left to the journal: then no file may go before the next start.
-    overflowed: bool,
+    /// How many entries were ever left to the journal, and how many of them have been brought in
+    /// from there. No file may go before all have.
+    overflowed: u64,
+    caught_up: u64,
 }
 
 impl Pending {
@@ -29,7 +31,8 @@ impl Pending {
             taken_in: 0,
             done: 0,
             files: VecDeque::new(),
-            overflowed: false,
+            overflowed: 0,
+            caught_up: 0,
         }
     }
 
@@ -51,15 +54,26 @@ impl Pending {
         self.done
     }
 
-    /// Whether the journal has entries that were never taken in.
-    pub fn has_overflowed(&self) -> bool {
+    /// How many entries were ever left to the journal for want of room.
+    pub fn overflowed(&self) -> u64 {
         self.overflowed
     }
 
-    /// Takes an entry in. `false`: there is no room, and the journal keeps it for the next start.
+    /// Whether there is room again, and something in the journal that was left there for want of it.
+    pub fn needs_journal(&self) -> bool {
+        self.entries.is_empty() && self.overflowed > self.caught_up
+    }
+
+    /// Takes note that what was left to the journal until [`Self::overflowed`] was `overflowed` is in
+    /// the database.
+    pub fn caught_up(&mut self, overflowed: u64) {
+        self.caught_up = self.caught_up.max(overflowed);
+    }
+
+    /// Takes an entry in. `false`: there is no room, and the journal keeps it.
     pub fn push(&mut self, entry: UsageEntry) -> bool {
         if self.entries.len() >= self.limit {
-            self.overflowed = true;
+            self.overflowed += 1;
             return false;
         }
         self.taken_in += 1;
@@ -84,8 +98,8 @@ impl Pending {
         let committed = self.entries.drain(..count).collect();
         self.done += count as u64;
         let mut files = Vec::new();
-        while !self.overflowed && self.files.front().is_some_and(|(needed, _)| *needed <= self.done)
-        {
+        let all_seen = self.overflowed == self.caught_up;
+        while all_seen && self.files.front().is_some_and(|(needed, _)| *needed <= self.done) {
             files.extend(self.files.pop_front().map(|(_, path)| path));
         }
         (committed, files)
@@ -152,5 +166,15 @@ pub mod tests {
         let (committed, files) = pending.commit(1);
         assert_eq!(committed.len(), 1);
         assert!(files.is_empty(), "a file went with an entry that is nowhere else");
+
+        assert!(pending.needs_journal());
+        let overflowed = pending.overflowed();
+        assert!(pending.push(entry()));
+        assert!(!pending.push(entry()));
+        pending.caught_up(overflowed);
+        assert!(pending.commit(1).1.is_empty(), "the second entry without room is not in yet");
+        pending.caught_up(pending.overflowed());
+        assert_eq!(pending.commit(0).1, [PathBuf::from("a")]);
+        assert!(!pending.needs_journal());
     }
 }

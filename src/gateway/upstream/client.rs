@@ -97,7 +97,12 @@ fn client(settings: &UpstreamSettings, location: Location) -> Result<Client, Ups
     let proxy_hosts = settings.proxy_hosts.clone();
     // Bodies go through as they are, so they must come as they are meant.
     let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-    let client = Client::builder()
+    let builder = match location {
+        Location::Cloud => Client::builder(),
+        // What is near by is not reached through a proxy that leads out.
+        Location::Local => Client::builder().no_proxy(),
+    };
+    let client = builder
         .user_agent(concat!("providerpool/", env!("CARGO_PKG_VERSION")))
         .default_headers(headers)
         .redirect(redirect::Policy::none())

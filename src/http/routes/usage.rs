@@ -57,7 +57,8 @@ pub struct UsageSummary {
     totals: Vec<UsageTotals>,
 }
 
-/// Sums up the ledger. Everything that has been answered by now is in it.
+/// Sums up the ledger. What was answered some milliseconds ago is in it; what was answered in this
+/// very moment may still be on its way.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "usage", params(UsageQuery),
     responses((status = 200, body = UsageSummary), (status = 503, description = "The database is away; the entries are safe")))]
 pub async fn summary(
