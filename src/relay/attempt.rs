@@ -61,6 +61,14 @@ pub(super) struct Won<P> {
     pub attempts: u32,
 }
 
+impl<P> Won<P> {
+    /// Tells that the candidate has answered in full. Not before: a stream may still break off.
+    pub(super) fn tell_success(&mut self) {
+        let credential_id = self.settlement.entry().and_then(|entry| entry.credential_id.clone());
+        self.settlement.relay().tell_success(&self.candidate, credential_id);
+    }
+}
+
 /// Sends a request upstream and reads as much as proves the candidate.
 pub(super) trait Prove<P>:
     AsyncFn(&Relay, UpstreamRequest<'_>) -> Result<P, Failure>
@@ -203,10 +211,7 @@ impl Attempts {
                 None => None,
             };
             let failure = match self.attempt(candidate, lease.as_ref(), prove).await? {
-                Ok(proof) => {
-                    self.relay().tell_success(candidate, lease.map(|lease| lease.id));
-                    return Ok(Some(proof));
-                }
+                Ok(proof) => return Ok(Some(proof)),
                 Err(failure) => Arc::new(failure),
             };
             let request_id = self.settlement.request_id();

@@ -59,22 +59,35 @@ impl ClientStream {
         Self { state, keep_alive, last_sent, timer }
     }
 
+    /// When the next keep-alive is due, or the request must be over.
+    fn next_due(&self) -> Instant {
+        let keep_alive = self.last_sent + self.keep_alive;
+        self.deadline().map_or(keep_alive, |deadline| keep_alive.min(deadline))
+    }
+
+    /// While nobody has answered, the attempts watch the deadline themselves.
+    fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Live(live) => Some(live.deadline().instant()),
+            _ => None,
+        }
+    }
+
     /// Sets the timer for the next thing that may be due, or says what is due now.
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         loop {
+            let next = self.next_due();
+            // What was sent has moved the keep-alive away, but a deadline may be nearer.
+            if self.timer.deadline() > next {
+                self.timer.as_mut().reset(next);
+            }
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
-            let mut next = self.last_sent + self.keep_alive;
-            if let State::Live(live) = &self.state {
-                let deadline = live.deadline().instant();
-                if now >= deadline {
-                    return Poll::Ready(Due::Deadline);
-                }
-                next = next.min(deadline);
+            if self.deadline().is_some_and(|deadline| now >= deadline) {
+                return Poll::Ready(Due::Deadline);
             }
             if now >= self.last_sent + self.keep_alive {
                 self.last_sent = now;
-                self.timer.as_mut().reset(now + self.keep_alive);
                 return Poll::Ready(Due::KeepAlive);
             }
             self.timer.as_mut().reset(next);

@@ -77,6 +77,7 @@ impl LiveStream {
     /// What is left to do with a complete answer: its account, and what was used.
     pub(super) fn finish(self) -> (Settlement, Option<TokenUsage>) {
         self.response.recycle();
+        self.settlement.relay().tell_success(&self.candidate, self.credential_id);
         (self.settlement, self.chat.progress().usage)
     }
 

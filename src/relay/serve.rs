@@ -38,6 +38,7 @@ pub async fn serve(attempts: Attempts) -> Result<Served, RelayError> {
     if !attempts.is_streamed() {
         let mut won = attempts.run(prove_whole).await?;
         let by = won.answered();
+        won.tell_success();
         won.settlement.complete(won.proof.answer.usage).await?;
         return Ok(Served::Whole { by, body: won.proof.body });
     }

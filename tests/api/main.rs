@@ -1,0 +1,22 @@
+//! The whole pool as its callers see it: the real application on a port of its own, in front of an
+//! upstream that does what a test says. One file per resource or law.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+mod bad_input;
+mod cooldowns;
+mod crashes;
+mod deadline;
+mod environment;
+mod events;
+mod failures;
+mod keys;
+mod operations;
+mod providers;
+mod relay;
+mod secrets;
+mod settlement;
+mod streams;
+mod usage;

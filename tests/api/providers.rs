@@ -1,0 +1,279 @@
+//! `/api/v1/providers`: made, listed, changed and deleted, and what is refused.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::support::{Reply, TestApp, with_json};
+
+fn ids(list: &Value) -> Vec<String> {
+    let providers = list["providers"].as_array().unwrap().iter();
+    providers.map(|provider| provider["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn refused(reply: &Reply, status: u16, code: &str) {
+    assert_eq!(
+        (reply.status, &reply.json["error"]["code"]),
+        (status, &json!(code)),
+        "{}",
+        reply.text()
+    );
+    assert!(!reply.json["error"]["message"].as_str().unwrap().is_empty());
+    assert!(reply.json["error"]["request_id"].as_str().unwrap().starts_with("req_"));
+}
+
+async fn create_mine(app: &TestApp) -> Reply {
+    let created = app
+        .post(
+            "/api/v1/providers",
+            json!({"id": "Mine", "name": "My own", "base_url": format!("http://{}", app.backup.address),
+                "location": "local", "priority": 90, "api_key": "sk-mine-0123456789-0123456789",
+                "headers": {"X-Team": "very-secret-team"}, "models": [{"name": "a"}, {"name": "test-model"}]}),
+        )
+        .await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    created
+}
+
+#[actix_web::test]
+async fn a_new_provider_serves_at_once() {
+    let app = TestApp::start().await;
+
+    let created = create_mine(&app).await;
+
+    let provider = &created.json;
+    assert_eq!(provider["id"], "mine");
+    assert_eq!((&provider["type"], &provider["origin"]), (&json!("custom"), &json!("api")));
+    assert_eq!((&provider["status"], &provider["enabled"]), (&json!("active"), &json!(true)));
+    assert_eq!(provider["headers"], json!({"x-team": "****"}));
+    assert_eq!(provider["api_keys"][0]["mask"], "sk-m…6789");
+    let answer = app.chat("hello").await;
+    assert_eq!(answer.header("x-providerpool-provider"), "mine");
+    assert_eq!(app.backup.last().header("x-team"), Some("very-secret-team"));
+    assert_eq!(
+        app.backup.last().header("authorization"),
+        Some("Bearer sk-mine-0123456789-0123456789")
+    );
+}
+
+#[actix_web::test]
+async fn providers_are_listed_most_preferred_first_in_pages() {
+    let app = TestApp::with_backup().await;
+    create_mine(&app).await;
+
+    let all = app.get("/api/v1/providers").await;
+    let mut paged = Vec::new();
+    let mut query = "?limit=7".to_owned();
+    loop {
+        let page = app.get(&format!("/api/v1/providers{query}")).await;
+        paged.extend(ids(&page.json));
+        let Some(cursor) = page.json["next_cursor"].as_str() else { break };
+        query = format!("?limit=7&cursor={cursor}");
+    }
+
+    assert_eq!(ids(&all.json)[0], "mine");
+    assert_eq!(paged, ids(&all.json));
+    let priorities: Vec<i64> = all.json["providers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|provider| provider["priority"].as_i64().unwrap())
+        .collect();
+    assert!(priorities.is_sorted_by(|a, b| a >= b), "{priorities:?}");
+    for query in ["?limit=0", "?limit=1001", "?limit=x", "?cursor=nobody", "?unknown=1"] {
+        refused(&app.get(&format!("/api/v1/providers{query}")).await, 400, "invalid_request");
+    }
+}
+
+#[actix_web::test]
+async fn the_catalogue_is_there_and_off() {
+    let app = TestApp::start().await;
+
+    let openai = app.get("/api/v1/providers/openai").await;
+
+    assert_eq!(openai.status, 200);
+    assert_eq!(
+        (&openai.json["origin"], &openai.json["enabled"]),
+        (&json!("catalog"), &json!(false))
+    );
+    assert_eq!(openai.json["status"], "inactive");
+    assert!(openai.json.get("created_at").is_none(), "a zero date is shown");
+}
+
+#[actix_web::test]
+async fn an_id_must_be_valid_and_not_reserved_or_taken() {
+    let app = TestApp::start().await;
+    let create = async |id: &str| {
+        let body = json!({"id": id, "name": "x", "base_url": "https://a.test"});
+        app.post("/api/v1/providers", body).await
+    };
+    for id in ["", "-a", "a b", "a/b", "é", &"a".repeat(129)] {
+        assert_eq!(create(id).await.status, 400, "{id:?} was taken");
+    }
+    for id in ["usage", "Verify", "catalog", "TRIAL"] {
+        assert_eq!(create(id).await.status, 400, "{id:?} was taken");
+    }
+    refused(&create("openai").await, 409, "provider_exists");
+    refused(&create("ACME").await, 409, "provider_exists");
+    refused(&app.get("/api/v1/providers/usage").await, 400, "reserved_provider_id");
+    refused(&app.get("/api/v1/providers/a%20b").await, 400, "invalid_provider_id");
+    refused(&app.get("/api/v1/providers/nobody").await, 404, "provider_not_found");
+}
+
+#[actix_web::test]
+async fn a_provider_that_cannot_work_is_refused() {
+    let app = TestApp::start().await;
+    for (field, value) in [
+        ("name", json!("")),
+        ("name", Value::Null),
+        ("base_url", json!("ftp://a.test")),
+        ("base_url", json!("https://user:pw@a.test")),
+        ("base_url", json!("https://a.test?key=1")),
+        ("base_url", json!("not a url")),
+        ("base_url", json!("http://169.254.169.254")),
+        ("base_url", json!("http://127.0.0.1:1")),
+        ("priority", json!("high")),
+        ("location", json!("moon")),
+        ("headers", json!({"host": "a"})),
+        ("headers", json!({"x": "a\r\nb: c"})),
+        ("models", json!([{"name": ""}])),
+        ("models", json!([{"name": "a", "unknown": 1}])),
+        ("unknown", json!(1)),
+        ("api_key", json!("")),
+        ("api_key", json!("two words")),
+    ] {
+        let mut body = json!({"id": "x", "name": "x", "base_url": "https://a.test"});
+        body[field] = value.clone();
+
+        let reply = app.post("/api/v1/providers", body).await;
+
+        refused(&reply, 400, "invalid_request");
+        assert_eq!(
+            app.get("/api/v1/providers/x").await.status,
+            404,
+            "{field}: {value} left a provider"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn what_is_not_json_is_refused_in_our_words() {
+    let app = TestApp::start().await;
+    let path = "/api/v1/providers";
+
+    let broken =
+        app.manage(Method::POST, path).header("content-type", "application/json").body("{");
+    refused(&Reply::to(broken).await, 400, "invalid_request");
+    let untyped = app.manage(Method::POST, path).body("{}");
+    refused(&Reply::to(untyped).await, 400, "invalid_request");
+    let large = app
+        .manage(Method::POST, path)
+        .header("content-type", "application/json")
+        .body(format!("\"{}\"", "x".repeat(2 << 20)));
+    refused(&Reply::to(large).await, 413, "body_too_large");
+    assert_eq!(app.get(path).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_change_touches_what_is_sent_and_null_takes_it_back() {
+    let app = TestApp::start().await;
+    create_mine(&app).await;
+
+    let changed =
+        app.patch("/api/v1/providers/mine", json!({"priority": -5, "models": null})).await;
+
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert_eq!((&changed.json["priority"], &changed.json["models"]), (&json!(-5), &json!([])));
+    assert_eq!(changed.json["name"], "My own");
+    assert_eq!(changed.json["headers"], json!({"x-team": "****"}));
+    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "acme");
+
+    let openai = app.patch("/api/v1/providers/openai", json!({"priority": 7})).await;
+    assert_eq!(openai.json["priority"], 7);
+    let openai = app.patch("/api/v1/providers/openai", json!({"priority": null})).await;
+    assert_eq!(openai.json["priority"], 50);
+    for body in [
+        json!({"id": "other"}),
+        json!({"api_key": "sk"}),
+        json!({"nmae": "x"}),
+        json!({"name": null}),
+    ] {
+        refused(&app.patch("/api/v1/providers/mine", body).await, 400, "invalid_request");
+    }
+    refused(&app.patch("/api/v1/providers/nobody", json!({})).await, 404, "provider_not_found");
+}
+
+#[actix_web::test]
+async fn a_provider_can_be_switched_off_and_on() {
+    let app = TestApp::start().await;
+    create_mine(&app).await;
+    let mut events = app.events("?types=provider.*&provider_id=mine").await;
+    let post = async |path: &str| Reply::to(app.manage(Method::POST, path)).await;
+
+    let off = post("/api/v1/providers/mine/disable").await;
+    assert_eq!((&off.json["enabled"], &off.json["status"]), (&json!(false), &json!("inactive")));
+    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "acme");
+    let on = post("/api/v1/providers/mine/enable").await;
+    assert_eq!(on.json["enabled"], true);
+    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "mine");
+
+    assert_eq!(events.next().await["type"], "provider.disabled");
+    assert_eq!(events.next().await["type"], "provider.enabled");
+    refused(&post("/api/v1/providers/nobody/enable").await, 404, "provider_not_found");
+}
+
+#[actix_web::test]
+async fn only_a_provider_of_the_api_can_be_deleted() {
+    let app = TestApp::start().await;
+    create_mine(&app).await;
+
+    assert_eq!(app.delete("/api/v1/providers/mine").await.status, 204);
+
+    refused(&app.get("/api/v1/providers/mine").await, 404, "provider_not_found");
+    refused(&app.delete("/api/v1/providers/mine").await, 404, "provider_not_found");
+    refused(&app.delete("/api/v1/providers/openai").await, 409, "provider_is_built_in");
+    refused(&app.delete("/api/v1/providers/acme").await, 409, "owned_by_configuration");
+    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "acme");
+}
+
+#[actix_web::test]
+async fn a_provider_of_the_configuration_is_read_only() {
+    let app = TestApp::start().await;
+    let change = app.patch("/api/v1/providers/acme", json!({"priority": 1})).await;
+    refused(&change, 409, "owned_by_configuration");
+    let off = Reply::to(app.manage(Method::POST, "/api/v1/providers/acme/disable")).await;
+    refused(&off, 409, "owned_by_configuration");
+    let key = app.post("/api/v1/providers/acme/keys", json!({"key": "sk-new"})).await;
+    refused(&key, 409, "owned_by_configuration");
+}
+
+#[actix_web::test]
+async fn what_was_made_outlives_a_restart() {
+    let mut app = TestApp::start().await;
+    create_mine(&app).await;
+    app.patch("/api/v1/providers/openai", json!({"priority": 7})).await;
+    let before = app.get("/api/v1/providers").await;
+
+    app.restart().await;
+
+    assert_eq!(app.get("/api/v1/providers").await.json, before.json);
+    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "mine");
+}
+
+#[actix_web::test]
+async fn management_is_for_admin_keys_and_unknown_routes_are_closed() {
+    let app = TestApp::start().await;
+    for path in
+        ["/api/v1/providers", "/api/v1/nothing", "/api/openapi.json", "/metrics", "/metrics/x"]
+    {
+        refused(&Reply::to(app.request(Method::GET, path)).await, 401, "invalid_api_key");
+        let client = app.request(Method::GET, path).bearer_auth(&app.client_key);
+        refused(&Reply::to(client).await, 403, "forbidden");
+    }
+    refused(&app.get("/api/v1/nothing").await, 404, "route_not_found");
+    refused(&app.get("/nothing").await, 404, "route_not_found");
+    refused(&app.get("/metrics/x").await, 404, "route_not_found");
+    refused(&app.delete("/api/v1/usage").await, 404, "route_not_found");
+    refused(&app.delete("/api/v1/providers").await, 404, "route_not_found");
+    let put = with_json(app.manage(Method::PUT, "/api/v1/providers/acme"), &json!({}));
+    refused(&Reply::to(put).await, 404, "route_not_found");
+}

@@ -1,0 +1,16 @@
+//! What the tests stand on: the application, its callers, and the upstream behind it.
+
+mod app;
+mod database;
+mod events;
+mod reply;
+pub mod script;
+mod upstream;
+mod wait;
+
+pub use app::{Ledger, Setup, TestApp, chat_body, secret_of, served, with_json};
+pub use database::{Database, on_every_database};
+pub use events::EventStream;
+pub use reply::{Reply, Streaming};
+pub use upstream::{Upstream, closed_port};
+pub use wait::{eventually, within};

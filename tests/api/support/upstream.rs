@@ -1,0 +1,233 @@
+//! An upstream on a raw socket: it can do what no decent server would.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::script::{Answer, End, Piece, Script, Step, stream_of, whole};
+
+/// A scripted upstream. Each call takes the next step; without one it answers well.
+#[derive(Clone)]
+pub struct Upstream {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    script: Mutex<VecDeque<Step>>,
+    always: Mutex<Option<fn() -> Step>>,
+    seen: Mutex<Vec<Seen>>,
+    hung_up: AtomicUsize,
+}
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub path: String,
+    /// Names in lower case.
+    headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Seen {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// Looks no closer than that: a body may hold numbers that few can read.
+    fn wants_stream(&self) -> bool {
+        self.text().contains("\"stream\":true")
+    }
+
+    /// The head as text, to look for what must not be there.
+    pub fn head(&self) -> String {
+        format!("{} {:?}", self.path, self.headers)
+    }
+}
+
+/// A port where nobody listens.
+pub async fn closed_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+impl Upstream {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        let serving = Arc::clone(&shared);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let shared = Arc::clone(&serving);
+                tokio::spawn(async move {
+                    if serve(socket, &shared).await.is_none() {
+                        shared.hung_up.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Appends a step to the script.
+    pub fn next(&self, step: impl Into<Step>) {
+        self.shared.script.lock().unwrap().push_back(step.into());
+    }
+
+    /// What it does when the script has no more steps.
+    pub fn always(&self, step: fn() -> Step) {
+        *self.shared.always.lock().unwrap() = Some(step);
+    }
+
+    pub fn calls(&self) -> usize {
+        self.shared.seen.lock().unwrap().len()
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+
+    pub fn last(&self) -> Seen {
+        self.seen().pop().expect("the upstream was not called")
+    }
+
+    /// How often the pool closed a connection on which an answer was due.
+    pub fn hung_up(&self) -> usize {
+        self.shared.hung_up.load(Ordering::SeqCst)
+    }
+}
+
+impl Shared {
+    fn step_for(&self, request: &Seen) -> Step {
+        if let Some(step) = self.script.lock().unwrap().pop_front() {
+            return step;
+        }
+        if let Some(always) = *self.always.lock().unwrap() {
+            return always();
+        }
+        if request.wants_stream() {
+            stream_of(&["Hello", " world"]).into()
+        } else {
+            whole("Hello world").into()
+        }
+    }
+}
+
+/// Serves one connection. `None`: the pool closed it too early.
+async fn serve(mut socket: TcpStream, shared: &Shared) -> Option<()> {
+    let mut buffer = Vec::new();
+    while let Some(request) = read_request(&mut socket, &mut buffer).await {
+        let step = shared.step_for(&request);
+        shared.seen.lock().unwrap().push(request);
+        match step {
+            Step::Answer(answer) => write_answer(&mut socket, &answer).await?,
+            Step::Stream(script) => {
+                if !write_script(&mut socket, script).await? {
+                    return Some(());
+                }
+            }
+            Step::Reset => {
+                socket.set_zero_linger().unwrap();
+                return Some(());
+            }
+            Step::Silent => hang_up(&mut socket).await?,
+        }
+    }
+    Some(())
+}
+
+async fn read_request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
+    let head_end = loop {
+        if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if socket.read_buf(buffer).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let head = String::from_utf8(buffer[..head_end].to_vec()).unwrap();
+    let path = head.split(' ').nth(1).unwrap().to_owned();
+    let headers: Vec<(String, String)> = head
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let end = head_end + length.map_or(0, |(_, length)| length.parse::<usize>().unwrap());
+    while buffer.len() < end {
+        if socket.read_buf(buffer).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let rest = buffer.split_off(end);
+    let body = std::mem::replace(buffer, rest).split_off(head_end);
+    Some(Seen { path, headers, body })
+}
+
+async fn write_answer(socket: &mut TcpStream, answer: &Answer) -> Option<()> {
+    let Answer { status, headers, body } = answer;
+    let length = body.len();
+    let mut head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n");
+    for (name, value) in headers {
+        head.extend([name, ": ", value, "\r\n"]);
+    }
+    let text = format!("{head}content-length: {length}\r\n\r\n{body}");
+    socket.write_all(text.as_bytes()).await.ok()
+}
+
+/// Whether the connection can be used again; `None` when the pool closed it.
+async fn write_script(socket: &mut TcpStream, script: Script) -> Option<bool> {
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.ok()?;
+    for piece in script.pieces {
+        match piece {
+            Piece::Send(text) => {
+                let chunk = format!("{:x}\r\n{text}\r\n", text.len());
+                socket.write_all(chunk.as_bytes()).await.ok()?;
+            }
+            Piece::Wait(opened) => tokio::select! {
+                _ = opened => {}
+                () = read_to_end(socket) => return None,
+            },
+        }
+    }
+    match script.end {
+        End::Clean => socket.write_all(b"0\r\n\r\n").await.ok().map(|()| true),
+        End::Cut => Some(false),
+        End::Stall => hang_up(socket).await.map(|()| false),
+    }
+}
+
+/// Waits until the pool has had enough.
+async fn hang_up(socket: &mut TcpStream) -> Option<()> {
+    read_to_end(socket).await;
+    None
+}
+
+async fn read_to_end(socket: &mut TcpStream) {
+    let mut byte = [0];
+    while socket.read(&mut byte).await.is_ok_and(|read| read > 0) {}
+}
