@@ -14,6 +14,10 @@ use crate::relay::{Gate, Relay};
 /// Connections waiting to be accepted.
 const BACKLOG: u32 = 1024;
 
+/// How long connections may take to be closed at the end, in seconds. All requests are over by then;
+/// what is left are last bytes, and connections that a client keeps open for later.
+const SHUTDOWN_SECONDS: u64 = 2;
+
 /// How the server listens and what it takes.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
@@ -72,6 +76,9 @@ impl Server {
         .max_connections(per_worker)
         .backlog(BACKLOG)
         .tcp_nodelay(true)
+        // Who closes its end has left: its request must not go on, nor the upstream's work for it.
+        .h1_allow_half_closed(false)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()
         .bind(bind)?;
         let address = server.addrs().first().copied().unwrap_or(bind);
