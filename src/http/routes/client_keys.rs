@@ -23,9 +23,8 @@ use crate::{
 
 pub fn configure(services: &mut ServiceConfig) {
     services
-        .service(
-            web::resource("/client-keys").route(web::get().to(list)).route(web::post().to(create)),
-        )
+        .route("/client-keys", web::get().to(list))
+        .route("/client-keys", web::post().to(create))
         .route("/client-keys/{id}", web::delete().to(revoke));
 }
 

@@ -20,9 +20,7 @@ use crate::{
 };
 
 pub fn configure(services: &mut ServiceConfig) {
-    services.service(
-        web::resource("/cooldowns").route(web::get().to(list)).route(web::delete().to(clear)),
-    );
+    services.route("/cooldowns", web::get().to(list)).route("/cooldowns", web::delete().to(clear));
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]

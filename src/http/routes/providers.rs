@@ -38,15 +38,11 @@ type Answer<T> = Result<T, Failure<Management>>;
 
 pub fn configure(services: &mut ServiceConfig) {
     services
-        .service(
-            web::resource("/providers").route(web::get().to(list)).route(web::post().to(create)),
-        )
-        .service(
-            web::resource("/providers/{id}")
-                .route(web::get().to(show))
-                .route(web::patch().to(change))
-                .route(web::delete().to(delete)),
-        )
+        .route("/providers", web::get().to(list))
+        .route("/providers", web::post().to(create))
+        .route("/providers/{id}", web::get().to(show))
+        .route("/providers/{id}", web::patch().to(change))
+        .route("/providers/{id}", web::delete().to(delete))
         .route("/providers/{id}/enable", web::post().to(enable))
         .route("/providers/{id}/disable", web::post().to(disable))
         .route("/providers/{id}/clear-error", web::post().to(clear_error));
