@@ -41,9 +41,13 @@ impl App {
         }
         // The server waits for connections to end, and these would not end by themselves.
         self.actors.events.do_send(EndSubscriptions);
-        // What was cut off settles when its worker drops it, so before the ledger is written.
         self.server.stop(drained).await;
-        self.write_ledger().await;
+        // What was cut off settles when its worker drops it, which may be a little later.
+        if tokio::time::timeout(STOP_TIMEOUT, self.gate.empty()).await.is_ok() {
+            self.write_ledger().await;
+        } else {
+            tracing::error!("requests have not ended; the next start reads the journal");
+        }
         stop(&self.actors.usage_tracker).await;
         stop(&self.actors.access_keys).await;
         stop(&self.actors.credentials).await;
