@@ -86,10 +86,16 @@ async fn events_are_filtered_by_type_and_provider() {
     assert!(seen.iter().all(|event| event["provider_id"] == "acme"));
     assert_eq!(
         (&seen[1]["data"]["cause"], &seen[1]["data"]["next"]),
-        (&json!("auth"), &json!("credential"))
+        (&json!("auth"), &json!("provider"))
     );
     assert_eq!(failovers.next().await["provider_id"], "acme");
-    assert_eq!(failovers.next().await["provider_id"], "backup");
+    let mut others = app.events("?since=0&types=failover&provider_id=backup").await;
+    app.actors.events.do_send(Record(Fact::of_provider(
+        EventType::Failover,
+        "backup".parse().unwrap(),
+        EventData::None {},
+    )));
+    assert_eq!(others.next().await["data"], json!({}), "nobody came after the last");
 }
 
 #[actix_web::test]
