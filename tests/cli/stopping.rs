@@ -36,7 +36,8 @@ fn a_stream_in_flight_is_finished_and_new_requests_are_turned_away() {
 
 #[test]
 fn a_second_signal_does_not_wait_for_the_stream() {
-    let workplace = Workplace::new(&with_provider(Upstream::start().address));
+    let upstream = Upstream::start();
+    let workplace = Workplace::new(&with_provider(upstream.address));
     let client = workplace.create_key("client");
     let mut pool = workplace.serve();
     let mut stream = http::open(pool.address, CHAT, &client, "", STREAMED_QUESTION);
@@ -50,7 +51,8 @@ fn a_second_signal_does_not_wait_for_the_stream() {
 
 #[test]
 fn a_stream_that_outlasts_the_drain_is_cut_off() {
-    let provider = with_provider(Upstream::start().address);
+    let upstream = Upstream::start();
+    let provider = with_provider(upstream.address);
     let workplace = Workplace::new(&format!("[server]\ndrain_timeout_ms = 100\n{provider}"));
     let client = workplace.create_key("client");
     let mut pool = workplace.serve();
