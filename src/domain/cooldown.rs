@@ -67,6 +67,13 @@ impl CooldownScope {
         }
     }
 
+    /// Tells scopes apart and orders them, as text: for a page's cursor.
+    pub fn cursor(&self) -> String {
+        let credential = self.credential().map_or("", CredentialId::as_str);
+        let model = self.model().map_or("", ModelName::as_str);
+        format!("{}:{}:{credential}:{model}", self.kind(), self.provider())
+    }
+
     /// Puts a scope together again from the parts that storage keeps.
     pub fn from_parts(
         provider: ProviderId,

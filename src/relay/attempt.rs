@@ -297,10 +297,7 @@ impl Attempts {
             location: candidate.provider.location,
             waits,
         };
-        let proof = self.deadline.bound(prove(&relay, request)).await?;
-        let failure = proof.as_ref().err().map(|failure| failure.class);
-        relay.metrics.attempted(&candidate.provider.id, failure);
-        Ok(proof)
+        Ok(self.deadline.bound(prove(&relay, request)).await?)
     }
 
     /// Tells that the attempt before was not the last, unless this one is at the very same place.

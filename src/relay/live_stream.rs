@@ -145,7 +145,6 @@ impl LiveStream {
         let failure = Arc::new(failure);
         let relay = self.settlement.relay();
         let request_id = self.settlement.request_id();
-        relay.metrics.attempted(&self.candidate.provider.id, Some(failure.class));
         let credential_id = self.credential_id.as_ref();
         relay.tell_failure(request_id, &self.candidate, credential_id, &failure);
         self.count_dropped();

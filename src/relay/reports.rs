@@ -19,6 +19,7 @@ impl Relay {
     /// Tells of a good answer, where that is news.
     pub(super) fn tell_success(&self, candidate: &Candidate, credential_id: Option<CredentialId>) {
         let (provider, model) = (&candidate.provider, &candidate.model);
+        self.metrics.attempted(&provider.id, None);
         let directory = self.sights.credentials.read();
         if let Some(credential_id) = credential_id
             && directory.wants_success(&provider.id, &credential_id, model)
@@ -53,6 +54,7 @@ impl Relay {
         );
         let provider_id = candidate.provider.id.clone();
         let model = candidate.model.clone();
+        self.metrics.attempted(&provider_id, Some(failure.class));
         if let Some(credential_id) = credential_id {
             self.peers.credential_failed.do_send(CredentialFailed {
                 provider_id: provider_id.clone(),

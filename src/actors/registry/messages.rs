@@ -126,7 +126,8 @@ pub struct ProviderAnswered {
 #[rtype(result = "()")]
 pub struct CredentialsChanged;
 
-/// Answered as soon as the stored providers are loaded.
+/// Answered when everything told before is in the published table; the first time, when the stored
+/// providers are loaded.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct RegistryReady;

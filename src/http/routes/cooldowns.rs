@@ -54,7 +54,7 @@ pub async fn list(
     let of_providers = ask(&actors.router, ListProviderCooldowns).await?;
     let of_credentials = ask(&actors.credentials, ListCredentialCooldowns).await?;
     let all = sorted(of_providers, of_credentials);
-    let page = page.into_inner().cut(all, |cooldown| format!("{:?}", cooldown.scope))?;
+    let page = page.into_inner().cut(all, |cooldown| cooldown.scope.cursor())?;
     let cooldowns = page.items.iter().map(CooldownView::from).collect();
     Ok(Json(CooldownList { cooldowns, next_cursor: page.next_cursor }))
 }

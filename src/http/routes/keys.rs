@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     actors::{
         credentials::{AddCredential, RemoveCredential},
-        registry::RegistryError,
+        registry::{RegistryError, RegistryReady},
     },
     domain::{
         credential::{Credential, StoredSecret},
@@ -78,6 +78,11 @@ pub fn key_view(credential: &Credential) -> KeyView {
     }
 }
 
+/// Waits until the registry has counted the keys there are now: who is answered may rely on it.
+pub async fn counted(actors: &Actors) -> Result<(), Problem> {
+    ask(&actors.registry, RegistryReady).await
+}
+
 /// Adds a key. Adding the same key again answers 200 with the one that is there.
 #[utoipa::path(post, path = "/api/v1/providers/{id}/keys", tag = "providers",
     params(("id" = String, Path)), request_body = NewKey,
@@ -101,6 +106,7 @@ pub async fn add(
         return Err(Problem::bad_request("label: has more than 128 characters").into());
     }
     let added = ask(&actors.credentials, AddCredential { provider_id, secret, label }).await??;
+    counted(&actors).await?;
     let mut response = if added.existed { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(key_view(&added.credential)))
 }
@@ -116,5 +122,6 @@ pub async fn remove(
     let (provider, key) = path.into_inner();
     let remove = RemoveCredential { provider_id: ProviderId::parse(&provider)?, id: key.into() };
     ask(&actors.credentials, remove).await??;
+    counted(&actors).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::keys::{KeyView, key_view};
+use super::keys::{self, KeyView, key_view};
 use crate::{
     actors::{
         credentials::{AddCredential, ClearCredentialCooldowns, CredentialDirectory},
@@ -282,6 +282,7 @@ pub async fn create(actors: Data<Actors>, body: Json<ProviderBody>) -> Answer<Ht
             ask(&actors.registry, DeleteProvider { id }).await??;
             return Err(error.into());
         }
+        keys::counted(&actors).await?;
     }
     Ok(HttpResponse::Created().json(current(&actors, &provider)))
 }
