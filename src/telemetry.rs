@@ -79,8 +79,12 @@ pub struct Metrics {
     pub stream_events_dropped: Counter,
     /// Event subscribers dropped as too slow.
     pub event_subscribers_dropped: Counter,
+    /// Cooldowns forgotten because there were too many.
+    pub cooldowns_dropped: Counter,
     /// Usage entries that the queue to the database had no room for: the journal keeps them.
     pub usage_dropped: Counter,
+    /// Requests turned away because the pool was full or about to stop.
+    pub requests_refused: Counter,
     /// Usage entries that wait to be written to the database.
     pub usage_pending: Gauge,
 }
@@ -150,6 +154,8 @@ impl Metrics {
             stream_events_dropped,
             event_subscribers_dropped: what("event_subscriber"),
             usage_dropped: what("usage_entry"),
+            cooldowns_dropped: what("cooldown"),
+            requests_refused: what("request"),
             usage_pending,
             registry,
         })

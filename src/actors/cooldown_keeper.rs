@@ -3,9 +3,10 @@
 //! The Router keeps one for providers, Credentials one for credentials. The rules are in
 //! `domain::cooldown`; here is only what both shells do about them.
 
-use std::{sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
-use actix::{Actor, AsyncContext, Context, Recipient, fut::wrap_future};
+use actix::Recipient;
+use tokio::sync::Mutex;
 
 use super::{clock::now, db::DbHandle, events::Record};
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
         cooldown::{Cooldown, CooldownBook, CooldownChange, CooldownScope, Length},
         event::{EventType, Fact},
         failure::Failure,
-        id::ProviderId,
+        id::{CredentialId, ProviderId},
     },
     telemetry::Metrics,
 };
@@ -27,42 +28,37 @@ pub struct CooldownKeeper {
     db: DbHandle,
     events: Recipient<Record>,
     metrics: Arc<Metrics>,
+    /// Whoever writes to storage holds it; the others wait in line.
+    turn: Rc<Mutex<()>>,
 }
 
 impl CooldownKeeper {
     pub fn new(db: DbHandle, events: Recipient<Record>, metrics: Arc<Metrics>) -> Self {
-        Self { book: CooldownBook::default(), db, events, metrics }
-    }
-
-    /// An empty one with the same peers.
-    pub fn like(&self) -> Self {
-        Self::new(self.db.clone(), self.events.clone(), Arc::clone(&self.metrics))
+        Self { book: CooldownBook::default(), db, events, metrics, turn: Rc::default() }
     }
 
     pub fn book(&self) -> &CooldownBook {
         &self.book
     }
 
-    /// Forgets everything, before [`Self::restore`].
-    pub fn reset(&mut self) {
-        self.book = CooldownBook::default();
-    }
-
+    /// Takes over stored cooldowns, beside those in memory: after a panic these are still right, and
+    /// the last of them may not be stored yet.
     pub fn restore(&mut self, stored: impl IntoIterator<Item = Cooldown>) {
-        self.book = CooldownBook::restore(stored);
+        self.book.restore(stored);
     }
 
     /// Cools a scope after a failure. Answers with the cooldown when it is new or longer.
-    pub fn impose<A>(
+    pub fn impose(
         &mut self,
         scope: CooldownScope,
         length: Length,
         failure: &Failure,
-        ctx: &mut Context<A>,
-    ) -> Option<Cooldown>
-    where
-        A: Actor<Context = Context<A>>,
-    {
+    ) -> Option<Cooldown> {
+        if let Some(forgotten) = self.book.make_room() {
+            self.metrics.cooldowns_dropped.inc();
+            self.tell(EventType::CooldownEnded, &forgotten);
+            self.unstore(vec![forgotten.scope]);
+        }
         let change = self.book.impose(now(), scope, length, failure.class, failure.status)?;
         let (kind, cooldown) = match change {
             CooldownChange::Started(cooldown) => (EventType::CooldownStarted, cooldown),
@@ -80,13 +76,12 @@ impl CooldownKeeper {
         self.metrics.cooldown_started(&cooldown.scope, cooldown.cause);
         self.tell(kind, &cooldown);
         let (db, stored) = (self.db.clone(), cooldown.clone());
-        let save = async move {
-            // The one in memory holds either way; only a restart would miss it.
+        self.write(async move {
+            // The one in memory holds either way; only a restart of the process would miss it.
             if let Err(error) = db.save_cooldown(stored).await {
                 tracing::warn!(%error, "a cooldown could not be stored");
             }
-        };
-        ctx.spawn(wrap_future(save));
+        });
         Some(cooldown)
     }
 
@@ -95,33 +90,38 @@ impl CooldownKeeper {
     }
 
     /// Tells the cooldowns that have ended since the last call.
-    pub fn expire<A>(&mut self, ctx: &mut Context<A>) -> Vec<Cooldown>
-    where
-        A: Actor<Context = Context<A>>,
-    {
+    pub fn expire(&mut self) -> Vec<Cooldown> {
         let ended = self.book.expire(now());
         for cooldown in &ended {
             self.tell(EventType::CooldownEnded, cooldown);
         }
-        self.unstore(ended.iter().map(|cooldown| cooldown.scope.clone()).collect(), ctx);
+        self.unstore(ended.iter().map(|cooldown| cooldown.scope.clone()).collect());
         ended
     }
 
     /// Ends cooldowns by hand: those of one provider, or all.
-    pub fn clear<A>(&mut self, provider: Option<&ProviderId>, ctx: &mut Context<A>) -> Vec<Cooldown>
-    where
-        A: Actor<Context = Context<A>>,
-    {
+    pub fn clear(&mut self, provider: Option<&ProviderId>) -> Vec<Cooldown> {
         let scopes = match provider {
             Some(provider) => self.book.scopes_of(provider),
-            None => self.book.list(now()).into_iter().map(|cooldown| cooldown.scope).collect(),
+            None => self.book.scopes(),
         };
+        self.clear_scopes(scopes)
+    }
+
+    /// Forgets what is held against a credential that is gone.
+    pub fn clear_credential(&mut self, provider: &ProviderId, credential: &CredentialId) {
+        let mut scopes = self.book.scopes_of(provider);
+        scopes.retain(|scope| scope.credential() == Some(credential));
+        self.clear_scopes(scopes);
+    }
+
+    fn clear_scopes(&mut self, scopes: Vec<CooldownScope>) -> Vec<Cooldown> {
         let cleared: Vec<Cooldown> =
             scopes.iter().filter_map(|scope| self.book.clear(scope)).collect();
         for cooldown in &cleared {
             self.tell(EventType::CooldownCleared, cooldown);
         }
-        self.unstore(scopes, ctx);
+        self.unstore(scopes);
         cleared
     }
 
@@ -133,19 +133,25 @@ impl CooldownKeeper {
         self.events.do_send(Record(Fact::of_cooldown(kind, cooldown.into())));
     }
 
-    fn unstore<A>(&self, scopes: Vec<CooldownScope>, ctx: &mut Context<A>)
-    where
-        A: Actor<Context = Context<A>>,
-    {
+    fn unstore(&self, scopes: Vec<CooldownScope>) {
         if scopes.is_empty() {
             return;
         }
         let db = self.db.clone();
-        ctx.spawn(wrap_future(async move {
+        self.write(async move {
             // A row left behind has ended already or is ended again at the next start.
             if let Err(error) = db.delete_cooldowns(scopes).await {
                 tracing::warn!(%error, "ended cooldowns could not be removed from storage");
             }
-        }));
+        });
+    }
+
+    /// Writes to storage beside the actor, which may panic meanwhile, and in the order of the changes.
+    fn write(&self, write: impl Future<Output = ()> + 'static) {
+        let turn = Rc::clone(&self.turn);
+        actix::spawn(async move {
+            let _turn = turn.lock().await;
+            write.await;
+        });
     }
 }

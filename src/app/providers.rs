@@ -43,7 +43,7 @@ pub fn collect(
             let id = format!("config_{name}_{}", index + 1);
             let label = None;
             let keys = &storage.fingerprints;
-            credentials.push(credential(id, &section.id, secret, label, Origin::Config, keys));
+            credentials.push(credential(&id, &section.id, secret, label, Origin::Config, keys));
         }
     }
     Ok(Given { providers, credentials })
@@ -62,24 +62,27 @@ fn environment_credential(
     let id = format!("env_{}", name.to_ascii_lowercase());
     let label = Some(name.clone());
     let secret = SecretString::from(value);
-    Some(credential(id, &entry.id, &secret, label, Origin::Environment, fingerprints))
+    Some(credential(&id, &entry.id, &secret, label, Origin::Environment, fingerprints))
 }
 
+/// A credential that is not stored. Part of its fingerprint is in its id, so that another key in the
+/// same place does not inherit the cooldowns of the one before.
 fn credential(
-    id: String,
+    id: &str,
     provider: &ProviderId,
     secret: &SecretString,
     label: Option<String>,
     origin: Origin,
     fingerprints: &Mac,
 ) -> Credential {
+    let fingerprint = fingerprints.fingerprint(secret);
     Credential {
-        id: id.into(),
+        id: format!("{id}_{}", &fingerprint[..8]).into(),
         provider_id: provider.clone(),
         label,
         origin,
         mask: mask(secret.expose_secret()),
-        fingerprint: fingerprints.fingerprint(secret),
+        fingerprint,
         secret: StoredSecret::Open(secret.clone()),
         enabled: true,
         created_at: Timestamp::from_millis(0),

@@ -84,8 +84,11 @@ pub async fn start(
     let (directory_publisher, directory) = publish(CredentialDirectory::default());
     let (view_publisher, routing) = publish(RouterView::default());
     let (ring_publisher, key_ring) = publish(KeyRing::new(storage.access_keys.clone(), []));
-    let keeper = CooldownKeeper::new(db.clone(), events.clone().recipient(), metrics.clone());
-    let other_keeper = keeper.like();
+    let keeper = {
+        let (db, events, metrics) = (db.clone(), events.clone(), metrics.clone());
+        move || CooldownKeeper::new(db, events.recipient(), metrics)
+    };
+    let other_keeper = keeper.clone();
 
     let (registry, registry_seat) = supervise::seat::<Registry>();
     let (router, router_seat) = supervise::seat::<Router>();
@@ -107,7 +110,7 @@ pub async fn start(
     };
     let (own_db, seen) = (db.clone(), providers.clone());
     router_seat.fill(&on, "router", watch.clone(), move |_| {
-        Router::new(keeper, view_publisher, seen, own_db, peers)
+        Router::new(keeper(), view_publisher, seen, own_db, peers)
     });
 
     let peers = CredentialsPeers {
@@ -117,7 +120,7 @@ pub async fn start(
     let own_db = db.clone();
     credentials_seat.fill(&on, "credentials", watch.clone(), move |_| {
         let (given, macs) = (given.credentials, storage.fingerprints);
-        Credentials::new(given, other_keeper, own_db, macs, directory_publisher, peers)
+        Credentials::new(given, other_keeper(), own_db, macs, directory_publisher, peers)
     });
 
     let own_db = db.clone();

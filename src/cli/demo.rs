@@ -2,7 +2,14 @@
 
 mod simulated;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    fs::DirBuilder,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    process::ExitCode,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -11,7 +18,7 @@ use crate::{
     app::{App, FirstKeys},
     config::{Config, Environment, ProviderConfig},
     domain::{
-        id::{ModelName, ProviderId},
+        id::{ModelName, ProviderId, RequestId},
         provider::{ApiFormat, Location, ServedModel},
     },
     telemetry,
@@ -47,8 +54,10 @@ struct Folder(std::path::PathBuf);
 
 impl Folder {
     fn create() -> std::io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("providerpool-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
+        // Others may write to the same place: the name cannot be guessed, and must be new.
+        let path =
+            std::env::temp_dir().join(format!("providerpool-demo-{}", RequestId::generate()));
+        DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }
 
@@ -67,6 +76,10 @@ impl Drop for Folder {
 
 /// The user's configuration with everything that is kept moved into memory or the demo's folder.
 fn configure(mut config: Config, folder: &Path, simulated: SocketAddr) -> anyhow::Result<Config> {
+    if !config.server.is_loopback() {
+        // Everybody may use what is shown here, and there is no admin key before it starts.
+        config.server.bind.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
     config.database.url = Some(SecretString::from(":memory:"));
     config.data.dir = folder.to_owned();
     config.secrets.master_key = None;

@@ -12,13 +12,8 @@ pub fn print(app: &App) {
     let address = app.address;
     println!("providerpool listens on http://{address}");
     let table = app.actors.providers.read();
-    let usable: Vec<&Provider> = table
-        .iter()
-        .filter(|(provider, credentials)| {
-            provider.is_usable(*credentials) && provider.chat_path.is_some()
-        })
-        .map(|(provider, _)| &**provider)
-        .collect();
+    let usable: Vec<&Provider> =
+        table.rows().iter().filter(|row| row.is_usable()).map(|row| &*row.provider).collect();
     let names: Vec<&str> = usable.iter().map(|provider| provider.id.as_str()).collect();
     if names.is_empty() {
         println!("no provider is set up yet: set OPENAI_API_KEY (or another vendor's usual");

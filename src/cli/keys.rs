@@ -77,6 +77,12 @@ pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
         }
         KeysCommand::Revoke { id } => {
             let id = KeyId::from(id);
+            let keys = access_keys::load(connection)?;
+            let mut admins =
+                keys.iter().filter(|k| k.role == Role::Admin && k.revoked_at.is_none());
+            if admins.next().is_some_and(|key| key.id == id) && admins.next().is_none() {
+                anyhow::bail!("key {id} is the last admin key; create another one first");
+            }
             if !access_keys::revoke(connection, &id, now())? {
                 anyhow::bail!("key {id} does not exist or is revoked already");
             }

@@ -11,11 +11,11 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    app::NoAdminKey,
+    app::{NoAdminKey, StorageError},
     config::{Config, ConfigError, Environment, Overrides},
     domain::provider::HeaderError,
     gateway::upstream::BaseUrlError,
-    persistence::migrate,
+    persistence::{connection::OpenError, migrate},
 };
 
 /// A pool of LLM providers behind one address.
@@ -87,6 +87,10 @@ fn is_usage(error: &anyhow::Error) -> bool {
         || error.is::<NoAdminKey>()
         || error.is::<BaseUrlError>()
         || error.is::<HeaderError>()
+        || matches!(
+            error.downcast_ref(),
+            Some(StorageError::MasterKey(_) | StorageError::Database(OpenError::Location(_)))
+        )
 }
 
 /// An error with its causes, but for those that it has told already.

@@ -9,7 +9,7 @@ use figment::{
 use thiserror::Error;
 
 /// Keys whose values are never shown; a key counts with all that stands below it.
-const SECRET_KEYS: [&str; 4] = ["api_keys", "headers", "master_key", "url"];
+const SECRET_KEYS: [&str; 5] = ["api_keys", "base_url", "headers", "master_key", "url"];
 
 /// Names less alike than this are not suggested. 0 is nothing alike, 1 is equal.
 const LIKENESS: f64 = 0.7;

@@ -285,10 +285,15 @@ pub struct CooldownBook {
 }
 
 impl CooldownBook {
-    /// Takes over cooldowns that were stored before a restart.
-    pub fn restore(stored: impl IntoIterator<Item = Cooldown>) -> Self {
-        let entry = |cooldown| Entry { cooldown, ended: false };
-        Self { entries: stored.into_iter().map(|c| (c.scope.clone(), entry(c))).collect() }
+    /// Takes over cooldowns that were stored before a restart, as many as there is room for. What is
+    /// known already and ends later stays.
+    pub fn restore(&mut self, stored: impl IntoIterator<Item = Cooldown>) {
+        for cooldown in stored.into_iter().take(MAX_COOLDOWNS.saturating_sub(self.entries.len())) {
+            let known = self.entries.get(&cooldown.scope);
+            if known.is_none_or(|entry| entry.cooldown.until < cooldown.until) {
+                self.entries.insert(cooldown.scope.clone(), Entry { cooldown, ended: false });
+            }
+        }
     }
 
     /// Cools `scope`. While it is cooling already, it is only ever made longer, and a failure of a
@@ -318,19 +323,20 @@ impl CooldownBook {
         let until = now.plus(length.after(strikes));
         let cooldown =
             Cooldown { scope: scope.clone(), cause, status, started_at: now, until, strikes };
-        self.make_room();
         self.entries.insert(scope, Entry { cooldown: cooldown.clone(), ended: false });
         Some(CooldownChange::Started(cooldown))
     }
 
-    fn make_room(&mut self) {
+    /// Forgets one cooldown when there are too many: one of a single model first, since clients make
+    /// up the names of models, and of these the one that ends first.
+    pub fn make_room(&mut self) -> Option<Cooldown> {
         if self.entries.len() < MAX_COOLDOWNS {
-            return;
+            return None;
         }
-        let first = self.entries.values().min_by_key(|entry| entry.cooldown.until);
-        if let Some(scope) = first.map(|entry| entry.cooldown.scope.clone()) {
-            self.entries.remove(&scope);
-        }
+        let cooldowns = self.entries.values().map(|entry| &entry.cooldown);
+        let first = cooldowns.min_by_key(|c| (c.scope.model().is_none(), c.until))?;
+        let scope = first.scope.clone();
+        self.entries.remove(&scope).map(|entry| entry.cooldown)
     }
 
     /// The cooldown that keeps `scope` from being chosen now.
@@ -377,6 +383,11 @@ impl CooldownBook {
     /// The scopes of `provider`, cooling or remembered.
     pub fn scopes_of(&self, provider: &ProviderId) -> Vec<CooldownScope> {
         self.entries.keys().filter(|scope| scope.provider() == provider).cloned().collect()
+    }
+
+    /// All scopes, cooling or remembered.
+    pub fn scopes(&self) -> Vec<CooldownScope> {
+        self.entries.keys().cloned().collect()
     }
 
     /// Reports each cooldown that has ended since the last call, once, and forgets old strikes.
@@ -511,14 +522,17 @@ mod tests {
     }
 
     #[test]
-    fn the_book_is_bounded() {
+    fn the_book_is_bounded_and_forgets_made_up_models_first() {
         let mut book = CooldownBook::default();
+        book.impose(START, scope(), Length::Fixed(seconds(1)), FailureClass::Server, None);
         for n in 0..MAX_COOLDOWNS + 10 {
             let model = ModelName::parse(&format!("m{n}")).unwrap();
             let scope = CooldownScope::ProviderModel(acme(), model);
+            book.make_room();
             book.impose(START, scope, Length::Fixed(seconds(60)), FailureClass::ModelMissing, None);
         }
         assert_eq!(book.list(START).len(), MAX_COOLDOWNS);
+        assert!(book.active(START, &scope()).is_some());
     }
 
     proptest! {

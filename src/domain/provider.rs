@@ -58,7 +58,8 @@ pub enum Origin {
     Api,
 }
 
-/// How a provider is doing.
+/// How a provider is doing: `active` when requests can go there, `error` when it is enabled and the
+/// last that is known of it is a failure, else `inactive`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProviderStatus {
@@ -103,7 +104,7 @@ pub enum HeaderError {
 }
 
 /// Headers that frame a message or a connection: set by hand, they would break or smuggle requests.
-const RESERVED_HEADERS: [&str; 9] = [
+const RESERVED_HEADERS: [&str; 10] = [
     "accept-encoding",
     "connection",
     "content-length",
@@ -111,6 +112,7 @@ const RESERVED_HEADERS: [&str; 9] = [
     "host",
     "keep-alive",
     "te",
+    "trailer",
     "transfer-encoding",
     "upgrade",
 ];
@@ -224,7 +226,7 @@ impl Provider {
     pub fn status(&self, credentials: usize) -> ProviderStatus {
         if self.locked.is_some() || (self.is_enabled(credentials) && self.last_error.is_some()) {
             ProviderStatus::Error
-        } else if self.is_enabled(credentials) {
+        } else if self.is_usable(credentials) {
             ProviderStatus::Active
         } else {
             ProviderStatus::Inactive

@@ -41,6 +41,9 @@ pub struct Problem {
     pub kind: Option<String>,
     /// Present on every 429 and 503.
     pub retry_after: Option<Duration>,
+    /// Whether somebody has to do something before asking again makes sense. OpenAI's clients would
+    /// ask again by themselves, after a wait in which nobody sees why.
+    pub needs_a_person: bool,
 }
 
 impl Problem {
@@ -52,6 +55,7 @@ impl Problem {
             param: None,
             kind: None,
             retry_after: None,
+            needs_a_person: false,
         }
     }
 
@@ -61,6 +65,10 @@ impl Problem {
 
     fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
+    }
+
+    fn needs_a_person(self) -> Self {
+        Self { needs_a_person: true, ..self }
     }
 
     pub fn bad_request(message: impl fmt::Display) -> Self {
@@ -208,6 +216,10 @@ impl<D: Envelope> ResponseError for Failure<D> {
             let seconds = wait.as_millis().div_ceil(1000).max(1);
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
+        if self.problem.needs_a_person {
+            // Heeded by OpenAI's clients: `_should_retry` of openai-python 2, read 2026-11-22.
+            response.insert_header(("x-should-retry", "false"));
+        }
         response.body(D::body(&self.problem, self.request_id))
     }
 }
@@ -227,7 +239,9 @@ impl From<RelayError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "model_not_allowed", said).about("model")
             }
             RelayError::NoProvider => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_provider", said).retry_after(LATER)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_provider", said)
+                    .retry_after(LATER)
+                    .needs_a_person()
             }
             RelayError::NoSuchModel(_) => Self::not_found("model_not_found", said).about("model"),
             RelayError::Cooling { cause, retry_after, .. } => {
@@ -248,7 +262,6 @@ impl From<RelayError> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", said)
                     .retry_after(LATER)
             }
-            RelayError::Restarting => Self::restarting(),
         }
     }
 }
@@ -258,9 +271,8 @@ fn at_fault(failure: &AttemptFailure, said: String) -> Problem {
     let status = failure
         .status
         .and_then(|status| StatusCode::from_u16(status).ok())
-        .filter(StatusCode::is_client_error)
-        // The credential there is ours: to the client it is not a matter of keys.
-        .filter(|status| !matches!(status.as_u16(), 401..=403))
+        // Others are about our credential or our rate there, not about the client's.
+        .filter(|status| matches!(status.as_u16(), 400 | 404 | 409 | 413 | 415 | 422))
         .unwrap_or(StatusCode::BAD_REQUEST);
     let code = match failure.class {
         FailureClass::ContextTooLong => "context_length_exceeded",
@@ -357,7 +369,6 @@ impl From<AccessKeyError> for Problem {
         let said = error.to_string();
         match error {
             AccessKeyError::NotFound(_) => Self::not_found("key_not_found", said),
-            AccessKeyError::LastAdmin(_) => Self::new(StatusCode::CONFLICT, "last_admin_key", said),
             AccessKeyError::Invalid { field, .. } => Self::bad_request(said).about(field),
             AccessKeyError::Db(error) => error.into(),
         }
@@ -389,9 +400,32 @@ impl From<LedgerError> for Problem {
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
         tracing::error!(%error, "a change could not be stored");
-        let message = "the database cannot be reached; nothing was changed, try again later";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
-            .retry_after(LATER)
+        let unavailable = |message| {
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
+                .retry_after(LATER)
+        };
+        match error {
+            DbError::Busy | DbError::Stopped | DbError::Connection(_) => {
+                unavailable("the database cannot be reached; nothing was changed, try again later")
+            }
+            DbError::Timeout => unavailable(
+                "the database did not answer in time; whether the change was made is not known, \
+                 look before you try again",
+            ),
+            DbError::Panicked => {
+                unavailable("the database part has just restarted; nothing was changed, try again")
+            }
+            DbError::Duplicate => Self::new(
+                StatusCode::CONFLICT,
+                "stored_already",
+                "the database holds it already, from another process; it is known here after a restart",
+            ),
+            DbError::Query(_) | DbError::Corrupt { .. } | DbError::Locked { .. } => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "database_error",
+                "the database refused the change; the log says why",
+            ),
+        }
     }
 }
 
@@ -420,7 +454,6 @@ mod tests {
             RelayError::Busy { limit: 1 },
             RelayError::NoProvider,
             RelayError::LedgerUnavailable,
-            RelayError::Restarting,
         ] {
             let problem = relay_problem(error);
             assert!(problem.retry_after.is_some(), "{}", problem.code);

@@ -8,7 +8,11 @@ use actix_web::{
     web::{Data, ServiceConfig},
 };
 
-use super::{actors::Actors, json, routes};
+use super::{
+    actors::Actors,
+    json,
+    routes::{self, health::LastPing},
+};
 use crate::relay::{Gate, Relay};
 
 /// Connections waiting to be accepted.
@@ -55,12 +59,15 @@ impl Server {
     ) -> io::Result<Self> {
         let (bind, workers) = (settings.bind, settings.workers.max(1));
         let per_worker = settings.max_connections.div_ceil(workers);
+        let last_ping = Data::new(LastPing::default());
         let server = HttpServer::new(move || {
+            let last_ping = last_ping.clone();
             let relay = Data::new(Rc::new(make_relay()));
             let (settings, actors, gate) = (settings.clone(), actors.clone(), gate.clone());
             App::new().configure(move |services: &mut ServiceConfig| {
                 services
                     .app_data(relay)
+                    .app_data(last_ping)
                     .app_data(Data::new(actors.key_ring.clone()))
                     .app_data(Data::new(actors.providers.clone()))
                     .app_data(Data::new(actors))

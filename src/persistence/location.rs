@@ -46,7 +46,9 @@ impl FromStr for Location {
         // SQLite would read `file:` as a URI with options of its own, past the ones set here.
         let scheme = path.split_once("://").map(|(scheme, _)| scheme);
         let scheme = scheme.or_else(|| path.starts_with("file:").then_some("file"));
-        if path.is_empty() || scheme.is_some() {
+        // `host=… password=…` is how libpq writes it too; as a file name it would be shown.
+        let is_keywords = path.contains('=');
+        if path.is_empty() || scheme.is_some() || is_keywords {
             return Err(LocationError { scheme: scheme.map(str::to_owned) });
         }
         Ok(Self::File(path.into()))

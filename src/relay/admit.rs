@@ -6,7 +6,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    attempt::Attempts, deadline::Deadline, error::RelayError, services::Relay, settle::Settlement,
+    attempt::Attempts, deadline::Deadline, error::RelayError, gate::Permit, services::Relay,
+    settle::Settlement,
 };
 use crate::{
     actors::clock::now,
@@ -26,13 +27,21 @@ pub struct Incoming {
     /// What the client allows it to take, when that is less than we do.
     pub timeout: Option<Duration>,
     pub body: Bytes,
+    /// Asked for before the body was read: bodies take memory.
+    pub permit: Permit,
+}
+
+/// Lets a request in, if there is room.
+///
+/// Errors: [`RelayError::Draining`], [`RelayError::Busy`].
+pub fn enter(relay: &Relay) -> Result<Permit, RelayError> {
+    relay.gate.enter()
 }
 
 /// Checks a request and opens its account. From here on it is on the ledger, however it ends.
 ///
-/// Errors: [`RelayError::BadRequest`], [`RelayError::ModelNotAllowed`], and what the gate says.
+/// Errors: [`RelayError::BadRequest`], [`RelayError::ModelNotAllowed`].
 pub fn admit(relay: &Rc<Relay>, incoming: Incoming) -> Result<Attempts, RelayError> {
-    let permit = relay.gate.enter()?;
     let request = ChatRequest::parse(&incoming.body).map_err(|error| RelayError::BadRequest {
         message: error.message,
         param: error.param.map(str::to_owned),
@@ -40,9 +49,7 @@ pub fn admit(relay: &Rc<Relay>, incoming: Incoming) -> Result<Attempts, RelayErr
     if !incoming.key.allows(&request.model) {
         return Err(RelayError::ModelNotAllowed(request.model));
     }
-    let limit = relay.settings.timeout;
-    let timeout = incoming.timeout.map_or(limit, |asked| asked.min(limit));
-    let deadline = Deadline::after(timeout.saturating_sub(incoming.arrived.elapsed()));
+    let deadline = Deadline::new(incoming.arrived, relay.settings.timeout, incoming.timeout);
     let entry = UsageEntry {
         request_id: incoming.id,
         at: now().minus(incoming.arrived.elapsed()),
@@ -59,6 +66,6 @@ pub fn admit(relay: &Rc<Relay>, incoming: Incoming) -> Result<Attempts, RelayErr
         first_event_ms: None,
         duration_ms: 0,
     };
-    let settlement = Settlement::open(Rc::clone(relay), incoming.arrived, entry, permit);
+    let settlement = Settlement::open(Rc::clone(relay), incoming.arrived, entry, incoming.permit);
     Ok(Attempts::new(settlement, request, incoming.body, deadline))
 }

@@ -35,6 +35,9 @@ use crate::{
 /// Bounds of the jittered wait before the same place is tried again, in milliseconds.
 const REPEAT_PAUSE_MS: std::ops::RangeInclusive<u64> = 200..=800;
 
+/// Longest wait for an actor's word on how to go on; without it the request goes on all the same.
+const ASK_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A request that is admitted and not answered yet.
 pub struct Attempts {
     settlement: Settlement,
@@ -43,6 +46,8 @@ pub struct Attempts {
     deadline: Deadline,
     made: u32,
     last: Option<FailedAttempt>,
+    /// What the client is told if nobody answers.
+    verdict: Option<Arc<Failure>>,
 }
 
 /// The attempt before this one.
@@ -81,7 +86,6 @@ impl<P, F: AsyncFn(&Relay, UpstreamRequest<'_>) -> Result<P, Failure>> Prove<P> 
 enum Dead {
     Stop(Arc<Failure>),
     Deadline,
-    Restarting,
 }
 
 impl From<DeadlinePassed> for Dead {
@@ -97,7 +101,7 @@ impl Attempts {
         body: Bytes,
         deadline: Deadline,
     ) -> Self {
-        Self { settlement, request, body, deadline, made: 0, last: None }
+        Self { settlement, request, body, deadline, made: 0, last: None, verdict: None }
     }
 
     pub(super) fn is_streamed(&self) -> bool {
@@ -133,8 +137,9 @@ impl Attempts {
     }
 
     async fn try_all<P>(&mut self, prove: &impl Prove<P>) -> Result<(P, Candidate), RelayError> {
+        self.relay().sights.routing.read().count_request();
         let plan = self.plan()?;
-        let mut soonest = None;
+        let mut soonest = plan.soonest_back();
         for candidate in plan.candidates {
             match self.try_candidate(&candidate, &mut soonest, prove).await {
                 Ok(Some(proof)) => return Ok((proof, candidate)),
@@ -144,11 +149,10 @@ impl Attempts {
                 }
                 Err(Dead::Stop(last)) => return Err(self.exhausted(last).await),
                 Err(Dead::Deadline) => return Err(RelayError::DeadlinePassed),
-                Err(Dead::Restarting) => return Err(RelayError::Restarting),
             }
         }
-        match (self.last.take(), soonest) {
-            (Some(last), _) => Err(self.exhausted(last.failure).await),
+        match (self.verdict.take(), soonest) {
+            (Some(verdict), _) => Err(self.exhausted(verdict).await),
             (None, Some((until, cause))) => Err(RelayError::Cooling {
                 model: self.request.model.clone(),
                 cause,
@@ -172,17 +176,21 @@ impl Attempts {
         })
     }
 
-    /// Asks an actor within the deadline. A part that has just panicked is asked once more: it
-    /// lost the question, and has restarted by now.
-    async fn ask<M>(&self, actor: &Recipient<M>, question: M) -> Result<M::Result, Dead>
+    /// Asks an actor, for as long as a small answer is worth waiting for. A part that has just
+    /// panicked is asked once more: it lost the question, and may have restarted by now.
+    async fn ask<M>(&self, actor: &Recipient<M>, question: M) -> Option<M::Result>
     where
         M: Message + Clone + Send + 'static,
         M::Result: Send,
     {
-        if let Ok(answer) = self.deadline.bound(actor.send(question.clone())).await? {
-            return Ok(answer);
-        }
-        self.deadline.bound(actor.send(question)).await?.map_err(|_| Dead::Restarting)
+        let asking = async {
+            match actor.send(question.clone()).await {
+                Ok(answer) => Some(answer),
+                Err(_) => actor.send(question).await.ok(),
+            }
+        };
+        let bounded = tokio::time::timeout(ASK_TIMEOUT, asking);
+        self.deadline.bound(bounded).await.ok()?.ok()?
     }
 
     /// Tries one candidate with one credential after the other. `None`: on to the next candidate.
@@ -217,6 +225,10 @@ impl Attempts {
             let request_id = self.settlement.request_id();
             let credential_id = lease.as_ref().map(|lease| &lease.id);
             self.relay().tell_failure(request_id, candidate, credential_id, &failure);
+            // Who failed may serve it later; who has no such model says nothing about that.
+            if self.verdict.is_none() || failure.class != FailureClass::ModelMissing {
+                self.verdict = Some(Arc::clone(&failure));
+            }
             self.last = Some(FailedAttempt {
                 candidate: candidate.clone(),
                 credential_id: credential_id.cloned(),
@@ -225,7 +237,7 @@ impl Attempts {
             match next_step(failure.class, repeated) {
                 NextStep::Stop => return Err(Dead::Stop(failure)),
                 NextStep::Repeat => {
-                    if !self.may_repeat(candidate).await? {
+                    if !self.may_repeat(candidate).await {
                         return Ok(None);
                     }
                     repeated = true;
@@ -246,17 +258,17 @@ impl Attempts {
     }
 
     /// Waits the jittered pause before the same place is tried again, if the budget allows it.
-    async fn may_repeat(&self, candidate: &Candidate) -> Result<bool, Dead> {
+    async fn may_repeat(&self, candidate: &Candidate) -> bool {
         let pause = Duration::from_millis(rand::rng().random_range(REPEAT_PAUSE_MS));
         if !self.deadline.allows(pause) {
-            return Ok(false);
+            return false;
         }
         let question = TakeRetry { provider_id: candidate.provider.id.clone() };
-        let allowed = self.ask(&self.relay().peers.take_retry, question).await?;
+        let allowed = self.ask(&self.relay().peers.take_retry, question).await == Some(true);
         if allowed {
             tokio::time::sleep(pause).await;
         }
-        Ok(allowed)
+        allowed
     }
 
     /// One try of one candidate with one credential.
@@ -283,7 +295,7 @@ impl Attempts {
         let ask_usage = relay.settings.ask_stream_usage;
         let idle = relay.settings.idle_timeout;
         let waits = Waits {
-            // The request's own deadline comes first, and is not held against the provider.
+            // The request's own deadline comes first.
             deadline: self.deadline.instant() + Duration::from_secs(1),
             head: if self.request.stream { idle } else { relay.settings.timeout },
             idle,
@@ -297,7 +309,15 @@ impl Attempts {
             location: candidate.provider.location,
             waits,
         };
-        Ok(self.deadline.bound(prove(&relay, request)).await?)
+        let proved = self.deadline.bound(prove(&relay, request)).await;
+        if proved.is_err() && !self.deadline.is_lowered() {
+            let detail = "there was no whole answer within the time a request may take";
+            let failure = Arc::new(Failure::new(FailureClass::Silent, detail));
+            let credential_id = lease.map(|lease| &lease.id);
+            let request_id = self.settlement.request_id();
+            relay.tell_failure(request_id, candidate, credential_id, &failure);
+        }
+        Ok(proved?)
     }
 
     /// Tells that the attempt before was not the last, unless this one is at the very same place.
@@ -329,15 +349,18 @@ impl Attempts {
     async fn soonest_again(&self) -> Option<Duration> {
         // What this request has told of its failures must be in what is looked at.
         let peers = &self.relay().peers;
-        self.ask(&peers.router_ready, RouterReady).await.ok()?;
-        self.ask(&peers.credentials_ready, CredentialsReady).await.ok()?;
+        self.ask(&peers.router_ready, RouterReady).await?;
+        self.ask(&peers.credentials_ready, CredentialsReady).await?;
         let plan = match self.plan() {
             Ok(plan) => plan,
             Err(RelayError::Cooling { retry_after, .. }) => return Some(retry_after),
             Err(_) => return None,
         };
-        let mut soonest: Option<Timestamp> = None;
-        for candidate in plan.candidates.iter().filter(|candidate| candidate.needs_credential) {
+        let mut soonest = plan.soonest_back().map(|(until, _)| until);
+        for candidate in &plan.candidates {
+            if !candidate.needs_credential {
+                return None;
+            }
             match self.lease(candidate, &[]) {
                 Err(LeaseError::Cooling { until, .. }) => {
                     soonest = Some(soonest.map_or(until, |soonest| soonest.min(until)));

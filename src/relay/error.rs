@@ -40,9 +40,6 @@ pub enum RelayError {
     DeadlinePassed,
     #[error("the answer cannot be put on the ledger, so it is withheld")]
     LedgerUnavailable,
-    /// A part of the pool is restarting.
-    #[error("the pool is restarting a part of itself")]
-    Restarting,
 }
 
 impl RelayError {
@@ -53,14 +50,14 @@ impl RelayError {
             Self::Exhausted { last, .. } => Some(last.class),
             Self::Cooling { cause, .. } => Some(*cause),
             Self::DeadlinePassed => Some(FailureClass::Silent),
-            Self::BadRequest { .. } => Some(FailureClass::ClientFault),
-            Self::Draining
+            // Those of the first four are not on the ledger at all.
+            Self::BadRequest { .. }
+            | Self::Draining
             | Self::Busy { .. }
             | Self::ModelNotAllowed(_)
             | Self::NoProvider
             | Self::NoSuchModel(_)
-            | Self::LedgerUnavailable
-            | Self::Restarting => None,
+            | Self::LedgerUnavailable => None,
         }
     }
 }

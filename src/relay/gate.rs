@@ -44,9 +44,11 @@ impl Gate {
         self.0.metrics.in_flight.inc();
         let permit = Permit(self.clone());
         if self.is_draining() {
+            self.0.metrics.requests_refused.inc();
             return Err(RelayError::Draining);
         }
         if before >= self.0.limit {
+            self.0.metrics.requests_refused.inc();
             return Err(RelayError::Busy { limit: self.0.limit });
         }
         Ok(permit)

@@ -18,10 +18,10 @@ mod serve;
 mod services;
 mod settle;
 
-pub use admit::{Incoming, admit};
+pub use admit::{Incoming, admit, enter};
 pub use client_stream::ClientStream;
 pub use deadline::Deadline;
 pub use error::RelayError;
-pub use gate::Gate;
+pub use gate::{Gate, Permit};
 pub use serve::{Answered, Served, serve};
 pub use services::{Relay, RelayPeers, RelaySettings, RelaySights};

@@ -1,6 +1,6 @@
 //! The end of a request, told exactly once: also when the client hangs up or the task panics.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -13,6 +13,9 @@ use crate::{
         usage::{Outcome, TokenUsage, UsageEntry},
     },
 };
+
+/// Longest wait for the database to take an entry that the journal did not.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The open account of one request. Whatever happens, dropping it closes it: as cancelled, if
 /// nobody has said otherwise before.
@@ -86,11 +89,12 @@ impl Settlement {
         }
     }
 
-    /// The fallback: into the database, waiting for the commit.
+    /// The fallback: into the database, waiting for the commit. When that takes too long the answer
+    /// is withheld, although its entry may still be written.
     pub async fn complete_by_commit(&mut self) -> Result<(), RelayError> {
         let Some(entry) = self.entry.clone() else { return Ok(()) };
-        let committed = self.relay.peers.commit_usage.send(CommitUsage(entry)).await;
-        match committed {
+        let commit = self.relay.peers.commit_usage.send(CommitUsage(entry));
+        match commit.timeout(COMMIT_TIMEOUT).await {
             Ok(Ok(())) => {
                 if let Some(entry) = self.entry.take() {
                     self.finished(&entry);
@@ -133,7 +137,8 @@ impl Settlement {
     }
 
     fn journal(&self, entry: &UsageEntry) -> Result<(), ()> {
-        match self.relay.journal.borrow_mut().append(entry) {
+        let appended = self.relay.journal.borrow_mut().append(entry);
+        match appended {
             Ok(None) => Ok(()),
             Ok(Some(closed)) => {
                 // Every entry of the closed file must have been told before.

@@ -32,7 +32,11 @@ async fn a_provider_whose_usual_variable_is_set_is_on() {
 async fn a_key_of_the_environment_cannot_be_removed_and_is_not_stored() {
     let app = start().await;
 
-    let refused = app.delete("/api/v1/providers/openai/keys/env_openai_api_key").await;
+    let openai = app.get("/api/v1/providers/openai").await;
+    let id = openai.json["api_keys"][0]["id"].as_str().unwrap();
+    assert!(id.starts_with("env_openai_api_key_"), "{id}");
+
+    let refused = app.delete(&format!("/api/v1/providers/openai/keys/{id}")).await;
 
     assert_eq!(
         (refused.status, &refused.json["error"]["code"]),

@@ -33,7 +33,10 @@ async fn a_key_switches_a_provider_of_the_catalogue_on_and_its_removal_off() {
 #[actix_web::test]
 async fn a_key_of_a_file_cannot_be_removed() {
     let app = TestApp::start().await;
-    let refused = app.delete("/api/v1/providers/acme/keys/config_acme_1").await;
+    let acme = app.get("/api/v1/providers/acme").await;
+    let id = acme.json["api_keys"][0]["id"].as_str().unwrap();
+
+    let refused = app.delete(&format!("/api/v1/providers/acme/keys/{id}")).await;
     assert_eq!(
         (refused.status, &refused.json["error"]["code"]),
         (409, &json!("key_is_not_stored"))

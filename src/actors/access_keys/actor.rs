@@ -18,7 +18,7 @@ use crate::{
         supervise::{crashes_on_request, stops_on_request},
     },
     crypto::mac::Mac,
-    domain::access_key::{AccessKey, Role},
+    domain::access_key::AccessKey,
 };
 
 /// How soon a key that the `keys` command or another replica made or revoked is known here.
@@ -113,12 +113,8 @@ impl Handler<RevokeAccessKey> for AccessKeys {
         let at_once = |answer| AtomicResponse::new(Box::pin(fut::ready(answer)));
         let is_live = |key: &&AccessKey| key.revoked_at.is_none();
         let found = self.keys.iter().filter(is_live).find(|key| key.id == msg.id);
-        let Some(key) = found.filter(|key| msg.roles.contains(&key.role)) else {
+        if !found.is_some_and(|key| msg.roles.contains(&key.role)) {
             return at_once(Err(AccessKeyError::NotFound(msg.id)));
-        };
-        let admins = self.keys.iter().filter(is_live).filter(|key| key.role == Role::Admin).count();
-        if key.role == Role::Admin && admins == 1 {
-            return at_once(Err(AccessKeyError::LastAdmin(msg.id)));
         }
         let (db, id, at) = (self.db.clone(), msg.id, now());
         let save = async move {

@@ -17,8 +17,6 @@ use crate::{
 pub enum AccessKeyError {
     #[error("key {0} does not exist or is revoked already")]
     NotFound(KeyId),
-    #[error("key {0} is the last admin key; create another one before revoking it")]
-    LastAdmin(KeyId),
     #[error("{field}: {reason}")]
     Invalid { field: &'static str, reason: &'static str },
     #[error(transparent)]

@@ -75,8 +75,8 @@ impl Credentials {
     }
 
     /// Tells the cooldowns that have ended.
-    fn tick(&mut self, ctx: &mut Context<Self>) {
-        if !self.cooldowns.expire(ctx).is_empty() {
+    fn tick(&mut self, _: &mut Context<Self>) {
+        if !self.cooldowns.expire().is_empty() {
             self.publish();
         }
     }
@@ -99,7 +99,7 @@ impl Credentials {
         for credential in self.pool.iter() {
             if let StoredSecret::Locked { key_id } = &credential.secret {
                 let message = format!(
-                    "key {} of provider {} is sealed under master key {key_id}, which is not the \
+                    "key {} of provider {}, sealed under master key {key_id}, does not open with the \
                      one in use; it is not used and its row is kept",
                     credential.id, credential.provider_id
                 );
@@ -158,7 +158,6 @@ impl Actor for Credentials {
 impl Supervised for Credentials {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.pool = CredentialPool::default();
-        self.cooldowns.reset();
     }
 }
 
@@ -171,11 +170,12 @@ impl Handler<CredentialsReady> for Credentials {
 impl Handler<CredentialFailed> for Credentials {
     type Result = ();
 
-    fn handle(&mut self, msg: CredentialFailed, ctx: &mut Self::Context) {
+    fn handle(&mut self, msg: CredentialFailed, _: &mut Self::Context) {
         let penalty =
             credential_penalty(&msg.provider_id, &msg.credential_id, &msg.model, &msg.failure);
-        if let Some((scope, length)) = penalty {
-            self.cooldowns.impose(scope, length, &msg.failure, ctx);
+        if let Some((scope, length)) = penalty
+            && self.cooldowns.impose(scope, length, &msg.failure).is_some()
+        {
             self.publish();
         }
     }
@@ -261,6 +261,7 @@ impl Handler<RemoveCredential> for Credentials {
             |deleted: Result<_, CredentialError>, credentials, _| {
                 let (provider, id) = deleted?;
                 credentials.pool.remove(&provider, &id);
+                credentials.cooldowns.clear_credential(&provider, &id);
                 credentials.publish_change();
                 credentials.tell(EventType::CredentialRemoved, &provider, &id, EventData::None {});
                 Ok(())
@@ -272,9 +273,9 @@ impl Handler<RemoveCredential> for Credentials {
 impl Handler<ForgetCredentials> for Credentials {
     type Result = ();
 
-    fn handle(&mut self, msg: ForgetCredentials, ctx: &mut Self::Context) {
+    fn handle(&mut self, msg: ForgetCredentials, _: &mut Self::Context) {
         self.pool.remove_provider(&msg.provider_id);
-        self.cooldowns.clear(Some(&msg.provider_id), ctx);
+        self.cooldowns.clear(Some(&msg.provider_id));
         self.publish_change();
     }
 }
@@ -290,8 +291,8 @@ impl Handler<ListCredentialCooldowns> for Credentials {
 impl Handler<ClearCredentialCooldowns> for Credentials {
     type Result = MessageResult<ClearCredentialCooldowns>;
 
-    fn handle(&mut self, msg: ClearCredentialCooldowns, ctx: &mut Self::Context) -> Self::Result {
-        let cleared: Vec<Cooldown> = self.cooldowns.clear(msg.provider_id.as_ref(), ctx);
+    fn handle(&mut self, msg: ClearCredentialCooldowns, _: &mut Self::Context) -> Self::Result {
+        let cleared: Vec<Cooldown> = self.cooldowns.clear(msg.provider_id.as_ref());
         self.publish();
         MessageResult(cleared)
     }

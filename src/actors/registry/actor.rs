@@ -81,7 +81,7 @@ impl Registry {
         for (provider, _) in self.book.table().iter() {
             if let Some(key_id) = &provider.locked {
                 let message = format!(
-                    "headers of provider {} are sealed under master key {key_id}, which is not the \
+                    "headers of provider {}, sealed under master key {key_id}, do not open with the \
                      one in use; the provider is not used and its row is kept",
                     provider.id
                 );
@@ -116,14 +116,14 @@ impl Registry {
         )))
     }
 
-    /// Saves an error or its end beside the turn: nobody waits for it, and a lost note is only a
-    /// stale display after a restart.
+    /// Saves an error or its end. Nobody waits for it, and a lost note is only a stale display after
+    /// a restart; but the mailbox does, so that no later change is overwritten by this older row.
     fn save_note(&mut self, row: StoredProvider, ctx: &mut Context<Self>) {
         let db = self.db.clone();
         self.book.adopt(row.clone());
         self.publish();
         let save = async move { db.save_provider(row).await };
-        ctx.spawn(save.into_actor(self).map(|saved, _, _| {
+        ctx.wait(save.into_actor(self).map(|saved, _, _| {
             if let Err(error) = saved {
                 tracing::warn!(%error, "the state of a provider could not be saved");
             }

@@ -33,6 +33,13 @@ pub struct ListedProvider {
     pub chat_url: Option<Arc<Url>>,
 }
 
+impl ListedProvider {
+    /// Whether a request could go there.
+    pub fn is_usable(&self) -> bool {
+        self.chat_url.is_some() && self.provider.is_usable(self.credentials)
+    }
+}
+
 /// Every provider, best first. Immutable.
 #[derive(Default)]
 pub struct ProviderTable {
@@ -69,7 +76,7 @@ impl ProviderTable {
 
     /// Whether at least one provider could take a request.
     pub fn any_usable(&self) -> bool {
-        self.iter().any(|(provider, credentials)| provider.is_usable(credentials))
+        self.rows.iter().any(ListedProvider::is_usable)
     }
 }
 
@@ -316,10 +323,13 @@ fn merge(mut provider: Provider, row: &StoredProvider) -> Provider {
 
 fn applied(
     mut row: StoredProvider,
-    change: ProviderChange,
+    mut change: ProviderChange,
     location: Location,
 ) -> Result<StoredProvider, RegistryError> {
     check(&row, &change, location)?;
+    if let Change::Set(name) = &mut change.name {
+        *name = name.trim().to_owned();
+    }
     change.name.apply(&mut row.settings.name);
     change.location.apply(&mut row.settings.location);
     change.base_url.apply(&mut row.settings.base_url);

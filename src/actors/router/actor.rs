@@ -76,9 +76,9 @@ impl Router {
     }
 
     /// Forgets what no longer holds, and brings the request count up to date.
-    fn tick(&mut self, ctx: &mut Context<Self>) {
+    fn tick(&mut self, _: &mut Context<Self>) {
         self.budget.note_requests(now(), self.requests.take());
-        if !self.cooldowns.expire(ctx).is_empty() {
+        if !self.cooldowns.expire().is_empty() {
             self.publish();
         }
     }
@@ -101,7 +101,6 @@ impl Actor for Router {
 
 impl Supervised for Router {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.cooldowns.reset();
         self.failures = ProviderFailures::default();
         self.budget = RetryBudget::default();
     }
@@ -127,16 +126,23 @@ impl Handler<TakeRetry> for Router {
 impl Handler<AttemptFailed> for Router {
     type Result = ();
 
-    fn handle(&mut self, msg: AttemptFailed, ctx: &mut Self::Context) {
+    fn handle(&mut self, msg: AttemptFailed, _: &mut Self::Context) {
         let AttemptFailed { provider_id, model, failure } = msg;
-        if let Some((scope, length)) = self.failures.note(now(), &provider_id, &model, &failure) {
+        let was_noted = self.failures.remembers(&provider_id);
+        let due = self.failures.note(now(), &provider_id, &model, &failure);
+        let mut is_news = !was_noted && self.failures.remembers(&provider_id);
+        if let Some((scope, length)) = due {
             let is_whole = matches!(scope, CooldownScope::Provider(_));
-            if self.cooldowns.impose(scope, length, &failure, ctx).is_some() && is_whole {
+            let is_cooling = self.cooldowns.impose(scope, length, &failure).is_some();
+            is_news |= is_cooling;
+            if is_cooling && is_whole {
                 let message = failure.detail.clone();
                 self.peers.failed.do_send(ProviderFailed { id: provider_id, message });
             }
         }
-        self.publish();
+        if is_news {
+            self.publish();
+        }
     }
 }
 
@@ -163,9 +169,9 @@ impl Handler<AttemptSucceeded> for Router {
 impl Handler<ForgetProvider> for Router {
     type Result = ();
 
-    fn handle(&mut self, msg: ForgetProvider, ctx: &mut Self::Context) {
+    fn handle(&mut self, msg: ForgetProvider, _: &mut Self::Context) {
         self.failures.forget(&msg.provider_id);
-        self.cooldowns.clear(Some(&msg.provider_id), ctx);
+        self.cooldowns.clear(Some(&msg.provider_id));
         self.publish();
     }
 }
@@ -181,11 +187,12 @@ impl Handler<ListProviderCooldowns> for Router {
 impl Handler<ClearProviderCooldowns> for Router {
     type Result = MessageResult<ClearProviderCooldowns>;
 
-    fn handle(&mut self, msg: ClearProviderCooldowns, ctx: &mut Self::Context) -> Self::Result {
-        if let Some(provider) = &msg.provider_id {
-            self.failures.forget(provider);
+    fn handle(&mut self, msg: ClearProviderCooldowns, _: &mut Self::Context) -> Self::Result {
+        match &msg.provider_id {
+            Some(provider) => self.failures.forget(provider),
+            None => self.failures = ProviderFailures::default(),
         }
-        let cleared = self.cooldowns.clear(msg.provider_id.as_ref(), ctx);
+        let cleared = self.cooldowns.clear(msg.provider_id.as_ref());
         self.publish();
         MessageResult(cleared)
     }

@@ -130,24 +130,35 @@ fn consider(
 /// The error that helps most: someone who would serve it is cooling; else someone is in use but
 /// does not serve it; else nobody is in use.
 fn nobody(asked: &ModelName, excluded: &[Exclusion]) -> PlanError {
-    let soonest = excluded
-        .iter()
-        .filter_map(|exclusion| match exclusion.reason {
-            ExclusionReason::Cooling { until, cause } => Some((until, cause)),
-            _ => None,
-        })
-        .min_by_key(|(until, _)| *until);
-    if let Some((until, cause)) = soonest {
-        // What is missing there will still be missing later: waiting would not help.
-        if cause != FailureClass::ModelMissing {
-            return PlanError::Cooling { model: asked.clone(), until, cause };
-        }
-        return PlanError::NoSuchModel(asked.clone());
+    if let Some((until, cause)) = soonest(excluded) {
+        return PlanError::Cooling { model: asked.clone(), until, cause };
     }
-    if excluded.iter().any(|exclusion| exclusion.reason == ExclusionReason::OtherModel) {
+    let serves_others = |exclusion: &Exclusion| {
+        matches!(exclusion.reason, ExclusionReason::OtherModel | ExclusionReason::Cooling { .. })
+    };
+    if excluded.iter().any(serves_others) {
         return PlanError::NoSuchModel(asked.clone());
     }
     PlanError::NoProvider
+}
+
+/// The cooldown that ends first, of those whose end would help: a model that is missing there will
+/// still be missing.
+fn soonest(excluded: &[Exclusion]) -> Option<(Timestamp, FailureClass)> {
+    let cooling = excluded.iter().filter_map(|exclusion| match exclusion.reason {
+        ExclusionReason::Cooling { until, cause } => Some((until, cause)),
+        _ => None,
+    });
+    cooling
+        .filter(|(_, cause)| *cause != FailureClass::ModelMissing)
+        .min_by_key(|(until, _)| *until)
+}
+
+impl Plan {
+    /// When the first of those left out for a while comes back, and why it was left out.
+    pub fn soonest_back(&self) -> Option<(Timestamp, FailureClass)> {
+        soonest(&self.excluded)
+    }
 }
 
 #[cfg(test)]
@@ -259,6 +270,18 @@ mod tests {
         let until = NOW.plus(Duration::from_mins(1));
         let expected = PlanError::Cooling { model: model("m"), until, cause: FailureClass::Server };
         assert_eq!(error, Some(expected));
+    }
+
+    #[test]
+    fn a_missing_model_is_not_waited_for_but_a_failing_server_is() {
+        let table = table(vec![(provider("a", 9, &[]), 1), (provider("b", 1, &["m"]), 1)]);
+        let mut cooldowns = cooling("b", 300, FailureClass::Server);
+        let missing = CooldownScope::ProviderModel(ProviderId::parse("a").unwrap(), model("m"));
+        let length = Length::Fixed(Duration::from_secs(5));
+        cooldowns.impose(NOW, missing, length, FailureClass::ModelMissing, None);
+        let until = NOW.plus(Duration::from_mins(5));
+        let expected = PlanError::Cooling { model: model("m"), until, cause: FailureClass::Server };
+        assert_eq!(plan(NOW, &model("m"), &table, &cooldowns).err(), Some(expected));
     }
 
     #[test]

@@ -41,14 +41,18 @@ pub struct RouterView {
 }
 
 impl RouterView {
-    /// Picks and orders the candidates for a model. Counts as one request for the retry budget.
+    /// Counts a request for the retry budget.
+    pub fn count_request(&self) {
+        self.requests.count();
+    }
+
+    /// Picks and orders the candidates for a model.
     pub fn plan(
         &self,
         now: Timestamp,
         asked: &ModelName,
         providers: &ProviderTable,
     ) -> Result<Plan, PlanError> {
-        self.requests.count();
         plan(now, asked, providers, &self.cooldowns)
     }
 

@@ -146,10 +146,11 @@ impl UsageTracker {
     }
 
     fn committed(&mut self, count: usize) {
-        let (entries, files) = self.pending.commit(count);
-        self.metrics.usage_pending.set(i64::try_from(self.pending.len()).unwrap_or(i64::MAX));
-        for file in files {
-            delete(&file);
+        let entries = self.pending.commit(count);
+        self.show_pending();
+        // Until the files found are in, one of them may hold what memory lost at a restart.
+        if !self.recovering {
+            self.pending.take_files().iter().for_each(|file| delete(file));
         }
         self.peers.all_events.do_send(RecordAll(entries.into_iter().map(recorded).collect()));
         if self.failing {
@@ -162,6 +163,10 @@ impl UsageTracker {
             // Who asked may have left.
             let _ = waiter.send(Ok(()));
         }
+    }
+
+    fn show_pending(&self) {
+        self.metrics.usage_pending.set(i64::try_from(self.pending.len()).unwrap_or(i64::MAX));
     }
 
     fn commit_failed(&mut self, error: DbError) {
@@ -287,6 +292,7 @@ impl Handler<UsageJournaled> for UsageTracker {
                 self.metrics.usage_dropped.inc();
             }
         }
+        self.show_pending();
         if self.pending.len() >= MAX_BATCH && !self.failing {
             self.flush(ctx);
         }
@@ -307,11 +313,15 @@ impl Handler<CommitUsage> for UsageTracker {
     fn handle(&mut self, msg: CommitUsage, _: &mut Self::Context) -> Self::Result {
         let (db, entry) = (self.db.clone(), msg.0);
         let append = async move {
-            db.append_usage(vec![entry.clone()]).await?;
-            Ok(entry)
+            let added = db.append_usage(vec![entry.clone()]).await?;
+            Ok((added, entry))
         };
         Box::pin(append.into_actor(self).map(|appended: Result<_, DbError>, tracker, _| {
-            tracker.peers.all_events.do_send(RecordAll(vec![recorded(appended?)]));
+            let (added, entry) = appended?;
+            // One that was there already has been told already.
+            if added > 0 {
+                tracker.peers.all_events.do_send(RecordAll(vec![recorded(entry)]));
+            }
             Ok(())
         }))
     }

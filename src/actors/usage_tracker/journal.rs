@@ -62,7 +62,12 @@ impl Journal {
 
     /// A writer for one thread. The first file is made with the first entry.
     pub fn writer(&self) -> JournalWriter {
-        JournalWriter { journal: self.clone(), open: None, line: Vec::with_capacity(1024) }
+        JournalWriter {
+            journal: self.clone(),
+            open: None,
+            closed: None,
+            line: Vec::with_capacity(1024),
+        }
     }
 
     /// All journal files, in the order they were begun.
@@ -124,6 +129,8 @@ struct OpenFile {
 pub struct JournalWriter {
     journal: Journal,
     open: Option<OpenFile>,
+    /// A file that was closed and not told yet.
+    closed: Option<PathBuf>,
     line: Vec<u8>,
 }
 
@@ -132,7 +139,9 @@ impl JournalWriter {
     /// the caller passes it on after every entry before this one.
     pub fn append(&mut self, entry: &UsageEntry) -> Result<Option<PathBuf>, JournalError> {
         let full = self.open.as_ref().is_some_and(|open| open.bytes >= MAX_FILE_BYTES);
-        let closed = if full { self.close()? } else { None };
+        if full {
+            self.close()?;
+        }
         self.line.clear();
         serde_json::to_writer(&mut self.line, entry)
             .map_err(|error| JournalError::at(&self.journal.folder)(error.into()))?;
@@ -142,20 +151,31 @@ impl JournalWriter {
             none => none.insert(begin_file(&self.journal)?),
         };
         if let Err(error) = write(&mut open.file, &self.line) {
-            // Part of the line may be there: the next one begins a file of its own.
             let failed = JournalError::at(&open.path)(error);
-            self.open = None;
+            self.leave();
             return Err(failed);
         }
         open.bytes += self.line.len();
-        Ok(closed)
+        Ok(self.closed.take())
     }
 
-    fn close(&mut self) -> Result<Option<PathBuf>, JournalError> {
-        let Some(open) = self.open.take() else { return Ok(None) };
+    fn close(&mut self) -> Result<(), JournalError> {
+        let Some(open) = self.open.take() else { return Ok(()) };
         let closed = open.path.with_extension("closed");
         fs::rename(&open.path, &closed).map_err(JournalError::at(&open.path))?;
-        Ok(Some(closed))
+        self.closed = Some(closed);
+        Ok(())
+    }
+
+    /// Leaves a file that takes no more. Part of a line may be in it, so the next line begins another;
+    /// one without a whole line is of no use to anybody.
+    fn leave(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        if open.bytes == 0
+            && let Err(error) = Journal::delete(&open.path)
+        {
+            tracing::debug!(%error, "an empty journal file stays");
+        }
     }
 }
 

@@ -91,18 +91,21 @@ impl Pending {
         self.entries.iter().take(MAX_BATCH).cloned().collect()
     }
 
-    /// The oldest `count` entries are in the database. Answers with the entries, and with the files
-    /// that are not needed any more.
-    pub fn commit(&mut self, count: usize) -> (Vec<UsageEntry>, Vec<PathBuf>) {
+    /// The oldest `count` entries are in the database. Answers with them.
+    pub fn commit(&mut self, count: usize) -> Vec<UsageEntry> {
         let count = count.min(self.entries.len());
-        let committed = self.entries.drain(..count).collect();
         self.done += count as u64;
+        self.entries.drain(..count).collect()
+    }
+
+    /// The files that are not needed any more.
+    pub fn take_files(&mut self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let all_seen = self.overflowed == self.caught_up;
         while all_seen && self.files.front().is_some_and(|(needed, _)| *needed <= self.done) {
             files.extend(self.files.pop_front().map(|(_, path)| path));
         }
-        (committed, files)
+        files
     }
 }
 
@@ -141,9 +144,11 @@ pub mod tests {
         pending.push(entry());
         pending.close_file("a".into());
         pending.push(entry());
-        assert!(pending.commit(1).1.is_empty());
-        assert_eq!(pending.commit(1).1, [PathBuf::from("a")]);
-        assert_eq!(pending.commit(1).0.len(), 1);
+        pending.commit(1);
+        assert!(pending.take_files().is_empty());
+        pending.commit(1);
+        assert_eq!(pending.take_files(), [PathBuf::from("a")]);
+        assert_eq!(pending.commit(1).len(), 1);
         assert!(pending.is_empty());
     }
 
@@ -163,18 +168,18 @@ pub mod tests {
         assert!(pending.push(entry()));
         assert!(!pending.push(entry()));
         pending.close_file("a".into());
-        let (committed, files) = pending.commit(1);
-        assert_eq!(committed.len(), 1);
-        assert!(files.is_empty(), "a file went with an entry that is nowhere else");
+        assert_eq!(pending.commit(1).len(), 1);
+        assert!(pending.take_files().is_empty(), "a file went with an entry that is nowhere else");
 
         assert!(pending.needs_journal());
         let overflowed = pending.overflowed();
         assert!(pending.push(entry()));
         assert!(!pending.push(entry()));
         pending.caught_up(overflowed);
-        assert!(pending.commit(1).1.is_empty(), "the second entry without room is not in yet");
+        pending.commit(1);
+        assert!(pending.take_files().is_empty(), "the second entry without room is not in yet");
         pending.caught_up(pending.overflowed());
-        assert_eq!(pending.commit(0).1, [PathBuf::from("a")]);
+        assert_eq!(pending.take_files(), [PathBuf::from("a")]);
         assert!(!pending.needs_journal());
     }
 }

@@ -62,12 +62,10 @@ fn reach_v4(address: Ipv4Addr) -> Reach {
 }
 
 /// Source: <https://www.iana.org/assignments/iana-ipv6-special-registry> (2026-11). Metadata in
-/// unique-local space: fd00:ec2::254 (AWS), fd20:ce::254 (Google).
+/// unique-local space: fd00:ec2::/32 (AWS: instance metadata, credentials of pods), fd20:ce::254
+/// (Google).
 fn reach_v6(address: Ipv6Addr) -> Reach {
-    const METADATA: [Ipv6Addr; 2] = [
-        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
-        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
-    ];
+    const GOOGLE_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254);
     let segments = address.segments();
     if address.is_loopback() {
         return Reach::Private;
@@ -76,8 +74,9 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
         return reach_v4(inner);
     }
     let is_link_local = segments[0] & 0xffc0 == 0xfe80;
+    let is_metadata = segments[..2] == [0xfd00, 0xec2] || address == GOOGLE_METADATA;
     let is_site_local = segments[0] & 0xffc0 == 0xfec0;
-    if is_link_local || address.is_multicast() || METADATA.contains(&address) {
+    if is_link_local || address.is_multicast() || is_metadata {
         return Reach::Never;
     }
     if address.is_unique_local() || is_site_local {
@@ -89,8 +88,10 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
 fn embedded_v4(segments: [u16; 8]) -> Option<Ipv4Addr> {
     let from = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match segments {
-        // Mapped; compatible, the unspecified address among them; both NAT64 prefixes; 6to4.
+        // Mapped; compatible, the unspecified address among them; translated (RFC 2765); both NAT64
+        // prefixes; 6to4.
         [0, 0, 0, 0, 0, 0xffff | 0, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x64, 0xff9b, 1, _, _, _, high, low]
         | [0x2002, high, low, ..] => Some(from(high, low)),
@@ -203,6 +204,7 @@ mod tests {
             "fec0::1",
             "::ffff:10.0.0.1",
             "::ffff:127.0.0.1",
+            "::ffff:0:127.0.0.1",
             "::10.0.0.1",
             "64:ff9b::a00:1",
             "64:ff9b:1::a00:1",
@@ -234,6 +236,7 @@ mod tests {
             "febf::1",
             "ff02::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
             "fd20:ce::254",
             "::ffff:169.254.169.254",
             "::169.254.169.254",

@@ -19,7 +19,7 @@ use crate::{
         problem::{Failure, OpenAi, Problem, openai_view},
         server::ServerSettings,
     },
-    relay::{Answered, ClientStream, Incoming, Relay, Served, admit, serve},
+    relay::{Answered, ClientStream, Incoming, Relay, Served, admit, enter, serve},
 };
 
 /// What the client allows a request to take, in milliseconds.
@@ -59,8 +59,9 @@ pub async fn create(
     let incoming = async {
         let key = auth::client(&request, &keys)?;
         let timeout = asked_timeout(&request)?;
+        let permit = enter(&relay)?;
         let body = read_body(&request, payload, &settings).await?;
-        Ok::<_, Problem>(Incoming { id, key, arrived, timeout, body })
+        Ok::<_, Problem>(Incoming { id, key, arrived, timeout, body, permit })
     };
     let incoming = incoming.await.map_err(|problem| Failure::of(problem, id))?;
     let attempts = admit(&relay, incoming).map_err(|error| Failure::of(error, id))?;

@@ -4,7 +4,7 @@ mod chat_completions;
 mod client_keys;
 mod cooldowns;
 mod events;
-mod health;
+pub mod health;
 mod keys;
 mod metrics;
 mod models;

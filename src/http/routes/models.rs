@@ -77,14 +77,13 @@ pub async fn show(
     let name = ModelName::parse(&id).map_err(Problem::from)?;
     let table = providers.read();
     let owner = table
+        .rows()
         .iter()
-        .filter(|(provider, credentials)| {
-            provider.is_usable(*credentials) && provider.chat_path.is_some()
-        })
-        .find(|(provider, _)| provider.upstream_model(&name).is_some())
+        .filter(|row| row.is_usable())
+        .find(|row| row.provider.upstream_model(&name).is_some())
         .filter(|_| key.allows(&name));
     match owner {
-        Some((provider, _)) => Ok(json(&view(&name, &provider.id))),
+        Some(row) => Ok(json(&view(&name, &row.provider.id))),
         None => {
             let message = format!("no provider in use serves the model {name} to this key");
             Err(Problem::not_found("model_not_found", message).into())
@@ -95,10 +94,8 @@ pub async fn show(
 /// Every listed model with the provider that would be asked first.
 fn servable(table: &ProviderTable, key: &AccessKey) -> BTreeMap<ModelName, ProviderId> {
     let mut models = BTreeMap::new();
-    for (provider, credentials) in table.iter() {
-        if !provider.is_usable(credentials) || provider.chat_path.is_none() {
-            continue;
-        }
+    for row in table.rows().iter().filter(|row| row.is_usable()) {
+        let provider = &row.provider;
         for model in provider.models.iter().filter(|model| key.allows(&model.name)) {
             models.entry(model.name.clone()).or_insert_with(|| provider.id.clone());
         }
