@@ -104,6 +104,10 @@ impl Attempts {
         Self { settlement, request, body, deadline, made: 0, last: None, verdict: None }
     }
 
+    pub(super) fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
     pub(super) fn is_streamed(&self) -> bool {
         self.request.stream
     }

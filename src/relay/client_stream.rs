@@ -2,16 +2,20 @@
 //! its end. The last bytes are released when the answer is on the ledger, and not before.
 
 use std::{
+    cell::RefCell,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use actix_web::rt::task::JoinHandle;
 use bytes::Bytes;
 use futures_util::{Stream, future::LocalBoxFuture};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
+    deadline::Deadline,
     error::RelayError,
     live_stream::{LiveStream, Step},
 };
@@ -20,9 +24,18 @@ use super::{
 /// "Server-sent events", read 2026-11-22.
 const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
+/// How long after its deadline a stream that its client does not read is kept.
+const UNREAD_GRACE: Duration = Duration::from_secs(5);
+
 /// An answer on its way to a client. An error is the last item, and is to be sent in the client's
 /// dialect; by then the request is settled.
 pub struct ClientStream {
+    passage: Rc<RefCell<Passage>>,
+    watch: JoinHandle<()>,
+}
+
+/// What there is of the answer, and what is due to the client.
+struct Passage {
     state: State,
     keep_alive: Duration,
     last_sent: Instant,
@@ -45,18 +58,54 @@ impl ClientStream {
     pub(super) fn waiting(
         proving: LocalBoxFuture<'static, Result<Box<LiveStream>, RelayError>>,
         keep_alive: Duration,
+        deadline: Deadline,
     ) -> Self {
         // The wait before has used up the first interval: the keep-alive that opens it is due now.
-        Self::new(State::Waiting(proving), keep_alive, Instant::now() - keep_alive)
+        let last_sent = Instant::now() - keep_alive;
+        Self::new(State::Waiting(proving), keep_alive, last_sent, deadline)
     }
 
     pub(super) fn live(live: Box<LiveStream>, keep_alive: Duration) -> Self {
-        Self::new(State::Live(live), keep_alive, Instant::now())
+        let deadline = live.deadline();
+        Self::new(State::Live(live), keep_alive, Instant::now(), deadline)
     }
 
-    fn new(state: State, keep_alive: Duration, last_sent: Instant) -> Self {
+    fn new(state: State, keep_alive: Duration, last_sent: Instant, deadline: Deadline) -> Self {
         let timer = Box::pin(sleep_until(last_sent + keep_alive));
-        Self { state, keep_alive, last_sent, timer }
+        let passage = Rc::new(RefCell::new(Passage { state, keep_alive, last_sent, timer }));
+        // A client that reads nothing stops the polling, and all timers with it.
+        let (unread, over) = (Rc::clone(&passage), deadline.instant() + UNREAD_GRACE);
+        let watch = actix_web::rt::spawn(async move {
+            sleep_until(over).await;
+            unread.borrow_mut().give_up();
+        });
+        Self { passage, watch }
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
+impl Stream for ClientStream {
+    type Item = Result<Bytes, RelayError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.passage.borrow_mut().poll_next(cx)
+    }
+}
+
+impl Passage {
+    /// Lets go of everything but the word for it.
+    fn give_up(&mut self) {
+        if let State::Live(live) = &mut self.state {
+            live.overdue();
+        }
+        if !matches!(self.state, State::Over) {
+            self.state = State::Failing(RelayError::DeadlinePassed);
+        }
     }
 
     /// When the next keep-alive is due, or the request must be over.
@@ -111,11 +160,9 @@ enum Due {
     Deadline,
 }
 
-impl Stream for ClientStream {
-    type Item = Result<Bytes, RelayError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
+impl Passage {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RelayError>>> {
+        let this = self;
         loop {
             match &mut this.state {
                 State::Waiting(proving) => match proving.as_mut().poll(cx) {
@@ -160,9 +207,7 @@ impl Stream for ClientStream {
             }
         }
     }
-}
 
-impl ClientStream {
     /// Puts the answer on the ledger; then its last bytes may go.
     fn complete(&mut self, last: Bytes) -> Option<Bytes> {
         let State::Live(live) = std::mem::replace(&mut self.state, State::Over) else {
@@ -177,5 +222,37 @@ impl ClientStream {
             Ok(last)
         }));
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures_util::StreamExt;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_stream_that_nobody_reads_is_given_up_after_its_deadline() {
+        tokio::time::pause();
+        let upstream = Rc::new(());
+        let held = Rc::clone(&upstream);
+        let proving = Box::pin(async move {
+            let _held = held;
+            pending().await
+        });
+        let minute = Duration::from_mins(1);
+        let deadline = Deadline::new(Instant::now(), minute, None);
+        let mut stream = ClientStream::waiting(proving, Duration::from_secs(15), deadline);
+        assert_eq!(stream.next().await.unwrap().unwrap(), KEEP_ALIVE);
+
+        tokio::time::advance(minute + UNREAD_GRACE).await;
+        while Rc::strong_count(&upstream) > 1 {
+            tokio::task::yield_now().await;
+        }
+
+        assert!(matches!(stream.next().await, Some(Err(RelayError::DeadlinePassed))));
+        assert!(stream.next().await.is_none());
     }
 }

@@ -43,7 +43,7 @@ pub async fn serve(attempts: Attempts) -> Result<Served, RelayError> {
         return Ok(Served::Whole { by, body: won.proof.body });
     }
     let relay = Rc::clone(attempts.relay());
-    let keep_alive = relay.settings.keep_alive;
+    let (keep_alive, deadline) = (relay.settings.keep_alive, attempts.deadline());
     let mut winning = Box::pin(win_stream(attempts));
     match tokio::time::timeout(keep_alive, &mut winning).await {
         Ok(won) => {
@@ -52,7 +52,10 @@ pub async fn serve(attempts: Attempts) -> Result<Served, RelayError> {
         }
         Err(_) => {
             let proving = Box::pin(async move { Ok(winning.await?.1) });
-            Ok(Served::Stream { by: None, body: ClientStream::waiting(proving, keep_alive) })
+            Ok(Served::Stream {
+                by: None,
+                body: ClientStream::waiting(proving, keep_alive, deadline),
+            })
         }
     }
 }
