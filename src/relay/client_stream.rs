@@ -19,10 +19,7 @@ use super::{
     error::RelayError,
     live_stream::{LiveStream, Step},
 };
-
-/// Keeps a connection open and says nothing: a comment, per the WHATWG HTML standard, section
-/// "Server-sent events", read 2026-11-22.
-const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
+use crate::gateway::stream::sse::KEEP_ALIVE;
 
 /// How long after its deadline a stream that its client does not read is kept.
 const UNREAD_GRACE: Duration = Duration::from_secs(5);
@@ -170,14 +167,16 @@ impl Passage {
                     Poll::Ready(Err(error)) => this.state = State::Failing(error),
                     Poll::Pending => {
                         ready!(this.poll_due(cx));
-                        return Poll::Ready(Some(Ok(KEEP_ALIVE)));
+                        return Poll::Ready(Some(Ok(Bytes::from_static(KEEP_ALIVE))));
                     }
                 },
                 State::Live(live) => {
                     let step = match live.poll_step(cx) {
                         Poll::Ready(step) => step,
                         Poll::Pending => match ready!(this.poll_due(cx)) {
-                            Due::KeepAlive => return Poll::Ready(Some(Ok(KEEP_ALIVE))),
+                            Due::KeepAlive => {
+                                return Poll::Ready(Some(Ok(Bytes::from_static(KEEP_ALIVE))));
+                            }
                             Due::Deadline => match &mut this.state {
                                 State::Live(live) => live.overdue(),
                                 _ => continue,
@@ -239,8 +238,9 @@ mod tests {
         let upstream = Rc::new(());
         let held = Rc::clone(&upstream);
         let proving = Box::pin(async move {
-            let _held = held;
-            pending().await
+            let never = pending().await;
+            drop(held);
+            never
         });
         let minute = Duration::from_mins(1);
         let deadline = Deadline::new(Instant::now(), minute, None);

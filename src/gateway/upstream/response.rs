@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, Sleep};
 
 use super::{hint::retry_after, request::Waits, transport};
@@ -54,14 +53,6 @@ impl UpstreamResponse {
     /// A header of the answer. `None` also when it is not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
-    }
-
-    /// Whether the body is an event stream. Some servers answer a request for a stream with a whole
-    /// answer or an error.
-    pub fn is_event_stream(&self) -> bool {
-        const WANTED: &str = "text/event-stream";
-        let given = self.response.headers().get(CONTENT_TYPE).map_or(&[][..], |v| v.as_bytes());
-        given.get(..WANTED.len()).is_some_and(|g| g.eq_ignore_ascii_case(WANTED.as_bytes()))
     }
 
     /// Polls for the next piece of the body, as the socket gave it. `None` is a clean end.
