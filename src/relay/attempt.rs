@@ -143,7 +143,7 @@ impl Attempts {
     async fn try_all<P>(&mut self, prove: &impl Prove<P>) -> Result<(P, Candidate), RelayError> {
         self.relay().sights.routing.read().count_request();
         let plan = self.plan()?;
-        let mut soonest = plan.soonest_back();
+        let mut soonest = plan.soonest_back;
         for candidate in plan.candidates {
             match self.try_candidate(&candidate, &mut soonest, prove).await {
                 Ok(Some(proof)) => return Ok((proof, candidate)),
@@ -360,7 +360,7 @@ impl Attempts {
             Err(RelayError::Cooling { retry_after, .. }) => return Some(retry_after),
             Err(_) => return None,
         };
-        let mut soonest = plan.soonest_back().map(|(until, _)| until);
+        let mut soonest = plan.soonest_back.map(|(until, _)| until);
         for candidate in &plan.candidates {
             if !candidate.needs_credential {
                 return None;

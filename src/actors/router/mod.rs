@@ -10,5 +10,5 @@ mod view;
 
 pub use actor::{Router, RouterPeers};
 pub use messages::*;
-pub use plan::{Candidate, Exclusion, ExclusionReason, Plan, PlanError};
+pub use plan::{Candidate, Exclusion, ExclusionReason, Plan, PlanError, exclusions};
 pub use view::RouterView;

@@ -51,10 +51,11 @@ pub struct Exclusion {
     pub reason: ExclusionReason,
 }
 
-/// Who could serve a request, best first, and why nobody else.
+/// Who could serve a request, best first.
 pub struct Plan {
     pub candidates: Vec<Candidate>,
-    pub excluded: Vec<Exclusion>,
+    /// When the first of those left out for a while comes back, and why it was left out.
+    pub soonest_back: Option<(Timestamp, FailureClass)>,
 }
 
 /// Why nobody can serve a request.
@@ -75,17 +76,33 @@ pub fn plan(
     table: &ProviderTable,
     cooldowns: &CooldownBook,
 ) -> Result<Plan, PlanError> {
-    let mut plan = Plan { candidates: Vec::new(), excluded: Vec::new() };
+    let mut candidates = Vec::new();
+    let mut soonest_back = None;
     for row in table.rows() {
         match consider(now, asked, row, cooldowns) {
-            Ok(candidate) => plan.candidates.push(candidate),
-            Err(reason) => {
-                let provider_id = row.provider.id.clone();
-                plan.excluded.push(Exclusion { provider_id, reason });
-            }
+            Ok(candidate) => candidates.push(candidate),
+            Err(reason) => soonest_back = sooner(soonest_back, &reason),
         }
     }
-    if plan.candidates.is_empty() { Err(nobody(asked, &plan.excluded)) } else { Ok(plan) }
+    if candidates.is_empty() {
+        return Err(nobody(asked, soonest_back, &exclusions(now, asked, table, cooldowns)));
+    }
+    Ok(Plan { candidates, soonest_back })
+}
+
+/// Why each of the others is no candidate, best first. Apart from [`plan`], since most requests get
+/// an answer and nobody asks.
+pub fn exclusions(
+    now: Timestamp,
+    asked: &ModelName,
+    table: &ProviderTable,
+    cooldowns: &CooldownBook,
+) -> Vec<Exclusion> {
+    let exclusion = |row: &ListedProvider| {
+        let reason = consider(now, asked, row, cooldowns).err()?;
+        Some(Exclusion { provider_id: row.provider.id.clone(), reason })
+    };
+    table.rows().iter().filter_map(exclusion).collect()
 }
 
 fn consider(
@@ -129,8 +146,12 @@ fn consider(
 
 /// The error that helps most: someone who would serve it is cooling; else someone is in use but
 /// does not serve it; else nobody is in use.
-fn nobody(asked: &ModelName, excluded: &[Exclusion]) -> PlanError {
-    if let Some((until, cause)) = soonest(excluded) {
+fn nobody(
+    asked: &ModelName,
+    soonest_back: Option<(Timestamp, FailureClass)>,
+    excluded: &[Exclusion],
+) -> PlanError {
+    if let Some((until, cause)) = soonest_back {
         return PlanError::Cooling { model: asked.clone(), until, cause };
     }
     let serves_others = |exclusion: &Exclusion| {
@@ -142,22 +163,20 @@ fn nobody(asked: &ModelName, excluded: &[Exclusion]) -> PlanError {
     PlanError::NoProvider
 }
 
-/// The cooldown that ends first, of those whose end would help: a model that is missing there will
-/// still be missing.
-fn soonest(excluded: &[Exclusion]) -> Option<(Timestamp, FailureClass)> {
-    let cooling = excluded.iter().filter_map(|exclusion| match exclusion.reason {
-        ExclusionReason::Cooling { until, cause } => Some((until, cause)),
-        _ => None,
-    });
-    cooling
-        .filter(|(_, cause)| *cause != FailureClass::ModelMissing)
-        .min_by_key(|(until, _)| *until)
-}
-
-impl Plan {
-    /// When the first of those left out for a while comes back, and why it was left out.
-    pub fn soonest_back(&self) -> Option<(Timestamp, FailureClass)> {
-        soonest(&self.excluded)
+/// The end of a cooldown that comes first, of those whose end would help: a model that is missing
+/// there will still be missing.
+fn sooner(
+    known: Option<(Timestamp, FailureClass)>,
+    reason: &ExclusionReason,
+) -> Option<(Timestamp, FailureClass)> {
+    match *reason {
+        ExclusionReason::Cooling { until, cause }
+            if cause != FailureClass::ModelMissing
+                && known.is_none_or(|(known, _)| until < known) =>
+        {
+            Some((until, cause))
+        }
+        _ => known,
     }
 }
 
@@ -238,8 +257,10 @@ mod tests {
             (nowhere, 1),
             (provider("other", 0, &["x"]), 1),
         ]);
-        let plan = plan(NOW, &model("m"), &table, &CooldownBook::default()).unwrap();
-        let reasons: Vec<_> = plan.excluded.iter().map(|e| e.reason.clone()).collect();
+        let none = CooldownBook::default();
+        let plan = plan(NOW, &model("m"), &table, &none).unwrap();
+        let excluded = exclusions(NOW, &model("m"), &table, &none);
+        let reasons: Vec<_> = excluded.into_iter().map(|e| e.reason).collect();
         assert_eq!(ids(&plan), ["good"]);
         assert_eq!(
             reasons,
