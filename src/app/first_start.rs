@@ -31,7 +31,7 @@ pub fn check_bind(config: &Config, storage: &Storage) -> anyhow::Result<()> {
     if config.server.is_loopback() {
         return Ok(());
     }
-    let keys = access_keys::load(&mut *storage.pool.get()?)?;
+    let keys = access_keys::load(&mut *storage.pool.get()?)?.rows;
     let is_admin = |role, revoked: bool| role == Role::Admin && !revoked;
     if keys.iter().any(|key| is_admin(key.role, key.revoked_at.is_some())) {
         return Ok(());
@@ -39,9 +39,10 @@ pub fn check_bind(config: &Config, storage: &Storage) -> anyhow::Result<()> {
     Err(NoAdminKey(config.server.bind).into())
 }
 
-/// Whether there has never been a key.
+/// Whether there has never been a key, not even one that cannot be read.
 pub fn is_first(storage: &Storage) -> anyhow::Result<bool> {
-    Ok(access_keys::load(&mut *storage.pool.get()?)?.is_empty())
+    let keys = access_keys::load(&mut *storage.pool.get()?)?;
+    Ok(keys.rows.is_empty() && keys.unreadable.is_empty())
 }
 
 /// Makes one admin key and one client key. Only when nothing can go wrong any more: a start that

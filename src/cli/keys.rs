@@ -71,13 +71,20 @@ pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
             println!("{}", minted.presented.expose_secret());
         }
         KeysCommand::List => {
-            for key in access_keys::load(connection)? {
-                println!("{}", line(&key));
+            let keys = access_keys::load(connection)?;
+            for key in &keys.rows {
+                println!("{}", line(key));
+            }
+            if !keys.unreadable.is_empty() {
+                eprintln!("{} more cannot be read and open nothing:", keys.unreadable.len());
+            }
+            for corrupt in keys.unreadable {
+                eprintln!("{corrupt}");
             }
         }
         KeysCommand::Revoke { id } => {
             let id = KeyId::from(id);
-            let keys = access_keys::load(connection)?;
+            let keys = access_keys::load(connection)?.rows;
             let mut admins =
                 keys.iter().filter(|k| k.role == Role::Admin && k.revoked_at.is_none());
             if admins.next().is_some_and(|key| key.id == id) && admins.next().is_none() {

@@ -334,6 +334,9 @@ impl From<RegistryError> for Problem {
         match error {
             RegistryError::NotFound(_) => Self::not_found("provider_not_found", said),
             RegistryError::Exists(_) => Self::new(StatusCode::CONFLICT, "provider_exists", said),
+            RegistryError::Unreadable(_) => {
+                Self::new(StatusCode::CONFLICT, "provider_unreadable", said)
+            }
             RegistryError::OwnedByConfiguration(_) => {
                 Self::new(StatusCode::CONFLICT, "owned_by_configuration", said)
             }

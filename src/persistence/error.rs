@@ -12,6 +12,27 @@ pub struct Corrupt {
     pub column: &'static str,
 }
 
+/// What a table holds: one row that is not understood keeps nobody from the others.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    pub rows: Vec<T>,
+    /// One for each row that is not among `rows`.
+    pub unreadable: Vec<Corrupt>,
+}
+
+impl<T> FromIterator<Result<T, Corrupt>> for Loaded<T> {
+    fn from_iter<I: IntoIterator<Item = Result<T, Corrupt>>>(read: I) -> Self {
+        let mut loaded = Self { rows: Vec::new(), unreadable: Vec::new() };
+        for row in read {
+            match row {
+                Ok(row) => loaded.rows.push(row),
+                Err(corrupt) => loaded.unreadable.push(corrupt),
+            }
+        }
+        loaded
+    }
+}
+
 /// Why a repository function failed.
 #[derive(Debug, Error)]
 pub enum RepoError {

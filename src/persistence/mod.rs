@@ -13,4 +13,4 @@ pub mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use error::{Corrupt, RepoError};
+pub use error::{Corrupt, Loaded, RepoError};

@@ -19,4 +19,5 @@ mod relay;
 mod secrets;
 mod settlement;
 mod streams;
+mod unreadable_rows;
 mod usage;

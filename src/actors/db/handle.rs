@@ -1,6 +1,11 @@
 //! What can be asked of the database: one function per need.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use actix::{Addr, MailboxError, SyncArbiter};
 use tokio::sync::Semaphore;
@@ -22,6 +27,7 @@ use crate::{
         usage::{UsageEntry, UsageRange, UsageTotals},
     },
     persistence::{
+        Corrupt, Loaded,
         connection::{DbConnection, Pool, ping},
         repo::{access_keys, cooldowns, credentials, providers, usage},
     },
@@ -47,6 +53,17 @@ pub struct DbHandle {
     db: Addr<Db>,
     waiting: Arc<Semaphore>,
     sealer: Arc<Sealer>,
+    /// The rows of each table that could not be read the last time, so that a table that is read
+    /// every few seconds is not complained about as often.
+    unreadable: Arc<Mutex<HashMap<&'static str, Vec<Corrupt>>>>,
+}
+
+/// The providers that are stored.
+pub struct StoredProviders {
+    /// By id.
+    pub rows: Vec<StoredProvider>,
+    /// Whose rows are there and not understood. To save one of these would destroy its row.
+    pub unreadable: Vec<ProviderId>,
 }
 
 impl DbHandle {
@@ -59,7 +76,8 @@ impl DbHandle {
             pool: pool.clone(),
             on_restart: Arc::clone(&on_restart),
         });
-        Self { db, waiting: Arc::new(Semaphore::new(MAX_WAITING)), sealer }
+        let waiting = Arc::new(Semaphore::new(MAX_WAITING));
+        Self { db, waiting, sealer, unreadable: Arc::default() }
     }
 
     /// Asks for a sign of life.
@@ -67,10 +85,14 @@ impl DbHandle {
         self.run(ping).await
     }
 
-    /// All providers that are stored, by id.
-    pub async fn load_providers(&self) -> Result<Vec<StoredProvider>, DbError> {
+    /// All providers that are stored.
+    pub async fn load_providers(&self) -> Result<StoredProviders, DbError> {
         let sealer = Arc::clone(&self.sealer);
-        self.run(move |conn| secrets::load_providers(conn, &sealer)).await
+        let loaded = self.run(move |conn| secrets::load_providers(conn, &sealer)).await?;
+        self.report_unreadable("providers", &loaded.unreadable);
+        // What is no id at all is nobody's row.
+        let ids = loaded.unreadable.iter().filter_map(|it| ProviderId::parse(&it.row).ok());
+        Ok(StoredProviders { unreadable: ids.collect(), rows: loaded.rows })
     }
 
     /// Creates or changes a provider. Stored headers that do not open stay as they are unless
@@ -85,10 +107,11 @@ impl DbHandle {
         self.run(move |conn| providers::delete(conn, &id)).await
     }
 
-    /// All credentials that are stored, oldest first.
+    /// All credentials that are stored and can be read, oldest first.
     pub async fn load_credentials(&self) -> Result<Vec<Credential>, DbError> {
         let sealer = Arc::clone(&self.sealer);
-        self.run(move |conn| secrets::load_credentials(conn, &sealer)).await
+        let loaded = self.run(move |conn| secrets::load_credentials(conn, &sealer)).await?;
+        Ok(self.readable("credentials", loaded))
     }
 
     /// Adds a credential.
@@ -104,9 +127,9 @@ impl DbHandle {
         self.run(move |conn| credentials::delete(conn, &id)).await
     }
 
-    /// All access keys, revoked ones too, oldest first.
+    /// All access keys that can be read, revoked ones too, oldest first.
     pub async fn load_access_keys(&self) -> Result<Vec<AccessKey>, DbError> {
-        self.run(access_keys::load).await
+        Ok(self.readable("access_keys", self.run(access_keys::load).await?))
     }
 
     /// Adds an access key.
@@ -121,9 +144,9 @@ impl DbHandle {
         self.run(move |conn| access_keys::revoke(conn, &id, at)).await
     }
 
-    /// All cooldowns, ended ones too.
+    /// All cooldowns that can be read, ended ones too.
     pub async fn load_cooldowns(&self) -> Result<Vec<Cooldown>, DbError> {
-        self.run(cooldowns::load).await
+        Ok(self.readable("cooldowns", self.run(cooldowns::load).await?))
     }
 
     /// Writes the cooldown of a scope over the one that was there.
@@ -168,6 +191,21 @@ impl DbHandle {
     #[cfg(feature = "fault-injection")]
     pub async fn crash(&self) -> Result<(), DbError> {
         self.run::<(), DbError>(|_| panic!("asked to")).await
+    }
+
+    fn readable<T>(&self, table: &'static str, loaded: Loaded<T>) -> Vec<T> {
+        self.report_unreadable(table, &loaded.unreadable);
+        loaded.rows
+    }
+
+    /// Reports the rows that could be read the last time, or were not there.
+    fn report_unreadable(&self, table: &'static str, unreadable: &[Corrupt]) {
+        let mut known = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.insert(table, unreadable.to_vec()).unwrap_or_default();
+        for corrupt in unreadable.iter().filter(|corrupt| !before.contains(corrupt)) {
+            let Corrupt { table, row, column } = corrupt;
+            tracing::error!(table, row, column, "a stored row is not understood: it is not used");
+        }
     }
 
     async fn run<T: Send + 'static, E: Into<DbError>>(
@@ -239,7 +277,7 @@ mod tests {
     }
 
     async fn stored_headers(db: &DbHandle) -> Option<StoredHeaders> {
-        db.load_providers().await.unwrap().remove(0).settings.headers
+        db.load_providers().await.unwrap().rows.remove(0).settings.headers
     }
 
     async fn header_value(db: &DbHandle) -> Option<String> {

@@ -9,4 +9,4 @@ mod handle;
 mod secrets;
 
 pub use error::DbError;
-pub use handle::{DbHandle, OnRestart};
+pub use handle::{DbHandle, OnRestart, StoredProviders};

@@ -1,6 +1,6 @@
 //! Rows with secrets: sealed on the way in, opened on the way out, left alone when locked.
 
-use diesel::Connection as _;
+use diesel::{Connection as _, QueryResult};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::DbError;
@@ -11,6 +11,7 @@ use crate::{
         provider::{SecretHeader, StoredHeaders, StoredProvider},
     },
     persistence::{
+        Loaded,
         connection::DbConnection,
         repo::{credentials, providers},
         rows::{CredentialRow, ProviderRow},
@@ -20,13 +21,13 @@ use crate::{
 pub fn load_providers(
     conn: &mut DbConnection,
     sealer: &Sealer,
-) -> Result<Vec<StoredProvider>, DbError> {
+) -> QueryResult<Loaded<StoredProvider>> {
     let opened = providers::load(conn)?.into_iter().map(|row| {
         let headers = row.headers_sealed.as_deref();
         let headers = headers.map(|text| open_headers(sealer, &row.id, text));
-        Ok(row.into_provider(headers)?)
+        row.into_provider(headers)
     });
-    opened.collect()
+    Ok(opened.collect())
 }
 
 /// Creates or changes a provider. Headers that do not open are overwritten by new ones alone.
@@ -63,16 +64,16 @@ pub fn save_provider(
 pub fn load_credentials(
     conn: &mut DbConnection,
     sealer: &Sealer,
-) -> Result<Vec<Credential>, DbError> {
+) -> QueryResult<Loaded<Credential>> {
     let opened = credentials::load(conn)?.into_iter().map(|row| {
         let place = secret_of(&row.id);
         let secret = match sealer.open(&place, &row.secret_sealed) {
             Ok(secret) => StoredSecret::Open(secret),
             Err(error) => StoredSecret::Locked { key_id: report_locked(sealer, &place, error) },
         };
-        Ok(row.into_credential(secret)?)
+        row.into_credential(secret)
     });
-    opened.collect()
+    Ok(opened.collect())
 }
 
 /// Seals a credential into a row.

@@ -15,7 +15,7 @@ use crate::{
     actors::{
         clock::now,
         credentials::{CredentialDirectory, ForgetCredentials},
-        db::DbHandle,
+        db::{DbHandle, StoredProviders},
         events::Record,
         loading::load_first,
         published::{Published, Publisher},
@@ -70,8 +70,8 @@ impl Registry {
         self.peers.events.do_send(Record(Fact::of_provider(kind, id.clone(), data)));
     }
 
-    fn load(&mut self, rows: Vec<StoredProvider>) {
-        self.book.load(rows);
+    fn load(&mut self, stored: StoredProviders) {
+        self.book.load(stored.rows, stored.unreadable);
         self.count_credentials();
         self.publish();
         self.report_locked();

@@ -22,6 +22,8 @@ pub enum RegistryError {
     NotFound(ProviderId),
     #[error("provider {0} exists already")]
     Exists(ProviderId),
+    #[error("provider {0} is stored in a way that is not understood; the log says what is wrong")]
+    Unreadable(ProviderId),
     #[error("provider {0} is set in the configuration file; change it there")]
     OwnedByConfiguration(ProviderId),
     #[error("provider {0} is built in and cannot be deleted; disable it or remove its keys")]

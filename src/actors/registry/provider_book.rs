@@ -1,7 +1,7 @@
 //! The providers there are, and the rules by which they change. Knows no actor, clock or database.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -87,6 +87,9 @@ pub struct ProviderBook {
     defined: BTreeMap<ProviderId, Provider>,
     /// The user's settings above them, and the providers made by the API.
     stored: BTreeMap<ProviderId, StoredProvider>,
+    /// Whose rows are stored and not understood. Nothing is saved over them, and no default takes
+    /// their place: it could send requests where the user did not want them.
+    unreadable: BTreeSet<ProviderId>,
     usable_credentials: HashMap<ProviderId, usize>,
 }
 
@@ -99,7 +102,8 @@ impl ProviderBook {
     }
 
     /// Takes the rows of the database for what is stored.
-    pub fn load(&mut self, rows: Vec<StoredProvider>) {
+    pub fn load(&mut self, rows: Vec<StoredProvider>, unreadable: Vec<ProviderId>) {
+        self.unreadable = unreadable.into_iter().collect();
         self.stored = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
     }
 
@@ -123,6 +127,7 @@ impl ProviderBook {
     pub fn find(&self, id: &ProviderId) -> Option<Provider> {
         match (self.defined.get(id), self.stored.get(id)) {
             (Some(defined), _) if defined.origin == Origin::Config => Some(defined.clone()),
+            _ if self.unreadable.contains(id) => None,
             (Some(defined), None) => Some(defined.clone()),
             (Some(defined), Some(row)) => Some(merge(defined.clone(), row)),
             (None, Some(row)) if row.custom => Some(merge(blank(row), row)),
@@ -131,7 +136,12 @@ impl ProviderBook {
     }
 
     fn load_one(&self, id: &ProviderId) -> Result<Provider, RegistryError> {
-        self.find(id).ok_or_else(|| RegistryError::NotFound(id.clone()))
+        let missing = if self.unreadable.contains(id) {
+            RegistryError::Unreadable
+        } else {
+            RegistryError::NotFound
+        };
+        self.find(id).ok_or_else(|| missing(id.clone()))
     }
 
     pub fn status(&self, id: &ProviderId) -> Option<ProviderStatus> {
@@ -148,6 +158,9 @@ impl ProviderBook {
     ) -> Result<StoredProvider, RegistryError> {
         if self.find(&id).is_some() {
             return Err(RegistryError::Exists(id));
+        }
+        if self.unreadable.contains(&id) {
+            return Err(RegistryError::Unreadable(id));
         }
         for (field, given) in [
             ("name", matches!(settings.name, Change::Set(_))),
@@ -217,7 +230,7 @@ impl ProviderBook {
     }
 
     /// The row to save when a provider's error is noted or dropped. `None`: nothing changes, or it
-    /// is not a stored thing.
+    /// is not a stored thing, or what is stored is not understood.
     pub fn note_error(
         &self,
         now: Timestamp,
@@ -225,7 +238,7 @@ impl ProviderBook {
         error: Option<LastError>,
     ) -> Option<StoredProvider> {
         let provider = self.find(id)?;
-        if provider.last_error == error {
+        if provider.last_error == error || self.unreadable.contains(id) {
             return None;
         }
         let mut row = self.row_or_new(now, &provider);
@@ -535,5 +548,17 @@ mod tests {
         assert_eq!(book.status(&id("vault")), Some(ProviderStatus::Error));
         let row = book.change(NOW, &id("vault"), ProviderChange::default()).unwrap();
         assert!(matches!(row.settings.headers, Some(StoredHeaders::Locked { .. })));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_neither_used_nor_written_over() {
+        let mut book = book();
+        book.load(Vec::new(), vec![id("openai"), id("broken")]);
+        assert!(book.table().find(&id("openai")).is_none(), "a default took its place");
+        let unreadable = |row: Result<_, _>| matches!(row, Err(RegistryError::Unreadable(_)));
+        assert!(unreadable(book.create(NOW, id("broken"), acme())));
+        assert!(unreadable(book.change(NOW, &id("openai"), ProviderChange::default())));
+        let error = LastError { message: "no".into(), at: NOW };
+        assert!(book.note_error(NOW, &id("openai"), Some(error)).is_none());
     }
 }

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use crate::{
     domain::cooldown::{Cooldown, CooldownScope},
     persistence::{
-        RepoError,
+        Loaded,
         connection::{DbConnection, on_backend},
         rows::{CooldownRow, scope_key},
         schema::cooldowns,
@@ -16,13 +16,14 @@ use crate::{
 const SCOPES_PER_STATEMENT: usize = 500;
 
 /// All cooldowns, ended ones too, by scope.
-pub fn load(conn: &mut DbConnection) -> Result<Vec<Cooldown>, RepoError> {
+pub fn load(conn: &mut DbConnection) -> QueryResult<Loaded<Cooldown>> {
     let rows: Vec<CooldownRow> =
         cooldowns::table.order(cooldowns::scope_key).select(CooldownRow::as_select()).load(conn)?;
-    Ok(rows.into_iter().map(Cooldown::try_from).collect::<Result<_, _>>()?)
+    Ok(rows.into_iter().map(Cooldown::try_from).collect())
 }
 
-/// Writes the cooldown of a scope over the one that was there.
+/// Writes the cooldown of a scope over the one that was there, readable or not: it is the newer
+/// finding.
 pub fn save(conn: &mut DbConnection, cooldown: &Cooldown) -> QueryResult<()> {
     let row = CooldownRow::from(cooldown);
     on_backend!(conn, |conn| {
@@ -97,7 +98,7 @@ mod tests {
                 let later = Cooldown { status: None, until, strikes: 2, ..cooldown(scope) };
                 save(&mut conn, &later).unwrap();
             }
-            let read = load(&mut conn).unwrap();
+            let read = load(&mut conn).unwrap().rows;
             assert_eq!(read.len(), 4);
             let found: BTreeSet<_> = read.iter().map(|read| read.scope.clone()).collect();
             assert_eq!(found, scopes().into_iter().collect());
@@ -123,24 +124,29 @@ mod tests {
             assert_eq!(delete(&mut conn, &gone).unwrap(), 3);
             assert_eq!(delete(&mut conn, &gone).unwrap(), 0);
             assert_eq!(delete(&mut conn, &[]).unwrap(), 0);
-            assert_eq!(load(&mut conn).unwrap(), [cooldown(kept)]);
+            assert_eq!(load(&mut conn).unwrap().rows, [cooldown(kept)]);
         });
     }
 
     #[test]
-    fn a_value_nobody_understands_is_named_by_table_row_and_column() {
+    fn a_value_nobody_understands_is_named_and_keeps_nobody_from_the_others() {
         on_every_database(|database| {
             let mut conn = database.conn();
-            let scope = scopes().remove(3);
-            save(&mut conn, &cooldown(scope.clone())).unwrap();
+            let (other, scope) = (scopes().remove(2), scopes().remove(3));
+            save(&mut conn, &cooldown(other)).unwrap();
             for (column, value) in
                 [("strikes", "-1"), ("status", "70000"), ("cause", "'bad mood'"), ("model", "''")]
             {
-                let spoil = format!("UPDATE cooldowns SET {column} = {value}");
+                save(&mut conn, &cooldown(scope.clone())).unwrap();
+                let spoil = format!(
+                    "UPDATE cooldowns SET {column} = {value} WHERE scope_key = '{}'",
+                    scope_key(&scope)
+                );
                 diesel::sql_query(spoil).execute(&mut *conn).unwrap();
                 let expected = Corrupt { table: "cooldowns", row: scope_key(&scope), column };
-                let read = load(&mut conn).err();
-                assert!(matches!(read, Some(RepoError::Corrupt(corrupt)) if corrupt == expected));
+                let read = load(&mut conn).unwrap();
+                assert_eq!(read.unreadable, [expected]);
+                assert_eq!(read.rows.len(), 1, "a row that is in order was lost");
             }
         });
     }

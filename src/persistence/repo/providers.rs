@@ -202,7 +202,7 @@ mod tests {
             assert_eq!(left.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["other"]);
             let left = repo::credentials::load(&mut conn).unwrap();
             assert_eq!(left.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["other"]);
-            let left = repo::cooldowns::load(&mut conn).unwrap();
+            let left = repo::cooldowns::load(&mut conn).unwrap().rows;
             assert_eq!(left.len(), 1);
             assert_eq!(left[0].scope.provider(), &id("other"));
         });

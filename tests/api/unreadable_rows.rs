@@ -1,0 +1,74 @@
+//! Rows that are not understood: left out, left alone, and in nobody's way.
+
+use diesel::{RunQueryDsl as _, r2d2::PooledConnection, sql_query};
+use providerpool::persistence::connection::{Connector, open};
+use serde_json::json;
+
+use super::support::{Reply, TestApp};
+
+const SPOILS: [&str; 5] = [
+    "UPDATE providers SET location = 'moon' WHERE id = 'broken'",
+    "UPDATE providers SET models = '[{}]' WHERE id = 'openai'",
+    "UPDATE credentials SET provider_id = '' WHERE provider_id = 'broken'",
+    "UPDATE access_keys SET role = 'king' WHERE name = 'another'",
+    "INSERT INTO cooldowns VALUES ('x', 'sound', NULL, NULL, 'bad mood', NULL, 0, 9999999999999, 1)",
+];
+
+/// Each finds its row only when nothing has written over it.
+const STILL_THERE: [&str; 5] = [
+    "UPDATE providers SET id = id WHERE id = 'broken' AND location = 'moon'",
+    "UPDATE providers SET id = id WHERE id = 'openai' AND models = '[{}]'",
+    "UPDATE credentials SET id = id WHERE provider_id = ''",
+    "UPDATE access_keys SET id = id WHERE role = 'king'",
+    "UPDATE cooldowns SET until = until WHERE cause = 'bad mood'",
+];
+
+fn connect(app: &TestApp) -> PooledConnection<Connector> {
+    let file = app.config.data.dir.join("providerpool.db");
+    open(&format!("sqlite:{}", file.display()), 1).unwrap().get().unwrap()
+}
+
+fn each_changes_one_row(app: &TestApp, statements: [&str; 5]) {
+    let mut conn = connect(app);
+    for statement in statements {
+        assert_eq!(sql_query(statement).execute(&mut *conn).unwrap(), 1, "{statement}");
+    }
+}
+
+async fn create(app: &TestApp, id: &str, priority: i32) -> Reply {
+    let base_url = format!("http://{}", app.backup.address);
+    let provider = json!({"id": id, "name": id, "base_url": base_url, "location": "local",
+        "priority": priority, "api_key": format!("sk-{id}-0123456789")});
+    app.post("/api/v1/providers", provider).await
+}
+
+#[actix_web::test]
+async fn one_bad_row_in_each_table_stops_nothing_else_and_is_left_alone() {
+    let mut app = TestApp::start().await;
+    assert_eq!(create(&app, "sound", 90).await.status, 201);
+    assert_eq!(create(&app, "broken", 95).await.status, 201);
+    assert_eq!(app.patch("/api/v1/providers/openai", json!({"priority": 3})).await.status, 200);
+    let another = app.mint_admin_key().await;
+    app.stop().await;
+    each_changes_one_row(&app, SPOILS);
+
+    app.start_again().await.unwrap();
+
+    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "sound");
+    assert_eq!(app.get("/api/v1/providers/broken").await.status, 404);
+    let admin = std::mem::replace(&mut app.admin_key, another);
+    assert_eq!(app.get("/api/v1/providers").await.status, 401, "an unreadable key opens");
+    app.admin_key = admin;
+    let change = json!({"priority": 4});
+    for refused in [
+        create(&app, "broken", 95).await,
+        create(&app, "openai", 95).await,
+        app.patch("/api/v1/providers/openai", change).await,
+        app.delete("/api/v1/providers/broken").await,
+    ] {
+        let code = &refused.json["error"]["code"];
+        assert_eq!((refused.status, code), (409, &json!("provider_unreadable")));
+    }
+    app.stop().await;
+    each_changes_one_row(&app, STILL_THERE);
+}
