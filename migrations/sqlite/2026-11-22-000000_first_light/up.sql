@@ -87,4 +87,3 @@ CREATE TABLE usage_entries (
 ) STRICT;
 
 CREATE INDEX usage_entries_by_time ON usage_entries (at);
-CREATE INDEX usage_entries_by_provider ON usage_entries (provider_id, at);

@@ -65,7 +65,8 @@ pub async fn create(
     };
     let incoming = incoming.await.map_err(|problem| Failure::of(problem, id))?;
     let attempts = admit(&relay, incoming).map_err(|error| Failure::of(error, id))?;
-    match serve(attempts).await.map_err(|error| Failure::of(error, id))? {
+    // Boxed: it is large, and what holds it is moved several times on its way through the server.
+    match Box::pin(serve(attempts)).await.map_err(|error| Failure::of(error, id))? {
         Served::Whole { by, body } => Ok(answer(id, Some(&by), "application/json").body(body)),
         Served::Stream { by, body } => {
             let mut response = answer(id, by.as_ref(), "text/event-stream");
