@@ -217,7 +217,7 @@ impl<D: Envelope> ResponseError for Failure<D> {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         if self.problem.needs_a_person {
-            // Heeded by OpenAI's clients: `_should_retry` of openai-python 2, read 2026-11-22.
+            // Heeded by OpenAI's clients: `_should_retry` of openai-python 3.54, read 2026-11-22.
             response.insert_header(("x-should-retry", "false"));
         }
         response.body(D::body(&self.problem, self.request_id))
