@@ -8,6 +8,7 @@ pub mod credential;
 pub mod event;
 pub mod failure;
 pub mod id;
+pub mod penalty;
 pub mod provider;
 pub mod time;
 pub mod usage;

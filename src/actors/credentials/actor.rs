@@ -25,10 +25,11 @@ use crate::{
     },
     crypto::mac::Mac,
     domain::{
-        cooldown::{Cooldown, CooldownScope, credential_penalty},
+        cooldown::{Cooldown, CooldownScope},
         credential::{Credential, MAX_API_KEY_LEN, StoredSecret, mask},
         event::{EventData, EventType, Fact},
         id::{CredentialId, ProviderId},
+        penalty::credential_penalty,
         provider::Origin,
     },
 };

@@ -9,7 +9,8 @@ use super::{
         Change, ChangeProvider, ClearProviderError, CreateProvider, CredentialsChanged,
         DeleteProvider, ProviderAnswered, ProviderFailed, RegistryError, RegistryReady,
     },
-    provider_book::{ProviderBook, ProviderTable},
+    provider_book::ProviderBook,
+    provider_table::ProviderTable,
 };
 use crate::{
     actors::{

@@ -7,8 +7,10 @@ mod actor;
 mod catalog;
 mod messages;
 mod provider_book;
+mod provider_table;
 
 pub use actor::{Registry, RegistryPeers};
 pub use catalog::{CatalogEntry, CatalogError, builtin};
 pub use messages::*;
-pub use provider_book::{ListedProvider, ProviderBook, ProviderTable};
+pub use provider_book::ProviderBook;
+pub use provider_table::{ListedProvider, ProviderTable};

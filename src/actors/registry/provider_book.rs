@@ -5,9 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use url::Url;
-
-use super::messages::{Change, ProviderChange, RegistryError};
+use super::{
+    messages::{Change, ProviderChange, RegistryError},
+    provider_table::ProviderTable,
+};
 use crate::domain::{
     id::ProviderId,
     provider::{
@@ -23,62 +24,6 @@ const MAX_NAME_CHARS: usize = 128;
 const MAX_MODELS: usize = 2_000;
 /// Most headers one provider may add.
 const MAX_HEADERS: usize = 32;
-
-/// One provider as it is published.
-pub struct ListedProvider {
-    pub provider: Arc<Provider>,
-    /// How many usable credentials it has.
-    pub credentials: usize,
-    /// Where it takes Chat Completions, put together once. Absent: it does not.
-    pub chat_url: Option<Arc<Url>>,
-}
-
-impl ListedProvider {
-    /// Whether a request could go there.
-    pub fn is_usable(&self) -> bool {
-        self.chat_url.is_some() && self.provider.is_usable(self.credentials)
-    }
-}
-
-/// Every provider, best first. Immutable.
-#[derive(Default)]
-pub struct ProviderTable {
-    /// Sorted by priority, highest first, then by id.
-    rows: Vec<ListedProvider>,
-}
-
-impl ProviderTable {
-    pub fn new(providers: impl IntoIterator<Item = (Arc<Provider>, usize)>) -> Self {
-        let listed = |(provider, credentials): (Arc<Provider>, usize)| {
-            let chat_url = provider.chat_url().map(Arc::new);
-            ListedProvider { provider, credentials, chat_url }
-        };
-        let mut rows: Vec<ListedProvider> = providers.into_iter().map(listed).collect();
-        rows.sort_by(|a, b| {
-            let (a, b) = (&a.provider, &b.provider);
-            b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id))
-        });
-        Self { rows }
-    }
-
-    pub fn rows(&self) -> &[ListedProvider] {
-        &self.rows
-    }
-
-    /// Providers and how many usable credentials each has, best first.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<Provider>, usize)> {
-        self.rows.iter().map(|row| (&row.provider, row.credentials))
-    }
-
-    pub fn find(&self, id: &ProviderId) -> Option<(&Arc<Provider>, usize)> {
-        self.iter().find(|(provider, _)| provider.id == *id)
-    }
-
-    /// Whether at least one provider could take a request.
-    pub fn any_usable(&self) -> bool {
-        self.rows.iter().any(ListedProvider::is_usable)
-    }
-}
 
 /// What the Registry keeps.
 #[derive(Default)]

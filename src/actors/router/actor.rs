@@ -20,7 +20,10 @@ use crate::{
         registry::{ProviderAnswered, ProviderFailed, ProviderTable},
         supervise::{crashes_on_request, stops_on_request},
     },
-    domain::cooldown::{Cooldown, CooldownScope, ProviderFailures},
+    domain::{
+        cooldown::{Cooldown, CooldownScope},
+        penalty::ProviderFailures,
+    },
 };
 
 /// Whom the Router tells how providers are doing.

@@ -10,8 +10,9 @@ use super::plan::{Plan, PlanError, plan};
 use crate::{
     actors::registry::ProviderTable,
     domain::{
-        cooldown::{CooldownBook, CooldownScope, ProviderFailures},
+        cooldown::{CooldownBook, CooldownScope},
         id::ModelName,
+        penalty::ProviderFailures,
         provider::Provider,
         time::Timestamp,
     },
