@@ -9,7 +9,9 @@ mod paging;
 mod problem;
 mod routes;
 mod server;
+mod settings;
 
 pub use actors::Actors;
 pub use routes::openapi::document;
-pub use server::{Server, ServerSettings};
+pub use server::Server;
+pub use settings::ServerSettings;

@@ -1,6 +1,6 @@
 //! The HTTP server: one relay per worker thread, and everything shared handed to all of them.
 
-use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc};
 
 use actix_web::{
     App, HttpServer,
@@ -12,6 +12,7 @@ use super::{
     actors::Actors,
     json,
     routes::{self, health::LastPing},
+    settings::ServerSettings,
 };
 use crate::relay::{Gate, Relay};
 
@@ -21,24 +22,6 @@ const BACKLOG: u32 = 1024;
 /// How long connections may take to be closed at the end, in seconds. All requests are over by then;
 /// what is left are last bytes, and connections that a client keeps open for later.
 const SHUTDOWN_SECONDS: u64 = 2;
-
-/// How the server listens and what it takes.
-#[derive(Debug, Clone)]
-pub struct ServerSettings {
-    pub bind: SocketAddr,
-    /// Worker threads, at least 1.
-    pub workers: usize,
-    /// Most connections at once, over all workers.
-    pub max_connections: usize,
-    /// Largest relayed body, in bytes.
-    pub max_body_bytes: usize,
-    /// Longest time a body may take to arrive.
-    pub body_timeout: Duration,
-    /// Origins whose pages may open the event stream, besides our own.
-    pub allowed_origins: Vec<String>,
-    /// How often an event subscriber is asked whether it is still there.
-    pub heartbeat: Duration,
-}
 
 /// A server that listens.
 pub struct Server {

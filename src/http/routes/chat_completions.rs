@@ -17,7 +17,7 @@ use crate::{
     http::{
         auth,
         problem::{Failure, OpenAi, Problem, openai_view},
-        server::ServerSettings,
+        settings::ServerSettings,
     },
     relay::{Answered, ClientStream, Incoming, Relay, Served, admit, enter, serve},
 };

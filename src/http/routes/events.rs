@@ -13,7 +13,7 @@ use crate::{
     http::{
         actors::{Actors, ask},
         problem::{Failure, Management, Problem},
-        server::ServerSettings,
+        settings::ServerSettings,
     },
     ws::{origin::origin_allowed, session},
 };
