@@ -35,10 +35,9 @@ pub fn collect(
         .filter_map(|entry| environment_credential(entry, environment, &storage.fingerprints))
         .collect();
     let mut providers: Vec<Provider> = catalog.iter().map(CatalogEntry::to_provider).collect();
+    providers.extend(from_file(config, &catalog)?);
     for section in &config.providers {
-        let entry = catalog.iter().find(|entry| entry.id == section.id);
         let name = &section.id;
-        providers.push(configured(section, entry).with_context(|| format!("provider {name}"))?);
         for (index, secret) in section.api_keys.iter().enumerate() {
             let id = format!("config_{name}_{}", index + 1);
             let label = None;
@@ -47,6 +46,19 @@ pub fn collect(
         }
     }
     Ok(Given { providers, credentials })
+}
+
+/// Whether the providers of the configuration file can be what they say, without starting anything.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    from_file(config, &builtin()?).map(|_| ())
+}
+
+fn from_file(config: &Config, catalog: &[CatalogEntry]) -> anyhow::Result<Vec<Provider>> {
+    let provider = |section: &ProviderConfig| {
+        let entry = catalog.iter().find(|entry| entry.id == section.id);
+        configured(section, entry).with_context(|| format!("provider {}", section.id))
+    };
+    config.providers.iter().map(provider).collect()
 }
 
 fn environment_credential(

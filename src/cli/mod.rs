@@ -6,12 +6,17 @@ mod health;
 mod keys;
 mod serve;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{ErrorKind, Write, stdout},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    app::{NoAdminKey, StorageError},
+    app::{NoAdminKey, StorageError, check_providers},
     config::{Config, ConfigError, Environment, Overrides},
     domain::provider::HeaderError,
     gateway::upstream::BaseUrlError,
@@ -112,8 +117,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => serve::run(config, &environment),
         Command::Demo => demo::run(config),
         Command::CheckConfig => {
-            print!("{}", config.show_masked());
-            Ok(ExitCode::SUCCESS)
+            check_providers(&config)?;
+            match stdout().write_all(config.show_masked().as_bytes()) {
+                // Who reads only the beginning has seen what they wanted.
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+                _ => Ok(ExitCode::SUCCESS),
+            }
         }
         Command::Migrate { dry_run } => migrate_database(&config, dry_run),
         Command::Keys(command) => keys::run(&config, command),

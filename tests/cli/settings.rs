@@ -57,3 +57,15 @@ fn a_file_that_is_named_must_be_there() {
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("cannot read other.toml"), "{}", refused.stderr);
 }
+
+#[test]
+fn check_config_refuses_a_provider_that_could_not_be_called() {
+    let workplace = Workplace::new(
+        "[[providers]]\nid = \"near\"\nbase_url = \"http://10.0.0.7/v1\"\nlocation = \"cloud\"\n",
+    );
+    for command in ["check-config", "serve"] {
+        let refused = workplace.run(&[command]);
+        assert_eq!(refused.code, Some(2), "{command}");
+        assert!(refused.stderr.contains("provider near: "), "{command}: {}", refused.stderr);
+    }
+}
