@@ -48,7 +48,9 @@ pub enum TelemetryError {
 /// Errors: [`TelemetryError`].
 pub fn init(config: &Log) -> Result<(), TelemetryError> {
     let from_environment = env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
-    let filter = from_environment.unwrap_or_else(|| config.level.clone());
+    // The server's own tale of its start and end says nothing that ours does not.
+    let configured = || format!("actix_server=warn,{}", config.level);
+    let filter = from_environment.unwrap_or_else(configured);
     let filter =
         EnvFilter::try_new(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
     let layer = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
