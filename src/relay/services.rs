@@ -1,6 +1,11 @@
 //! What a worker thread needs to relay: its own HTTP client and journal, and whom to ask and tell.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::Recipient;
 
@@ -69,6 +74,8 @@ pub struct Relay {
     pub(super) settings: RelaySettings,
     pub(super) gate: Gate,
     pub(super) journal: RefCell<JournalWriter>,
+    /// Whether the last entry could not be journaled, so that a full disk is told once.
+    pub(super) journal_fails: Cell<bool>,
     pub(super) outbox: Rc<Outbox>,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -84,7 +91,7 @@ impl Relay {
         metrics: Arc<Metrics>,
     ) -> Self {
         let outbox = Outbox::new(peers.usage_journaled.clone(), peers.events.clone());
-        let journal = RefCell::new(journal);
-        Self { upstream, peers, sights, settings, gate, journal, outbox, metrics }
+        let (journal, journal_fails) = (RefCell::new(journal), Cell::new(false));
+        Self { upstream, peers, sights, settings, gate, journal, journal_fails, outbox, metrics }
     }
 }

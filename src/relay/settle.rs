@@ -138,6 +138,7 @@ impl Settlement {
 
     fn journal(&self, entry: &UsageEntry) -> Result<(), ()> {
         let appended = self.relay.journal.borrow_mut().append(entry);
+        let failed_before = self.relay.journal_fails.replace(appended.is_err());
         match appended {
             Ok(None) => Ok(()),
             Ok(Some(closed)) => {
@@ -147,7 +148,9 @@ impl Settlement {
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(%error, "the usage journal cannot be written; using the database");
+                if !failed_before {
+                    tracing::error!(%error, "the usage journal cannot be written; using the database");
+                }
                 Err(())
             }
         }
