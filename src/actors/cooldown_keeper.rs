@@ -59,7 +59,13 @@ impl CooldownKeeper {
             self.tell(EventType::CooldownEnded, &forgotten);
             self.unstore(vec![forgotten.scope]);
         }
-        let change = self.book.impose(now(), scope, length, failure.class, failure.status)?;
+        let change = self.book.impose(
+            now(),
+            scope,
+            length,
+            (failure.class, failure.status),
+            rand::random(),
+        )?;
         let (kind, cooldown) = match change {
             CooldownChange::Started(cooldown) => (EventType::CooldownStarted, cooldown),
             CooldownChange::Extended(cooldown) => (EventType::CooldownExtended, cooldown),

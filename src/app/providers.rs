@@ -9,9 +9,10 @@ use crate::{
     config::{Config, Environment, ProviderConfig},
     crypto::mac::Mac,
     domain::{
-        credential::{Credential, StoredSecret, mask},
+        credential::{Credential, CredentialSettings, StoredSecret, mask},
         id::ProviderId,
         provider::{ApiFormat, Origin, Provider, ProviderKind, SecretHeader, default_chat_path},
+        rule::FailureRule,
         time::Timestamp,
     },
     gateway::upstream::check_base_url,
@@ -91,12 +92,11 @@ fn credential(
     Credential {
         id: format!("{id}_{}", &fingerprint[..8]).into(),
         provider_id: provider.clone(),
-        label,
+        settings: CredentialSettings { label, ..CredentialSettings::default() },
         origin,
         mask: mask(secret.expose_secret()),
         fingerprint,
         secret: StoredSecret::Open(secret.clone()),
-        enabled: true,
         created_at: Timestamp::from_millis(0),
     }
 }
@@ -113,6 +113,7 @@ fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow:
     let speaks_chat = section.api_format == ApiFormat::Openai;
     let usual_path = || speaks_chat.then(|| default_chat_path(&section.base_url).to_owned());
     let known_name = entry.map_or_else(|| section.id.to_string(), |entry| entry.name.clone());
+    let rules: Result<Vec<_>, _> = section.rules.iter().cloned().map(FailureRule::parse).collect();
     Ok(Provider {
         id: section.id.clone(),
         name: section.name.clone().unwrap_or(known_name),
@@ -126,6 +127,8 @@ fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow:
         enabled: Some(section.enabled),
         models: section.models.clone(),
         headers: headers?,
+        credential_strategy: section.credential_strategy,
+        rules: rules?,
         locked: None,
         last_error: None,
         beta: entry.is_some_and(|entry| entry.beta),

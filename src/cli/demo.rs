@@ -19,7 +19,9 @@ use crate::{
     config::{Config, Environment, ProviderConfig},
     domain::{
         id::{ModelName, ProviderId, RequestId},
-        provider::{ApiFormat, Location, ServedModel},
+        model::ServedModel,
+        provider::{ApiFormat, Location},
+        route::CredentialStrategy,
     },
     telemetry,
 };
@@ -96,8 +98,10 @@ fn configure(mut config: Config, folder: &Path, simulated: SocketAddr) -> anyhow
                 chat_path: None,
                 priority,
                 enabled: true,
-                models: vec![ServedModel { name: ModelName::parse(MODEL)?, upstream_name: None }],
+                models: vec![ServedModel::named(ModelName::parse(MODEL)?)],
                 api_keys: vec![SecretString::from(format!("sk-simulated-{id}"))],
+                credential_strategy: CredentialStrategy::default(),
+                rules: Vec::new(),
                 headers: BTreeMap::new(),
             })
         })

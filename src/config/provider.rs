@@ -10,7 +10,10 @@ use super::{bounds::Bounds, secret};
 use crate::domain::{
     credential::MAX_API_KEY_LEN,
     id::ProviderId,
-    provider::{ApiFormat, Location, ServedModel},
+    model::ServedModel,
+    provider::{ApiFormat, Location},
+    route::CredentialStrategy,
+    rule::RuleText,
 };
 
 /// One provider of the file.
@@ -37,6 +40,12 @@ pub struct ProviderConfig {
     /// What it serves. Empty: any model name is tried there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ServedModel>,
+    /// How its keys take turns.
+    #[serde(default)]
+    pub credential_strategy: CredentialStrategy,
+    /// What its errors lead to, where you know better.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleText>,
     #[serde(
         default,
         deserialize_with = "secret::read_list",

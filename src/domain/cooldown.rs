@@ -1,6 +1,13 @@
 //! Cooldowns: bounded times in which a scope is not chosen. What leads to one is in `penalty`.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -12,6 +19,17 @@ use super::{
 
 /// Most scopes remembered at once. Past it the one that ends first is forgotten.
 pub const MAX_COOLDOWNS: usize = 10_000;
+
+/// How long the one request that tries a scope after its cooldown has it for itself. Then the next
+/// one may try: the first may be a long answer, or lost.
+pub const TRIAL_TIME: Duration = Duration::from_mins(1);
+
+/// A cooldown is drawn out by a random part of this share of it, so that scopes that failed together
+/// do not come back together.
+const JITTER: f64 = 0.1;
+
+/// Longest time that a cooldown is drawn out.
+const MAX_JITTER: Duration = Duration::from_secs(30);
 
 /// How long the number of strikes is remembered after a cooldown ended without a success since.
 const STRIKE_MEMORY: Duration = Duration::from_hours(1);
@@ -157,6 +175,10 @@ impl Length {
     }
 }
 
+fn drawn_out(length: Duration, spread: f64) -> Duration {
+    length + length.mul_f64(JITTER * spread.clamp(0.0, 1.0)).min(MAX_JITTER)
+}
+
 /// What changed in a book.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CooldownChange {
@@ -169,6 +191,59 @@ struct Entry {
     cooldown: Cooldown,
     /// Whether its end has been reported already.
     ended: bool,
+    /// Until when a trial is under way, in milliseconds; 0 when none is. Shared by all copies of the
+    /// book, so that of all who want to try one does.
+    trial: Arc<AtomicI64>,
+    /// Whether a trial has shown that it works: everyone may come again, and only the strikes are
+    /// still remembered.
+    passed: bool,
+}
+
+impl Entry {
+    fn new(cooldown: Cooldown) -> Self {
+        Self { cooldown, ended: false, trial: Arc::default(), passed: false }
+    }
+}
+
+/// How a scope stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing<'b> {
+    Open,
+    /// Not to be chosen before the end of this.
+    Cooling(&'b Cooldown),
+    /// Its cooldown has ended; the next request tries it, alone.
+    OnTrial,
+    /// Its cooldown has ended and somebody is trying it, until this time at most.
+    BeingTried(&'b Cooldown, Timestamp),
+}
+
+/// The right to try a scope whose cooldown has ended. Dropping it lets the next one try, unless it
+/// was said to be [judged](Self::judged).
+#[derive(Debug)]
+pub struct TrialPass {
+    scope: CooldownScope,
+    trial: Arc<AtomicI64>,
+    until: i64,
+}
+
+impl TrialPass {
+    pub fn scope(&self) -> &CooldownScope {
+        &self.scope
+    }
+
+    /// The owner of the cooldown has been told how the trial went, and says who may come next.
+    pub fn judged(mut self) {
+        self.until = 0;
+    }
+}
+
+impl Drop for TrialPass {
+    fn drop(&mut self) {
+        if self.until != 0 {
+            // Fails when it had run out and somebody else has it now.
+            let _ = self.trial.compare_exchange(self.until, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
 }
 
 /// All cooldowns of one owner. A cooldown never shrinks, always ends, and remembers its cause.
@@ -184,25 +259,26 @@ impl CooldownBook {
         for cooldown in stored.into_iter().take(MAX_COOLDOWNS.saturating_sub(self.entries.len())) {
             let known = self.entries.get(&cooldown.scope);
             if known.is_none_or(|entry| entry.cooldown.until < cooldown.until) {
-                self.entries.insert(cooldown.scope.clone(), Entry { cooldown, ended: false });
+                self.entries.insert(cooldown.scope.clone(), Entry::new(cooldown));
             }
         }
     }
 
     /// Cools `scope`. While it is cooling already, it is only ever made longer, and a failure of a
-    /// request that had started before does not count as another strike.
+    /// request that had started before does not count as another strike. `spread`, of 0 to 1, is
+    /// the random part by which it is drawn out.
     pub fn impose(
         &mut self,
         now: Timestamp,
         scope: CooldownScope,
         length: Length,
-        cause: FailureClass,
-        status: Option<u16>,
+        (cause, status): (FailureClass, Option<u16>),
+        spread: f64,
     ) -> Option<CooldownChange> {
         if let Some(entry) = self.entries.get_mut(&scope)
             && entry.cooldown.until > now
         {
-            let until = now.plus(length.after(entry.cooldown.strikes));
+            let until = now.plus(drawn_out(length.after(entry.cooldown.strikes), spread));
             if until <= entry.cooldown.until {
                 return None;
             }
@@ -213,10 +289,10 @@ impl CooldownBook {
             Some(entry) => entry.cooldown.strikes.saturating_add(1),
             None => 1,
         };
-        let until = now.plus(length.after(strikes));
+        let until = now.plus(drawn_out(length.after(strikes), spread));
         let cooldown =
             Cooldown { scope: scope.clone(), cause, status, started_at: now, until, strikes };
-        self.entries.insert(scope, Entry { cooldown: cooldown.clone(), ended: false });
+        self.entries.insert(scope, Entry::new(cooldown.clone()));
         Some(CooldownChange::Started(cooldown))
     }
 
@@ -235,6 +311,74 @@ impl CooldownBook {
     /// The cooldown that keeps `scope` from being chosen now.
     pub fn active(&self, now: Timestamp, scope: &CooldownScope) -> Option<&Cooldown> {
         self.entries.get(scope).map(|entry| &entry.cooldown).filter(|cooldown| cooldown.until > now)
+    }
+
+    /// How `scope` stands: whether it may be chosen, and by whom.
+    pub fn standing(&self, now: Timestamp, scope: &CooldownScope) -> Standing<'_> {
+        let Some(entry) = self.entries.get(scope) else { return Standing::Open };
+        if entry.cooldown.until > now {
+            return Standing::Cooling(&entry.cooldown);
+        }
+        if entry.passed {
+            return Standing::Open;
+        }
+        match Timestamp::from_millis(entry.trial.load(Ordering::Acquire)) {
+            until if until > now => Standing::BeingTried(&entry.cooldown, until),
+            _ => Standing::OnTrial,
+        }
+    }
+
+    /// Asks to use `scope` now. `Ok(None)`: there is nothing against it. `Ok(Some)`: it is on trial,
+    /// and this request is the one that tries it.
+    ///
+    /// Errors: until when it is not to be chosen, and why.
+    pub fn enter(
+        &self,
+        now: Timestamp,
+        scope: &CooldownScope,
+    ) -> Result<Option<TrialPass>, (Timestamp, FailureClass)> {
+        match self.standing(now, scope) {
+            Standing::Open => Ok(None),
+            Standing::Cooling(cooldown) => Err((cooldown.until, cooldown.cause)),
+            Standing::BeingTried(cooldown, until) => Err((until, cooldown.cause)),
+            Standing::OnTrial => {
+                let entry = &self.entries[scope];
+                let until = now.plus(TRIAL_TIME);
+                let seen = entry.trial.load(Ordering::Acquire);
+                let mine = Timestamp::from_millis(seen) <= now
+                    && entry
+                        .trial
+                        .compare_exchange(
+                            seen,
+                            until.as_millis(),
+                            Ordering::AcqRel,
+                            Ordering::Relaxed,
+                        )
+                        .is_ok();
+                if !mine {
+                    return Err((until, entry.cooldown.cause));
+                }
+                let trial = Arc::clone(&entry.trial);
+                Ok(Some(TrialPass { scope: scope.clone(), trial, until: until.as_millis() }))
+            }
+        }
+    }
+
+    /// A trial has shown that `scope` works: everyone may use it again. Its strikes are remembered
+    /// until an answer is complete. Says whether this is news.
+    pub fn passed(&mut self, now: Timestamp, scope: &CooldownScope) -> bool {
+        match self.entries.get_mut(scope) {
+            Some(entry) if entry.cooldown.until <= now && !entry.passed => {
+                entry.passed = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether `scope` has had its cooldown and not yet shown that it works.
+    pub fn is_on_trial(&self, now: Timestamp, scope: &CooldownScope) -> bool {
+        matches!(self.standing(now, scope), Standing::OnTrial | Standing::BeingTried(..))
     }
 
     /// Whether anything is held against `scope`: it is cooling, or its strikes are remembered.
@@ -332,7 +476,7 @@ mod tests {
         let mut now = START;
         let mut lengths = Vec::new();
         for _ in 0..7 {
-            let change = book.impose(now, scope(), doubling(), FailureClass::Server, None);
+            let change = book.impose(now, scope(), doubling(), (FailureClass::Server, None), 0.0);
             let Some(CooldownChange::Started(cooldown)) = change else { panic!("{change:?}") };
             lengths.push(cooldown.until.since(now).as_secs());
             now = cooldown.until;
@@ -340,7 +484,7 @@ mod tests {
         }
         assert_eq!(lengths, [10, 20, 40, 80, 160, 300, 300]);
         book.succeeded(now, &scope());
-        book.impose(now, scope(), doubling(), FailureClass::Server, None);
+        book.impose(now, scope(), doubling(), (FailureClass::Server, None), 0.0);
         assert_eq!(book.list(now)[0].strikes, 1);
     }
 
@@ -348,7 +492,13 @@ mod tests {
     fn a_cooldown_is_extended_but_never_shortened() {
         let mut book = CooldownBook::default();
         let impose = |book: &mut CooldownBook, length| {
-            book.impose(START, scope(), Length::Fixed(seconds(length)), FailureClass::Auth, None)
+            book.impose(
+                START,
+                scope(),
+                Length::Fixed(seconds(length)),
+                (FailureClass::Auth, None),
+                0.0,
+            )
         };
         assert!(matches!(impose(&mut book, 60), Some(CooldownChange::Started(_))));
         assert_eq!(impose(&mut book, 30), None);
@@ -359,7 +509,7 @@ mod tests {
     #[test]
     fn a_late_success_does_not_end_a_cooldown() {
         let mut book = CooldownBook::default();
-        book.impose(START, scope(), doubling(), FailureClass::Server, None);
+        book.impose(START, scope(), doubling(), (FailureClass::Server, None), 0.0);
         book.succeeded(START.plus(seconds(1)), &scope());
         assert!(book.active(START.plus(seconds(1)), &scope()).is_some());
     }
@@ -367,7 +517,7 @@ mod tests {
     #[test]
     fn an_end_is_reported_once() {
         let mut book = CooldownBook::default();
-        book.impose(START, scope(), doubling(), FailureClass::Server, None);
+        book.impose(START, scope(), doubling(), (FailureClass::Server, None), 0.0);
         assert!(book.expire(START.plus(seconds(9))).is_empty());
         assert_eq!(book.expire(START.plus(seconds(10))).len(), 1);
         assert!(book.expire(START.plus(seconds(11))).is_empty());
@@ -376,12 +526,18 @@ mod tests {
     #[test]
     fn the_book_is_bounded_and_forgets_made_up_models_first() {
         let mut book = CooldownBook::default();
-        book.impose(START, scope(), Length::Fixed(seconds(1)), FailureClass::Server, None);
+        book.impose(START, scope(), Length::Fixed(seconds(1)), (FailureClass::Server, None), 0.0);
         for n in 0..MAX_COOLDOWNS + 10 {
             let model = ModelName::parse(&format!("m{n}")).unwrap();
             let scope = CooldownScope::ProviderModel(acme(), model);
             book.make_room();
-            book.impose(START, scope, Length::Fixed(seconds(60)), FailureClass::ModelMissing, None);
+            book.impose(
+                START,
+                scope,
+                Length::Fixed(seconds(60)),
+                (FailureClass::ModelMissing, None),
+                0.0,
+            );
         }
         assert_eq!(book.list(START).len(), MAX_COOLDOWNS);
         assert!(book.active(START, &scope()).is_some());
@@ -398,7 +554,7 @@ mod tests {
                 now = now.plus(seconds(wait));
                 let before = book.active(now, &scope()).map(|cooldown| cooldown.until);
                 let length = if hinted { Length::Fixed(seconds(length).min(MAX_HINT)) } else { doubling() };
-                book.impose(now, scope(), length, FailureClass::Server, None);
+                book.impose(now, scope(), length, (FailureClass::Server, None), 0.0);
                 let after = book.active(now, &scope()).unwrap().until;
                 prop_assert!(before.is_none_or(|before| after >= before));
                 prop_assert!(after.since(now) <= MAX_HINT);

@@ -1,10 +1,12 @@
 //! A credential: what lets us in at a provider.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+use url::Url;
 
 use super::{
     id::{CredentialId, ProviderId},
-    provider::Origin,
+    provider::{Origin, SecretHeader},
     time::Timestamp,
 };
 
@@ -26,21 +28,121 @@ pub enum StoredSecret {
 pub struct Credential {
     pub id: CredentialId,
     pub provider_id: ProviderId,
-    /// The user's name for it.
-    pub label: Option<String>,
+    pub settings: CredentialSettings,
     pub origin: Origin,
     pub secret: StoredSecret,
     /// What may be shown of it.
     pub mask: String,
     /// Keyed hash of the secret: equal for equal keys, useless without the master key.
     pub fingerprint: String,
-    pub enabled: bool,
     pub created_at: Timestamp,
+}
+
+/// What a user can set for a credential.
+#[derive(Clone, PartialEq)]
+pub struct CredentialSettings {
+    /// The user's name for it.
+    pub label: Option<String>,
+    /// What is disabled is never used, whatever else fails.
+    pub enabled: bool,
+    /// Higher is preferred: others are used only when none of a higher priority can be.
+    pub priority: i32,
+    /// Share under the weighted strategy, 0 to [`MAX_WEIGHT`](super::route::MAX_WEIGHT).
+    pub weight: u32,
+    /// Most requests at once. Absent: any number.
+    pub max_in_flight: Option<u32>,
+    pub egress: Egress,
+    /// Sent with every request made with it, above the provider's own.
+    pub headers: Vec<SecretHeader>,
+}
+
+impl Default for CredentialSettings {
+    fn default() -> Self {
+        Self {
+            label: None,
+            enabled: true,
+            priority: 0,
+            weight: 1,
+            max_in_flight: None,
+            egress: Egress::default(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// The way out for the requests of one credential.
+#[derive(Clone, Default)]
+pub enum Egress {
+    /// As the environment's proxy variables say.
+    #[default]
+    Usual,
+    /// Past every proxy.
+    Direct,
+    Proxy(ProxyUrl),
+}
+
+/// The address of a proxy. It may hold a password, so it is a secret.
+#[derive(Clone)]
+pub struct ProxyUrl(SecretString);
+
+/// Why a text is not the address of a proxy. Does not show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a proxy is http://, https://, socks5:// or socks5h:// with a host, or \"direct\"")]
+pub struct ProxyError;
+
+impl ProxyUrl {
+    /// The address whole, to connect with.
+    pub fn secret(&self) -> &SecretString {
+        &self.0
+    }
+
+    /// The address without user and password.
+    pub fn shown(&self) -> String {
+        let Ok(mut url) = Url::parse(self.0.expose_secret()) else { return "****".to_owned() };
+        // Fails only for addresses that have no place for them.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.to_string()
+    }
+}
+
+impl Egress {
+    /// Reads what a user writes: `direct` (or `none`), or the address of a proxy.
+    ///
+    /// Errors: [`ProxyError`]. What cannot be used as a proxy is never taken to mean "no proxy".
+    pub fn parse(text: &str) -> Result<Self, ProxyError> {
+        let text = text.trim();
+        if matches!(text, "direct" | "none") {
+            return Ok(Self::Direct);
+        }
+        let url = Url::parse(text).map_err(|_| ProxyError)?;
+        let is_known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
+        if !is_known || url.host_str().is_none_or(str::is_empty) {
+            return Err(ProxyError);
+        }
+        Ok(Self::Proxy(ProxyUrl(url.to_string().into())))
+    }
+
+    /// What [`Self::parse`] reads back. `None`: the usual way.
+    pub fn to_secret(&self) -> Option<SecretString> {
+        match self {
+            Self::Usual => None,
+            Self::Direct => Some("direct".into()),
+            Self::Proxy(url) => Some(url.0.clone()),
+        }
+    }
+}
+
+impl PartialEq for Egress {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |egress: &Self| egress.to_secret().map(|url| url.expose_secret().to_owned());
+        text(self) == text(other)
+    }
 }
 
 impl Credential {
     pub fn is_usable(&self) -> bool {
-        self.enabled && matches!(self.secret, StoredSecret::Open(_))
+        self.settings.enabled && matches!(self.secret, StoredSecret::Open(_))
     }
 }
 
@@ -58,6 +160,19 @@ pub fn mask(secret: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_an_error_and_never_no_proxy() {
+        for wrong in ["", "proxy.test:3128", "ftp://proxy.test", "http://", "socks4://a"] {
+            assert!(Egress::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(matches!(Egress::parse("direct"), Ok(Egress::Direct)));
+        let Ok(Egress::Proxy(url)) = Egress::parse("socks5h://me:secret@proxy.test:1080") else {
+            panic!("no proxy")
+        };
+        assert_eq!(url.shown(), "socks5h://proxy.test:1080");
+        assert!(url.secret().expose_secret().contains("secret"));
+    }
 
     #[test]
     fn a_mask_shows_a_third_of_a_long_key_at_most_and_nothing_of_a_short_one() {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::rule::RuleAction;
+
 /// Longest reason passed on to a client, in characters.
 pub const MAX_REASON_CHARS: usize = 2_000;
 
@@ -98,6 +100,10 @@ pub struct Failure {
     pub reason: Option<Box<Reason>>,
     /// How long the upstream asks to be left alone, at most [`MAX_HINT`].
     pub retry_after: Option<Duration>,
+    /// Whether a limit is that of the whole account, and not of one model.
+    pub account_wide: bool,
+    /// What the provider's own rules say it leads to.
+    pub rule: Option<RuleAction>,
     /// What happened, for logs and traces: our own words, no upstream text, no secrets.
     pub detail: String,
 }
@@ -114,15 +120,25 @@ pub struct Reason {
 
 impl Failure {
     pub fn new(class: FailureClass, detail: impl Into<String>) -> Self {
-        Self { class, status: None, reason: None, retry_after: None, detail: detail.into() }
+        Self {
+            class,
+            status: None,
+            reason: None,
+            retry_after: None,
+            account_wide: false,
+            rule: None,
+            detail: detail.into(),
+        }
     }
 
-    /// Whether the request itself is at fault, so that trying elsewhere cannot help.
+    /// Whether the client is told the upstream's own words: the request itself is at fault, or a
+    /// rule of the provider says so.
     pub fn is_about_the_request(&self) -> bool {
-        matches!(
-            self.class,
-            FailureClass::ClientFault | FailureClass::ContextTooLong | FailureClass::Refusal
-        )
+        self.rule.is_some_and(RuleAction::stops)
+            || matches!(
+                self.class,
+                FailureClass::ClientFault | FailureClass::ContextTooLong | FailureClass::Refusal
+            )
     }
 }
 

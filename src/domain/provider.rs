@@ -7,6 +7,9 @@ use url::Url;
 
 use super::{
     id::{ModelName, ProviderId},
+    model::ServedModel,
+    route::CredentialStrategy,
+    rule::FailureRule,
     time::Timestamp,
 };
 
@@ -66,23 +69,6 @@ pub enum ProviderStatus {
     Active,
     Inactive,
     Error,
-}
-
-/// One model a provider serves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServedModel {
-    /// What clients ask for.
-    pub name: ModelName,
-    /// What the upstream calls it, when that differs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upstream_name: Option<ModelName>,
-}
-
-impl ServedModel {
-    pub fn upstream(&self) -> &ModelName {
-        self.upstream_name.as_ref().unwrap_or(&self.name)
-    }
 }
 
 /// A header sent with every request to a provider. The value may be a credential.
@@ -155,6 +141,8 @@ pub struct ProviderSettings {
     pub enabled: Option<bool>,
     pub models: Option<Vec<ServedModel>>,
     pub headers: Option<StoredHeaders>,
+    pub credential_strategy: Option<CredentialStrategy>,
+    pub rules: Option<Vec<FailureRule>>,
 }
 
 /// Headers as storage gives them back: readable, or sealed under a key that is not here.
@@ -199,6 +187,10 @@ pub struct Provider {
     /// What it serves. Empty: any model name is tried there.
     pub models: Vec<ServedModel>,
     pub headers: Vec<SecretHeader>,
+    /// How its credentials take turns.
+    pub credential_strategy: CredentialStrategy,
+    /// What its errors lead to, where the operator knows better. The first that fits counts.
+    pub rules: Vec<FailureRule>,
     /// Why it cannot be used although it is stored: the key id its secrets are sealed under.
     pub locked: Option<String>,
     pub last_error: Option<LastError>,
@@ -287,6 +279,8 @@ mod tests {
             enabled: None,
             models: vec![],
             headers: vec![],
+            credential_strategy: CredentialStrategy::default(),
+            rules: vec![],
             locked: None,
             last_error: None,
             beta: false,
@@ -351,8 +345,8 @@ mod tests {
         let asked = ModelName::parse("fast").unwrap();
         assert_eq!(provider.upstream_model(&asked), Some(asked.clone()));
         provider.models = vec![ServedModel {
-            name: asked.clone(),
             upstream_name: Some(ModelName::parse("vendor/fast-1").unwrap()),
+            ..ServedModel::named(asked.clone())
         }];
         assert_eq!(provider.upstream_model(&asked).unwrap().as_str(), "vendor/fast-1");
         assert_eq!(provider.upstream_model(&ModelName::parse("slow").unwrap()), None);

@@ -36,6 +36,8 @@ pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
             .filter(|error| !error.is_daily_quota)
             .and_then(|error| error.retry_delay)
             .map(|wait| wait.min(MAX_HINT)),
+        account_wide: false,
+        rule: None,
         reason: error.map(|e| Box::new(e.reason)).filter(|reason| !reason.message.is_empty()),
         detail,
     }

@@ -26,7 +26,7 @@ use crate::{
     crypto::mac::Mac,
     domain::{
         cooldown::{Cooldown, CooldownScope},
-        credential::{Credential, MAX_API_KEY_LEN, StoredSecret, mask},
+        credential::{Credential, CredentialSettings, MAX_API_KEY_LEN, StoredSecret, mask},
         event::{EventData, EventType, Fact},
         id::{CredentialId, ProviderId},
         penalty::credential_penalty,
@@ -212,12 +212,11 @@ impl Handler<AddCredential> for Credentials {
         let credential = Credential {
             id: generate_id(),
             provider_id: msg.provider_id,
-            label: msg.label,
+            settings: CredentialSettings { label: msg.label, ..CredentialSettings::default() },
             origin: Origin::Api,
             mask: mask(secret.expose_secret()),
             secret: StoredSecret::Open(secret),
             fingerprint,
-            enabled: true,
             created_at: now(),
         };
         let db = self.db.clone();

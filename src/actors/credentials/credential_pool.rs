@@ -74,7 +74,7 @@ impl CredentialDirectory {
         for index in (0..count).map(|step| (first + step) % count) {
             let credential = &shelf.credentials[index];
             let StoredSecret::Open(secret) = &credential.secret else { continue };
-            if !credential.enabled || tried.contains(&credential.id) {
+            if !credential.settings.enabled || tried.contains(&credential.id) {
                 continue;
             }
             let Some(cooldown) = self.cooling(now, provider, &credential.id, model) else {
@@ -191,7 +191,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{cooldown::Length, provider::Origin};
+    use crate::domain::{cooldown::Length, credential::CredentialSettings, provider::Origin};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -207,12 +207,11 @@ mod tests {
         Credential {
             id: id.into(),
             provider_id: acme(),
-            label: None,
+            settings: CredentialSettings::default(),
             origin: Origin::Api,
             secret: StoredSecret::Open("secret".into()),
             mask: "****".into(),
             fingerprint: id.into(),
-            enabled: true,
             created_at: NOW,
         }
     }
@@ -235,7 +234,7 @@ mod tests {
     #[test]
     fn enabled_keys_take_turns() {
         let mut off = credential("b");
-        off.enabled = false;
+        off.settings.enabled = false;
         let pool = CredentialPool::new([credential("a"), off, credential("c")]);
         let turns: Vec<_> = (0..4).map(|_| lease(&pool, &[]).unwrap()).collect();
         assert_eq!(turns, ["a", "c", "a", "c"]);
@@ -244,7 +243,7 @@ mod tests {
     #[test]
     fn a_disabled_or_locked_key_is_never_used_even_when_it_is_the_only_one() {
         let mut off = credential("a");
-        off.enabled = false;
+        off.settings.enabled = false;
         let mut locked = credential("b");
         locked.secret = StoredSecret::Locked { key_id: "k1".into() };
         let pool = CredentialPool::new([off, locked]);
@@ -265,14 +264,14 @@ mod tests {
         let mut cooldowns = CooldownBook::default();
         let mut cool = |scope, seconds| {
             let length = Length::Fixed(Duration::from_secs(seconds));
-            cooldowns.impose(NOW, scope, length, FailureClass::RateLimit, Some(429));
+            cooldowns.impose(NOW, scope, length, (FailureClass::RateLimit, Some(429)), 0.0);
         };
         cool(CooldownScope::Credential(acme(), "a".into()), 60);
         assert_eq!(lease_among(&pool, &[], &cooldowns).unwrap(), "b");
 
         let mut cool = |scope, seconds| {
             let length = Length::Fixed(Duration::from_secs(seconds));
-            cooldowns.impose(NOW, scope, length, FailureClass::RateLimit, Some(429));
+            cooldowns.impose(NOW, scope, length, (FailureClass::RateLimit, Some(429)), 0.0);
         };
         cool(CooldownScope::CredentialModel(acme(), "b".into(), model()), 5);
         let until = NOW.plus(Duration::from_secs(5));
@@ -291,8 +290,8 @@ mod tests {
             NOW,
             CooldownScope::CredentialModel(acme(), "a".into(), other),
             Length::Fixed(Duration::from_mins(1)),
-            FailureClass::RateLimit,
-            None,
+            (FailureClass::RateLimit, None),
+            0.0,
         );
         assert!(lease_among(&pool, &[], &cooldowns).is_ok());
     }

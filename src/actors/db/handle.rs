@@ -233,7 +233,7 @@ mod tests {
     use crate::{
         crypto::master_key::MasterKey,
         domain::{
-            credential::StoredSecret,
+            credential::{CredentialSettings, StoredSecret},
             provider::{Origin, ProviderSettings, SecretHeader, StoredHeaders},
         },
         persistence::{
@@ -291,12 +291,11 @@ mod tests {
         Credential {
             id: id.into(),
             provider_id: ProviderId::parse("acme").unwrap(),
-            label: None,
+            settings: CredentialSettings::default(),
             origin: Origin::Api,
             secret: StoredSecret::Open("sk-plain".into()),
             mask: "****".into(),
             fingerprint: "f1".into(),
-            enabled: true,
             created_at: Timestamp::from_millis(1),
         }
     }

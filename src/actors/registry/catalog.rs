@@ -6,7 +6,9 @@ use url::Url;
 
 use crate::domain::{
     id::{ModelName, ProviderId},
-    provider::{ApiFormat, Location, Origin, Provider, ProviderKind, ServedModel},
+    model::ServedModel,
+    provider::{ApiFormat, Location, Origin, Provider, ProviderKind},
+    route::CredentialStrategy,
     time::Timestamp,
 };
 
@@ -56,7 +58,6 @@ impl CatalogEntry {
     /// The provider as it is before anyone has set anything: off until it has a credential.
     pub fn to_provider(&self) -> Provider {
         let never = Timestamp::from_millis(0);
-        let served = |name: &ModelName| ServedModel { name: name.clone(), upstream_name: None };
         Provider {
             id: self.id.clone(),
             name: self.name.clone(),
@@ -68,8 +69,10 @@ impl CatalogEntry {
             api_format: self.api_format,
             priority: self.priority,
             enabled: None,
-            models: self.models.iter().map(served).collect(),
+            models: self.models.iter().cloned().map(ServedModel::named).collect(),
             headers: Vec::new(),
+            credential_strategy: CredentialStrategy::default(),
+            rules: Vec::new(),
             locked: None,
             last_error: None,
             beta: self.beta,

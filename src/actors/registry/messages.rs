@@ -11,7 +11,10 @@ use crate::{
     actors::db::DbError,
     domain::{
         id::{IdError, ProviderId},
-        provider::{ApiFormat, Location, Provider, SecretHeader, ServedModel},
+        model::ServedModel,
+        provider::{ApiFormat, Location, Provider, SecretHeader},
+        route::CredentialStrategy,
+        rule::FailureRule,
     },
 };
 
@@ -76,6 +79,8 @@ pub struct ProviderChange {
     pub enabled: Change<bool>,
     pub models: Change<Vec<ServedModel>>,
     pub headers: Change<Vec<SecretHeader>>,
+    pub credential_strategy: Change<CredentialStrategy>,
+    pub rules: Change<Vec<FailureRule>>,
 }
 
 /// Makes a provider and answers with it.

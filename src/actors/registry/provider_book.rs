@@ -15,6 +15,7 @@ use crate::domain::{
         ApiFormat, LastError, Location, Origin, Provider, ProviderKind, ProviderSettings,
         ProviderStatus, StoredHeaders, StoredProvider, default_chat_path,
     },
+    route::CredentialStrategy,
     time::Timestamp,
 };
 
@@ -234,6 +235,8 @@ fn blank(row: &StoredProvider) -> Provider {
         enabled: Some(true),
         models: Vec::new(),
         headers: Vec::new(),
+        credential_strategy: CredentialStrategy::default(),
+        rules: Vec::new(),
         locked: None,
         last_error: None,
         beta: false,
@@ -253,6 +256,10 @@ fn merge(mut provider: Provider, row: &StoredProvider) -> Provider {
     provider.api_format = set.api_format.unwrap_or(provider.api_format);
     provider.priority = set.priority.unwrap_or(provider.priority);
     provider.enabled = set.enabled.or(provider.enabled);
+    provider.credential_strategy = set.credential_strategy.unwrap_or(provider.credential_strategy);
+    if let Some(rules) = &set.rules {
+        provider.rules.clone_from(rules);
+    }
     provider.base_url = set.base_url.clone().or(provider.base_url);
     provider.chat_path = set.chat_path.clone().or(provider.chat_path).or_else(|| {
         let speaks_it =
@@ -296,6 +303,8 @@ fn applied(
     change.priority.apply(&mut row.settings.priority);
     change.enabled.apply(&mut row.settings.enabled);
     change.models.apply(&mut row.settings.models);
+    change.credential_strategy.apply(&mut row.settings.credential_strategy);
+    change.rules.apply(&mut row.settings.rules);
     match change.headers {
         Change::Keep => {}
         Change::Reset => row.settings.headers = Some(StoredHeaders::Open(Vec::new())),

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::{
         actors::registry::builtin,
-        domain::{cooldown::Length, provider::ServedModel},
+        domain::{cooldown::Length, model::ServedModel},
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
@@ -202,10 +202,7 @@ mod tests {
         Provider {
             id: ProviderId::parse(id).unwrap(),
             priority,
-            models: models
-                .iter()
-                .map(|name| ServedModel { name: model(name), upstream_name: None })
-                .collect(),
+            models: models.iter().map(|name| ServedModel::named(model(name))).collect(),
             ..openai.to_provider()
         }
     }
@@ -221,7 +218,7 @@ mod tests {
     fn cooling(id: &str, seconds: u64, cause: FailureClass) -> CooldownBook {
         let mut book = CooldownBook::default();
         let scope = CooldownScope::Provider(ProviderId::parse(id).unwrap());
-        book.impose(NOW, scope, Length::Fixed(Duration::from_secs(seconds)), cause, None);
+        book.impose(NOW, scope, Length::Fixed(Duration::from_secs(seconds)), (cause, None), 0.0);
         book
     }
 
@@ -299,7 +296,7 @@ mod tests {
         let mut cooldowns = cooling("b", 300, FailureClass::Server);
         let missing = CooldownScope::ProviderModel(ProviderId::parse("a").unwrap(), model("m"));
         let length = Length::Fixed(Duration::from_secs(5));
-        cooldowns.impose(NOW, missing, length, FailureClass::ModelMissing, None);
+        cooldowns.impose(NOW, missing, length, (FailureClass::ModelMissing, None), 0.0);
         let until = NOW.plus(Duration::from_mins(5));
         let expected = PlanError::Cooling { model: model("m"), until, cause: FailureClass::Server };
         assert_eq!(plan(NOW, &model("m"), &table, &cooldowns).err(), Some(expected));

@@ -70,9 +70,9 @@ pub fn key_view(credential: &Credential) -> KeyView {
     KeyView {
         id: credential.id.clone(),
         mask: credential.mask.clone(),
-        label: credential.label.clone(),
+        label: credential.settings.label.clone(),
         origin: credential.origin,
-        enabled: credential.enabled,
+        enabled: credential.settings.enabled,
         locked_by_key,
         created_at: Some(credential.created_at).filter(|at| at.as_millis() > 0),
     }

@@ -21,9 +21,9 @@ use crate::{
     },
     domain::{
         id::{ModelName, ProviderId},
+        model::ServedModel,
         provider::{
             ApiFormat, Location, Origin, Provider, ProviderKind, ProviderStatus, SecretHeader,
-            ServedModel,
         },
         time::Timestamp,
     },
@@ -169,8 +169,8 @@ impl ProviderBody {
                 models
                     .into_iter()
                     .map(|model| ServedModel {
-                        name: model.name,
                         upstream_name: model.upstream_name,
+                        ..ServedModel::named(model.name)
                     })
                     .collect(),
             ),
@@ -197,6 +197,8 @@ impl ProviderBody {
             enabled: self.enabled,
             models,
             headers,
+            credential_strategy: Change::Keep,
+            rules: Change::Keep,
         })
     }
 }

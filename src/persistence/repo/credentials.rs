@@ -36,7 +36,7 @@ pub(in crate::persistence) mod tests {
     use super::*;
     use crate::{
         domain::{
-            credential::{Credential, StoredSecret},
+            credential::{Credential, CredentialSettings, StoredSecret},
             id::ProviderId,
             provider::Origin,
             time::Timestamp,
@@ -48,12 +48,14 @@ pub(in crate::persistence) mod tests {
         Credential {
             id: id.into(),
             provider_id: ProviderId::parse(provider).unwrap(),
-            label: Some("mine".into()),
+            settings: CredentialSettings {
+                label: Some("mine".into()),
+                ..CredentialSettings::default()
+            },
             origin: Origin::Api,
             secret: StoredSecret::Locked { key_id: String::new() },
             mask: "sk-a…wxyz".into(),
             fingerprint: fingerprint.into(),
-            enabled: true,
             created_at: Timestamp::from_millis(5),
         }
     }
@@ -73,9 +75,9 @@ pub(in crate::persistence) mod tests {
             let expected = credential("c1", "acme", "f1");
             assert_eq!(read.id, expected.id);
             assert_eq!(read.provider_id, expected.provider_id);
-            assert_eq!((read.label, read.mask), (expected.label, expected.mask));
+            assert_eq!((read.settings.label, read.mask), (expected.settings.label, expected.mask));
             assert_eq!((read.fingerprint, read.origin), (expected.fingerprint, Origin::Api));
-            assert_eq!((read.enabled, read.created_at), (true, expected.created_at));
+            assert_eq!((read.settings.enabled, read.created_at), (true, expected.created_at));
         });
     }
 

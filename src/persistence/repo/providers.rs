@@ -66,9 +66,8 @@ mod tests {
             cooldown::{Cooldown, CooldownScope},
             failure::FailureClass,
             id::ModelName,
-            provider::{
-                ApiFormat, LastError, Location, ProviderSettings, ServedModel, StoredProvider,
-            },
+            model::ServedModel,
+            provider::{ApiFormat, LastError, Location, ProviderSettings, StoredProvider},
             time::Timestamp,
         },
         persistence::{
@@ -107,10 +106,15 @@ mod tests {
             priority: Some(-3),
             enabled: Some(false),
             models: Some(vec![
-                ServedModel { name: model("fast"), upstream_name: Some(model("vendor/fast-1")) },
-                ServedModel { name: model("slow"), upstream_name: None },
+                ServedModel {
+                    upstream_name: Some(model("vendor/fast-1")),
+                    ..ServedModel::named(model("fast"))
+                },
+                ServedModel::named(model("slow")),
             ]),
             headers: None,
+            credential_strategy: None,
+            rules: None,
         };
         let last_error = LastError { message: "is down".into(), at: Timestamp::from_millis(9) };
         StoredProvider { last_error: Some(last_error), ..provider("acme", settings) }

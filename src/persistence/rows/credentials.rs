@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::{
     domain::{
-        credential::{Credential, StoredSecret},
+        credential::{Credential, CredentialSettings, StoredSecret},
         id::ProviderId,
         provider::Origin,
         time::Timestamp,
@@ -31,11 +31,11 @@ impl CredentialRow {
         Self {
             id: credential.id.to_string(),
             provider_id: credential.provider_id.to_string(),
-            label: credential.label.clone(),
+            label: credential.settings.label.clone(),
             secret_sealed,
             mask: credential.mask.clone(),
             fingerprint: credential.fingerprint.clone(),
-            enabled: credential.enabled,
+            enabled: credential.settings.enabled,
             created_at: credential.created_at.as_millis(),
         }
     }
@@ -50,12 +50,15 @@ impl CredentialRow {
         Ok(Credential {
             id: self.id.into(),
             provider_id,
-            label: self.label,
+            settings: CredentialSettings {
+                label: self.label,
+                enabled: self.enabled,
+                ..CredentialSettings::default()
+            },
             origin: Origin::Api,
             secret,
             mask: self.mask,
             fingerprint: self.fingerprint,
-            enabled: self.enabled,
             created_at: Timestamp::from_millis(self.created_at),
         })
     }

@@ -93,6 +93,8 @@ impl ProviderRow {
                 enabled: self.enabled,
                 models: self.models.map(parse_models).transpose()?,
                 headers,
+                credential_strategy: None,
+                rules: None,
             },
             last_error,
             created_at: Timestamp::from_millis(self.created_at),

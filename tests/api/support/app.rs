@@ -10,7 +10,9 @@ use providerpool::{
     domain::{
         access_key::Role,
         id::ModelName,
-        provider::{ApiFormat, Location, ServedModel},
+        model::ServedModel,
+        provider::{ApiFormat, Location},
+        route::CredentialStrategy,
     },
     http::Actors,
 };
@@ -298,7 +300,7 @@ pub fn chat_body(text: &str, stream: bool) -> Value {
 /// A model of the configuration.
 pub fn served(name: &str, upstream_name: Option<&str>) -> ServedModel {
     let parse = |name| ModelName::parse(name).unwrap();
-    ServedModel { name: parse(name), upstream_name: upstream_name.map(parse) }
+    ServedModel { upstream_name: upstream_name.map(parse), ..ServedModel::named(parse(name)) }
 }
 
 /// A provider of the configuration, on loopback.
@@ -314,6 +316,8 @@ fn provider(id: &str, priority: i32, upstream: SocketAddr, keys: usize) -> Provi
         enabled: true,
         models: Vec::new(),
         api_keys: (1..=keys).map(|n| format!("sk-{id}-{n}").into()).collect(),
+        credential_strategy: CredentialStrategy::default(),
+        rules: Vec::new(),
         headers: std::collections::BTreeMap::new(),
     }
 }

@@ -1,0 +1,148 @@
+//! An operator's own rules for what a provider's errors mean.
+
+use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Most rules of one provider, and most texts or expressions of one rule.
+pub const MAX_RULES: usize = 64;
+
+/// Longest text or expression of a rule, in bytes.
+pub const MAX_RULE_TEXT: usize = 1024;
+
+/// Largest compiled expression, in bytes.
+const MAX_COMPILED: usize = 1 << 20;
+
+/// What an error that fits a rule leads to, whatever its class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleAction {
+    /// The client gets it; nothing is cooled.
+    Stop,
+    StopAndCooldown,
+    /// The next credential or provider is asked; nothing is cooled.
+    Continue,
+    ContinueAndCooldown,
+}
+
+impl RuleAction {
+    pub fn stops(self) -> bool {
+        matches!(self, Self::Stop | Self::StopAndCooldown)
+    }
+
+    pub fn cools(self) -> bool {
+        matches!(self, Self::StopAndCooldown | Self::ContinueAndCooldown)
+    }
+}
+
+/// Why a rule cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RuleError {
+    #[error("status must be 400 to 599")]
+    Status,
+    #[error("a rule holds at most {MAX_RULES} texts, and each at most {MAX_RULE_TEXT} bytes")]
+    TooLong,
+    #[error("{expression:?} is not a regular expression: {reason}")]
+    Expression { expression: String, reason: String },
+}
+
+/// A rule as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleText {
+    /// The upstream's status.
+    pub status: u16,
+    /// Texts of which one must be in the upstream's body. With no texts and no expressions the
+    /// status alone decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contains: Vec<String>,
+    /// Regular expressions of which one must fit the upstream's body.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<String>,
+    pub action: RuleAction,
+}
+
+/// A rule that can be used.
+#[derive(Debug, Clone)]
+pub struct FailureRule {
+    text: RuleText,
+    expressions: Vec<Regex>,
+}
+
+impl PartialEq for FailureRule {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl FailureRule {
+    /// Errors: [`RuleError`].
+    pub fn parse(text: RuleText) -> Result<Self, RuleError> {
+        if !(400..600).contains(&text.status) {
+            return Err(RuleError::Status);
+        }
+        let mut words = text.contains.iter().chain(&text.matches);
+        let count = text.contains.len() + text.matches.len();
+        if count > MAX_RULES || words.any(|word| word.is_empty() || word.len() > MAX_RULE_TEXT) {
+            return Err(RuleError::TooLong);
+        }
+        let compile = |expression: &String| {
+            let built = RegexBuilder::new(expression).size_limit(MAX_COMPILED).build();
+            built.map_err(|error| RuleError::Expression {
+                expression: expression.clone(),
+                reason: error.to_string(),
+            })
+        };
+        let expressions = text.matches.iter().map(compile).collect::<Result<_, _>>()?;
+        Ok(Self { text, expressions })
+    }
+
+    pub fn text(&self) -> &RuleText {
+        &self.text
+    }
+
+    pub fn action(&self) -> RuleAction {
+        self.text.action
+    }
+
+    /// Whether an upstream's error is one this rule is about.
+    pub fn fits(&self, status: u16, body: &str) -> bool {
+        let is_unconditional = self.text.contains.is_empty() && self.expressions.is_empty();
+        self.text.status == status
+            && (is_unconditional
+                || self.text.contains.iter().any(|text| body.contains(text.as_str()))
+                || self.expressions.iter().any(|expression| expression.is_match(body)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(contains: &[&str], matches: &[&str]) -> Result<FailureRule, RuleError> {
+        let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        FailureRule::parse(RuleText {
+            status: 403,
+            contains: owned(contains),
+            matches: owned(matches),
+            action: RuleAction::Continue,
+        })
+    }
+
+    #[test]
+    fn a_rule_fits_by_status_and_any_of_its_texts() {
+        let both = rule(&["plan"], &["^quota [0-9]+$"]).unwrap();
+        assert!(both.fits(403, "not in your plan"));
+        assert!(both.fits(403, "quota 12"));
+        assert!(!both.fits(403, "quota none"));
+        assert!(!both.fits(400, "plan"));
+        assert!(rule(&[], &[]).unwrap().fits(403, ""));
+    }
+
+    #[test]
+    fn what_cannot_be_matched_is_refused() {
+        assert!(matches!(rule(&[], &["("]), Err(RuleError::Expression { .. })));
+        assert_eq!(rule(&[""], &[]), Err(RuleError::TooLong));
+        assert_eq!(rule(&[&"x".repeat(1025)], &[]), Err(RuleError::TooLong));
+    }
+}

@@ -1,0 +1,82 @@
+//! Sessions: which requests belong together, so that they may go to the same place.
+
+use sha2::{Digest, Sha256};
+
+use super::id::{KeyId, ModelName};
+
+/// Longest id of a session that is taken from a request, in bytes.
+pub const MAX_SESSION_ID: usize = 256;
+
+/// What told that a request belongs to a session. The kind keeps equal texts of different kinds
+/// apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionSignal<'a> {
+    /// A name the client gave, and where.
+    Named { kind: &'static str, id: &'a str },
+    /// The beginning of a conversation.
+    Opening(&'a [u8]),
+}
+
+/// Names a session of one caller with one model: a hash, so that nothing of it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey([u8; 16]);
+
+impl SessionKey {
+    /// Two callers never share a session, whatever they send.
+    pub fn new(caller: &KeyId, model: &ModelName, signal: SessionSignal<'_>) -> Self {
+        let mut hash = Sha256::new();
+        let (kind, text) = match signal {
+            SessionSignal::Named { kind, id } => (kind, id.as_bytes()),
+            SessionSignal::Opening(text) => ("opening", text),
+        };
+        for part in [caller.as_str().as_bytes(), model.as_str().as_bytes(), kind.as_bytes(), text] {
+            // Lengths keep "ab" + "c" apart from "a" + "bc".
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        Self(key)
+    }
+}
+
+/// An id of a session as a client sent it: trimmed, bounded, printable; else it is none.
+pub fn session_id(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let is_id =
+        !text.is_empty() && text.len() <= MAX_SESSION_ID && !text.chars().any(char::is_control);
+    is_id.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_models_kinds_and_ids_are_kept_apart() {
+        let key = |caller: &str, model: &str, kind, id| {
+            let model = ModelName::parse(model).unwrap();
+            SessionKey::new(&caller.into(), &model, SessionSignal::Named { kind, id })
+        };
+        let one = key("a", "m", "header", "s");
+        assert_eq!(one, key("a", "m", "header", "s"));
+        for other in [
+            key("b", "m", "header", "s"),
+            key("a", "n", "header", "s"),
+            key("a", "m", "user", "s"),
+            key("a", "m", "header", "t"),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn ids_that_are_blank_too_long_or_unprintable_are_ignored() {
+        assert_eq!(session_id(" s "), Some("s"));
+        assert_eq!(session_id("  "), None);
+        assert_eq!(session_id("a\u{7}b"), None);
+        assert_eq!(session_id(&"x".repeat(257)), None);
+        assert!(session_id(&"x".repeat(256)).is_some());
+    }
+}
