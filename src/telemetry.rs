@@ -21,7 +21,10 @@ use tracing_subscriber::{
 
 use crate::{
     config::{Log, LogFormat},
-    domain::{cooldown::CooldownScope, failure::FailureClass, id::ProviderId, usage::Outcome},
+    domain::{
+        cooldown::CooldownScope, failure::FailureClass, id::ProviderId, trace::AttemptKind,
+        usage::Outcome,
+    },
 };
 
 /// The content type of [`Metrics::render`].
@@ -69,6 +72,7 @@ pub struct Metrics {
     failed: Counter,
     cancelled: Counter,
     attempts: Family<AttemptLabels, Counter>,
+    extra_attempts: Family<[Label; 1], Counter>,
     cooldowns_started: Family<[Label; 2], Counter>,
     actor_restarts: Family<[Label; 1], Counter>,
     /// Requests admitted and not yet settled.
@@ -128,6 +132,8 @@ impl Metrics {
 
         let attempts =
             add(to, "attempts", "Attempts by provider and class of failure", Family::default());
+        let help = "Attempts that draw from the retry budget, by kind";
+        let extra_attempts = add(to, "extra_attempts", help, Family::default());
         let cooldowns_started =
             add(to, "cooldowns_started", "Cooldowns by scope and cause", Family::default());
         let actor_restarts =
@@ -148,6 +154,7 @@ impl Metrics {
             failed: outcome(Outcome::Failed),
             cancelled: outcome(Outcome::Cancelled),
             attempts,
+            extra_attempts,
             cooldowns_started,
             actor_restarts,
             in_flight,
@@ -176,6 +183,11 @@ impl Metrics {
     pub fn attempted(&self, provider: &ProviderId, failure: Option<FailureClass>) {
         let class = failure.map_or("ok", FailureClass::as_str);
         self.attempts.get_or_create(&AttemptLabels { provider: provider.clone(), class }).inc();
+    }
+
+    /// Counts an attempt that there would not be if all went well at once.
+    pub fn extra_attempt(&self, kind: AttemptKind) {
+        self.extra_attempts.get_or_create(&[("kind", kind.as_str())]).inc();
     }
 
     pub fn cooldown_started(&self, scope: &CooldownScope, cause: FailureClass) {
@@ -207,6 +219,7 @@ mod tests {
         metrics.attempted(&acme, None);
         metrics.attempted(&acme, Some(FailureClass::RateLimit));
         metrics.attempted(&acme, Some(FailureClass::RateLimit));
+        metrics.extra_attempt(AttemptKind::Hedge);
         metrics.cooldown_started(&CooldownScope::Provider(acme), FailureClass::Server);
         metrics.actor_restarted("events");
         metrics.in_flight.inc();
@@ -223,6 +236,7 @@ mod tests {
             "providerpool_requests_in_flight 1",
             "providerpool_attempts_total{provider=\"acme\",class=\"ok\"} 1",
             "providerpool_attempts_total{provider=\"acme\",class=\"rate_limit\"} 2",
+            "providerpool_extra_attempts_total{kind=\"hedge\"} 1",
             "providerpool_overhead_seconds_bucket{le=\"0.00025\"} 1",
             "providerpool_first_event_seconds_count 1",
             "providerpool_cooldowns_started_total{scope=\"provider\",cause=\"server\"} 1",

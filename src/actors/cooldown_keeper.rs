@@ -8,13 +8,13 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use actix::Recipient;
 use tokio::sync::Mutex;
 
-use super::{clock::now, db::DbHandle, events::Record};
+use super::{clock::now, db::DbHandle, events::Record, traces::CooldownCaused};
 use crate::{
     domain::{
-        cooldown::{Cooldown, CooldownBook, CooldownChange, CooldownScope, Length},
+        cooldown::{Cooldown, CooldownBook, CooldownChange, CooldownScope, CooldownView, Length},
         event::{EventType, Fact},
-        failure::Failure,
-        id::{CredentialId, ProviderId},
+        failure::{Failure, FailureClass},
+        id::{CredentialId, ProviderId, RequestId},
     },
     telemetry::Metrics,
 };
@@ -27,14 +27,20 @@ pub struct CooldownKeeper {
     book: CooldownBook,
     db: DbHandle,
     events: Recipient<Record>,
+    traces: Recipient<CooldownCaused>,
     metrics: Arc<Metrics>,
     /// Whoever writes to storage holds it; the others wait in line.
     turn: Rc<Mutex<()>>,
 }
 
 impl CooldownKeeper {
-    pub fn new(db: DbHandle, events: Recipient<Record>, metrics: Arc<Metrics>) -> Self {
-        Self { book: CooldownBook::default(), db, events, metrics, turn: Rc::default() }
+    pub fn new(
+        db: DbHandle,
+        events: Recipient<Record>,
+        traces: Recipient<CooldownCaused>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { book: CooldownBook::default(), db, events, traces, metrics, turn: Rc::default() }
     }
 
     pub fn book(&self) -> &CooldownBook {
@@ -47,12 +53,14 @@ impl CooldownKeeper {
         self.book.restore(stored);
     }
 
-    /// Cools a scope after a failure. Answers with the cooldown when it is new or longer.
+    /// Cools a scope after a failure of an attempt: the number of one of a request's. Answers with the
+    /// cooldown when it is new or longer.
     pub fn impose(
         &mut self,
         scope: CooldownScope,
         length: Length,
         failure: &Failure,
+        attempt: Option<(RequestId, u32)>,
     ) -> Option<Cooldown> {
         if let Some(forgotten) = self.book.make_room() {
             self.metrics.cooldowns_dropped.inc();
@@ -81,6 +89,10 @@ impl CooldownKeeper {
         );
         self.metrics.cooldown_started(&cooldown.scope, cooldown.cause);
         self.tell(kind, &cooldown);
+        if let Some((request_id, attempt)) = attempt {
+            let cooldown = CooldownView::from(&cooldown);
+            self.traces.do_send(CooldownCaused { request_id, attempt, cooldown });
+        }
         let (db, stored) = (self.db.clone(), cooldown.clone());
         self.write(async move {
             // The one in memory holds either way; only a restart of the process would miss it.
@@ -93,6 +105,11 @@ impl CooldownKeeper {
 
     pub fn succeeded(&mut self, scope: &CooldownScope) {
         self.book.succeeded(now(), scope);
+    }
+
+    /// A trial has shown that a scope works. Says whether this is news.
+    pub fn passed(&mut self, scope: &CooldownScope) -> bool {
+        self.book.passed(now(), scope)
     }
 
     /// Tells the cooldowns that have ended since the last call.
@@ -112,6 +129,26 @@ impl CooldownKeeper {
             None => self.book.scopes(),
         };
         self.clear_scopes(scopes)
+    }
+
+    /// Spares credentials the cooldowns that began within the last `since` for this cause: it was not
+    /// theirs.
+    pub fn spare(
+        &mut self,
+        provider: &ProviderId,
+        credentials: &[CredentialId],
+        cause: FailureClass,
+        since: Duration,
+    ) {
+        let (book, earliest) = (&self.book, now().minus(since));
+        let mut scopes = book.scopes_of(provider);
+        scopes.retain(|scope| {
+            scope.credential().is_some_and(|credential| credentials.contains(credential))
+                && book.active(now(), scope).is_some_and(|cooldown| {
+                    cooldown.cause == cause && cooldown.started_at >= earliest
+                })
+        });
+        self.clear_scopes(scopes);
     }
 
     /// Forgets what is held against a credential that is gone.

@@ -13,6 +13,7 @@ pub mod published;
 pub mod registry;
 pub mod router;
 pub mod supervise;
+pub mod traces;
 pub mod usage_tracker;
 
 pub use cooldown_keeper::CooldownKeeper;

@@ -4,6 +4,7 @@
 
 mod first_start;
 mod providers;
+mod routes;
 mod settings;
 mod stop;
 mod storage;

@@ -1,18 +1,22 @@
 //! The providers and keys that nobody has to make: catalogue, configuration file, environment.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::storage::Storage;
 use crate::{
     actors::registry::{CatalogEntry, builtin},
-    config::{Config, Environment, ProviderConfig},
+    config::{ApiKeyConfig, Config, Environment, ProviderConfig},
     crypto::mac::Mac,
     domain::{
-        credential::{Credential, CredentialSettings, StoredSecret, mask},
+        credential::{Credential, CredentialSettings, Egress, StoredSecret, mask},
         id::ProviderId,
-        provider::{ApiFormat, Origin, Provider, ProviderKind, SecretHeader, default_chat_path},
-        rule::FailureRule,
+        provider::{
+            ApiFormat, HeaderError, Origin, Provider, ProviderKind, SecretHeader, default_chat_path,
+        },
+        rule::parse_rules,
         time::Timestamp,
     },
     gateway::upstream::check_base_url,
@@ -39,11 +43,12 @@ pub fn collect(
     providers.extend(from_file(config, &catalog)?);
     for section in &config.providers {
         let name = &section.id;
-        for (index, secret) in section.api_keys.iter().enumerate() {
+        for (index, api_key) in section.api_keys.iter().enumerate() {
             let id = format!("config_{name}_{}", index + 1);
-            let label = None;
+            let set = settings(api_key).with_context(|| format!("provider {name}"))?;
             let keys = &storage.fingerprints;
-            credentials.push(credential(&id, &section.id, secret, label, Origin::Config, keys));
+            let secret = &api_key.key;
+            credentials.push(credential(&id, &section.id, secret, set, Origin::Config, keys));
         }
     }
     Ok(Given { providers, credentials })
@@ -51,7 +56,13 @@ pub fn collect(
 
 /// Whether the providers of the configuration file can be what they say, without starting anything.
 pub fn check(config: &Config) -> anyhow::Result<()> {
-    from_file(config, &builtin()?).map(|_| ())
+    from_file(config, &builtin()?)?;
+    for section in &config.providers {
+        for api_key in &section.api_keys {
+            settings(api_key).with_context(|| format!("provider {}", section.id))?;
+        }
+    }
+    Ok(())
 }
 
 fn from_file(config: &Config, catalog: &[CatalogEntry]) -> anyhow::Result<Vec<Provider>> {
@@ -73,9 +84,9 @@ fn environment_credential(
         .find_map(|name| Some((name, environment.value(name)?.trim())))
         .filter(|(_, value)| !value.is_empty())?;
     let id = format!("env_{}", name.to_ascii_lowercase());
-    let label = Some(name.clone());
+    let set = CredentialSettings { label: Some(name.clone()), ..CredentialSettings::default() };
     let secret = SecretString::from(value);
-    Some(credential(&id, &entry.id, &secret, label, Origin::Environment, fingerprints))
+    Some(credential(&id, &entry.id, &secret, set, Origin::Environment, fingerprints))
 }
 
 /// A credential that is not stored. Part of its fingerprint is in its id, so that another key in the
@@ -84,7 +95,7 @@ fn credential(
     id: &str,
     provider: &ProviderId,
     secret: &SecretString,
-    label: Option<String>,
+    settings: CredentialSettings,
     origin: Origin,
     fingerprints: &Mac,
 ) -> Credential {
@@ -92,7 +103,7 @@ fn credential(
     Credential {
         id: format!("{id}_{}", &fingerprint[..8]).into(),
         provider_id: provider.clone(),
-        settings: CredentialSettings { label, ..CredentialSettings::default() },
+        settings,
         origin,
         mask: mask(secret.expose_secret()),
         fingerprint,
@@ -101,19 +112,37 @@ fn credential(
     }
 }
 
+/// What the configuration file sets for a key.
+fn settings(api_key: &ApiKeyConfig) -> anyhow::Result<CredentialSettings> {
+    let egress = match &api_key.proxy_url {
+        None => Egress::Usual,
+        Some(url) => Egress::parse(url.expose_secret())?,
+    };
+    Ok(CredentialSettings {
+        label: api_key.label.clone(),
+        enabled: api_key.enabled,
+        priority: api_key.priority,
+        weight: api_key.weight,
+        max_in_flight: api_key.max_in_flight,
+        egress,
+        headers: parse_headers(&api_key.headers)?,
+    })
+}
+
+fn parse_headers(
+    headers: &BTreeMap<String, SecretString>,
+) -> Result<Vec<SecretHeader>, HeaderError> {
+    let parse = |(name, value): (&String, &SecretString)| SecretHeader::parse(name, value.clone());
+    headers.iter().map(parse).collect()
+}
+
 /// A provider of the configuration file. One that the catalogue knows keeps what is only told there.
 fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow::Result<Provider> {
     check_base_url(&section.base_url, section.location)?;
-    let headers: Result<Vec<_>, _> = section
-        .headers
-        .iter()
-        .map(|(name, value)| SecretHeader::parse(name, value.clone()))
-        .collect();
     let never = Timestamp::from_millis(0);
     let speaks_chat = section.api_format == ApiFormat::Openai;
     let usual_path = || speaks_chat.then(|| default_chat_path(&section.base_url).to_owned());
     let known_name = entry.map_or_else(|| section.id.to_string(), |entry| entry.name.clone());
-    let rules: Result<Vec<_>, _> = section.rules.iter().cloned().map(FailureRule::parse).collect();
     Ok(Provider {
         id: section.id.clone(),
         name: section.name.clone().unwrap_or(known_name),
@@ -126,9 +155,9 @@ fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow:
         priority: section.priority,
         enabled: Some(section.enabled),
         models: section.models.clone(),
-        headers: headers?,
+        headers: parse_headers(&section.headers)?,
         credential_strategy: section.credential_strategy,
-        rules: rules?,
+        rules: parse_rules(section.rules.clone())?,
         locked: None,
         last_error: None,
         beta: entry.is_some_and(|entry| entry.beta),

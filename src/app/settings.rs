@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::wiring::Wired;
 use crate::{
-    actors::usage_tracker::UsageSettings,
+    actors::{credentials::Affinity, usage_tracker::UsageSettings},
     config::Config,
     gateway::upstream::{Upstream, UpstreamSettings},
     http::ServerSettings,
-    relay::{Gate, Relay, RelayPeers, RelaySettings, RelaySights},
+    relay::{Gate, Relay, RelayPeers, RelaySettings, RelaySights, SoftLimits},
 };
 
 pub fn server(config: &Config) -> ServerSettings {
@@ -40,6 +40,15 @@ fn relay(config: &Config) -> RelaySettings {
         hold_back_bytes: config.relay.hold_back_bytes,
         max_answer_bytes: config.relay.max_answer_bytes,
         ask_stream_usage: config.relay.ask_stream_usage,
+        retry_pause: Duration::from_millis(config.relay.retry_pause_ms),
+        hedge: config.relay.hedge.then(|| SoftLimits {
+            unknown: Duration::from_millis(config.relay.hedge_unknown_ms),
+            at_least: Duration::from_millis(config.relay.hedge_min_ms),
+            at_most: Duration::from_millis(config.relay.hedge_max_ms),
+            whole_at_least: Duration::from_millis(config.relay.hedge_whole_min_ms),
+        }),
+        resume: config.relay.resume,
+        session_affinity: config.routing.session_affinity,
     }
 }
 
@@ -60,18 +69,22 @@ pub fn relay_maker(
         take_retry: actors.router.clone().recipient(),
         attempt_failed: actors.router.clone().recipient(),
         attempt_succeeded: actors.router.clone().recipient(),
+        provider_passed: actors.router.clone().recipient(),
         credentials_ready: actors.credentials.clone().recipient(),
         credential_failed: actors.credentials.clone().recipient(),
         credential_succeeded: actors.credentials.clone().recipient(),
+        credential_passed: actors.credentials.clone().recipient(),
         usage_journaled: actors.usage_tracker.clone().recipient(),
         journal_closed: actors.usage_tracker.clone().recipient(),
         commit_usage: actors.usage_tracker.clone().recipient(),
         events: actors.events.clone().recipient(),
+        traces: actors.traces.clone().recipient(),
     };
     let sights = RelaySights {
         providers: actors.providers.clone(),
-        routing: wired.routing.clone(),
+        routing: actors.routing.clone(),
         credentials: actors.directory.clone(),
+        affinity: Affinity::default(),
     };
     let settings = relay(config);
     let (gate, journal, metrics) =

@@ -11,7 +11,7 @@ use std::{
 use actix::{Addr, Arbiter, Handler, Message, dev::ToEnvelope};
 use anyhow::Context as _;
 
-use super::{providers::Given, settings, storage::Storage};
+use super::{providers::Given, routes, settings, storage::Storage};
 use crate::{
     actors::{
         CooldownKeeper,
@@ -19,10 +19,11 @@ use crate::{
         credentials::{CredentialDirectory, Credentials, CredentialsPeers, CredentialsReady},
         db::DbHandle,
         events::{Events, Record},
-        published::{Published, publish},
+        published::publish,
         registry::{ProviderTable, Registry, RegistryPeers, RegistryReady},
-        router::{Router, RouterPeers, RouterReady, RouterView},
+        router::{RouteKeeper, Router, RouterPeers, RouterReady, RouterView},
         supervise::{self, Watch},
+        traces::Traces,
         usage_tracker::{FlushUsage, Journal, UsageTracker, UsageTrackerPeers},
     },
     config::Config,
@@ -44,8 +45,6 @@ pub type OnGiveUp = Arc<dyn Fn(&'static str) + Send + Sync>;
 /// The actors, running and loaded.
 pub struct Wired {
     pub actors: Actors,
-    /// What plans are made of; only requests look at it.
-    pub routing: Published<RouterView>,
     pub journal: Journal,
     pub arbiters: Vec<Arbiter>,
 }
@@ -80,14 +79,14 @@ pub async fn start(
     let settings = config.events.clone();
     events_seat.fill(&on, "events", watch.clone(), move |_| Events::new(&settings, dropped));
 
+    let capacity = config.relay.traces;
+    let traces = supervise::start_in(&on, "traces", watch.clone(), move |_| Traces::new(capacity));
+
     let (table_publisher, providers) = publish(ProviderTable::default());
     let (directory_publisher, directory) = publish(CredentialDirectory::default());
     let (view_publisher, routing) = publish(RouterView::default());
     let (ring_publisher, key_ring) = publish(KeyRing::new(storage.access_keys.clone(), []));
-    let keeper = {
-        let (db, events, metrics) = (db.clone(), events.clone(), metrics.clone());
-        move || CooldownKeeper::new(db, events.recipient(), metrics)
-    };
+    let keeper = keeper_of_cooldowns(&db, &events, &traces, &metrics);
     let other_keeper = keeper.clone();
 
     let (registry, registry_seat) = supervise::seat::<Registry>();
@@ -108,14 +107,18 @@ pub async fn start(
         failed: registry.clone().recipient(),
         answered: registry.clone().recipient(),
     };
-    let (own_db, seen) = (db.clone(), providers.clone());
+    let (own_db, seen, book) = (db.clone(), providers.clone(), routes::book(config));
+    let told = events.clone().recipient();
     router_seat.fill(&on, "router", watch.clone(), move |_| {
-        Router::new(keeper(), view_publisher, seen, own_db, peers)
+        let routes = RouteKeeper::new(book, own_db.clone(), told);
+        Router::new(keeper(), routes, view_publisher, seen, own_db, peers)
     });
 
     let peers = CredentialsPeers {
         events: events.clone().recipient(),
         registry: registry.clone().recipient(),
+        failed: registry.clone().recipient(),
+        incident: router.clone().recipient(),
     };
     let own_db = db.clone();
     credentials_seat.fill(&on, "credentials", watch.clone(), move |_| {
@@ -139,7 +142,7 @@ pub async fn start(
     });
 
     loaded(&registry, RegistryReady).await.context("providers were not loaded")?;
-    loaded(&router, RouterReady).await.context("cooldowns were not loaded")?;
+    loaded(&router, RouterReady).await.context("cooldowns and routes were not loaded")?;
     loaded(&credentials, CredentialsReady).await.context("credentials were not loaded")?;
     loaded(&access_keys, AccessKeysReady).await.context("access keys were not loaded")?;
     loaded(&usage_tracker, FlushUsage).await.context("the journal was not read")??;
@@ -153,13 +156,27 @@ pub async fn start(
         access_keys,
         usage_tracker,
         events,
+        traces,
         db,
         providers,
         directory,
+        routing,
         key_ring,
         metrics,
     };
-    Ok(Wired { actors, routing, journal, arbiters: vec![arbiter] })
+    Ok(Wired { actors, journal, arbiters: vec![arbiter] })
+}
+
+/// Makes the books of cooldowns, each on the thread of its owner.
+fn keeper_of_cooldowns(
+    db: &DbHandle,
+    events: &Addr<Events>,
+    traces: &Addr<Traces>,
+    metrics: &Arc<Metrics>,
+) -> impl FnOnce() -> CooldownKeeper + Clone + Send + 'static {
+    let (db, events, traces, metrics) =
+        (db.clone(), events.clone(), traces.clone(), Arc::clone(metrics));
+    move || CooldownKeeper::new(db, events.recipient(), traces.recipient(), metrics)
 }
 
 async fn loaded<A, M>(actor: &Addr<A>, question: M) -> anyhow::Result<M::Result>

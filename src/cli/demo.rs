@@ -99,7 +99,7 @@ fn configure(mut config: Config, folder: &Path, simulated: SocketAddr) -> anyhow
                 priority,
                 enabled: true,
                 models: vec![ServedModel::named(ModelName::parse(MODEL)?)],
-                api_keys: vec![SecretString::from(format!("sk-simulated-{id}"))],
+                api_keys: vec![format!("sk-simulated-{id}").into()],
                 credential_strategy: CredentialStrategy::default(),
                 rules: Vec::new(),
                 headers: BTreeMap::new(),

@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     app::{NoAdminKey, StorageError, check_providers},
     config::{Config, ConfigError, Environment, Overrides},
-    domain::provider::HeaderError,
+    domain::{provider::HeaderError, rule::RulesError},
     gateway::upstream::BaseUrlError,
     persistence::{connection::OpenError, migrate},
 };
@@ -92,6 +92,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         || error.is::<NoAdminKey>()
         || error.is::<BaseUrlError>()
         || error.is::<HeaderError>()
+        || error.is::<RulesError>()
         || matches!(
             error.downcast_ref(),
             Some(StorageError::MasterKey(_) | StorageError::Database(OpenError::Location(_)))

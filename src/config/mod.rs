@@ -3,15 +3,18 @@
 //! Values come from the command line, else from the environment, else from the file, else they are
 //! defaults. Everything is read once, at start; nothing here is told to a running pool.
 
+mod api_key;
 mod bounds;
 mod data;
 mod database;
 mod error;
 mod events;
 mod expand;
+mod headers;
 mod log;
 mod provider;
 mod relay;
+mod routing;
 mod secret;
 mod secrets;
 mod server;
@@ -27,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use bounds::Bounds;
 
+pub use api_key::ApiKeyConfig;
 pub use data::Data;
 pub use database::Database;
 pub use error::ConfigError;
@@ -34,6 +38,7 @@ pub use events::Events;
 pub use log::{Log, LogFormat};
 pub use provider::ProviderConfig;
 pub use relay::Relay;
+pub use routing::{AliasConfig, RouteConfig, Routing};
 pub use secrets::Secrets;
 pub use server::Server;
 pub use sources::{Environment, FILE_NAME, Overrides};
@@ -48,12 +53,19 @@ pub struct Config {
     pub database: Database,
     pub secrets: Secrets,
     pub relay: Relay,
+    pub routing: Routing,
     pub usage: Usage,
     pub events: Events,
     pub log: Log,
     /// Providers owned by the file, read-only in the API.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub providers: Vec<ProviderConfig>,
+    /// Routes owned by the file, read-only in the API.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteConfig>,
+    /// Aliases owned by the file, read-only in the API.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<AliasConfig>,
 }
 
 impl Config {
@@ -98,6 +110,7 @@ impl Config {
         self.events.check(bounds);
         self.log.check(bounds);
         provider::check(&self.providers, bounds);
+        routing::check(&self.routes, &self.aliases, self.routing.strategy, bounds);
     }
 }
 
@@ -191,6 +204,47 @@ mod tests {
         assert_eq!(secret, "providers.0.api_keys (in pool.toml): must be a list, not a text");
         let unset = refused("[[providers]]\nid = \"a\"", &[]);
         assert_eq!(unset, "providers.0.base_url is missing (in pool.toml)");
+    }
+
+    #[test]
+    fn a_route_that_is_none_is_named_by_its_place() {
+        assert_eq!(
+            refused("[[routes]]\nname = \"*a*\"", &[]),
+            "routes.0.name (in pool.toml): a pattern may hold one '*' and no more"
+        );
+        let strategy = refused("[routing]\nstrategy = \"cheapest\"", &[]);
+        assert!(
+            strategy.starts_with("routing.strategy is cheapest (in pool.toml): must be one of")
+        );
+        let unknown = refused("[[routes]]\nname = \"a\"\ntarget = []", &[]);
+        assert!(unknown.ends_with("did you mean routes.0.targets?"), "{unknown}");
+    }
+
+    #[test]
+    fn a_key_may_be_a_table_and_what_is_wrong_in_it_is_named() {
+        let key = |rest: &str| {
+            let provider = "[[providers]]\nid = \"a\"\nbase_url = \"https://a.test\"\n";
+            format!("{provider}api_keys = [\"sk-1\", {{ key = \"${{KEY}}\", {rest} }}]")
+        };
+        let environment = [("KEY", "sk-2")];
+        let config = load(&key("weight = 3"), &environment).ok().unwrap();
+        let keys = &config.providers[0].api_keys;
+        assert_eq!((keys[0].key.expose_secret(), keys[0].weight), ("sk-1", 1));
+        assert_eq!((keys[1].key.expose_secret(), keys[1].weight), ("sk-2", 3));
+
+        let place = "providers.0.api_keys.1";
+        assert_eq!(
+            refused(&key("wieght = 3"), &environment),
+            format!("unknown key {place}.wieght (in pool.toml): did you mean {place}.weight?")
+        );
+        assert_eq!(
+            refused(&key("weight = \"sk-3\""), &environment),
+            format!("{place}.weight (in pool.toml): must be a whole number, not a text")
+        );
+        assert_eq!(
+            refused(&key("max_in_flight = 0"), &environment),
+            format!("{place}.max_in_flight is 0 (in pool.toml): must be 1 to 100000 requests")
+        );
     }
 
     #[test]

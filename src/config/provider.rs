@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{bounds::Bounds, secret};
+use super::{api_key::ApiKeyConfig, bounds::Bounds, headers, secret};
 use crate::domain::{
-    credential::MAX_API_KEY_LEN,
     id::ProviderId,
-    model::ServedModel,
+    model::{MAX_CONTEXT_TOKENS, ServedModel},
     provider::{ApiFormat, Location},
     route::CredentialStrategy,
     rule::RuleText,
@@ -46,13 +45,8 @@ pub struct ProviderConfig {
     /// What its errors lead to, where you know better.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleText>,
-    #[serde(
-        default,
-        deserialize_with = "secret::read_list",
-        serialize_with = "secret::mask_list",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub api_keys: Vec<SecretString>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub api_keys: Vec<ApiKeyConfig>,
     /// Headers sent with every request, by name.
     #[serde(
         default,
@@ -99,33 +93,17 @@ impl ProviderConfig {
         if let Some(path) = self.chat_path.as_ref().filter(|path| !path.starts_with('/')) {
             bounds.refuse(&key("chat_path"), path, "must begin with \"/\"");
         }
+        for (index, model) in self.models.iter().enumerate() {
+            if let Some(tokens) = model.context_tokens {
+                let key = key(&format!("models.{index}.context_tokens"));
+                bounds.number(&key, tokens, 1..=MAX_CONTEXT_TOKENS, "tokens");
+            }
+        }
         for (index, api_key) in self.api_keys.iter().enumerate() {
-            let length = api_key.expose_secret().len();
-            if length == 0 || length > MAX_API_KEY_LEN || !is_printable(api_key) {
-                let wanted = format!("must be 1 to {MAX_API_KEY_LEN} printable ASCII characters");
-                bounds.refuse_secret(&key(&format!("api_keys.{index}")), wanted);
-            }
+            api_key.check(&key(&format!("api_keys.{index}")), bounds);
         }
-        for (name, value) in &self.headers {
-            if !is_header_name(name) {
-                bounds.refuse(&key("headers"), format!("{name:?}"), "must be a header name");
-            } else if !is_printable(value) {
-                let wanted = "must be printable ASCII characters";
-                bounds.refuse_secret(&key(&format!("headers.{name}")), wanted);
-            }
-        }
+        headers::check(&self.headers, &key("headers"), bounds);
     }
-}
-
-fn is_printable(value: &SecretString) -> bool {
-    value.expose_secret().bytes().all(|byte| (0x20..0x7f).contains(&byte))
-}
-
-/// Source: RFC 9110 §5.6.2, `token`.
-fn is_header_name(name: &str) -> bool {
-    let is_token_byte =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(is_token_byte)
 }
 
 #[cfg(test)]

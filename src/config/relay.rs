@@ -22,6 +22,23 @@ pub struct Relay {
     pub max_answer_bytes: usize,
     /// Requests at once; the next is refused.
     pub max_in_flight: usize,
+    /// Shortest pause before a provider that has failed is asked once more; the longest is four
+    /// times as long.
+    pub retry_pause_ms: u64,
+    /// Whether a second provider is asked beside one that is slow to answer.
+    pub hedge: bool,
+    /// Silence of a stream after which it is slow, as long as nothing is known of its provider.
+    pub hedge_unknown_ms: u64,
+    /// Shortest silence of a stream that is slow, when its provider's usual times are known.
+    pub hedge_min_ms: u64,
+    /// Longest silence of a stream that is not slow yet.
+    pub hedge_max_ms: u64,
+    /// The same as `hedge_min_ms` for whole answers.
+    pub hedge_whole_min_ms: u64,
+    /// Whether a stream that breaks off is taken up again with another attempt, if that says the same.
+    pub resume: bool,
+    /// Requests whose way is remembered, to be read by the API. 0: none.
+    pub traces: usize,
     /// Asks providers to report the usage of streams, when the client has not.
     pub ask_stream_usage: bool,
 }
@@ -36,6 +53,14 @@ impl Default for Relay {
             hold_back_bytes: 64 << 10,
             max_answer_bytes: 64 << 20,
             max_in_flight: 10_000,
+            retry_pause_ms: 200,
+            hedge: true,
+            hedge_unknown_ms: 10_000,
+            hedge_min_ms: 5_000,
+            hedge_max_ms: 30_000,
+            hedge_whole_min_ms: 30_000,
+            resume: true,
+            traces: 1_000,
             ask_stream_usage: true,
         }
     }
@@ -50,5 +75,12 @@ impl Relay {
         bounds.number("relay.hold_back_bytes", self.hold_back_bytes, 1024..=16 << 20, "bytes");
         bounds.number("relay.max_answer_bytes", self.max_answer_bytes, 1024..=1 << 30, "bytes");
         bounds.number("relay.max_in_flight", self.max_in_flight, 1..=1_000_000, "requests");
+        bounds.number("relay.retry_pause_ms", self.retry_pause_ms, 1..=10_000, "ms");
+        bounds.number("relay.traces", self.traces, 0..=100_000, "requests");
+        let silence = 1..=600_000;
+        bounds.number("relay.hedge_unknown_ms", self.hedge_unknown_ms, silence.clone(), "ms");
+        bounds.number("relay.hedge_min_ms", self.hedge_min_ms, silence.clone(), "ms");
+        bounds.number("relay.hedge_max_ms", self.hedge_max_ms, self.hedge_min_ms..=600_000, "ms");
+        bounds.number("relay.hedge_whole_min_ms", self.hedge_whole_min_ms, silence, "ms");
     }
 }

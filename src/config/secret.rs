@@ -8,16 +8,14 @@ use serde::{Deserialize, Deserializer, Serializer};
 /// What is shown in place of a secret.
 pub const MASK: &str = "****";
 
+pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    Ok(String::deserialize(deserializer)?.into())
+}
+
 pub fn read_optional<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
-}
-
-pub fn read_list<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<SecretString>, D::Error> {
-    Ok(Vec::<String>::deserialize(deserializer)?.into_iter().map(SecretString::from).collect())
 }
 
 pub fn read_table<'de, D: Deserializer<'de>>(
@@ -29,10 +27,6 @@ pub fn read_table<'de, D: Deserializer<'de>>(
 
 pub fn mask<T, S: Serializer>(_: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(MASK)
-}
-
-pub fn mask_list<S: Serializer>(list: &[SecretString], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(list.iter().map(|_| MASK))
 }
 
 pub fn mask_table<S: Serializer>(

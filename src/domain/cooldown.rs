@@ -24,6 +24,12 @@ pub const MAX_COOLDOWNS: usize = 10_000;
 /// one may try: the first may be a long answer, or lost.
 pub const TRIAL_TIME: Duration = Duration::from_mins(1);
 
+/// The same for what is refused at the door, where no refusal for so long says enough.
+pub const DOOR_TRIAL_TIME: Duration = Duration::from_secs(5);
+
+/// Somebody is trying a scope: how that went is worth a look after this time.
+const TRIAL_LOOK: Duration = Duration::from_secs(1);
+
 /// A cooldown is drawn out by a random part of this share of it, so that scopes that failed together
 /// do not come back together.
 const JITTER: f64 = 0.1;
@@ -172,6 +178,13 @@ impl Length {
                 base.saturating_mul(1_u32.checked_shl(strikes - 1).unwrap_or(u32::MAX)).min(cap)
             }
         }
+    }
+}
+
+fn trial_time(cause: FailureClass) -> Duration {
+    match cause {
+        FailureClass::Auth | FailureClass::Payment | FailureClass::RateLimit => DOOR_TRIAL_TIME,
+        _ => TRIAL_TIME,
     }
 }
 
@@ -328,6 +341,23 @@ impl CooldownBook {
         }
     }
 
+    /// Until when one of these scopes keeps a request away, and why. Where somebody is trying it, how
+    /// that goes will be known at any moment: it is worth another look soon.
+    pub fn kept_from(
+        &self,
+        now: Timestamp,
+        scopes: &[CooldownScope],
+    ) -> Option<(Timestamp, FailureClass)> {
+        let kept = scopes.iter().filter_map(|scope| match self.standing(now, scope) {
+            Standing::Open | Standing::OnTrial => None,
+            Standing::Cooling(cooldown) => Some((cooldown.until, cooldown.cause)),
+            Standing::BeingTried(cooldown, until) => {
+                Some((until.min(now.plus(TRIAL_LOOK)), cooldown.cause))
+            }
+        });
+        kept.max_by_key(|(until, _)| *until)
+    }
+
     /// Asks to use `scope` now. `Ok(None)`: there is nothing against it. `Ok(Some)`: it is on trial,
     /// and this request is the one that tries it.
     ///
@@ -340,10 +370,12 @@ impl CooldownBook {
         match self.standing(now, scope) {
             Standing::Open => Ok(None),
             Standing::Cooling(cooldown) => Err((cooldown.until, cooldown.cause)),
-            Standing::BeingTried(cooldown, until) => Err((until, cooldown.cause)),
+            Standing::BeingTried(cooldown, until) => {
+                Err((until.min(now.plus(TRIAL_LOOK)), cooldown.cause))
+            }
             Standing::OnTrial => {
                 let entry = &self.entries[scope];
-                let until = now.plus(TRIAL_TIME);
+                let until = now.plus(trial_time(entry.cooldown.cause));
                 let seen = entry.trial.load(Ordering::Acquire);
                 let mine = Timestamp::from_millis(seen) <= now
                     && entry
@@ -356,7 +388,7 @@ impl CooldownBook {
                         )
                         .is_ok();
                 if !mine {
-                    return Err((until, entry.cooldown.cause));
+                    return Err((now.plus(TRIAL_LOOK), entry.cooldown.cause));
                 }
                 let trial = Arc::clone(&entry.trial);
                 Ok(Some(TrialPass { scope: scope.clone(), trial, until: until.as_millis() }))
@@ -446,122 +478,8 @@ impl CooldownBook {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::domain::failure::MAX_HINT;
-
-    const START: Timestamp = Timestamp::from_millis(1_000_000);
-
-    fn acme() -> ProviderId {
-        ProviderId::parse("acme").unwrap()
-    }
-
-    fn scope() -> CooldownScope {
-        CooldownScope::Provider(acme())
-    }
-
-    fn seconds(n: u64) -> Duration {
-        Duration::from_secs(n)
-    }
-
-    fn doubling() -> Length {
-        Length::Doubling { base: seconds(10), cap: seconds(300) }
-    }
-
-    #[test]
-    fn each_strike_doubles_up_to_the_cap_and_a_success_starts_over() {
-        let mut book = CooldownBook::default();
-        let mut now = START;
-        let mut lengths = Vec::new();
-        for _ in 0..7 {
-            let change = book.impose(now, scope(), doubling(), (FailureClass::Server, None), 0.0);
-            let Some(CooldownChange::Started(cooldown)) = change else { panic!("{change:?}") };
-            lengths.push(cooldown.until.since(now).as_secs());
-            now = cooldown.until;
-            assert_eq!(book.expire(now).len(), 1);
-        }
-        assert_eq!(lengths, [10, 20, 40, 80, 160, 300, 300]);
-        book.succeeded(now, &scope());
-        book.impose(now, scope(), doubling(), (FailureClass::Server, None), 0.0);
-        assert_eq!(book.list(now)[0].strikes, 1);
-    }
-
-    #[test]
-    fn a_cooldown_is_extended_but_never_shortened() {
-        let mut book = CooldownBook::default();
-        let impose = |book: &mut CooldownBook, length| {
-            book.impose(
-                START,
-                scope(),
-                Length::Fixed(seconds(length)),
-                (FailureClass::Auth, None),
-                0.0,
-            )
-        };
-        assert!(matches!(impose(&mut book, 60), Some(CooldownChange::Started(_))));
-        assert_eq!(impose(&mut book, 30), None);
-        assert!(matches!(impose(&mut book, 90), Some(CooldownChange::Extended(_))));
-        assert_eq!(book.active(START, &scope()).unwrap().until, START.plus(seconds(90)));
-    }
-
-    #[test]
-    fn a_late_success_does_not_end_a_cooldown() {
-        let mut book = CooldownBook::default();
-        book.impose(START, scope(), doubling(), (FailureClass::Server, None), 0.0);
-        book.succeeded(START.plus(seconds(1)), &scope());
-        assert!(book.active(START.plus(seconds(1)), &scope()).is_some());
-    }
-
-    #[test]
-    fn an_end_is_reported_once() {
-        let mut book = CooldownBook::default();
-        book.impose(START, scope(), doubling(), (FailureClass::Server, None), 0.0);
-        assert!(book.expire(START.plus(seconds(9))).is_empty());
-        assert_eq!(book.expire(START.plus(seconds(10))).len(), 1);
-        assert!(book.expire(START.plus(seconds(11))).is_empty());
-    }
-
-    #[test]
-    fn the_book_is_bounded_and_forgets_made_up_models_first() {
-        let mut book = CooldownBook::default();
-        book.impose(START, scope(), Length::Fixed(seconds(1)), (FailureClass::Server, None), 0.0);
-        for n in 0..MAX_COOLDOWNS + 10 {
-            let model = ModelName::parse(&format!("m{n}")).unwrap();
-            let scope = CooldownScope::ProviderModel(acme(), model);
-            book.make_room();
-            book.impose(
-                START,
-                scope,
-                Length::Fixed(seconds(60)),
-                (FailureClass::ModelMissing, None),
-                0.0,
-            );
-        }
-        assert_eq!(book.list(START).len(), MAX_COOLDOWNS);
-        assert!(book.active(START, &scope()).is_some());
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_happens_a_cooldown_never_shrinks_and_always_ends(
-            steps in prop::collection::vec((0_u64..400, 1_u64..100_000, any::<bool>()), 1..60)
-        ) {
-            let mut book = CooldownBook::default();
-            let mut now = START;
-            for (wait, length, hinted) in steps {
-                now = now.plus(seconds(wait));
-                let before = book.active(now, &scope()).map(|cooldown| cooldown.until);
-                let length = if hinted { Length::Fixed(seconds(length).min(MAX_HINT)) } else { doubling() };
-                book.impose(now, scope(), length, (FailureClass::Server, None), 0.0);
-                let after = book.active(now, &scope()).unwrap().until;
-                prop_assert!(before.is_none_or(|before| after >= before));
-                prop_assert!(after.since(now) <= MAX_HINT);
-            }
-            let end = now.plus(MAX_HINT);
-            book.expire(end);
-            prop_assert!(book.list(end).is_empty());
-        }
-    }
-}
+mod reference;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod trials;

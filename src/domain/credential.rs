@@ -13,6 +13,18 @@ use super::{
 /// Longest API key taken, in bytes.
 pub const MAX_API_KEY_LEN: usize = 4096;
 
+/// Longest label of a credential, in characters.
+pub const MAX_LABEL_CHARS: usize = 128;
+
+/// Most headers of a credential.
+pub const MAX_HEADERS: usize = 32;
+
+/// Largest number that can be set for the requests of a credential at once.
+pub const MAX_IN_FLIGHT: u32 = 100_000;
+
+/// Longest address of a proxy taken, in bytes.
+const MAX_PROXY_URL_LEN: usize = 2048;
+
 /// A secret as storage gives it back: readable, or sealed under a key that is not here.
 #[derive(Clone)]
 pub enum StoredSecret {
@@ -87,7 +99,10 @@ pub struct ProxyUrl(SecretString);
 
 /// Why a text is not the address of a proxy. Does not show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a proxy is http://, https://, socks5:// or socks5h:// with a host, or \"direct\"")]
+#[error(
+    "a proxy is http://, https://, socks5:// or socks5h:// with a host, in 2048 bytes at most, or \
+     \"direct\""
+)]
 pub struct ProxyError;
 
 impl ProxyUrl {
@@ -96,12 +111,15 @@ impl ProxyUrl {
         &self.0
     }
 
-    /// The address without user and password.
+    /// Scheme, host and port: what else there is may be a secret.
     pub fn shown(&self) -> String {
         let Ok(mut url) = Url::parse(self.0.expose_secret()) else { return "****".to_owned() };
         // Fails only for addresses that have no place for them.
         let _ = url.set_username("");
         let _ = url.set_password(None);
+        url.set_path("");
+        url.set_query(None);
+        url.set_fragment(None);
         url.to_string()
     }
 }
@@ -114,6 +132,9 @@ impl Egress {
         let text = text.trim();
         if matches!(text, "direct" | "none") {
             return Ok(Self::Direct);
+        }
+        if text.len() > MAX_PROXY_URL_LEN {
+            return Err(ProxyError);
         }
         let url = Url::parse(text).map_err(|_| ProxyError)?;
         let is_known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
@@ -129,6 +150,15 @@ impl Egress {
             Self::Usual => None,
             Self::Direct => Some("direct".into()),
             Self::Proxy(url) => Some(url.0.clone()),
+        }
+    }
+
+    /// What may be shown: `direct`, or the proxy as [`ProxyUrl::shown`] has it. `None`: the usual way.
+    pub fn shown(&self) -> Option<String> {
+        match self {
+            Self::Usual => None,
+            Self::Direct => Some("direct".to_owned()),
+            Self::Proxy(url) => Some(url.shown()),
         }
     }
 }
@@ -172,6 +202,10 @@ mod tests {
         };
         assert_eq!(url.shown(), "socks5h://proxy.test:1080");
         assert!(url.secret().expose_secret().contains("secret"));
+        let egress = Egress::parse("http://a.test:3128/secret?token=secret#secret").unwrap();
+        assert_eq!(egress.shown().as_deref(), Some("http://a.test:3128/"));
+        let long = format!("http://a.test/{}", "x".repeat(MAX_PROXY_URL_LEN));
+        assert!(Egress::parse(&long).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{
     cooldown::CooldownView,
     failure::FailureClass,
     id::{CredentialId, KeyId, ModelName, ProviderId, RequestId},
+    pattern::NamePattern,
     time::Timestamp,
     usage::{Outcome, TokenUsage},
 };
@@ -37,12 +38,17 @@ event_types! {
     ProviderRecovered = "provider.recovered",
     ProviderLocked = "provider.locked",
     CredentialAdded = "credential.added",
+    CredentialUpdated = "credential.updated",
     CredentialRemoved = "credential.removed",
     CredentialLocked = "credential.locked",
     CooldownStarted = "cooldown.started",
     CooldownExtended = "cooldown.extended",
     CooldownEnded = "cooldown.ended",
     CooldownCleared = "cooldown.cleared",
+    RouteChanged = "route.changed",
+    RouteDeleted = "route.deleted",
+    AliasChanged = "alias.changed",
+    AliasDeleted = "alias.deleted",
     Failover = "failover",
     RequestStarted = "request.started",
     RequestFinished = "request.finished",
@@ -99,12 +105,21 @@ pub enum EventData {
     Message {
         message: String,
     },
+    /// A route or an alias, which is known by its name alone.
+    Named {
+        name: NamePattern,
+    },
     Cooldown(CooldownView),
     Failover {
         request_id: RequestId,
         cause: FailureClass,
-        /// Whether another credential of the same provider, or another provider, is next.
+        /// What is another now.
         next: FailoverStep,
+        /// Where the request goes.
+        next_provider_id: ProviderId,
+        next_model_id: ModelName,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_credential_id: Option<CredentialId>,
     },
     RequestStarted {
         request_id: RequestId,
@@ -135,7 +150,10 @@ pub enum EventData {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailoverStep {
+    /// Another credential for the same model of the same provider.
     Credential,
+    /// Another model of the same provider.
+    Model,
     Provider,
 }
 

@@ -102,6 +102,9 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Whether a limit is that of the whole account, and not of one model.
     pub account_wide: bool,
+    /// Whether it happened on the way through a credential's own proxy, which is not the provider's to
+    /// answer for.
+    pub by_proxy: bool,
     /// What the provider's own rules say it leads to.
     pub rule: Option<RuleAction>,
     /// What happened, for logs and traces: our own words, no upstream text, no secrets.
@@ -126,6 +129,7 @@ impl Failure {
             reason: None,
             retry_after: None,
             account_wide: false,
+            by_proxy: false,
             rule: None,
             detail: detail.into(),
         }

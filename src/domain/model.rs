@@ -99,6 +99,11 @@ impl Capabilities {
         self.0 == 0
     }
 
+    /// For leaving it out of what is written.
+    pub fn is_unset(&self) -> bool {
+        self.is_empty()
+    }
+
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         Capability::ALL.into_iter().filter(move |capability| self.has(*capability))
     }
@@ -140,23 +145,30 @@ impl ModelFacts {
     }
 }
 
+/// Most tokens that can be said to fit into one request.
+pub const MAX_CONTEXT_TOKENS: u64 = 1_000_000_000;
+
 /// One model a provider serves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServedModel {
     /// What clients ask for.
+    #[schema(value_type = String)]
     pub name: ModelName,
     /// What the upstream calls it, when that differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub upstream_name: Option<ModelName>,
-    /// Absent: as the catalogue says.
+    /// What it is for. Absent: as the catalogue says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ModelKind>,
-    /// Most tokens it reads and writes in one request. Absent: as the catalogue says.
+    /// Most tokens it reads and writes in one request, 1 to 1000000000. Absent: as the catalogue says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub context_tokens: Option<u64>,
     /// What it can do. Absent: as the catalogue says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Capability>>)]
     pub capabilities: Option<Capabilities>,
     /// Higher is preferred when the client names no model. Absent: as the catalogue says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,6 +186,11 @@ impl ServedModel {
             capabilities: None,
             auto_rank: None,
         }
+    }
+
+    /// Whether what is said of it can be: a size within 1 and [`MAX_CONTEXT_TOKENS`].
+    pub fn is_possible(&self) -> bool {
+        self.context_tokens.is_none_or(|tokens| (1..=MAX_CONTEXT_TOKENS).contains(&tokens))
     }
 
     pub fn upstream(&self) -> &ModelName {

@@ -1,6 +1,7 @@
 //! Routes and aliases: what the names that clients ask for lead to.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::{
     id::{ModelName, ProviderId},
@@ -155,6 +156,68 @@ pub struct Alias {
     pub origin: Origin,
 }
 
+/// What of a route or an alias cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{field}: {reason}")]
+pub struct InvalidRoute {
+    pub field: &'static str,
+    pub reason: String,
+}
+
+fn invalid(field: &'static str, reason: impl Into<String>) -> InvalidRoute {
+    InvalidRoute { field, reason: reason.into() }
+}
+
+impl Route {
+    /// Whether the route can be followed, when `pool` is the strategy of routes without their own.
+    ///
+    /// Errors: [`InvalidRoute`].
+    pub fn check(&self, pool: Strategy) -> Result<(), InvalidRoute> {
+        let too_many = || format!("must be at most {MAX_TARGETS}");
+        let is_pattern = |name: &ModelName| name.as_str().contains('*');
+        if self.targets.len() > MAX_TARGETS {
+            return Err(invalid("targets", too_many()));
+        }
+        if self.targets.iter().any(|target| target.weight > MAX_WEIGHT) {
+            return Err(invalid("targets", format!("a weight must be 0 to {MAX_WEIGHT}")));
+        }
+        if self.targets.iter().any(|target| target.model.as_ref().is_some_and(is_pattern)) {
+            return Err(invalid("targets", "a model must be a name without '*'"));
+        }
+        let is_weighted = self.strategy.unwrap_or(pool) == Strategy::Weighted;
+        let are_idle = self.targets.iter().all(|target| target.weight == 0);
+        if is_weighted && are_idle && !self.targets.is_empty() {
+            let reason = "one must have a weight above 0 under the strategy weighted";
+            return Err(invalid("targets", reason));
+        }
+        if self.fallbacks.len() > MAX_TARGETS {
+            return Err(invalid("fallbacks", too_many()));
+        }
+        if self.fallbacks.iter().any(|fallback| fallback.as_str() == self.name.as_str()) {
+            return Err(invalid("fallbacks", "must not hold the name of the route itself"));
+        }
+        if self.fallbacks.iter().any(is_pattern) {
+            return Err(invalid("fallbacks", "must be names without '*'"));
+        }
+        Ok(())
+    }
+}
+
+impl Alias {
+    /// Whether the alias leads to a name.
+    ///
+    /// Errors: [`InvalidRoute`].
+    pub fn check(&self) -> Result<(), InvalidRoute> {
+        if self.model == self.name {
+            return Err(invalid("model", "must not be the name of the alias itself"));
+        }
+        if self.model.exact().is_none() && self.name.exact().is_some() {
+            return Err(invalid("model", "may hold a '*' only when the name of the alias does"));
+        }
+        Ok(())
+    }
+}
+
 /// What a request wants of its routing, beside the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RouteOptions {
@@ -189,5 +252,73 @@ mod tests {
         assert_eq!(mode("cloud"), Some(Mode::Cloud));
         assert_eq!(mode("local"), Some(Mode::Local));
         assert_eq!(mode("Auto"), None);
+    }
+
+    fn target(weight: u32) -> RouteTarget {
+        RouteTarget { provider: None, model: None, weight }
+    }
+
+    fn route(targets: Vec<RouteTarget>, fallbacks: &[&str]) -> Route {
+        Route {
+            name: NamePattern::parse("smart").unwrap(),
+            targets,
+            strategy: None,
+            fallbacks: fallbacks.iter().map(|name| ModelName::parse(name).unwrap()).collect(),
+            hedge: true,
+            origin: Origin::Api,
+        }
+    }
+
+    fn fault<T>(checked: Result<T, InvalidRoute>) -> &'static str {
+        checked.err().map_or("", |invalid| invalid.field)
+    }
+
+    #[test]
+    fn a_route_is_bounded() {
+        let many = |count| route(vec![target(1); count], &vec!["other"; count]);
+        assert_eq!(fault(many(MAX_TARGETS).check(Strategy::Priority)), "");
+        assert_eq!(fault(many(MAX_TARGETS + 1).check(Strategy::Priority)), "targets");
+        let fallbacks = vec!["other"; MAX_TARGETS + 1];
+        assert_eq!(fault(route(Vec::new(), &fallbacks).check(Strategy::Priority)), "fallbacks");
+        let heavy = |weight| route(vec![target(weight)], &[]).check(Strategy::Priority);
+        assert_eq!(fault(heavy(MAX_WEIGHT)), "");
+        assert_eq!(fault(heavy(MAX_WEIGHT + 1)), "targets");
+    }
+
+    #[test]
+    fn a_weighted_route_has_something_to_choose() {
+        let idle = route(vec![target(0), target(0)], &[]);
+        assert_eq!(fault(idle.check(Strategy::Priority)), "");
+        assert_eq!(fault(idle.check(Strategy::Weighted)), "targets");
+        let weighted = Route { strategy: Some(Strategy::Weighted), ..idle };
+        assert_eq!(fault(weighted.check(Strategy::Priority)), "targets");
+        let own = Route { strategy: Some(Strategy::Priority), ..weighted };
+        assert_eq!(fault(own.check(Strategy::Weighted)), "");
+        let one = route(vec![target(0), target(1)], &[]);
+        assert_eq!(fault(one.check(Strategy::Weighted)), "");
+        assert_eq!(fault(route(Vec::new(), &[]).check(Strategy::Weighted)), "");
+    }
+
+    #[test]
+    fn a_route_leads_to_names_and_not_back_to_itself() {
+        let check = |fallbacks: &[&str]| route(Vec::new(), fallbacks).check(Strategy::Priority);
+        assert_eq!(fault(check(&["other", "smart"])), "fallbacks");
+        assert_eq!(fault(check(&["gpt-*"])), "fallbacks");
+        let starred = RouteTarget { model: ModelName::parse("gpt-*").ok(), ..target(1) };
+        assert_eq!(fault(route(vec![starred], &[]).check(Strategy::Priority)), "targets");
+    }
+
+    #[test]
+    fn an_alias_leads_to_another_name() {
+        let check = |name, model| {
+            let parse = |text| NamePattern::parse(text).unwrap();
+            Alias { name: parse(name), model: parse(model), origin: Origin::Api }.check()
+        };
+        for (name, model) in [("a", "b"), ("a-*", "b-*"), ("a-*", "b"), ("*-latest", "*")] {
+            assert_eq!(fault(check(name, model)), "", "{name} to {model}");
+        }
+        for (name, model) in [("a", "a"), ("a*", "a*"), ("a", "b*")] {
+            assert_eq!(fault(check(name, model)), "model", "{name} to {model}");
+        }
     }
 }

@@ -46,6 +46,16 @@ pub enum RuleError {
     Expression { expression: String, reason: String },
 }
 
+/// Why the rules of a provider cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RulesError {
+    #[error("there are more than {MAX_RULES} rules")]
+    TooMany,
+    /// `number` counts from 1.
+    #[error("rule {number}: {error}")]
+    Rule { number: usize, error: RuleError },
+}
+
 /// A rule as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -115,6 +125,20 @@ impl FailureRule {
     }
 }
 
+/// Reads the rules of a provider.
+///
+/// Errors: [`RulesError`], for the first that cannot be used.
+pub fn parse_rules(texts: Vec<RuleText>) -> Result<Vec<FailureRule>, RulesError> {
+    if texts.len() > MAX_RULES {
+        return Err(RulesError::TooMany);
+    }
+    let parse = |(index, text)| {
+        let number = index + 1;
+        FailureRule::parse(text).map_err(|error| RulesError::Rule { number, error })
+    };
+    texts.into_iter().enumerate().map(parse).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +161,20 @@ mod tests {
         assert!(!both.fits(403, "quota none"));
         assert!(!both.fits(400, "plan"));
         assert!(rule(&[], &[]).unwrap().fits(403, ""));
+    }
+
+    #[test]
+    fn of_many_rules_the_one_that_cannot_be_used_is_named() {
+        let text = |status| RuleText {
+            status,
+            contains: vec![],
+            matches: vec![],
+            action: RuleAction::Stop,
+        };
+        let error = parse_rules(vec![text(403), text(200)]).unwrap_err();
+        assert_eq!(error.to_string(), "rule 2: status must be 400 to 599");
+        assert_eq!(parse_rules(vec![text(403); MAX_RULES]).unwrap().len(), MAX_RULES);
+        assert_eq!(parse_rules(vec![text(403); MAX_RULES + 1]), Err(RulesError::TooMany));
     }
 
     #[test]

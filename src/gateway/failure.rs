@@ -1,8 +1,13 @@
 //! What an upstream's refusal means: a status and a typed error object become a failure class.
 //!
 //! Only typed facts count: the status, and the exact words of an error object. Messages are never
-//! searched.
+//! searched for a class; of some the length of a wait is read, as the last resort.
 
+mod worded_wait;
+mod words;
+
+pub use self::worded_wait::worded_wait;
+use self::words::{class_of, is_account_wide};
 use super::dialect::openai_chat::ErrorObject;
 use crate::domain::failure::{Failure, FailureClass, MAX_HINT};
 
@@ -10,7 +15,8 @@ use crate::domain::failure::{Failure, FailureClass, MAX_HINT};
 /// error inside an answer that had begun well.
 ///
 /// An exact word wins over the status: `insufficient_quota` comes with 429, a key that Google does
-/// not know comes with 400. A hint in the headers is the caller's to add.
+/// not know comes with 400. A hint in the headers is the caller's to add. Inside an answer there are
+/// none, so that the wait a message names counts.
 pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
     let (class, detail) = match &error {
         Some(error) if error.is_flagged => (FailureClass::Refusal, "moderation"),
@@ -18,7 +24,7 @@ pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
         // A word that is not known is the upstream's text, and stays out of logs.
         Some(error) => error
             .words()
-            .find_map(|word| Some((class_of_word(word)?, word)))
+            .find_map(|word| Some((class_of(word, status)?, word)))
             .unwrap_or_else(|| (class_of_status(status, Some(error)), "")),
         None => (class_of_status(status, None), ""),
     };
@@ -27,72 +33,38 @@ pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
     } else {
         format!("upstream answered {status} ({detail})")
     };
+    let is_rate_limited = class == FailureClass::RateLimit;
+    let is_inside = (200..300).contains(&status);
+    // The delay that comes with a quota of the day is that of a minute's.
+    let wait = error.as_ref().filter(|error| !error.is_daily_quota).and_then(|error| {
+        let worded = || worded_wait(&error.reason.message);
+        error.wait.or_else(|| (is_inside && is_rate_limited).then(worded).flatten())
+    });
     Failure {
         class,
         status: Some(status),
-        // The delay that comes with a quota of the day is that of a minute's.
-        retry_after: error
-            .as_ref()
-            .filter(|error| !error.is_daily_quota)
-            .and_then(|error| error.retry_delay)
-            .map(|wait| wait.min(MAX_HINT)),
-        account_wide: false,
+        retry_after: wait.map(|wait| wait.min(MAX_HINT)),
+        by_proxy: false,
+        account_wide: is_rate_limited
+            && error.as_ref().is_some_and(|error| error.words().any(is_account_wide)),
         rule: None,
         reason: error.map(|e| Box::new(e.reason)).filter(|reason| !reason.message.is_empty()),
         detail,
     }
 }
 
-/// Words that name a cause by themselves, as vendors write them.
+/// The failure that a page of Cloudflare's instead of an answer stands for.
 ///
-/// Sources, read 2026-11: OpenAI <https://community.openai.com/t/298219>; Anthropic
-/// <https://docs.claude.com/en/api/errors>; Azure
-/// <https://learn.microsoft.com/en-us/answers/questions/5896505>; Google
-/// <https://github.com/cequence-io/openai-scala-client/issues/109>; Copilot
-/// <https://github.com/microsoft/vscode/issues/279495> and
-/// <https://github.com/RooCodeInc/Roo-Code/issues/1694>; llama.cpp
-/// <https://github.com/ggml-org/llama.cpp/pull/15780>; Moonshot
-/// <https://kimi-ai.chat/docs/api-error-codes>.
-fn class_of_word(word: &str) -> Option<FailureClass> {
-    Some(match word {
-        "context_length_exceeded"
-        | "context_window_exceeded"
-        | "exceed_context_size_error"
-        | "model_max_prompt_tokens_exceeded" => FailureClass::ContextTooLong,
-        "content_filter"
-        | "content_policy_violation"
-        | "content_filtered"
-        | "ResponsibleAIPolicyViolation"
-        | "data_inspection_failed" => FailureClass::Refusal,
-        "insufficient_quota"
-        | "insufficient_user_quota"
-        | "billing_hard_limit_reached"
-        | "billing_not_active"
-        | "billing_error"
-        | "exceeded_current_quota_error" => FailureClass::Payment,
-        "model_not_found" | "model_not_supported" | "unsupported_model" | "DeploymentNotFound" => {
-            FailureClass::ModelMissing
-        }
-        "rate_limit_exceeded"
-        | "rate_limit_error"
-        | "rate_limit_reached_error"
-        | "RATE_LIMIT_EXCEEDED"
-        | "RESOURCE_EXHAUSTED"
-        | "too_many_requests" => FailureClass::RateLimit,
-        "overloaded_error" | "engine_overloaded_error" | "slow_down" | "UNAVAILABLE" => {
-            FailureClass::Overload
-        }
-        "invalid_api_key"
-        | "incorrect_api_key_error"
-        | "invalid_authentication_error"
-        | "authentication_error"
-        | "permission_error"
-        | "account_deactivated"
-        | "API_KEY_INVALID"
-        | "UNAUTHENTICATED"
-        | "PERMISSION_DENIED" => FailureClass::Auth,
-        _ => return None,
-    })
+/// It takes the place of a 403, a 503 or a 429, and says nothing about the credential: whoever calls
+/// from this address with this client is to prove to be a person. So it is neither an authentication
+/// failure, which would cool the key, nor a rate limit. It passes by itself, mostly soon, which is
+/// what an overload does: once more, then another provider, and the provider cools for seconds.
+///
+/// Source: <https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response>
+/// (2026-11).
+pub fn challenge(status: u16) -> Failure {
+    let detail = format!("upstream answered {status} (a challenge of Cloudflare)");
+    Failure { status: Some(status), ..Failure::new(FailureClass::Overload, detail) }
 }
 
 fn class_of_status(status: u16, error: Option<&ErrorObject>) -> FailureClass {
@@ -199,6 +171,57 @@ mod tests {
         assert_eq!(with_type(529, "overloaded_error"), Overload);
         assert_eq!(with_type(429, "engine_overloaded_error"), Overload);
         assert_eq!(with_type(400, "invalid_request_error"), ClientFault);
+    }
+
+    #[test]
+    fn a_word_for_a_fault_of_the_request_wins_over_any_status_but_a_servers() {
+        for code in ["cyber_policy", "string_above_max_length", "previous_response_not_found"] {
+            for status in [200, 400, 401, 403, 404, 413, 429] {
+                assert_eq!(with_code(status, code), ClientFault, "{status} {code}");
+            }
+            assert_eq!(with_code(500, code), Server, "{code}");
+            assert_eq!(with_code(503, code), Overload, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_dead_grant_is_an_authentication_failure_in_both_its_shapes() {
+        for status in [400, 401] {
+            assert_eq!(with_code(status, "invalid_grant"), Auth);
+            assert_eq!(class(status, r#"{"error":"invalid_grant"}"#), Auth);
+        }
+        assert_eq!(class(400, r#"{"error":"the text says invalid_grant"}"#), ClientFault);
+    }
+
+    #[test]
+    fn a_used_up_plan_is_a_rate_limit_of_the_account_whatever_the_status() {
+        let body =
+            r#"{"error":{"type":"usage_limit_reached","message":"m","resets_in_seconds":90}}"#;
+        for status in [200, 403, 404, 429, 503] {
+            let failure = classify(status, ErrorObject::parse(body.as_bytes()));
+            assert_eq!((failure.class, failure.account_wide), (RateLimit, true), "{status}");
+            assert_eq!(failure.retry_after.unwrap().as_secs(), 90);
+        }
+        let other = classify(429, ErrorObject::parse(br#"{"error":{"type":"rate_limit_error"}}"#));
+        assert!(!other.account_wide);
+    }
+
+    #[test]
+    fn inside_an_answer_a_message_may_name_the_wait_of_a_rate_limit() {
+        let wait = |status, code: &str| {
+            let body =
+                format!(r#"{{"error":{{"message":"Please try again in 1.2s.","code":"{code}"}}}}"#);
+            classify(status, ErrorObject::parse(body.as_bytes())).retry_after
+        };
+        assert_eq!(wait(200, "rate_limit_exceeded").unwrap().as_millis(), 1_200);
+        assert_eq!(wait(200, "server_error"), None);
+        assert_eq!(wait(429, "rate_limit_exceeded"), None, "headers come first");
+    }
+
+    #[test]
+    fn a_challenge_is_never_an_authentication_failure() {
+        let failure = challenge(403);
+        assert_eq!((failure.class, failure.status), (Overload, Some(403)));
     }
 
     #[test]

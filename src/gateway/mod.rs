@@ -6,4 +6,5 @@
 pub mod dialect;
 pub mod failure;
 pub mod stream;
+mod times;
 pub mod upstream;

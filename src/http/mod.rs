@@ -8,6 +8,7 @@ mod json;
 mod paging;
 mod problem;
 mod routes;
+mod routing_headers;
 mod server;
 mod settings;
 

@@ -11,12 +11,19 @@ use serde::Serialize;
 
 use crate::{
     actors::{
-        access_keys::AccessKeyError, credentials::CredentialError, db::DbError,
-        events::SubscribeError, registry::RegistryError, usage_tracker::LedgerError,
+        access_keys::AccessKeyError,
+        credentials::CredentialError,
+        db::DbError,
+        events::SubscribeError,
+        registry::RegistryError,
+        router::{NameKind, RouteError},
+        usage_tracker::LedgerError,
     },
     domain::{
         failure::{Failure as AttemptFailure, FailureClass},
         id::{IdError, RequestId},
+        model::Capability,
+        pattern::PatternError,
     },
     gateway::dialect::openai_chat,
     relay::RelayError,
@@ -244,6 +251,15 @@ impl From<RelayError> for Problem {
                     .needs_a_person()
             }
             RelayError::NoSuchModel(_) => Self::not_found("model_not_found", said).about("model"),
+            RelayError::Lacking { capabilities, .. } => {
+                let words: Vec<_> = capabilities.iter().map(Capability::as_str).collect();
+                let hint = "allow others with the header x-providerpool-relax: true";
+                let message = format!("{said}: {}; {hint}", words.join(", "));
+                Self::new(StatusCode::BAD_REQUEST, "capability_missing", message).about("model")
+            }
+            RelayError::NoneAllowed { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "no_provider_allowed", said)
+            }
             RelayError::Cooling { cause, retry_after, .. } => {
                 let (status, code) = match cause {
                     FailureClass::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
@@ -271,8 +287,11 @@ fn at_fault(failure: &AttemptFailure, said: String) -> Problem {
     let status = failure
         .status
         .and_then(|status| StatusCode::from_u16(status).ok())
-        // Others are about our credential or our rate there, not about the client's.
-        .filter(|status| matches!(status.as_u16(), 400 | 404 | 409 | 413 | 415 | 422))
+        // Others are about our credential or our rate there, not about the client's; unless a rule of
+        // the provider says that they are.
+        .filter(|status| {
+            failure.rule.is_some() || matches!(status.as_u16(), 400 | 404 | 409 | 413 | 415 | 422)
+        })
         .unwrap_or(StatusCode::BAD_REQUEST);
     let code = match failure.class {
         FailureClass::ContextTooLong => "context_length_exceeded",
@@ -328,6 +347,40 @@ impl From<IdError> for Problem {
     }
 }
 
+impl From<PatternError> for Problem {
+    fn from(error: PatternError) -> Self {
+        match error {
+            PatternError::Name(error) => error.into(),
+            PatternError::Stars => Self::new(StatusCode::BAD_REQUEST, "invalid_model_name", error),
+        }
+    }
+}
+
+impl From<RouteError> for Problem {
+    fn from(error: RouteError) -> Self {
+        let said = error.to_string();
+        match error {
+            // "route_not_found" is said of paths.
+            RouteError::NotFound(NameKind::Route, _) => {
+                Self::not_found("model_route_not_found", said)
+            }
+            RouteError::NotFound(NameKind::Alias, _) => Self::not_found("alias_not_found", said),
+            RouteError::OwnedByConfiguration(..) => {
+                Self::new(StatusCode::CONFLICT, "owned_by_configuration", said)
+            }
+            RouteError::Unreadable(NameKind::Route, _) => {
+                Self::new(StatusCode::CONFLICT, "model_route_unreadable", said)
+            }
+            RouteError::Unreadable(NameKind::Alias, _) => {
+                Self::new(StatusCode::CONFLICT, "alias_unreadable", said)
+            }
+            RouteError::TooMany { .. } => Self::new(StatusCode::CONFLICT, "too_many", said),
+            RouteError::Invalid(invalid) => Self::bad_request(said).about(invalid.field),
+            RouteError::Db(error) => error.into(),
+        }
+    }
+}
+
 impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
         let said = error.to_string();
@@ -362,6 +415,10 @@ impl From<CredentialError> for Problem {
                 Self::new(StatusCode::CONFLICT, "key_is_not_stored", said)
             }
             CredentialError::Invalid(_) => Self::bad_request(said).about("key"),
+            CredentialError::InvalidSetting { field, .. } => Self::bad_request(said).about(field),
+            CredentialError::Locked { .. } => {
+                Self::new(StatusCode::CONFLICT, "key_is_locked", said)
+            }
             CredentialError::Db(error) => error.into(),
         }
     }

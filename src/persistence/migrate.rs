@@ -154,7 +154,14 @@ fn own_tables(conn: &mut DbConnection) -> Result<Vec<String>, MigrateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persistence::testing::{on_every_database, on_every_empty_database};
+    use crate::{
+        domain::credential::{CredentialSettings, Egress, StoredSecret},
+        persistence::{
+            repo,
+            rows::Opened,
+            testing::{on_every_database, on_every_empty_database},
+        },
+    };
 
     fn revert_all(conn: &mut DbConnection) {
         match conn {
@@ -184,6 +191,41 @@ mod tests {
             assert_eq!(own_tables(&mut conn).unwrap(), [APPLIED_TABLE]);
             assert_eq!(pending(&mut conn).unwrap(), expected);
             assert_eq!(run(&mut conn).unwrap(), expected);
+        });
+    }
+
+    #[test]
+    fn rows_of_the_first_version_get_the_defaults_of_this_one() {
+        on_every_empty_database(|database| {
+            let mut conn = database.conn();
+            match &mut *conn {
+                DbConnection::Sqlite(conn) => conn.run_next_migration(SQLITE).map(drop).unwrap(),
+                DbConnection::Postgres(conn) => {
+                    conn.run_next_migration(POSTGRES).map(drop).unwrap();
+                }
+            }
+            let old_rows = "INSERT INTO credentials VALUES
+                    ('c1', 'acme', 'mine', 'v1.sealed', '****', 'f1', TRUE, 5);
+                INSERT INTO providers (id, custom, created_at, updated_at)
+                    VALUES ('acme', TRUE, 5, 5)";
+            conn.batch_execute(old_rows).unwrap();
+
+            run(&mut conn).unwrap();
+
+            let key = repo::credentials::load(&mut conn).unwrap().remove(0);
+            let opened = Opened {
+                secret: StoredSecret::Open("sk".into()),
+                egress: Egress::default(),
+                headers: Vec::new(),
+            };
+            let expected =
+                CredentialSettings { label: Some("mine".into()), ..CredentialSettings::default() };
+            assert!(key.sealed_settings.egress_sealed.is_none());
+            assert!(key.sealed_settings.headers_sealed.is_none());
+            assert!(key.into_credential(opened).unwrap().settings == expected);
+            let acme = repo::providers::load(&mut conn).unwrap().remove(0);
+            let settings = acme.into_provider(None).unwrap().settings;
+            assert_eq!((settings.credential_strategy, settings.rules), (None, None));
         });
     }
 

@@ -20,6 +20,8 @@ diesel::table! {
         enabled -> Nullable<Bool>,
         models -> Nullable<Text>,
         headers_sealed -> Nullable<Text>,
+        credential_strategy -> Nullable<Text>,
+        rules -> Nullable<Text>,
         last_error -> Nullable<Text>,
         last_error_at -> Nullable<BigInt>,
         created_at -> BigInt,
@@ -36,6 +38,11 @@ diesel::table! {
         mask -> Text,
         fingerprint -> Text,
         enabled -> Bool,
+        priority -> Integer,
+        weight -> Integer,
+        max_in_flight -> Nullable<Integer>,
+        egress_sealed -> Nullable<Text>,
+        headers_sealed -> Nullable<Text>,
         created_at -> BigInt,
     }
 }
@@ -86,5 +93,26 @@ diesel::table! {
         tokens_output -> Nullable<BigInt>,
         first_event_ms -> Nullable<BigInt>,
         duration_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    routes (name) {
+        name -> Text,
+        targets -> Text,
+        strategy -> Nullable<Text>,
+        fallbacks -> Text,
+        hedge -> Bool,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    model_aliases (name) {
+        name -> Text,
+        model -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
     }
 }

@@ -6,7 +6,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    attempt::Attempts, deadline::Deadline, error::RelayError, gate::Permit, services::Relay,
+    attempts::Attempts,
+    deadline::Deadline,
+    error::RelayError,
+    gate::Permit,
+    inquiry::{Inquiry, Session},
+    services::Relay,
     settle::Settlement,
 };
 use crate::{
@@ -14,6 +19,8 @@ use crate::{
     domain::{
         access_key::AccessKey,
         id::RequestId,
+        route::RouteOptions,
+        session::{SessionKey, SessionSignal},
         usage::{Outcome, UsageEntry},
     },
     gateway::dialect::openai_chat::ChatRequest,
@@ -27,6 +34,7 @@ pub struct Incoming {
     /// What the client allows it to take, when that is less than we do.
     pub timeout: Option<Duration>,
     pub body: Bytes,
+    pub options: RouteOptions,
     /// Asked for before the body was read: bodies take memory.
     pub permit: Permit,
 }
@@ -39,21 +47,27 @@ pub fn enter(relay: &Relay) -> Result<Permit, RelayError> {
 }
 
 /// Checks a request and opens its account. From here on it is on the ledger, however it ends.
+/// `header` reads a header of it.
 ///
 /// Errors: [`RelayError::BadRequest`], [`RelayError::ModelNotAllowed`].
-pub fn admit(relay: &Rc<Relay>, incoming: Incoming) -> Result<Attempts, RelayError> {
-    let request = ChatRequest::parse(&incoming.body).map_err(|error| RelayError::BadRequest {
+pub fn admit<'h>(
+    relay: &Rc<Relay>,
+    incoming: Incoming,
+    header: impl Fn(&str) -> Option<&'h str>,
+) -> Result<Rc<Attempts>, RelayError> {
+    let Incoming { id, key, arrived, timeout, body, options, permit } = incoming;
+    let request = ChatRequest::parse(&body).map_err(|error| RelayError::BadRequest {
         message: error.message,
         param: error.param.map(str::to_owned),
     })?;
-    if !incoming.key.allows(&request.model) {
+    if !key.allows(&request.model) {
         return Err(RelayError::ModelNotAllowed(request.model));
     }
-    let deadline = Deadline::new(incoming.arrived, relay.settings.timeout, incoming.timeout);
+    let deadline = Deadline::new(arrived, relay.settings.timeout, timeout);
     let entry = UsageEntry {
-        request_id: incoming.id,
-        at: now().minus(incoming.arrived.elapsed()),
-        client_key_id: incoming.key.id.clone(),
+        request_id: id,
+        at: now().minus(arrived.elapsed()),
+        client_key_id: key.id.clone(),
         model: request.model.clone(),
         provider_id: None,
         upstream_model: None,
@@ -66,6 +80,27 @@ pub fn admit(relay: &Rc<Relay>, incoming: Incoming) -> Result<Attempts, RelayErr
         first_event_ms: None,
         duration_ms: 0,
     };
-    let settlement = Settlement::open(Rc::clone(relay), incoming.arrived, entry, incoming.permit);
-    Ok(Attempts::new(settlement, request, incoming.body, deadline))
+    let settlement = Settlement::open(Rc::clone(relay), arrived, entry, permit);
+    let session = session(relay, &key, &request, &body, header);
+    let needs = request.needs(&body);
+    let inquiry = Inquiry { id, request, body, options, needs, session };
+    Ok(Rc::new(Attempts::new(settlement, inquiry, deadline)))
+}
+
+/// The session of a request, where there is something to choose by it.
+fn session<'h>(
+    relay: &Relay,
+    key: &AccessKey,
+    request: &ChatRequest,
+    body: &[u8],
+    header: impl Fn(&str) -> Option<&'h str>,
+) -> Option<Session> {
+    if !relay.settings.session_affinity || !relay.sights.providers.read().has_choice() {
+        return None;
+    }
+    // Of both only one is ever borrowed from, and the shorter life is enough.
+    let signal = request.session_signal(body, |name| header(name))?;
+    let is_named = matches!(signal, SessionSignal::Named { .. });
+    let is_continued = is_named || request.is_continuation(body);
+    Some(Session { key: SessionKey::new(&key.id, &request.model, signal), is_continued })
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::domain::{
     failure::{Failure, FailureClass},
     id::ModelName,
+    model::Capabilities,
 };
 
 /// Why a request got no answer.
@@ -24,6 +25,12 @@ pub enum RelayError {
     NoProvider,
     #[error("no provider in use serves the model {0}")]
     NoSuchModel(ModelName),
+    /// Those who serve it are known not to be able to do what the request needs.
+    #[error("no provider of the model {model} can do what the request needs")]
+    Lacking { model: ModelName, capabilities: Capabilities },
+    /// The request's own wishes leave nobody.
+    #[error("the request excludes every provider of the model {model}")]
+    NoneAllowed { model: ModelName },
     /// Nobody was asked: all who could answer are left alone for a while.
     #[error("every provider of the model {model} is cooling down")]
     Cooling { model: ModelName, cause: FailureClass, retry_after: Duration },
@@ -57,6 +64,8 @@ impl RelayError {
             | Self::ModelNotAllowed(_)
             | Self::NoProvider
             | Self::NoSuchModel(_)
+            | Self::Lacking { .. }
+            | Self::NoneAllowed { .. }
             | Self::LedgerUnavailable => None,
         }
     }

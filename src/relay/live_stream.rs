@@ -2,20 +2,25 @@
 //! becomes of it.
 
 use std::{
+    rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::LocalBoxFuture;
 
 use super::{
-    attempt::Won, deadline::Deadline, error::RelayError, prove::ProvedStream, settle::Settlement,
+    attempts::{Attempts, Won},
+    deadline::Deadline,
+    error::RelayError,
+    place::Place,
+    prove::ProvedStream,
+    settle::Settlement,
 };
 use crate::{
-    actors::router::Candidate,
     domain::{
         failure::{Failure, FailureClass},
-        id::CredentialId,
         usage::TokenUsage,
     },
     gateway::{
@@ -28,6 +33,9 @@ use crate::{
 /// Once so many bytes are gathered they are sent, even when the upstream has more at hand.
 const FLUSH_BYTES: usize = 64 * 1024;
 
+/// Another attempt at a stream that broke off. `None`: it could not be gone on with.
+type Resuming = LocalBoxFuture<'static, Option<(ProvedStream, Place)>>;
+
 /// A stream that has shown content, on its way through.
 pub struct LiveStream {
     response: UpstreamResponse,
@@ -36,10 +44,12 @@ pub struct LiveStream {
     /// Whether the reader of the socket has had a turn since the last piece.
     gave_a_turn: bool,
     ending: Option<Ending>,
-    settlement: Settlement,
-    candidate: Candidate,
-    credential_id: Option<CredentialId>,
-    deadline: Deadline,
+    place: Place,
+    /// Being taken up again by another attempt, after this failure.
+    resuming: Option<(Arc<Failure>, Resuming)>,
+    /// What the attempts before this one have used, as far as they told.
+    used_before: Option<TokenUsage>,
+    attempts: Rc<Attempts>,
 }
 
 /// What a look at the upstream gave.
@@ -53,9 +63,8 @@ pub enum Step {
 
 impl LiveStream {
     pub(super) fn new(won: Won<ProvedStream>) -> Self {
-        let Won { proof, candidate, mut settlement, deadline, .. } = won;
+        let Won { proof, place, attempts } = won;
         let ProvedStream { response, chat, held, ending } = proof;
-        let credential_id = settlement.entry().and_then(|entry| entry.credential_id.clone());
         let gathered = Gathered::from(held);
         Self {
             response,
@@ -63,28 +72,37 @@ impl LiveStream {
             gathered,
             gave_a_turn: false,
             ending,
-            settlement,
-            candidate,
-            credential_id,
-            deadline,
+            place,
+            resuming: None,
+            used_before: None,
+            attempts,
         }
     }
 
     pub fn deadline(&self) -> Deadline {
-        self.deadline
+        self.attempts.deadline
     }
 
     /// What is left to do with a complete answer: its account, and what was used.
     pub(super) fn finish(self) -> (Settlement, Option<TokenUsage>) {
+        let usage = self.used();
         self.response.recycle();
-        self.settlement.relay().tell_success(&self.candidate, self.credential_id);
-        (self.settlement, self.chat.progress().usage)
+        self.attempts.relay().tell_success(&self.place);
+        (self.attempts.into_settlement(), usage)
     }
 
     /// Takes all that the upstream has sent by now, to send it on at once: one write for many
     /// events, and none of them waits for more to come.
     pub fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
+            if let Some((failure, resuming)) = &mut self.resuming {
+                let failure = Arc::clone(failure);
+                let Some(resumed) = ready!(resuming.as_mut().poll(cx)) else {
+                    self.resuming = None;
+                    return Poll::Ready(self.broken_off(failure));
+                };
+                self.go_on(resumed);
+            }
             match self.ending.take() {
                 Some(Ending::Done(terminal)) => {
                     let missing = terminal.is_empty();
@@ -93,8 +111,22 @@ impl LiveStream {
                     self.count_dropped();
                     return Poll::Ready(Step::Complete(self.gathered.take()));
                 }
-                Some(Ending::Failed(failure)) => return Poll::Ready(self.broken_off(failure)),
-                None => {}
+                Some(Ending::Failed(failure)) => {
+                    let failure = Arc::new(failure);
+                    self.attempts.note_failure(&mut self.place, &failure);
+                    self.count_dropped();
+                    if !self.attempts.may_resume(&failure, self.chat.transcript()) {
+                        return Poll::Ready(self.broken_off(failure));
+                    }
+                    self.begin_resuming(failure);
+                    // What came before it broke off is what the next attempt has to say again.
+                    if self.gathered.len() > 0 {
+                        return Poll::Ready(Step::Send(self.gathered.take()));
+                    }
+                    continue;
+                }
+                // Only an attempt to resume is compared, and it has been proved by then.
+                Some(Ending::Mismatch) | None => {}
             }
             match self.response.poll_chunk(cx) {
                 Poll::Ready(Ok(Some(chunk))) => {
@@ -137,27 +169,45 @@ impl LiveStream {
 
     /// The request's deadline has passed.
     pub fn overdue(&mut self) -> Step {
-        self.settlement.fail(&RelayError::DeadlinePassed);
+        self.attempts.state.borrow_mut().settlement.fail(&RelayError::DeadlinePassed);
         Step::Failed(self.gathered.take(), RelayError::DeadlinePassed)
     }
 
-    fn broken_off(&mut self, failure: Failure) -> Step {
-        let failure = Arc::new(failure);
-        let relay = self.settlement.relay();
-        let request_id = self.settlement.request_id();
-        let credential_id = self.credential_id.as_ref();
-        relay.tell_failure(request_id, &self.candidate, credential_id, &failure);
-        self.count_dropped();
+    fn begin_resuming(&mut self, failure: Arc<Failure>) {
+        let Some(transcript) = self.chat.transcript().cloned() else { return };
+        let broken = self.place.candidate.clone();
+        let resuming = Rc::clone(&self.attempts).resume(transcript, broken);
+        self.resuming = Some((failure, Box::pin(resuming)));
+    }
+
+    fn go_on(&mut self, (proof, place): (ProvedStream, Place)) {
+        self.used_before = self.used();
+        let ProvedStream { response, chat, held, ending } = proof;
+        (self.response, self.chat, self.ending) = (response, chat, ending);
+        (self.place, self.resuming) = (place, None);
+        self.gathered.push(held);
+        self.note_tokens();
+    }
+
+    /// What all attempts have used, as far as they told.
+    fn used(&self) -> Option<TokenUsage> {
+        match (self.used_before, self.chat.progress().usage) {
+            (Some(before), Some(now)) => Some(before.plus(now)),
+            (before, now) => before.or(now),
+        }
+    }
+
+    fn broken_off(&mut self, failure: Arc<Failure>) -> Step {
         let error = RelayError::BrokenOff(failure);
-        self.settlement.fail(&error);
+        self.attempts.state.borrow_mut().settlement.fail(&error);
         Step::Failed(self.gathered.take(), error)
     }
 
     /// What the upstream has reported so far belongs on the ledger also when it goes wrong, or when
     /// the client leaves.
     fn note_tokens(&mut self) {
-        if let Some(usage) = self.chat.progress().usage
-            && let Some(entry) = self.settlement.entry()
+        if let Some(usage) = self.used()
+            && let Some(entry) = self.attempts.state.borrow_mut().settlement.entry()
         {
             entry.tokens = Some(usage);
         }
@@ -166,7 +216,7 @@ impl LiveStream {
     fn count_dropped(&self) {
         let dropped = self.chat.progress().dropped;
         if dropped > 0 {
-            self.settlement.relay().metrics.stream_events_dropped.inc_by(dropped);
+            self.attempts.relay().metrics.stream_events_dropped.inc_by(dropped);
         }
     }
 }

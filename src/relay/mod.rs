@@ -4,24 +4,33 @@
 //! to actors, and to upstreams through `gateway`.
 
 mod admit;
-mod attempt;
+mod attempts;
 mod client_stream;
 mod deadline;
 mod error;
 mod gate;
+mod inquiry;
+mod journey;
 mod live_stream;
 mod next_step;
 mod outbox;
+mod place;
 mod prove;
+mod race;
 mod reports;
+mod resume;
 mod serve;
 mod services;
 mod settle;
+mod soft_limit;
+mod spent;
 
 pub use admit::{Incoming, admit, enter};
 pub use client_stream::ClientStream;
 pub use deadline::Deadline;
 pub use error::RelayError;
 pub use gate::{Gate, Permit};
+pub use journey::{exclusion_trace, plan_trace};
 pub use serve::{Answered, Served, serve};
 pub use services::{Relay, RelayPeers, RelaySettings, RelaySights};
+pub use soft_limit::SoftLimits;

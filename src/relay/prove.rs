@@ -7,10 +7,18 @@ use crate::{
     domain::failure::{Failure, FailureClass},
     gateway::{
         dialect::openai_chat::WholeAnswer,
-        stream::chat_stream::{ChatStream, Ending, StreamEnd},
+        stream::{
+            chat_stream::{ChatStream, Ending, StreamEnd},
+            transcript::Transcript,
+        },
         upstream::{UpstreamRequest, UpstreamResponse},
     },
 };
+
+/// Sends a request upstream and reads as much as proves the candidate.
+pub trait Prove<P>: AsyncFn(&Relay, UpstreamRequest<'_>) -> Result<P, Failure> {}
+
+impl<P, F: AsyncFn(&Relay, UpstreamRequest<'_>) -> Result<P, Failure>> Prove<P> for F {}
 
 /// A complete good answer.
 pub struct ProvedWhole {
@@ -46,19 +54,42 @@ pub async fn prove_stream(
     strip_usage: bool,
 ) -> Result<ProvedStream, Failure> {
     let idle = relay.settings.idle_timeout;
+    let chat = ChatStream::new(strip_usage, relay.settings.resume);
     // An upstream's own keep-alives do not make it less silent.
-    let proving = tokio::time::timeout(idle, read_to_content(relay, request, strip_usage));
-    proving.await.unwrap_or_else(|_| {
+    let proving = tokio::time::timeout(idle, read_to_proof(relay, request, chat));
+    let silent = || {
         let detail = format!("no first event within {} s", idle.as_secs_f32());
-        Err(Failure::new(FailureClass::Silent, detail))
-    })
+        Failure::new(FailureClass::Silent, detail)
+    };
+    let proof = proving.await.map_err(|_| silent())??;
+    // Nothing is compared here, and so nothing differs.
+    proof.ok_or_else(|| cut("the stream ended before any content"))
 }
 
-async fn read_to_content(
+/// Sends a request and reads its stream until it has said again all of `transcript`. That may take as
+/// long as it took the first time; only the pauses are bounded, and the request itself. `None`: it
+/// says something else.
+pub async fn prove_resumed(
     relay: &Relay,
     request: UpstreamRequest<'_>,
+    transcript: &Transcript,
     strip_usage: bool,
-) -> Result<ProvedStream, Failure> {
+) -> Result<Option<ProvedStream>, Failure> {
+    match ChatStream::resuming(transcript.clone(), strip_usage) {
+        Some(chat) => read_to_proof(relay, request, chat).await,
+        None => Ok(None),
+    }
+}
+
+fn cut(detail: &str) -> Failure {
+    Failure::new(FailureClass::Cut, detail)
+}
+
+async fn read_to_proof(
+    relay: &Relay,
+    request: UpstreamRequest<'_>,
+    mut chat: ChatStream,
+) -> Result<Option<ProvedStream>, Failure> {
     let mut response = relay.upstream.send(request).await?;
     if response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
         // Most likely an error that came with a good status; it says more than that it is no stream.
@@ -66,7 +97,6 @@ async fn read_to_content(
         let detail = "the provider sent a whole answer where a stream was asked for";
         return Err(Failure::new(FailureClass::Server, detail));
     }
-    let mut chat = ChatStream::new(strip_usage);
     let mut held = BytesMut::new();
     loop {
         let ending = match response.next_chunk().await? {
@@ -76,22 +106,23 @@ async fn read_to_content(
                 output.ending
             }
             None if chat.end() == StreamEnd::Cut => {
-                return Err(Failure::new(FailureClass::Cut, "the stream ended before any content"));
+                return Err(cut("the stream ended before any content"));
             }
             None => Some(Ending::Done(Bytes::new())),
         };
         let is_proved = chat.progress().proved;
         match ending {
             Some(Ending::Failed(failure)) => return Err(failure),
-            Some(Ending::Done(_)) if !is_proved => {
-                return Err(Failure::new(FailureClass::Cut, "the stream was empty"));
-            }
+            Some(Ending::Mismatch) => return Ok(None),
+            Some(Ending::Done(_)) if !is_proved => return Err(cut("the stream was empty")),
             ending if is_proved => {
-                return Ok(ProvedStream { response, chat, held: held.freeze(), ending });
+                let held = held.freeze();
+                return Ok(Some(ProvedStream { response, chat, held, ending }));
             }
             // What has no content after so many bytes is let through: holding back more helps nobody.
             None if held.len() > relay.settings.hold_back_bytes => {
-                return Ok(ProvedStream { response, chat, held: held.freeze(), ending: None });
+                let held = held.freeze();
+                return Ok(Some(ProvedStream { response, chat, held, ending: None }));
             }
             _ => {}
         }

@@ -2,33 +2,35 @@
 
 use std::sync::Arc;
 
-use super::services::Relay;
+use super::{attempts::LastFailed, place::Place, services::Relay};
 use crate::{
     actors::{
+        clock::now,
         credentials::{CredentialFailed, CredentialSucceeded},
-        router::{AttemptFailed, AttemptSucceeded, Candidate},
+        router::{AttemptFailed, AttemptSucceeded, Candidate, TrialPassed},
     },
     domain::{
+        cooldown::TrialPass,
         event::{EventData, EventType, Fact, FailoverStep},
         failure::{Failure, FailureClass},
-        id::{CredentialId, RequestId},
+        id::RequestId,
     },
 };
 
 impl Relay {
-    /// Tells of a good answer, where that is news.
-    pub(super) fn tell_success(&self, candidate: &Candidate, credential_id: Option<CredentialId>) {
-        let (provider, model) = (&candidate.provider, &candidate.model);
+    /// Counts a good answer, and tells of it where that is news.
+    pub(super) fn tell_success(&self, place: &Place) {
+        let (provider, model) = (&place.candidate.provider, &place.candidate.model);
         self.metrics.attempted(&provider.id, None);
-        let directory = self.sights.credentials.read();
-        if let Some(credential_id) = credential_id
-            && directory.wants_success(&provider.id, &credential_id, model)
-        {
-            self.peers.credential_succeeded.do_send(CredentialSucceeded {
-                provider_id: provider.id.clone(),
-                credential_id,
-                model: model.clone(),
-            });
+        if let Some(lease) = &place.lease {
+            lease.count(now(), true);
+            if self.sights.credentials.read().wants_success(&provider.id, lease.id(), model) {
+                self.peers.credential_succeeded.do_send(CredentialSucceeded {
+                    provider_id: provider.id.clone(),
+                    credential_id: lease.id().clone(),
+                    model: model.clone(),
+                });
+            }
         }
         if self.sights.routing.read().wants_success(provider, model) {
             let (provider_id, model) = (provider.id.clone(), model.clone());
@@ -36,13 +38,24 @@ impl Relay {
         }
     }
 
+    /// What was on trial has begun a good answer.
+    pub(super) fn tell_passed(&self, pass: TrialPass) {
+        let scope = pass.scope().clone();
+        pass.judged();
+        if scope.credential().is_some() {
+            self.peers.credential_passed.do_send(TrialPassed { scope });
+        } else {
+            self.peers.provider_passed.do_send(TrialPassed { scope });
+        }
+    }
+
     pub(super) fn tell_failure(
         &self,
         request_id: Option<RequestId>,
-        candidate: &Candidate,
-        credential_id: Option<&CredentialId>,
+        place: &Place,
         failure: &Arc<Failure>,
     ) {
+        let (candidate, credential_id) = (&place.candidate, place.credential_id());
         tracing::info!(
             request_id = request_id.map(tracing::field::display),
             provider = %candidate.provider.id,
@@ -54,29 +67,54 @@ impl Relay {
         );
         let provider_id = candidate.provider.id.clone();
         let model = candidate.model.clone();
+        let attempt = request_id.map(|id| (id, place.number));
         self.metrics.attempted(&provider_id, Some(failure.class));
-        if let Some(credential_id) = credential_id {
+        if let Some(lease) = &place.lease {
+            if !failure.is_about_the_request() {
+                lease.count(now(), false);
+            }
             self.peers.credential_failed.do_send(CredentialFailed {
                 provider_id: provider_id.clone(),
-                credential_id: credential_id.clone(),
+                credential_id: lease.id().clone(),
                 model: model.clone(),
                 failure: Arc::clone(failure),
+                attempt,
             });
         }
         let failure = Arc::clone(failure);
-        self.peers.attempt_failed.do_send(AttemptFailed { provider_id, model, failure });
+        self.peers.attempt_failed.do_send(AttemptFailed { provider_id, model, failure, attempt });
+    }
+
+    /// Tells that a provider was silent for so long that another one has answered instead.
+    pub(super) fn tell_silence(&self, candidate: &Candidate, failure: &Arc<Failure>) {
+        let provider_id = candidate.provider.id.clone();
+        tracing::info!(provider = %provider_id, detail = failure.detail, "an attempt was let go");
+        self.metrics.attempted(&provider_id, Some(failure.class));
+        let (model, failure) = (candidate.model.clone(), Arc::clone(failure));
+        let fact = AttemptFailed { provider_id, model, failure, attempt: None };
+        self.peers.attempt_failed.do_send(fact);
     }
 
     pub(super) fn tell_failover(
         &self,
-        request_id: Option<RequestId>,
-        candidate: &Candidate,
-        cause: FailureClass,
+        request_id: RequestId,
+        last: &LastFailed,
+        place: &Place,
         next: FailoverStep,
     ) {
-        let Some(request_id) = request_id else { return };
-        let data = EventData::Failover { request_id, cause, next };
-        let fact = Fact::of_provider(EventType::Failover, candidate.provider.id.clone(), data);
-        self.outbox.tell(fact);
+        let cause: FailureClass = last.failure.class;
+        let data = EventData::Failover {
+            request_id,
+            cause,
+            next,
+            next_provider_id: place.candidate.provider.id.clone(),
+            next_model_id: place.candidate.model.clone(),
+            next_credential_id: place.credential_id().cloned(),
+        };
+        let provider_id = last.candidate.provider.id.clone();
+        let fact = Fact::of_provider(EventType::Failover, provider_id, data);
+        let (credential_id, model_id) =
+            (last.credential_id.clone(), Some(last.candidate.model.clone()));
+        self.outbox.tell(Fact { credential_id, model_id, ..fact });
     }
 }

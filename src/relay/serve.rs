@@ -5,10 +5,11 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::{
-    attempt::{Attempts, Won},
+    attempts::{Attempts, Won},
     client_stream::ClientStream,
     error::RelayError,
     live_stream::LiveStream,
+    place::Place,
     prove::{ProvedStream, prove_stream, prove_whole},
 };
 use crate::domain::id::{ModelName, ProviderId};
@@ -20,6 +21,8 @@ pub struct Answered {
     /// The upstream name.
     pub model: ModelName,
     pub attempts: u32,
+    /// What was put in the place of the model that the client named: by an alias, or as a fallback.
+    pub substitution: Option<&'static str>,
 }
 
 /// What the client gets.
@@ -34,16 +37,17 @@ pub enum Served {
 /// goes on trying behind keep-alives.
 ///
 /// Errors: [`RelayError`]; the request is settled then.
-pub async fn serve(attempts: Attempts) -> Result<Served, RelayError> {
+pub async fn serve(attempts: Rc<Attempts>) -> Result<Served, RelayError> {
     if !attempts.is_streamed() {
-        let mut won = attempts.run(prove_whole).await?;
-        let by = won.answered();
-        won.tell_success();
-        won.settlement.complete(won.proof.answer.usage).await?;
-        return Ok(Served::Whole { by, body: won.proof.body });
+        let Won { proof, place, attempts } = attempts.run(prove_whole).await?;
+        let by = answered(&attempts, &place);
+        attempts.relay().tell_success(&place);
+        drop(place);
+        attempts.into_settlement().complete(proof.answer.usage).await?;
+        return Ok(Served::Whole { by, body: proof.body });
     }
     let relay = Rc::clone(attempts.relay());
-    let (keep_alive, deadline) = (relay.settings.keep_alive, attempts.deadline());
+    let (keep_alive, deadline) = (relay.settings.keep_alive, attempts.deadline);
     let mut winning = Box::pin(win_stream(attempts));
     match tokio::time::timeout(keep_alive, &mut winning).await {
         Ok(won) => {
@@ -60,25 +64,28 @@ pub async fn serve(attempts: Attempts) -> Result<Served, RelayError> {
     }
 }
 
-async fn win_stream(attempts: Attempts) -> Result<(Answered, Box<LiveStream>), RelayError> {
+async fn win_stream(attempts: Rc<Attempts>) -> Result<(Answered, Box<LiveStream>), RelayError> {
     let strip_usage = attempts.strips_usage();
-    let mut won: Won<ProvedStream> = attempts
+    let won: Won<ProvedStream> = attempts
         .run(async |relay, request| prove_stream(relay, request, strip_usage).await)
         .await?;
-    let waited = won.settlement.arrived().elapsed();
-    won.settlement.relay().metrics.first_event.observe(waited.as_secs_f64());
-    if let Some(entry) = won.settlement.entry() {
-        entry.first_event_ms = u64::try_from(waited.as_millis()).ok();
+    let by = answered(&won.attempts, &won.place);
+    {
+        let mut state = won.attempts.state.borrow_mut();
+        let waited = state.settlement.arrived().elapsed();
+        won.attempts.relay().metrics.first_event.observe(waited.as_secs_f64());
+        if let Some(entry) = state.settlement.entry() {
+            entry.first_event_ms = u64::try_from(waited.as_millis()).ok();
+        }
     }
-    Ok((won.answered(), Box::new(LiveStream::new(won))))
+    Ok((by, Box::new(LiveStream::new(won))))
 }
 
-impl<P> Won<P> {
-    fn answered(&self) -> Answered {
-        Answered {
-            provider_id: self.candidate.provider.id.clone(),
-            model: self.candidate.model.clone(),
-            attempts: self.attempts,
-        }
+fn answered(attempts: &Attempts, place: &Place) -> Answered {
+    Answered {
+        provider_id: place.candidate.provider.id.clone(),
+        model: place.candidate.model.clone(),
+        attempts: attempts.made(),
+        substitution: attempts.substitution(),
     }
 }

@@ -9,16 +9,19 @@ use std::{
 
 use actix::Recipient;
 
-use super::{gate::Gate, outbox::Outbox};
+use super::{gate::Gate, outbox::Outbox, soft_limit::SoftLimits};
 use crate::{
     actors::{
         credentials::{
-            CredentialDirectory, CredentialFailed, CredentialSucceeded, CredentialsReady,
+            Affinity, CredentialDirectory, CredentialFailed, CredentialSucceeded, CredentialsReady,
         },
         events::RecordAll,
         published::Published,
         registry::ProviderTable,
-        router::{AttemptFailed, AttemptSucceeded, RouterReady, RouterView, TakeRetry},
+        router::{
+            AttemptFailed, AttemptSucceeded, RouterReady, RouterView, TakeRetry, TrialPassed,
+        },
+        traces::RecordTraces,
         usage_tracker::{CommitUsage, JournalClosed, JournalWriter, UsageJournaled},
     },
     gateway::upstream::Upstream,
@@ -40,6 +43,14 @@ pub struct RelaySettings {
     pub max_answer_bytes: usize,
     /// Whether to ask an upstream for the token counts of a stream when the client did not.
     pub ask_stream_usage: bool,
+    /// Shortest pause before the same place is tried again; the longest is four times as long.
+    pub retry_pause: Duration,
+    /// When a second candidate is started beside a slow one. `None`: never.
+    pub hedge: Option<SoftLimits>,
+    /// Whether a stream that breaks off may be resumed with another attempt.
+    pub resume: bool,
+    /// Whether the requests of a session go to the same place.
+    pub session_affinity: bool,
 }
 
 /// Whom the relay asks and tells.
@@ -49,13 +60,16 @@ pub struct RelayPeers {
     pub take_retry: Recipient<TakeRetry>,
     pub attempt_failed: Recipient<AttemptFailed>,
     pub attempt_succeeded: Recipient<AttemptSucceeded>,
+    pub provider_passed: Recipient<TrialPassed>,
     pub credentials_ready: Recipient<CredentialsReady>,
     pub credential_failed: Recipient<CredentialFailed>,
     pub credential_succeeded: Recipient<CredentialSucceeded>,
+    pub credential_passed: Recipient<TrialPassed>,
     pub usage_journaled: Recipient<UsageJournaled>,
     pub journal_closed: Recipient<JournalClosed>,
     pub commit_usage: Recipient<CommitUsage>,
     pub events: Recipient<RecordAll>,
+    pub traces: Recipient<RecordTraces>,
 }
 
 /// What the relay reads without asking: published by its owners, whole each time.
@@ -64,6 +78,7 @@ pub struct RelaySights {
     pub providers: Published<ProviderTable>,
     pub routing: Published<RouterView>,
     pub credentials: Published<CredentialDirectory>,
+    pub affinity: Affinity,
 }
 
 /// One worker thread's relay. Its connections and its journal file never change threads.
@@ -90,7 +105,8 @@ impl Relay {
         journal: JournalWriter,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let outbox = Outbox::new(peers.usage_journaled.clone(), peers.events.clone());
+        let outbox =
+            Outbox::new(peers.usage_journaled.clone(), peers.events.clone(), peers.traces.clone());
         let (journal, journal_fails) = (RefCell::new(journal), Cell::new(false));
         Self { upstream, peers, sights, settings, gate, journal, journal_fails, outbox, metrics }
     }

@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{error::RelayError, gate::Permit, services::Relay};
+use super::{error::RelayError, gate::Permit, journey::Journey, services::Relay};
 use crate::{
     actors::usage_tracker::{CommitUsage, JournalClosed},
     domain::{
@@ -24,6 +24,7 @@ pub struct Settlement {
     arrived: Instant,
     /// `None` once it is settled.
     entry: Option<UsageEntry>,
+    journey: Journey,
     _permit: Permit,
 }
 
@@ -41,7 +42,8 @@ impl Settlement {
             },
         };
         relay.outbox.tell(fact);
-        Self { relay, arrived, entry: Some(entry), _permit: permit }
+        let journey = Journey::new(arrived);
+        Self { relay, arrived, entry: Some(entry), journey, _permit: permit }
     }
 
     pub fn relay(&self) -> &Rc<Relay> {
@@ -60,6 +62,11 @@ impl Settlement {
     /// The entry as it stands, to fill in. `None` once it is settled.
     pub fn entry(&mut self) -> Option<&mut UsageEntry> {
         self.entry.as_mut()
+    }
+
+    /// The way of the request so far, to add to.
+    pub fn journey(&mut self) -> &mut Journey {
+        &mut self.journey
     }
 
     /// Puts a complete answer on the ledger. Only after `Ok` may its last bytes be sent.
@@ -156,12 +163,14 @@ impl Settlement {
         }
     }
 
-    fn tell(&self, entry: UsageEntry) {
+    fn tell(&mut self, entry: UsageEntry) {
         self.finished(&entry);
         self.relay.outbox.record(entry);
     }
 
-    fn finished(&self, entry: &UsageEntry) {
+    fn finished(&mut self, entry: &UsageEntry) {
+        let journey = std::mem::replace(&mut self.journey, Journey::new(self.arrived));
+        self.relay.outbox.trace(journey.into_trace(entry));
         self.relay.metrics.request_finished(entry.outcome);
         let fact = Fact {
             kind: EventType::RequestFinished,

@@ -1,9 +1,11 @@
 //! Keys of providers, keys of callers, and the roles of those who manage.
 
-use providerpool::{actors::access_keys::CreateAccessKey, domain::access_key::Role};
+use providerpool::{
+    actors::access_keys::CreateAccessKey, config::ApiKeyConfig, domain::access_key::Role,
+};
 use reqwest::Method;
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::{Reply, TestApp, chat_body, secret_of, with_json};
 
@@ -71,12 +73,7 @@ async fn what_cannot_be_a_key_is_refused_and_not_echoed() {
 #[actix_web::test]
 async fn keys_are_used_in_turn() {
     let app = TestApp::start().await;
-    let base_url = format!("http://{}", app.backup.address);
-    app.post(
-        "/api/v1/providers",
-        json!({"id": "mine", "name": "m", "base_url": base_url, "location": "local", "priority": 90}),
-    )
-    .await;
+    create_mine(&app).await;
     for key in ["sk-a", "sk-b", "sk-c"] {
         app.post("/api/v1/providers/mine/keys", json!({"key": key})).await;
     }
@@ -90,6 +87,222 @@ async fn keys_are_used_in_turn() {
     for key in ["Bearer sk-a", "Bearer sk-b", "Bearer sk-c"] {
         assert_eq!(used.iter().filter(|used| **used == key).count(), 2, "{used:?}");
     }
+}
+
+/// Makes the provider `mine` in front of the backup, without a key.
+async fn create_mine(app: &TestApp) {
+    let base_url = format!("http://{}", app.backup.address);
+    let mine = json!({"id": "mine", "name": "m", "base_url": base_url, "location": "local",
+        "priority": 90});
+    assert_eq!(app.post("/api/v1/providers", mine).await.status, 201);
+}
+
+/// Adds a key to a provider and answers with the path of it.
+async fn add_key(app: &TestApp, provider: &str, body: Value) -> String {
+    let keys = format!("/api/v1/providers/{provider}/keys");
+    let added = app.post(&keys, body).await;
+    assert_eq!(added.status, 201, "{}", added.text());
+    format!("{keys}/{}", added.json["id"].as_str().unwrap())
+}
+
+async fn first_key(app: &TestApp, provider: &str) -> Value {
+    app.get(&format!("/api/v1/providers/{provider}")).await.json["api_keys"][0].clone()
+}
+
+#[actix_web::test]
+async fn what_is_set_for_a_key_is_changed_and_null_takes_it_back() {
+    let mut app = TestApp::start().await;
+    let path = add_key(&app, "openai", json!({"key": KEY, "label": "mine", "weight": 5})).await;
+    let unset = first_key(&app, "openai").await;
+    assert_eq!((&unset["priority"], &unset["weight"]), (&json!(0), &json!(5)));
+    assert_eq!((unset.get("max_in_flight"), unset.get("proxy_url")), (None, None));
+    let mut events = app.events("?types=credential.*").await;
+
+    let changed = app
+        .patch(
+            &path,
+            json!({"label": "ours", "enabled": false, "priority": -2, "weight": 0,
+                "max_in_flight": 3, "proxy_url": "socks5h://me:hunter2@proxy.test:1080",
+                "headers": {"X-Org": "hunter3", "x-team": "hunter4"}}),
+        )
+        .await;
+
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    for (field, value) in [
+        ("label", json!("ours")),
+        ("enabled", json!(false)),
+        ("priority", json!(-2)),
+        ("weight", json!(0)),
+        ("max_in_flight", json!(3)),
+        ("proxy_url", json!("socks5h://proxy.test:1080")),
+        ("headers", json!({"x-org": "****", "x-team": "****"})),
+        ("mask", json!("sk-t…6789")),
+    ] {
+        assert_eq!(changed.json[field], value, "{field}");
+    }
+    assert_eq!(app.get("/api/v1/providers/openai").await.json["status"], "inactive");
+    let event = events.next().await;
+    assert_eq!((&event["type"], &event["data"]), (&json!("credential.updated"), &json!({})));
+    assert_eq!(event["credential_id"], changed.json["id"]);
+
+    app.restart().await;
+    assert_eq!(first_key(&app, "openai").await, changed.json);
+
+    let part = app.patch(&path, json!({"proxy_url": "direct", "headers": null})).await;
+    assert_eq!((&part.json["proxy_url"], &part.json["headers"]), (&json!("direct"), &json!({})));
+    assert_eq!(part.json["label"], "ours");
+    let reset = json!({"label": null, "enabled": null, "priority": null, "weight": null,
+        "max_in_flight": null, "proxy_url": null});
+    let reset = app.patch(&path, reset).await;
+    assert_eq!((reset.json.get("label"), &reset.json["weight"]), (None, &json!(1)));
+    assert_eq!((&reset.json["enabled"], &reset.json["priority"]), (&json!(true), &json!(0)));
+    assert_eq!((reset.json.get("max_in_flight"), reset.json.get("proxy_url")), (None, None));
+    app.restart().await;
+    assert_eq!(first_key(&app, "openai").await, reset.json);
+    assert_eq!(app.get("/api/v1/providers/openai").await.json["status"], "active");
+}
+
+#[actix_web::test]
+async fn a_new_key_may_have_everything_set() {
+    let app = TestApp::start().await;
+
+    let body = json!({"key": KEY, "label": "l", "enabled": false, "priority": 4, "weight": 7,
+        "max_in_flight": 100_000, "proxy_url": "http://proxy.test:3128",
+        "headers": {"x-org": "hunter2"}});
+    add_key(&app, "openai", body).await;
+
+    let key = first_key(&app, "openai").await;
+    for (field, value) in [
+        ("label", json!("l")),
+        ("enabled", json!(false)),
+        ("priority", json!(4)),
+        ("weight", json!(7)),
+        ("max_in_flight", json!(100_000)),
+        ("proxy_url", json!("http://proxy.test:3128/")),
+        ("headers", json!({"x-org": "****"})),
+    ] {
+        assert_eq!(key[field], value, "{field}");
+    }
+}
+
+#[actix_web::test]
+async fn a_disabled_key_is_not_used_any_more() {
+    let app = TestApp::start().await;
+    create_mine(&app).await;
+    let first = add_key(&app, "mine", json!({"key": "sk-a"})).await;
+    add_key(&app, "mine", json!({"key": "sk-b"})).await;
+
+    assert_eq!(app.patch(&first, json!({"enabled": false})).await.status, 200);
+    for _ in 0..3 {
+        app.chat("hello").await;
+    }
+
+    let seen = app.backup.seen();
+    let used: Vec<_> = seen.iter().map(|call| call.header("authorization").unwrap()).collect();
+    assert_eq!(used, ["Bearer sk-b"; 3]);
+    app.patch(&first, json!({"enabled": true})).await;
+    for _ in 0..2 {
+        app.chat("hello").await;
+    }
+    let seen = app.backup.seen();
+    assert!(seen.iter().any(|call| call.header("authorization") == Some("Bearer sk-a")));
+}
+
+#[actix_web::test]
+async fn what_cannot_be_set_for_a_key_is_refused_by_name_and_changes_nothing() {
+    let app = TestApp::start().await;
+    let path = add_key(&app, "openai", json!({"key": KEY, "weight": 5})).await;
+    let before = first_key(&app, "openai").await;
+    let many: serde_json::Map<_, _> = (0..33).map(|n| (format!("x-{n}"), json!("v"))).collect();
+    for (field, value) in [
+        ("label", json!("l".repeat(129))),
+        ("weight", json!(-1)),
+        ("weight", json!(1_000_001)),
+        ("max_in_flight", json!(0)),
+        ("max_in_flight", json!(-5)),
+        ("max_in_flight", json!(100_001)),
+        ("max_in_flight", json!(4_294_967_297_i64)),
+        ("proxy_url", json!("")),
+        ("proxy_url", json!("hunter2.test:3128")),
+        ("proxy_url", json!("ftp://hunter2.test")),
+        ("headers", json!({"host": "hunter2"})),
+        ("headers", json!({"a b": "hunter2"})),
+        ("headers", json!({"x-a": "hunter2\r\nb: c"})),
+        ("headers", json!({"x-a": "hunter2", "X-A": "hunter2"})),
+        ("headers", Value::Object(many)),
+        ("key", json!("sk-other")),
+    ] {
+        let refused = app.patch(&path, json!({"priority": 9, field: value})).await;
+        let error = &refused.json["error"];
+        assert_eq!((refused.status, &error["code"]), (400, &json!("invalid_request")), "{field}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("{field}: ")), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+        if field != "key" {
+            let new = json!({"key": "sk-another-key", field: value});
+            let refused = app.post("/api/v1/providers/openai/keys", new).await;
+            assert_eq!(refused.status, 400, "{}", refused.text());
+            assert_eq!(refused.json["error"]["details"]["param"], field);
+        }
+    }
+    for body in [
+        json!({"weight": "many"}),
+        json!({"priority": 9_999_999_999_i64}),
+        json!({"enabled": "yes"}),
+        json!({"nmae": 1}),
+    ] {
+        assert_eq!(app.patch(&path, body).await.status, 400);
+    }
+    let openai = app.get("/api/v1/providers/openai").await;
+    assert_eq!(openai.json["api_keys"], json!([before]));
+
+    let gone = app.patch("/api/v1/providers/openai/keys/gone", json!({"weight": 1})).await;
+    assert_eq!((gone.status, &gone.json["error"]["code"]), (404, &json!("key_not_found")));
+    let elsewhere = path.replace("/openai/", "/anthropic/");
+    assert_eq!(app.patch(&elsewhere, json!({"weight": 1})).await.status, 404);
+}
+
+#[actix_web::test]
+async fn a_key_of_a_file_is_as_the_file_says_and_cannot_be_changed() {
+    let app = TestApp::configured(|config| {
+        config.providers[0].api_keys.insert(
+            0,
+            ApiKeyConfig {
+                label: Some("spare".into()),
+                enabled: false,
+                priority: -1,
+                weight: 3,
+                max_in_flight: Some(2),
+                proxy_url: Some("http://me:hunter2@proxy.test".into()),
+                headers: [("X-Org".to_owned(), "hunter2".into())].into(),
+                ..ApiKeyConfig::from("sk-acme-spare")
+            },
+        );
+    })
+    .await;
+
+    let acme = app.get("/api/v1/providers/acme").await;
+    // By priority.
+    let spare = &acme.json["api_keys"][1];
+    for (field, value) in [
+        ("origin", json!("config")),
+        ("label", json!("spare")),
+        ("enabled", json!(false)),
+        ("priority", json!(-1)),
+        ("weight", json!(3)),
+        ("max_in_flight", json!(2)),
+        ("proxy_url", json!("http://proxy.test/")),
+        ("headers", json!({"x-org": "****"})),
+    ] {
+        assert_eq!(spare[field], value, "{field}");
+    }
+    assert!(!acme.text().contains("hunter2"));
+    app.chat("hello").await;
+    assert_eq!(app.upstream.last().header("authorization"), Some("Bearer sk-acme-1"));
+    let path = format!("/api/v1/providers/acme/keys/{}", spare["id"].as_str().unwrap());
+    let refused = app.patch(&path, json!({"enabled": true})).await;
+    let code = &refused.json["error"]["code"];
+    assert_eq!((refused.status, code), (409, &json!("key_is_not_stored")));
 }
 
 #[actix_web::test]
@@ -148,6 +361,7 @@ async fn a_viewer_may_look_and_not_change() {
     for (method, path) in [
         (Method::POST, "/api/v1/providers"),
         (Method::PATCH, "/api/v1/providers/openai"),
+        (Method::PATCH, "/api/v1/providers/openai/keys/any"),
         (Method::DELETE, "/api/v1/providers/openai"),
         (Method::POST, "/api/v1/providers/openai/disable"),
         (Method::POST, "/api/v1/client-keys"),

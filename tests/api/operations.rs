@@ -115,6 +115,7 @@ async fn the_description_lists_every_path_and_each_of_them_is_there() {
             described.push(format!("{method} {path}"));
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let path = path.replace("{id}", "nobody").replace("{key_id}", "nothing");
+            let path = path.replace("{name}", "nowhere");
             // The names lead nowhere and there is no body: it must be a 404 of the resource at most.
             let reply = Reply::to(app.manage(method, &path)).await;
             assert_ne!(reply.json["error"]["code"], "route_not_found", "{path}");
@@ -124,16 +125,22 @@ async fn the_description_lists_every_path_and_each_of_them_is_there() {
 
     described.sort();
     let expected = [
+        "delete /api/v1/aliases/{name}",
         "delete /api/v1/client-keys/{id}",
         "delete /api/v1/cooldowns",
         "delete /api/v1/providers/{id}",
         "delete /api/v1/providers/{id}/keys/{key_id}",
+        "delete /api/v1/routes/{name}",
         "get /api/openapi.json",
+        "get /api/v1/aliases",
+        "get /api/v1/aliases/{name}",
         "get /api/v1/client-keys",
         "get /api/v1/cooldowns",
         "get /api/v1/events",
         "get /api/v1/providers",
         "get /api/v1/providers/{id}",
+        "get /api/v1/routes",
+        "get /api/v1/routes/{name}",
         "get /api/v1/usage",
         "get /health/live",
         "get /health/ready",
@@ -141,6 +148,7 @@ async fn the_description_lists_every_path_and_each_of_them_is_there() {
         "get /v1/models",
         "get /v1/models/{id}",
         "patch /api/v1/providers/{id}",
+        "patch /api/v1/providers/{id}/keys/{key_id}",
         "post /api/v1/client-keys",
         "post /api/v1/providers",
         "post /api/v1/providers/{id}/clear-error",
@@ -148,8 +156,34 @@ async fn the_description_lists_every_path_and_each_of_them_is_there() {
         "post /api/v1/providers/{id}/enable",
         "post /api/v1/providers/{id}/keys",
         "post /v1/chat/completions",
+        "put /api/v1/aliases/{name}",
+        "put /api/v1/routes/{name}",
     ];
     assert_eq!(described, expected);
+}
+
+#[actix_web::test]
+async fn every_reference_in_the_description_leads_somewhere() {
+    let app = TestApp::start().await;
+    let document = app.get("/api/openapi.json").await;
+
+    let references = document.text().split("\"$ref\":\"#").skip(1);
+    let references: Vec<&str> = references.map(|rest| rest.split('"').next().unwrap()).collect();
+
+    assert!(references.contains(&"/components/schemas/Capability"), "{references:?}");
+    for reference in references {
+        assert!(document.json.pointer(reference).is_some(), "{reference} is not described");
+    }
+    let schemas = &document.json["components"]["schemas"];
+    for (schema, property) in [
+        ("KeyBody", "max_in_flight"),
+        ("KeyView", "proxy_url"),
+        ("ProviderBody", "rules"),
+        ("ServedModel", "context_tokens"),
+        ("RuleText", "matches"),
+    ] {
+        assert!(schemas[schema]["properties"][property].is_object(), "{schema}.{property}");
+    }
 }
 
 #[actix_web::test]

@@ -137,6 +137,11 @@ async fn a_provider_that_cannot_work_is_refused() {
         ("headers", json!({"x": "a\r\nb: c"})),
         ("models", json!([{"name": ""}])),
         ("models", json!([{"name": "a", "unknown": 1}])),
+        ("models", json!([{"name": "a", "kind": "telepathy"}])),
+        ("models", json!([{"name": "a", "capabilities": ["flight"]}])),
+        ("models", json!([{"name": "a", "context_tokens": 0}])),
+        ("credential_strategy", json!("whatever")),
+        ("rules", json!([{"status": 400}])),
         ("unknown", json!(1)),
         ("api_key", json!("")),
         ("api_key", json!("two words")),
@@ -200,6 +205,69 @@ async fn a_change_touches_what_is_sent_and_null_takes_it_back() {
         refused(&app.patch("/api/v1/providers/mine", body).await, 400, "invalid_request");
     }
     refused(&app.patch("/api/v1/providers/nobody", json!({})).await, 404, "provider_not_found");
+}
+
+#[actix_web::test]
+async fn what_is_said_of_models_keys_and_errors_is_kept_and_can_be_taken_back() {
+    let mut app = TestApp::start().await;
+    create_mine(&app).await;
+    let openai = app.get("/api/v1/providers/openai").await;
+    let models = json!([
+        {"name": "a", "upstream_name": "vendor/a", "kind": "chat", "context_tokens": 8192,
+            "capabilities": ["vision", "tools"], "auto_rank": 3},
+        {"name": "test-model"},
+    ]);
+    let rules = json!([
+        {"status": 403, "contains": ["not in your plan"], "matches": ["^quota [0-9]+$"],
+            "action": "continue_and_cooldown"},
+        {"status": 400, "action": "stop"},
+    ]);
+    let change = json!({"models": models, "rules": rules, "credential_strategy": "fill_first"});
+    for path in ["/api/v1/providers/mine", "/api/v1/providers/openai"] {
+        let changed = app.patch(path, change.clone()).await;
+        assert_eq!(changed.status, 200, "{}", changed.text());
+        assert_eq!((&changed.json["models"], &changed.json["rules"]), (&models, &rules));
+        assert_eq!(changed.json["credential_strategy"], "fill_first");
+
+        app.restart().await;
+        let kept = app.get(path).await;
+        assert_eq!((&kept.json["models"], &kept.json["rules"]), (&models, &rules));
+        assert_eq!(kept.json["credential_strategy"], "fill_first");
+    }
+    let reset = json!({"models": null, "rules": null, "credential_strategy": null});
+    let reset = app.patch("/api/v1/providers/openai", reset).await;
+    for field in ["models", "rules", "credential_strategy"] {
+        assert_eq!(reset.json[field], openai.json[field], "{field}");
+    }
+    assert_eq!(reset.json["credential_strategy"], "round_robin");
+}
+
+#[actix_web::test]
+async fn a_rule_that_cannot_be_used_is_named_and_changes_nothing() {
+    let app = TestApp::start().await;
+    create_mine(&app).await;
+    let good = json!({"status": 403, "action": "continue"});
+    for (rules, words) in [
+        (json!([good, {"status": 200, "action": "stop"}]), "rules: rule 2: status must be 400"),
+        (
+            json!([{"status": 403, "matches": ["("], "action": "stop"}]),
+            "rules: rule 1: \"(\" is not",
+        ),
+        (
+            json!([{"status": 403, "contains": [""], "action": "stop"}]),
+            "rules: rule 1: a rule holds",
+        ),
+        (json!(vec![&good; 65]), "rules: there are more than 64 rules"),
+    ] {
+        let reply = app.patch("/api/v1/providers/mine", json!({"rules": rules})).await;
+        refused(&reply, 400, "invalid_request");
+        let error = &reply.json["error"];
+        assert!(error["message"].as_str().unwrap().starts_with(words), "{}", reply.text());
+        assert_eq!(error["details"]["param"], "rules");
+    }
+    assert_eq!(app.get("/api/v1/providers/mine").await.json["rules"], json!([]));
+    let most = json!({"rules": vec![good; 64]});
+    assert_eq!(app.patch("/api/v1/providers/mine", most).await.status, 200);
 }
 
 #[actix_web::test]

@@ -101,6 +101,52 @@ async fn no_secret_is_in_any_answer_or_event() {
 }
 
 #[actix_web::test]
+async fn what_is_set_for_a_key_is_sealed_and_locked_with_it() {
+    on_every_database(async |database| {
+        let mut app = TestApp::with(Setup { database, ..Setup::default() }).await;
+        let keys = "/api/v1/providers/openai/keys";
+        let proxy = "http://planted-user:planted-password@proxy.test:3128";
+        let key = json!({"key": KEY, "proxy_url": proxy, "headers": {"x-org": HEADER}});
+        let added = app.post(keys, key).await;
+        let path = format!("{keys}/{}", added.json["id"].as_str().unwrap());
+        let mut shown = added.text().to_owned();
+        for reply in [app.patch(&path, json!({})).await, app.get("/api/v1/providers").await] {
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            shown.push_str(reply.text());
+        }
+        for secret in ["planted-user", "planted-password", HEADER] {
+            assert!(!shown.contains(secret), "{secret} is shown in {shown}");
+            assert_eq!(files_with(app.folder(), secret), Vec::<String>::new(), "{secret}");
+        }
+        let admin = app.admin_key.clone();
+        app.stop().await;
+        app.config.secrets.master_key = Some("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into());
+        app.start_again().await.unwrap();
+        app.admin_key = app.mint_admin_key().await;
+
+        for secret in [json!({"proxy_url": "direct"}), json!({"headers": null})] {
+            let refused = app.patch(&path, secret).await;
+            let code = &refused.json["error"]["code"];
+            assert_eq!((refused.status, code), (409, &json!("key_is_locked")));
+        }
+        let plain = app.patch(&path, json!({"label": "locked", "enabled": false})).await;
+        assert_eq!(plain.status, 200, "{}", plain.text());
+
+        app.stop().await;
+        app.config.secrets.master_key = None;
+        app.admin_key = admin;
+        app.start_again().await.unwrap();
+        let openai = app.get("/api/v1/providers/openai").await;
+        let key = &openai.json["api_keys"][0];
+        assert_eq!((&key["label"], &key["enabled"]), (&json!("locked"), &json!(false)));
+        assert_eq!(key["proxy_url"], "http://proxy.test:3128/");
+        assert_eq!(key["headers"], json!({"x-org": "****"}));
+        assert!(key.get("locked_by_key").is_none(), "{}", openai.text());
+    })
+    .await;
+}
+
+#[actix_web::test]
 async fn under_another_master_key_secrets_are_locked_and_not_lost() {
     on_every_database(async |database| {
         let mut app = TestApp::with(Setup { database, ..Setup::default() }).await;

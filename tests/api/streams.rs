@@ -78,7 +78,8 @@ async fn what_says_nothing_for_too_long_is_not_held_back_for_ever() {
 
 #[actix_web::test]
 async fn a_cut_stream_ends_with_an_error() {
-    let app = TestApp::with_backup().await;
+    let configure = |config: &mut providerpool::config::Config| config.relay.resume = false;
+    let app = TestApp::with(Setup { backup: true, configure, ..Setup::default() }).await;
     app.upstream.next(stream().send(content("one")).send(content("two")).then(End::Cut));
 
     let text = app.stream("hello").await.rest().await;

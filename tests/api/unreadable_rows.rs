@@ -2,25 +2,30 @@
 
 use diesel::{RunQueryDsl as _, r2d2::PooledConnection, sql_query};
 use providerpool::persistence::connection::{Connector, open};
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
-use super::support::{Reply, TestApp};
+use super::support::{Reply, TestApp, with_json};
 
-const SPOILS: [&str; 5] = [
+const SPOILS: [&str; 7] = [
     "UPDATE providers SET location = 'moon' WHERE id = 'broken'",
     "UPDATE providers SET models = '[{}]' WHERE id = 'openai'",
     "UPDATE credentials SET provider_id = '' WHERE provider_id = 'broken'",
     "UPDATE access_keys SET role = 'king' WHERE name = 'another'",
     "INSERT INTO cooldowns VALUES ('x', 'sound', NULL, NULL, 'bad mood', NULL, 0, 9999999999999, 1)",
+    "UPDATE routes SET strategy = 'by mood' WHERE name = 'broken'",
+    "UPDATE model_aliases SET model = '**' WHERE name = 'broken'",
 ];
 
 /// Each finds its row only when nothing has written over it.
-const STILL_THERE: [&str; 5] = [
+const STILL_THERE: [&str; 7] = [
     "UPDATE providers SET id = id WHERE id = 'broken' AND location = 'moon'",
     "UPDATE providers SET id = id WHERE id = 'openai' AND models = '[{}]'",
     "UPDATE credentials SET id = id WHERE provider_id = ''",
     "UPDATE access_keys SET id = id WHERE role = 'king'",
     "UPDATE cooldowns SET until = until WHERE cause = 'bad mood'",
+    "UPDATE routes SET name = name WHERE name = 'broken' AND strategy = 'by mood'",
+    "UPDATE model_aliases SET name = name WHERE name = 'broken' AND model = '**'",
 ];
 
 fn connect(app: &TestApp) -> PooledConnection<Connector> {
@@ -28,7 +33,7 @@ fn connect(app: &TestApp) -> PooledConnection<Connector> {
     open(&format!("sqlite:{}", file.display()), 1).unwrap().get().unwrap()
 }
 
-fn each_changes_one_row(app: &TestApp, statements: [&str; 5]) {
+fn each_changes_one_row(app: &TestApp, statements: [&str; 7]) {
     let mut conn = connect(app);
     for statement in statements {
         assert_eq!(sql_query(statement).execute(&mut *conn).unwrap(), 1, "{statement}");
@@ -42,12 +47,21 @@ async fn create(app: &TestApp, id: &str, priority: i32) -> Reply {
     app.post("/api/v1/providers", provider).await
 }
 
+async fn put(app: &TestApp, path: &str, body: Value) -> Reply {
+    Reply::to(with_json(app.manage(Method::PUT, path), &body)).await
+}
+
 #[actix_web::test]
 async fn one_bad_row_in_each_table_stops_nothing_else_and_is_left_alone() {
     let mut app = TestApp::start().await;
     assert_eq!(create(&app, "sound", 90).await.status, 201);
     assert_eq!(create(&app, "broken", 95).await.status, 201);
     assert_eq!(app.patch("/api/v1/providers/openai", json!({"priority": 3})).await.status, 200);
+    for name in ["broken", "sound"] {
+        assert_eq!(put(&app, &format!("/api/v1/routes/{name}"), json!({})).await.status, 201);
+        let alias = put(&app, &format!("/api/v1/aliases/{name}"), json!({"model": "m"})).await;
+        assert_eq!(alias.status, 201);
+    }
     let another = app.mint_admin_key().await;
     app.stop().await;
     each_changes_one_row(&app, SPOILS);
@@ -68,6 +82,17 @@ async fn one_bad_row_in_each_table_stops_nothing_else_and_is_left_alone() {
     ] {
         let code = &refused.json["error"]["code"];
         assert_eq!((refused.status, code), (409, &json!("provider_unreadable")));
+    }
+    for (kind, code, body) in [
+        ("routes", "model_route_unreadable", json!({})),
+        ("aliases", "alias_unreadable", json!({"model": "m"})),
+    ] {
+        let broken = format!("/api/v1/{kind}/broken");
+        assert_eq!(app.get(&format!("/api/v1/{kind}/sound")).await.status, 200);
+        assert_eq!(app.get(&broken).await.status, 404);
+        for refused in [put(&app, &broken, body).await, app.delete(&broken).await] {
+            assert_eq!((refused.status, &refused.json["error"]["code"]), (409, &json!(code)));
+        }
     }
     app.stop().await;
     each_changes_one_row(&app, STILL_THERE);

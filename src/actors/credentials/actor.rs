@@ -1,11 +1,15 @@
 //! The shell: saves before it adopts, cools what failed, and publishes what can be leased.
 
+use std::sync::Arc;
+
 use actix::prelude::*;
 use rand::{TryRngCore, rngs::OsRng};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    credential_pool::{CredentialDirectory, CredentialPool},
+    change::check,
+    credential_pool::CredentialPool,
+    directory::CredentialDirectory,
     messages::{
         AddCredential, Added, ClearCredentialCooldowns, CredentialError, CredentialFailed,
         CredentialSucceeded, CredentialsReady, ForgetCredentials, ListCredentialCooldowns,
@@ -20,15 +24,18 @@ use crate::{
         events::Record,
         loading::load_first,
         published::Publisher,
-        registry::CredentialsChanged,
+        registry::{CredentialsChanged, ProviderFailed},
+        router::{ProviderIncident, TrialPassed},
         supervise::{crashes_on_request, stops_on_request},
     },
     crypto::mac::Mac,
     domain::{
         cooldown::{Cooldown, CooldownScope},
-        credential::{Credential, CredentialSettings, MAX_API_KEY_LEN, StoredSecret, mask},
+        credential::{Credential, MAX_API_KEY_LEN, StoredSecret, mask},
         event::{EventData, EventType, Fact},
+        failure::{Failure, FailureClass},
         id::{CredentialId, ProviderId},
+        incident::{INCIDENT_WINDOW, Incident, IncidentWatch},
         penalty::credential_penalty,
         provider::Origin,
     },
@@ -38,15 +45,19 @@ use crate::{
 pub struct CredentialsPeers {
     pub events: Recipient<Record>,
     pub registry: Recipient<CredentialsChanged>,
+    /// Told when a provider has no credential left that it takes.
+    pub failed: Recipient<ProviderFailed>,
+    pub incident: Recipient<ProviderIncident>,
 }
 
 /// Owns the credentials.
 pub struct Credentials {
-    pool: CredentialPool,
+    pub(super) pool: CredentialPool,
     cooldowns: CooldownKeeper,
+    incidents: IncidentWatch,
     /// From the environment and the configuration file: never stored, kept for a restart.
     given: Vec<Credential>,
-    db: DbHandle,
+    pub(super) db: DbHandle,
     fingerprints: Mac,
     directory: Publisher<CredentialDirectory>,
     peers: CredentialsPeers,
@@ -61,8 +72,8 @@ impl Credentials {
         directory: Publisher<CredentialDirectory>,
         peers: CredentialsPeers,
     ) -> Self {
-        let pool = CredentialPool::default();
-        Self { pool, cooldowns, given, db, fingerprints, directory, peers }
+        let (pool, incidents) = (CredentialPool::default(), IncidentWatch::default());
+        Self { pool, cooldowns, incidents, given, db, fingerprints, directory, peers }
     }
 
     fn publish(&self) {
@@ -70,7 +81,7 @@ impl Credentials {
     }
 
     /// Publishes credentials that have come or gone, and tells who counts them.
-    fn publish_change(&self) {
+    pub(super) fn publish_change(&self) {
         self.publish();
         self.peers.registry.do_send(CredentialsChanged);
     }
@@ -82,7 +93,13 @@ impl Credentials {
         }
     }
 
-    fn tell(&self, kind: EventType, provider: &ProviderId, id: &CredentialId, data: EventData) {
+    pub(super) fn tell(
+        &self,
+        kind: EventType,
+        provider: &ProviderId,
+        id: &CredentialId,
+        data: EventData,
+    ) {
         let fact = Fact::of_provider(kind, provider.clone(), data);
         self.peers.events.do_send(Record(Fact { credential_id: Some(id.clone()), ..fact }));
     }
@@ -94,6 +111,35 @@ impl Credentials {
         self.cooldowns.restore(own);
         self.report_locked();
         self.publish_change();
+    }
+
+    /// The failures of one credential may be those of the provider, and then it is spared. Says whether
+    /// they are.
+    fn is_incident(&mut self, msg: &CredentialFailed) -> bool {
+        let CredentialFailed { provider_id, credential_id, failure, .. } = msg;
+        let usable = self.pool.iter_of(provider_id).filter(|c| c.is_usable()).count();
+        let (class, is_hinted) = (failure.class, failure.retry_after.is_some());
+        let incident =
+            self.incidents.note(now(), provider_id, credential_id, class, is_hinted, usable);
+        let Some(Incident { spared }) = incident else { return false };
+        self.cooldowns.spare(provider_id, &spared, class, INCIDENT_WINDOW);
+        let (provider_id, failure) = (provider_id.clone(), Arc::clone(failure));
+        self.peers.incident.do_send(ProviderIncident { provider_id, failure });
+        true
+    }
+
+    /// Tells when the provider takes none of its credentials any more.
+    fn report_locked_out(&self, provider: &ProviderId, failure: &Failure) {
+        let (book, at) = (self.cooldowns.book(), now());
+        let mut usable = self.pool.iter_of(provider).filter(|c| c.is_usable());
+        let is_out = usable.all(|credential| {
+            let scope = CooldownScope::Credential(provider.clone(), credential.id.clone());
+            book.active(at, &scope).is_some()
+        });
+        if is_out && matches!(failure.class, FailureClass::Auth | FailureClass::Payment) {
+            let message = format!("{}, with every key", failure.detail);
+            self.peers.failed.do_send(ProviderFailed { id: provider.clone(), message });
+        }
     }
 
     fn report_locked(&self) {
@@ -172,11 +218,25 @@ impl Handler<CredentialFailed> for Credentials {
     type Result = ();
 
     fn handle(&mut self, msg: CredentialFailed, _: &mut Self::Context) {
-        let penalty =
-            credential_penalty(&msg.provider_id, &msg.credential_id, &msg.model, &msg.failure);
+        if msg.failure.rule.is_none() && self.is_incident(&msg) {
+            return self.publish();
+        }
+        let CredentialFailed { provider_id, credential_id, model, failure, attempt } = msg;
+        let penalty = credential_penalty(&provider_id, &credential_id, &model, &failure);
         if let Some((scope, length)) = penalty
-            && self.cooldowns.impose(scope, length, &msg.failure).is_some()
+            && self.cooldowns.impose(scope, length, &failure, attempt).is_some()
         {
+            self.report_locked_out(&provider_id, &failure);
+            self.publish();
+        }
+    }
+}
+
+impl Handler<TrialPassed> for Credentials {
+    type Result = ();
+
+    fn handle(&mut self, msg: TrialPassed, _: &mut Self::Context) {
+        if self.cooldowns.passed(&msg.scope) {
             self.publish();
         }
     }
@@ -187,6 +247,7 @@ impl Handler<CredentialSucceeded> for Credentials {
 
     fn handle(&mut self, msg: CredentialSucceeded, _: &mut Self::Context) {
         let CredentialSucceeded { provider_id, credential_id, model } = msg;
+        self.incidents.succeeded(&provider_id, &credential_id);
         let whole = CooldownScope::Credential(provider_id.clone(), credential_id.clone());
         self.cooldowns.succeeded(&whole);
         let with_model = CooldownScope::CredentialModel(provider_id, credential_id, model);
@@ -201,7 +262,8 @@ impl Handler<AddCredential> for Credentials {
 
     fn handle(&mut self, msg: AddCredential, _: &mut Self::Context) -> Self::Result {
         let at_once = |answer| AtomicResponse::new(Box::pin(fut::ready(answer)));
-        let secret = match parse_key(&msg.secret) {
+        let parsed = check(&msg.settings).and_then(|()| parse_key(&msg.secret));
+        let secret = match parsed {
             Ok(secret) => secret,
             Err(error) => return at_once(Err(error)),
         };
@@ -212,7 +274,7 @@ impl Handler<AddCredential> for Credentials {
         let credential = Credential {
             id: generate_id(),
             provider_id: msg.provider_id,
-            settings: CredentialSettings { label: msg.label, ..CredentialSettings::default() },
+            settings: msg.settings,
             origin: Origin::Api,
             mask: mask(secret.expose_secret()),
             secret: StoredSecret::Open(secret),

@@ -7,17 +7,18 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::{
-    actors::db::DbError,
+    actors::{db::DbError, registry::Change},
     domain::{
         cooldown::Cooldown,
-        credential::Credential,
+        credential::{Credential, CredentialSettings, Egress},
         failure::{Failure, FailureClass},
-        id::{CredentialId, ModelName, ProviderId},
+        id::{CredentialId, ModelName, ProviderId, RequestId},
+        provider::SecretHeader,
         time::Timestamp,
     },
 };
 
-/// Why a credential could not be added or removed.
+/// Why a credential could not be added, changed or removed.
 #[derive(Debug, Error)]
 pub enum CredentialError {
     #[error("key {id} of provider {provider_id} does not exist")]
@@ -26,6 +27,13 @@ pub enum CredentialError {
     NotStored { id: CredentialId },
     #[error("key: {0}")]
     Invalid(&'static str),
+    #[error("{field}: {reason}")]
+    InvalidSetting { field: &'static str, reason: String },
+    #[error(
+        "key {id} is sealed under master key {key_id}, which is not in use: its proxy and headers \
+         cannot be changed; start with that master key, or remove the key"
+    )]
+    Locked { id: CredentialId, key_id: String },
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -35,16 +43,11 @@ pub enum CredentialError {
 pub enum LeaseError {
     #[error("no enabled key that has not been tried")]
     NoneLeft,
+    #[error("every key serves as many requests at once as it may")]
+    Busy,
     /// All that are left are cooling; the first is free again at `until`.
     #[error("every key is cooling down")]
     Cooling { until: Timestamp, cause: FailureClass },
-}
-
-/// A credential for one attempt.
-#[derive(Clone)]
-pub struct Lease {
-    pub id: CredentialId,
-    pub secret: SecretString,
 }
 
 /// A fact: an attempt with this credential failed.
@@ -55,6 +58,8 @@ pub struct CredentialFailed {
     pub credential_id: CredentialId,
     pub model: ModelName,
     pub failure: Arc<Failure>,
+    /// The request and the number of its attempt, for its trace.
+    pub attempt: Option<(RequestId, u32)>,
 }
 
 /// A fact: an attempt with this credential succeeded.
@@ -79,7 +84,29 @@ pub struct Added {
 pub struct AddCredential {
     pub provider_id: ProviderId,
     pub secret: SecretString,
-    pub label: Option<String>,
+    pub settings: CredentialSettings,
+}
+
+/// A change to what is set for a credential. A setting that is reset is as if it had never been set.
+#[derive(Clone, Default)]
+pub struct CredentialChange {
+    pub label: Change<String>,
+    pub enabled: Change<bool>,
+    pub priority: Change<i32>,
+    pub weight: Change<u32>,
+    pub max_in_flight: Change<u32>,
+    pub egress: Change<Egress>,
+    /// All of them: those that are not named are dropped.
+    pub headers: Change<Vec<SecretHeader>>,
+}
+
+/// Changes what is set for a stored key and answers with it.
+#[derive(Message)]
+#[rtype(result = "Result<Credential, CredentialError>")]
+pub struct ChangeCredential {
+    pub provider_id: ProviderId,
+    pub id: CredentialId,
+    pub change: CredentialChange,
 }
 
 /// Removes a stored key for good.

@@ -3,9 +3,16 @@
 //! How a key is sealed at rest is the Db actor's; whether a provider is used at all the Registry's.
 
 mod actor;
+mod affinity;
+mod change;
 mod credential_pool;
+mod directory;
+mod lease;
 mod messages;
 
 pub use actor::{Credentials, CredentialsPeers};
-pub use credential_pool::{CredentialDirectory, CredentialPool};
+pub use affinity::{Affinity, Binding};
+pub use credential_pool::CredentialPool;
+pub use directory::{Availability, CredentialDirectory, Gauge, Held, Wanted};
+pub use lease::Lease;
 pub use messages::*;

@@ -20,7 +20,7 @@ use crate::{
     domain::{
         access_key::AccessKey,
         cooldown::{Cooldown, CooldownScope},
-        credential::Credential,
+        credential::{Credential, CredentialSettings},
         id::{CredentialId, KeyId, ProviderId},
         provider::StoredProvider,
         time::Timestamp,
@@ -122,6 +122,19 @@ impl DbHandle {
         self.run(move |conn| credentials::insert(conn, &row)).await
     }
 
+    /// Changes the settings of a credential. Says whether it was there. A stored way out or headers
+    /// that do not open stay as they are.
+    ///
+    /// Errors: [`DbError::Locked`] when others are set in the place of what does not open.
+    pub async fn save_credential_settings(
+        &self,
+        id: CredentialId,
+        settings: CredentialSettings,
+    ) -> Result<bool, DbError> {
+        let sealer = Arc::clone(&self.sealer);
+        self.run(move |conn| secrets::save_credential_settings(conn, &sealer, &id, &settings)).await
+    }
+
     /// Deletes a credential. Says whether it was there.
     pub async fn delete_credential(&self, id: CredentialId) -> Result<bool, DbError> {
         self.run(move |conn| credentials::delete(conn, &id)).await
@@ -199,7 +212,7 @@ impl DbHandle {
     }
 
     /// Reports the rows that could be read the last time, or were not there.
-    fn report_unreadable(&self, table: &'static str, unreadable: &[Corrupt]) {
+    pub(super) fn report_unreadable(&self, table: &'static str, unreadable: &[Corrupt]) {
         let mut known = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known.insert(table, unreadable.to_vec()).unwrap_or_default();
         for corrupt in unreadable.iter().filter(|corrupt| !before.contains(corrupt)) {
@@ -208,7 +221,7 @@ impl DbHandle {
         }
     }
 
-    async fn run<T: Send + 'static, E: Into<DbError>>(
+    pub(super) async fn run<T: Send + 'static, E: Into<DbError>>(
         &self,
         job: impl FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, DbError> {
@@ -233,7 +246,7 @@ mod tests {
     use crate::{
         crypto::master_key::MasterKey,
         domain::{
-            credential::{CredentialSettings, StoredSecret},
+            credential::StoredSecret,
             provider::{Origin, ProviderSettings, SecretHeader, StoredHeaders},
         },
         persistence::{

@@ -6,7 +6,9 @@
 mod actor;
 mod error;
 mod handle;
+mod routing;
 mod secrets;
 
 pub use error::DbError;
 pub use handle::{DbHandle, OnRestart, StoredProviders};
+pub use routing::{StoredAliases, StoredRoutes};

@@ -10,7 +10,8 @@ use super::{
         DeleteProvider, ProviderAnswered, ProviderFailed, RegistryError, RegistryReady,
     },
     provider_book::ProviderBook,
-    provider_table::ProviderTable,
+    provider_table::{ListedProvider, ProviderTable},
+    vitals::VitalsBook,
 };
 use crate::{
     actors::{
@@ -42,6 +43,8 @@ pub struct Registry {
     book: ProviderBook,
     /// What the catalogue and the configuration say, kept for a restart.
     defined: Vec<Provider>,
+    /// Outlives a restart: requests under way then still end their count.
+    vitals: VitalsBook,
     db: DbHandle,
     table: Publisher<ProviderTable>,
     credentials: Published<CredentialDirectory>,
@@ -56,15 +59,21 @@ impl Registry {
         credentials: Published<CredentialDirectory>,
         peers: RegistryPeers,
     ) -> Self {
-        Self { book: ProviderBook::new(defined.clone()), defined, db, table, credentials, peers }
+        let book = ProviderBook::new(defined.clone());
+        Self { book, defined, vitals: VitalsBook::default(), db, table, credentials, peers }
     }
 
     fn count_credentials(&mut self) {
         self.book.count_credentials(self.credentials.read().usable_counts());
     }
 
-    fn publish(&self) {
-        self.table.replace(self.book.table());
+    fn publish(&mut self) {
+        let vitals = &mut self.vitals;
+        let listed = self.book.providers().map(|(provider, credentials)| {
+            let vitals = vitals.of(&provider.id);
+            ListedProvider::new(provider, credentials, vitals)
+        });
+        self.table.replace(ProviderTable::new(listed));
     }
 
     fn tell(&self, kind: EventType, id: &ProviderId, data: EventData) {
@@ -79,7 +88,7 @@ impl Registry {
     }
 
     fn report_locked(&self) {
-        for (provider, _) in self.book.table().iter() {
+        for (provider, _) in self.book.providers() {
             if let Some(key_id) = &provider.locked {
                 let message = format!(
                     "headers of provider {}, sealed under master key {key_id}, do not open with the \
@@ -204,6 +213,7 @@ impl Handler<DeleteProvider> for Registry {
             |deleted: Result<ProviderId, RegistryError>, registry, _| {
                 let id = deleted?;
                 registry.book.remove(&id);
+                registry.vitals.remove(&id);
                 registry.publish();
                 registry.peers.credentials.do_send(ForgetCredentials { provider_id: id.clone() });
                 registry.peers.router.do_send(ForgetProvider { provider_id: id.clone() });

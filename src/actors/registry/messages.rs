@@ -65,6 +65,17 @@ impl<T> Change<T> {
             Self::Set(value) => *field = Some(value),
         }
     }
+
+    /// The same change of another type.
+    ///
+    /// Errors: what `convert` says.
+    pub fn try_map<U, E>(self, convert: impl FnOnce(T) -> Result<U, E>) -> Result<Change<U>, E> {
+        Ok(match self {
+            Self::Keep => Change::Keep,
+            Self::Reset => Change::Reset,
+            Self::Set(value) => Change::Set(convert(value)?),
+        })
+    }
 }
 
 /// The settings a user can give. For a new provider, [`Change::Keep`] means the default.

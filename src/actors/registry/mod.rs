@@ -6,11 +6,15 @@
 mod actor;
 mod catalog;
 mod messages;
+mod model_catalog;
 mod provider_book;
 mod provider_table;
+mod vitals;
 
 pub use actor::{Registry, RegistryPeers};
 pub use catalog::{CatalogEntry, CatalogError, builtin};
 pub use messages::*;
+pub use model_catalog::{ModelCatalog, ModelCatalogError};
 pub use provider_book::ProviderBook;
-pub use provider_table::{ListedProvider, ProviderTable};
+pub use provider_table::{AUTO_SHORTLIST, ListedProvider, ProviderTable, Serving};
+pub use vitals::{InFlight, ProviderVitals, VitalsBook};

@@ -5,17 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    messages::{Change, ProviderChange, RegistryError},
-    provider_table::ProviderTable,
-};
+use super::messages::{Change, ProviderChange, RegistryError};
 use crate::domain::{
     id::ProviderId,
+    model::ServedModel,
     provider::{
         ApiFormat, LastError, Location, Origin, Provider, ProviderKind, ProviderSettings,
         ProviderStatus, StoredHeaders, StoredProvider, default_chat_path,
     },
     route::CredentialStrategy,
+    rule::MAX_RULES,
     time::Timestamp,
 };
 
@@ -57,12 +56,13 @@ impl ProviderBook {
         self.usable_credentials = usable;
     }
 
-    pub fn table(&self) -> ProviderTable {
+    /// Every provider that is understood, and how many usable credentials each has.
+    pub fn providers(&self) -> impl Iterator<Item = (Arc<Provider>, usize)> {
         let ids = self.defined.keys().chain(self.stored.keys().filter(|id| self.is_api_made(id)));
-        ProviderTable::new(ids.filter_map(|id| {
+        ids.filter_map(|id| {
             let credentials = self.usable_credentials.get(id).copied().unwrap_or(0);
             Some((Arc::new(self.find(id)?), credentials))
-        }))
+        })
     }
 
     fn is_api_made(&self, id: &ProviderId) -> bool {
@@ -339,11 +339,19 @@ fn check(
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
             return invalid("models", "lists a name twice");
         }
+        if !models.iter().all(ServedModel::is_possible) {
+            return invalid("models", "context_tokens must be 1 to 1000000000");
+        }
     }
     if let Change::Set(headers) = &change.headers
         && headers.len() > MAX_HEADERS
     {
         return invalid("headers", "has more than 32 entries");
+    }
+    if let Change::Set(rules) = &change.rules
+        && rules.len() > MAX_RULES
+    {
+        return invalid("rules", "has more than 64 entries");
     }
     let location = match change.location {
         Change::Set(location) => location,
@@ -365,7 +373,7 @@ fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::registry::builtin;
+    use crate::actors::registry::{ProviderTable, builtin};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000);
 
@@ -483,7 +491,7 @@ mod tests {
     fn the_table_is_sorted_by_priority_then_id() {
         let mut book = with_acme();
         book.count_credentials(HashMap::from([(id("acme"), 1)]));
-        let table = book.table();
+        let table = ProviderTable::new(book.providers());
         let order: Vec<(i32, String)> =
             table.iter().map(|(p, _)| (-p.priority, p.id.to_string())).collect();
         let mut sorted = order.clone();
@@ -508,7 +516,8 @@ mod tests {
     fn what_is_not_understood_is_neither_used_nor_written_over() {
         let mut book = book();
         book.load(Vec::new(), vec![id("openai"), id("broken")]);
-        assert!(book.table().find(&id("openai")).is_none(), "a default took its place");
+        let openai = book.providers().find(|(provider, _)| provider.id == id("openai"));
+        assert!(openai.is_none(), "a default took its place");
         let unreadable = |row: Result<_, _>| matches!(row, Err(RegistryError::Unreadable(_)));
         assert!(unreadable(book.create(NOW, id("broken"), acme())));
         assert!(unreadable(book.change(NOW, &id("openai"), ProviderChange::default())));

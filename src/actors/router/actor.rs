@@ -5,10 +5,11 @@ use actix::prelude::*;
 use super::{
     messages::{
         AttemptFailed, AttemptSucceeded, ClearProviderCooldowns, ForgetProvider,
-        ListProviderCooldowns, RouterReady, TakeRetry,
+        ListProviderCooldowns, ProviderIncident, RouterReady, TakeRetry, TrialPassed,
     },
     retry_budget::RetryBudget,
-    view::{RequestCounter, RouterView},
+    routes::RouteKeeper,
+    view::{RequestCounter, RouterView, SharedTurns},
 };
 use crate::{
     actors::{
@@ -22,7 +23,7 @@ use crate::{
     },
     domain::{
         cooldown::{Cooldown, CooldownScope},
-        penalty::ProviderFailures,
+        penalty::{ProviderFailures, SERVER_LENGTH},
     },
 };
 
@@ -38,6 +39,8 @@ pub struct Router {
     failures: ProviderFailures,
     budget: RetryBudget,
     requests: RequestCounter,
+    pub(super) routes: RouteKeeper,
+    turns: SharedTurns,
     view: Publisher<RouterView>,
     providers: Published<ProviderTable>,
     db: DbHandle,
@@ -47,6 +50,7 @@ pub struct Router {
 impl Router {
     pub fn new(
         cooldowns: CooldownKeeper,
+        routes: RouteKeeper,
         view: Publisher<RouterView>,
         providers: Published<ProviderTable>,
         db: DbHandle,
@@ -57,6 +61,8 @@ impl Router {
             failures: ProviderFailures::default(),
             budget: RetryBudget::default(),
             requests: RequestCounter::default(),
+            routes,
+            turns: SharedTurns::default(),
             view,
             providers,
             db,
@@ -70,11 +76,13 @@ impl Router {
         self.publish();
     }
 
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         self.view.replace(RouterView {
             cooldowns: self.cooldowns.book().clone(),
             failures: self.failures.clone(),
             requests: self.requests.clone(),
+            routes: self.routes.book.table(),
+            turns: self.turns.clone(),
         });
     }
 
@@ -98,6 +106,7 @@ impl Actor for Router {
             async move { db.load_cooldowns().await }
         };
         load_first(self, ctx, "cooldowns", load, Self::load);
+        self.load_routes(ctx);
         ctx.run_interval(EXPIRY_INTERVAL, Self::tick);
     }
 }
@@ -121,8 +130,11 @@ impl Handler<TakeRetry> for Router {
     fn handle(&mut self, msg: TakeRetry, _: &mut Self::Context) -> Self::Result {
         let at = now();
         self.budget.note_requests(at, self.requests.take());
-        let scope = CooldownScope::Provider(msg.provider_id);
-        self.cooldowns.book().active(at, &scope).is_none() && self.budget.take(at)
+        let is_cooling = |provider| {
+            let scope = CooldownScope::Provider(provider);
+            self.cooldowns.book().active(at, &scope).is_some()
+        };
+        !msg.provider_id.is_some_and(is_cooling) && self.budget.take(at)
     }
 }
 
@@ -130,13 +142,15 @@ impl Handler<AttemptFailed> for Router {
     type Result = ();
 
     fn handle(&mut self, msg: AttemptFailed, _: &mut Self::Context) {
-        let AttemptFailed { provider_id, model, failure } = msg;
+        let AttemptFailed { provider_id, model, failure, attempt } = msg;
         let was_noted = self.failures.remembers(&provider_id);
-        let due = self.failures.note(now(), &provider_id, &model, &failure);
+        let whole = CooldownScope::Provider(provider_id.clone());
+        let is_on_trial = self.cooldowns.book().is_on_trial(now(), &whole);
+        let due = self.failures.note(now(), &provider_id, &model, &failure, is_on_trial);
         let mut is_news = !was_noted && self.failures.remembers(&provider_id);
         if let Some((scope, length)) = due {
             let is_whole = matches!(scope, CooldownScope::Provider(_));
-            let is_cooling = self.cooldowns.impose(scope, length, &failure).is_some();
+            let is_cooling = self.cooldowns.impose(scope, length, &failure, attempt).is_some();
             is_news |= is_cooling;
             if is_cooling && is_whole {
                 let message = failure.detail.clone();
@@ -165,6 +179,30 @@ impl Handler<AttemptSucceeded> for Router {
             .is_some_and(|(provider, _)| provider.last_error.is_some());
         if has_error {
             self.peers.answered.do_send(ProviderAnswered { id: provider_id });
+        }
+    }
+}
+
+impl Handler<TrialPassed> for Router {
+    type Result = ();
+
+    fn handle(&mut self, msg: TrialPassed, _: &mut Self::Context) {
+        if self.cooldowns.passed(&msg.scope) {
+            self.publish();
+        }
+    }
+}
+
+impl Handler<ProviderIncident> for Router {
+    type Result = ();
+
+    fn handle(&mut self, msg: ProviderIncident, _: &mut Self::Context) {
+        let ProviderIncident { provider_id, failure } = msg;
+        let scope = CooldownScope::Provider(provider_id.clone());
+        if self.cooldowns.impose(scope, SERVER_LENGTH, &failure, None).is_some() {
+            self.publish();
+            let message = format!("{}, from most of its keys at once", failure.detail);
+            self.peers.failed.do_send(ProviderFailed { id: provider_id, message });
         }
     }
 }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::domain::{
-    cooldown::Cooldown,
+    cooldown::{Cooldown, CooldownScope},
     failure::Failure,
-    id::{ModelName, ProviderId},
+    id::{ModelName, ProviderId, RequestId},
 };
 
-/// Asks to make one more attempt at a provider that has just failed. `false`: go on to the next,
-/// because the provider is cooling by now or the retry budget is spent.
+/// Asks to make one attempt more than there are requests: a repeat, a hedge or a resume. `false`: the
+/// retry budget is spent, or the provider that it is to be repeated at is cooling by now.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "bool")]
 pub struct TakeRetry {
-    pub provider_id: ProviderId,
+    /// Where an attempt has just failed and is to be repeated.
+    pub provider_id: Option<ProviderId>,
 }
 
 /// A fact: an attempt failed there.
@@ -25,6 +26,23 @@ pub struct AttemptFailed {
     pub provider_id: ProviderId,
     /// The upstream name.
     pub model: ModelName,
+    pub failure: Arc<Failure>,
+    /// The request and the number of its attempt, for its trace.
+    pub attempt: Option<(RequestId, u32)>,
+}
+
+/// A fact: what was on trial has shown that it works, and everyone may use it again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TrialPassed {
+    pub scope: CooldownScope,
+}
+
+/// A fact: the same failure from most credentials of a provider, which is the provider's own then.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ProviderIncident {
+    pub provider_id: ProviderId,
     pub failure: Arc<Failure>,
 }
 

@@ -3,12 +3,23 @@
 //! Which key is used there is chosen by `credentials`; the attempts are made by `relay`.
 
 mod actor;
+mod course;
 mod messages;
+mod order;
 mod plan;
 mod retry_budget;
+mod route_book;
+mod route_messages;
+mod route_table;
+mod routes;
 mod view;
 
 pub use actor::{Router, RouterPeers};
+pub use course::{Course, Stage};
 pub use messages::*;
-pub use plan::{Candidate, Exclusion, ExclusionReason, Plan, PlanError, exclusions};
-pub use view::RouterView;
+pub use plan::{Ask, Candidate, Exclusion, ExclusionReason, Plan, never_asked};
+pub use route_book::RouteBook;
+pub use route_messages::*;
+pub use route_table::{RouteTable, Substitution};
+pub use routes::RouteKeeper;
+pub use view::{RouterView, Turn};

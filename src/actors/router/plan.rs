@@ -1,17 +1,26 @@
-//! The choice of candidates: a pure function of the providers, their cooldowns and the time.
+//! The choice of candidates: a pure function of the providers, what is held against them, and the
+//! time.
 
 use std::sync::Arc;
 
-use thiserror::Error;
 use url::Url;
 
+use super::{
+    course::Stage,
+    order::{Contender, Measured, Position, Rotation, order},
+};
 use crate::{
-    actors::registry::{ListedProvider, ProviderTable},
+    actors::{
+        credentials::{Availability, CredentialDirectory},
+        registry::{ListedProvider, ProviderTable, ProviderVitals, Serving},
+    },
     domain::{
         cooldown::{CooldownBook, CooldownScope},
         failure::FailureClass,
         id::{ModelName, ProviderId},
-        provider::Provider,
+        model::{Capabilities, ModelFacts},
+        provider::{Location, Provider},
+        route::{Mode, RouteOptions, Strategy},
         time::Timestamp,
     },
 };
@@ -26,291 +35,406 @@ pub struct Candidate {
     pub url: Arc<Url>,
     /// Whether a credential has to be leased; a local provider may have none.
     pub needs_credential: bool,
+    pub facts: ModelFacts,
+    pub vitals: Arc<ProviderVitals>,
+    /// By which it was put in its place; what the number means is the strategy's.
+    pub score: f64,
+    /// What the request needs and it is known to lack: asked only because the request allows it.
+    pub lacks: Capabilities,
 }
 
-/// Why a provider that exists is not a candidate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a provider is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExclusionReason {
     Disabled,
+    /// Its secrets do not open with the master key in use.
     Locked,
-    NoCredential,
     NoAddress,
-    /// Does not speak the client's dialect.
+    NoCredential,
+    /// It does not speak the client's dialect.
     OtherDialect,
     OtherModel,
+    /// The request, or its key, names it as not to be asked.
+    ExcludedByRequest,
+    /// The request wants a cloud provider, or a local one.
+    OtherMode,
+    /// It is known to lack what the request needs.
+    Lacks {
+        capabilities: Capabilities,
+    },
+    /// The prompt is certainly longer than its window.
+    WindowTooSmall,
+    /// Its weight in the route is 0.
+    NoWeight,
+    /// Its credentials serve as many requests at once as they may.
+    Busy,
     Cooling {
         until: Timestamp,
         cause: FailureClass,
     },
 }
 
-/// A provider that was looked at and not chosen.
+impl ExclusionReason {
+    /// The word used on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Locked => "locked",
+            Self::NoAddress => "no_address",
+            Self::NoCredential => "no_credential",
+            Self::OtherDialect => "other_dialect",
+            Self::OtherModel => "other_model",
+            Self::ExcludedByRequest => "excluded_by_request",
+            Self::OtherMode => "other_mode",
+            Self::Lacks { .. } => "lacks_capability",
+            Self::WindowTooSmall => "window_too_small",
+            Self::NoWeight => "no_weight",
+            Self::Busy => "busy",
+            Self::Cooling { .. } => "cooling",
+        }
+    }
+}
+
+/// A provider that is not asked, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exclusion {
     pub provider_id: ProviderId,
+    pub model: ModelName,
     pub reason: ExclusionReason,
 }
 
-/// Who could serve a request, best first.
+/// The candidates for one stage of a request, best first.
+#[derive(Default)]
 pub struct Plan {
     pub candidates: Vec<Candidate>,
-    /// When the first of those left out for a while comes back, and why it was left out.
-    pub soonest_back: Option<(Timestamp, FailureClass)>,
+    /// Those who serve the model and are not asked now. Who could never be asked is not named.
+    pub exclusions: Vec<Exclusion>,
 }
 
-/// Why nobody can serve a request.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum PlanError {
-    #[error("no provider is set up: add a key to one, or set its usual environment variable")]
-    NoProvider,
-    #[error("no provider in use serves the model {0}")]
-    NoSuchModel(ModelName),
-    #[error("every provider of the model {model} is cooling down")]
-    Cooling { model: ModelName, until: Timestamp, cause: FailureClass },
+impl Plan {
+    /// When the first of those left out for a while comes back, and why it was left out. A model that
+    /// is missing there will still be missing.
+    pub fn soonest_back(&self) -> Option<(Timestamp, FailureClass)> {
+        let ends = self.exclusions.iter().filter_map(|exclusion| match exclusion.reason {
+            ExclusionReason::Cooling { until, cause } if cause != FailureClass::ModelMissing => {
+                Some((until, cause))
+            }
+            _ => None,
+        });
+        ends.min_by_key(|(until, _)| *until)
+    }
+
+    /// A provider that could be asked as soon as one of its requests is over.
+    pub fn busy(&self) -> Option<&ProviderId> {
+        let mut busy = self.exclusions.iter().filter(|e| e.reason == ExclusionReason::Busy);
+        busy.next().map(|exclusion| &exclusion.provider_id)
+    }
 }
 
-/// Picks and orders the candidates for a model: by priority, then by id.
-pub fn plan(
-    now: Timestamp,
-    asked: &ModelName,
-    table: &ProviderTable,
-    cooldowns: &CooldownBook,
-) -> Result<Plan, PlanError> {
-    let mut candidates = Vec::new();
-    let mut soonest_back = None;
-    for row in table.rows() {
-        match consider(now, asked, row, cooldowns) {
-            Ok(candidate) => candidates.push(candidate),
-            Err(reason) => soonest_back = sooner(soonest_back, &reason),
+/// What a request asks of its plan.
+pub struct Ask<'a> {
+    pub now: Timestamp,
+    pub options: &'a RouteOptions,
+    /// What the request needs, from its body.
+    pub needs: Capabilities,
+    /// So many tokens the prompt has at most, as its bytes show.
+    pub prompt_bytes: u64,
+    /// So many it has at least: asked when it may be more than a window takes.
+    pub prompt_tokens: &'a dyn Fn() -> u64,
+    /// Who served the session last.
+    pub bound: Option<&'a ProviderId>,
+}
+
+/// What plans are made of.
+pub struct Ground<'a> {
+    pub providers: &'a ProviderTable,
+    pub credentials: &'a CredentialDirectory,
+    pub cooldowns: &'a CooldownBook,
+    /// The pool's own strategy.
+    pub strategy: Strategy,
+}
+
+/// Among whom there is a turn to take.
+#[derive(Debug, Clone, Copy)]
+pub enum Among<'a> {
+    /// The candidates of a name.
+    Candidates,
+    /// The models of one provider, when no model is named.
+    ModelsOf(&'a ProviderId),
+}
+
+/// Says whose turn it is: the position among the members, which are sorted by id.
+pub type Turns<'a> = dyn FnMut(Among<'_>, &[(Position, u32)], Rotation) -> Option<usize> + 'a;
+
+/// Picks and orders the candidates for one stage.
+pub fn plan(ask: &Ask<'_>, stage: &Stage, ground: &Ground<'_>, turns: &mut Turns<'_>) -> Plan {
+    let mut considered = Vec::new();
+    let mut exclusions = Vec::new();
+    for entry in entries(stage, ground.providers) {
+        match consider(ask, stage, &entry, ground) {
+            Ok(slots) => considered.push((entry, slots)),
+            Err(reason) => exclusions.push(exclusion(&entry, reason)),
         }
     }
-    if candidates.is_empty() {
-        return Err(nobody(asked, soonest_back, &exclusions(now, asked, table, cooldowns)));
+    drop_small_windows(ask, &mut considered, &mut exclusions);
+    let strategy = stage.strategy(ask.options).unwrap_or(ground.strategy);
+    let mut candidates = if stage.mode.is_some() {
+        rank_by_provider(ask.now, strategy, &considered, turns)
+    } else {
+        rank(ask.now, strategy, &considered, turns)
+    };
+    if strategy == Strategy::Weighted {
+        let unweighted = considered.iter().filter(|(entry, _)| entry.weight == 0);
+        exclusions.extend(unweighted.map(|(entry, _)| exclusion(entry, ExclusionReason::NoWeight)));
     }
-    Ok(Plan { candidates, soonest_back })
+    if let Some(first) = ask.options.prefer.as_ref().or(ask.bound) {
+        candidates.sort_by_key(|candidate| candidate.provider.id != *first);
+    }
+    for candidate in &mut candidates {
+        candidate.lacks = candidate.facts.lacks(ask.needs.and(ask.options.required));
+    }
+    if ask.options.relax {
+        candidates.sort_by_key(|candidate| !candidate.lacks.is_empty());
+    }
+    Plan { candidates, exclusions }
 }
 
-/// Why each of the others is no candidate, best first. Apart from [`plan`], since most requests get
-/// an answer and nobody asks.
-pub fn exclusions(
+/// One who serves the model, and its place in the route.
+struct Entry<'t> {
+    serving: Serving<'t>,
+    place: usize,
+    weight: u32,
+}
+
+fn entries<'t>(stage: &Stage, table: &'t ProviderTable) -> Vec<Entry<'t>> {
+    let entry = |serving| Entry { serving, place: 0, weight: 1 };
+    if stage.mode.is_some() {
+        return table.shortlist().map(entry).collect();
+    }
+    let targets = stage.targets();
+    if targets.is_empty() {
+        return table.serving(&stage.model).map(entry).collect();
+    }
+    let mut entries: Vec<Entry<'t>> = Vec::new();
+    for (place, target) in targets.iter().enumerate() {
+        let model = target.model.as_ref().unwrap_or(&stage.model);
+        for serving in table.serving(model) {
+            let id = &serving.row.provider.id;
+            let is_meant = target.provider.as_ref().is_none_or(|provider| provider == id);
+            let is_known = entries.iter().any(|known| {
+                known.serving.row.provider.id == *id && known.serving.upstream == serving.upstream
+            });
+            if is_meant && !is_known {
+                entries.push(Entry { serving, place, weight: target.weight });
+            }
+        }
+    }
+    entries
+}
+
+fn exclusion(entry: &Entry<'_>, reason: ExclusionReason) -> Exclusion {
+    let provider_id = entry.serving.row.provider.id.clone();
+    Exclusion { provider_id, model: entry.serving.upstream.clone(), reason }
+}
+
+/// Whether one can be asked now, and with how many credentials.
+fn consider(
+    ask: &Ask<'_>,
+    stage: &Stage,
+    entry: &Entry<'_>,
+    ground: &Ground<'_>,
+) -> Result<u32, ExclusionReason> {
+    let ListedProvider { provider, credentials, .. } = entry.serving.row;
+    let options = ask.options;
+    if options.exclude.contains(&provider.id) {
+        return Err(ExclusionReason::ExcludedByRequest);
+    }
+    let fits = |mode| match mode {
+        Mode::Auto => true,
+        Mode::Cloud => provider.location == Location::Cloud,
+        Mode::Local => provider.location == Location::Local,
+    };
+    if !fits(options.mode) || !stage.mode.is_none_or(fits) {
+        return Err(ExclusionReason::OtherMode);
+    }
+    let capabilities = entry.serving.facts.lacks(ask.needs.and(options.required));
+    if !capabilities.is_empty() && !options.relax {
+        return Err(ExclusionReason::Lacks { capabilities });
+    }
+    let (id, model) = (&provider.id, &entry.serving.upstream);
+    if !ground.cooldowns.is_empty() {
+        let scopes = scopes(id, model);
+        if let Some((until, cause)) = ground.cooldowns.kept_from(ask.now, &scopes) {
+            return Err(ExclusionReason::Cooling { until, cause });
+        }
+    }
+    if *credentials == 0 {
+        return Ok(1);
+    }
+    match ground.credentials.availability(ask.now, id, model, provider.credential_strategy) {
+        Availability::Ready(slots) => Ok(slots),
+        Availability::Busy => Err(ExclusionReason::Busy),
+        Availability::Cooling { until, cause } => Err(ExclusionReason::Cooling { until, cause }),
+        Availability::None => Err(ExclusionReason::NoCredential),
+    }
+}
+
+/// Where something may be held against a provider, for one of its models.
+pub(super) fn scopes(provider: &ProviderId, model: &ModelName) -> [CooldownScope; 2] {
+    [
+        CooldownScope::Provider(provider.clone()),
+        CooldownScope::ProviderModel(provider.clone(), model.clone()),
+    ]
+}
+
+/// Leaves out those whose window is certainly too small, unless nobody would be left: then the
+/// upstream may say it in its own words.
+fn drop_small_windows(
+    ask: &Ask<'_>,
+    considered: &mut Vec<(Entry<'_>, u32)>,
+    exclusions: &mut Vec<Exclusion>,
+) {
+    let fits = |entry: &Entry<'_>| {
+        let window = entry.serving.facts.context_tokens.unwrap_or(u64::MAX);
+        ask.prompt_bytes <= window || (ask.prompt_tokens)() <= window
+    };
+    if considered.iter().all(|(entry, _)| fits(entry))
+        || !considered.iter().any(|(entry, _)| fits(entry))
+    {
+        return;
+    }
+    considered.retain(|(entry, _)| {
+        let fits = fits(entry);
+        if !fits {
+            exclusions.push(exclusion(entry, ExclusionReason::WindowTooSmall));
+        }
+        fits
+    });
+}
+
+fn contender<'e>(entry: &'e Entry<'_>, slots: u32, strategy: Strategy) -> Contender<'e> {
+    let ListedProvider { provider, vitals, .. } = entry.serving.row;
+    let measured = || {
+        let history = vitals.first_event(&entry.serving.upstream);
+        Some(Measured { mean: history.mean()?, last: history.last()? })
+    };
+    Contender {
+        provider_id: &provider.id,
+        model: &entry.serving.upstream,
+        place: entry.place,
+        priority: provider.priority,
+        weight: entry.weight,
+        price: None,
+        latency: if strategy == Strategy::Latency { measured() } else { None },
+        in_flight: vitals.in_flight(),
+        slots,
+    }
+}
+
+fn candidate(entry: &Entry<'_>, score: f64) -> Option<Candidate> {
+    let row = entry.serving.row;
+    Some(Candidate {
+        provider: Arc::clone(&row.provider),
+        model: entry.serving.upstream.clone(),
+        // Only usable rows serve anything, and these have one.
+        url: Arc::clone(row.chat_url.as_ref()?),
+        needs_credential: row.credentials > 0,
+        facts: entry.serving.facts,
+        vitals: Arc::clone(&row.vitals),
+        score,
+        lacks: Capabilities::NONE,
+    })
+}
+
+fn rank(
     now: Timestamp,
-    asked: &ModelName,
-    table: &ProviderTable,
-    cooldowns: &CooldownBook,
-) -> Vec<Exclusion> {
+    strategy: Strategy,
+    considered: &[(Entry<'_>, u32)],
+    turns: &mut Turns<'_>,
+) -> Vec<Candidate> {
+    let contenders: Vec<Contender<'_>> =
+        considered.iter().map(|(entry, slots)| contender(entry, *slots, strategy)).collect();
+    let ranked = order(now, strategy, &contenders, &mut |members, rotation| {
+        turns(Among::Candidates, members, rotation)
+    });
+    ranked.iter().filter_map(|place| candidate(&considered[place.index].0, place.score)).collect()
+}
+
+/// When no model is named, the strategy orders the providers, and each of them is asked for all its
+/// models before the next: the best first, those of the same rank in turn.
+fn rank_by_provider(
+    now: Timestamp,
+    strategy: Strategy,
+    considered: &[(Entry<'_>, u32)],
+    turns: &mut Turns<'_>,
+) -> Vec<Candidate> {
+    let id = |at: usize| &considered[at].0.serving.row.provider.id;
+    let firsts: Vec<usize> =
+        (0..considered.len()).filter(|at| *at == 0 || id(*at) != id(at - 1)).collect();
+    let contenders: Vec<Contender<'_>> = firsts
+        .iter()
+        .map(|at| contender(&considered[*at].0, considered[*at].1, strategy))
+        .collect();
+    let ranked = order(now, strategy, &contenders, &mut |members, rotation| {
+        turns(Among::Candidates, members, rotation)
+    });
+    let mut candidates = Vec::with_capacity(considered.len());
+    for place in ranked {
+        let first = firsts[place.index];
+        let models = considered[first..]
+            .iter()
+            .take_while(|(entry, _)| entry.serving.row.provider.id == *id(first));
+        let mut models: Vec<&Entry<'_>> = models.map(|(entry, _)| entry).collect();
+        let rank = |entry: &Entry<'_>| entry.serving.facts.auto_rank;
+        let equals = models.partition_point(|entry| rank(entry) == rank(models[0]));
+        if equals > 1 {
+            let id = |entry: &Entry<'_>| entry.serving.upstream.clone();
+            let provider = &models[0].serving.row.provider.id;
+            let mut members: Vec<(Position, u32)> =
+                models[..equals].iter().map(|e| ((provider.clone(), id(e)), 1)).collect();
+            members.sort();
+            let turn = turns(Among::ModelsOf(provider), &members, Rotation::Slots);
+            let named = |at: usize| models.iter().position(|e| id(e) == members[at].0.1);
+            if let Some(at) = turn.and_then(named) {
+                models[..equals].rotate_left(at);
+            }
+        }
+        candidates.extend(models.into_iter().filter_map(|entry| candidate(entry, place.score)));
+    }
+    candidates
+}
+
+/// Why each of those who could not be asked in any case is left out: for a person who wonders.
+pub fn never_asked(stage: &Stage, table: &ProviderTable) -> Vec<Exclusion> {
+    let wanted = stage.targets().iter().filter_map(|target| target.model.as_ref());
+    let wanted: Vec<&ModelName> = std::iter::once(&stage.model).chain(wanted).collect();
+    let reason = |row: &ListedProvider| {
+        let ListedProvider { provider, credentials, .. } = row;
+        if !provider.is_enabled(*credentials) {
+            return Some(ExclusionReason::Disabled);
+        }
+        if provider.locked.is_some() {
+            return Some(ExclusionReason::Locked);
+        }
+        if provider.base_url.is_none() {
+            return Some(ExclusionReason::NoAddress);
+        }
+        if !provider.is_usable(*credentials) {
+            return Some(ExclusionReason::NoCredential);
+        }
+        if row.chat_url.is_none() {
+            return Some(ExclusionReason::OtherDialect);
+        }
+        let serves = stage.mode.is_some()
+            || wanted.iter().any(|model| provider.upstream_model(model).is_some());
+        (!serves).then_some(ExclusionReason::OtherModel)
+    };
     let exclusion = |row: &ListedProvider| {
-        let reason = consider(now, asked, row, cooldowns).err()?;
-        Some(Exclusion { provider_id: row.provider.id.clone(), reason })
+        let provider_id = row.provider.id.clone();
+        Some(Exclusion { provider_id, model: stage.model.clone(), reason: reason(row)? })
     };
     table.rows().iter().filter_map(exclusion).collect()
 }
 
-fn consider(
-    now: Timestamp,
-    asked: &ModelName,
-    row: &ListedProvider,
-    cooldowns: &CooldownBook,
-) -> Result<Candidate, ExclusionReason> {
-    let ListedProvider { provider, credentials, chat_url } = row;
-    let credentials = *credentials;
-    if !provider.is_enabled(credentials) {
-        return Err(ExclusionReason::Disabled);
-    }
-    if provider.locked.is_some() {
-        return Err(ExclusionReason::Locked);
-    }
-    if !provider.is_usable(credentials) {
-        let reason = ExclusionReason::NoCredential;
-        return Err(if provider.base_url.is_none() { ExclusionReason::NoAddress } else { reason });
-    }
-    let url = chat_url.as_ref().ok_or(ExclusionReason::OtherDialect)?;
-    let model = provider.upstream_model(asked).ok_or(ExclusionReason::OtherModel)?;
-    let whole = CooldownScope::Provider(provider.id.clone());
-    let with_model = CooldownScope::ProviderModel(provider.id.clone(), model.clone());
-    let longest = [&whole, &with_model]
-        .into_iter()
-        .filter_map(|scope| cooldowns.active(now, scope))
-        .max_by_key(|cooldown| cooldown.until);
-    match longest {
-        Some(cooldown) => {
-            Err(ExclusionReason::Cooling { until: cooldown.until, cause: cooldown.cause })
-        }
-        None => Ok(Candidate {
-            provider: Arc::clone(provider),
-            model,
-            url: Arc::clone(url),
-            needs_credential: credentials > 0,
-        }),
-    }
-}
-
-/// The error that helps most: someone who would serve it is cooling; else someone is in use but
-/// does not serve it; else nobody is in use.
-fn nobody(
-    asked: &ModelName,
-    soonest_back: Option<(Timestamp, FailureClass)>,
-    excluded: &[Exclusion],
-) -> PlanError {
-    if let Some((until, cause)) = soonest_back {
-        return PlanError::Cooling { model: asked.clone(), until, cause };
-    }
-    let serves_others = |exclusion: &Exclusion| {
-        matches!(exclusion.reason, ExclusionReason::OtherModel | ExclusionReason::Cooling { .. })
-    };
-    if excluded.iter().any(serves_others) {
-        return PlanError::NoSuchModel(asked.clone());
-    }
-    PlanError::NoProvider
-}
-
-/// The end of a cooldown that comes first, of those whose end would help: a model that is missing
-/// there will still be missing.
-fn sooner(
-    known: Option<(Timestamp, FailureClass)>,
-    reason: &ExclusionReason,
-) -> Option<(Timestamp, FailureClass)> {
-    match *reason {
-        ExclusionReason::Cooling { until, cause }
-            if cause != FailureClass::ModelMissing
-                && known.is_none_or(|(known, _)| until < known) =>
-        {
-            Some((until, cause))
-        }
-        _ => known,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{
-        actors::registry::builtin,
-        domain::{cooldown::Length, model::ServedModel},
-    };
-
-    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
-
-    fn model(name: &str) -> ModelName {
-        ModelName::parse(name).unwrap()
-    }
-
-    fn provider(id: &str, priority: i32, models: &[&str]) -> Provider {
-        let entries = builtin().unwrap();
-        let openai = entries.iter().find(|entry| entry.id.as_str() == "openai").unwrap();
-        Provider {
-            id: ProviderId::parse(id).unwrap(),
-            priority,
-            models: models.iter().map(|name| ServedModel::named(model(name))).collect(),
-            ..openai.to_provider()
-        }
-    }
-
-    fn table(rows: Vec<(Provider, usize)>) -> ProviderTable {
-        ProviderTable::new(rows.into_iter().map(|(provider, n)| (Arc::new(provider), n)))
-    }
-
-    fn ids(plan: &Plan) -> Vec<&str> {
-        plan.candidates.iter().map(|candidate| candidate.provider.id.as_str()).collect()
-    }
-
-    fn cooling(id: &str, seconds: u64, cause: FailureClass) -> CooldownBook {
-        let mut book = CooldownBook::default();
-        let scope = CooldownScope::Provider(ProviderId::parse(id).unwrap());
-        book.impose(NOW, scope, Length::Fixed(Duration::from_secs(seconds)), (cause, None), 0.0);
-        book
-    }
-
-    #[test]
-    fn candidates_come_by_priority_then_id() {
-        let table = table(vec![
-            (provider("c", 1, &[]), 1),
-            (provider("b", 9, &["m"]), 1),
-            (provider("a", 1, &["m"]), 1),
-        ]);
-        let plan = plan(NOW, &model("m"), &table, &CooldownBook::default()).unwrap();
-        assert_eq!(ids(&plan), ["b", "a", "c"]);
-    }
-
-    #[test]
-    fn every_exclusion_has_its_reason() {
-        let mut disabled = provider("disabled", 0, &[]);
-        disabled.enabled = Some(false);
-        let mut locked = provider("locked", 0, &[]);
-        locked.locked = Some("k1".into());
-        let mut keyless = provider("keyless", 0, &[]);
-        keyless.enabled = Some(true);
-        let mut mute = provider("mute", 0, &[]);
-        mute.chat_path = None;
-        let mut nowhere = provider("nowhere", 0, &[]);
-        nowhere.base_url = None;
-        let table = table(vec![
-            (provider("good", 1, &["m"]), 1),
-            (disabled, 1),
-            (keyless, 0),
-            (locked, 1),
-            (mute, 1),
-            (nowhere, 1),
-            (provider("other", 0, &["x"]), 1),
-        ]);
-        let none = CooldownBook::default();
-        let plan = plan(NOW, &model("m"), &table, &none).unwrap();
-        let excluded = exclusions(NOW, &model("m"), &table, &none);
-        let reasons: Vec<_> = excluded.into_iter().map(|e| e.reason).collect();
-        assert_eq!(ids(&plan), ["good"]);
-        assert_eq!(
-            reasons,
-            [
-                ExclusionReason::Disabled,
-                ExclusionReason::NoCredential,
-                ExclusionReason::Locked,
-                ExclusionReason::OtherDialect,
-                ExclusionReason::NoAddress,
-                ExclusionReason::OtherModel,
-            ]
-        );
-    }
-
-    #[test]
-    fn a_cooling_provider_is_passed_over() {
-        let table = table(vec![(provider("a", 9, &["m"]), 1), (provider("b", 1, &["m"]), 1)]);
-        let cooldowns = cooling("a", 60, FailureClass::Server);
-        assert_eq!(ids(&plan(NOW, &model("m"), &table, &cooldowns).unwrap()), ["b"]);
-        let later = NOW.plus(Duration::from_mins(1));
-        assert_eq!(ids(&plan(later, &model("m"), &table, &cooldowns).unwrap()), ["a", "b"]);
-    }
-
-    #[test]
-    fn when_all_are_cooling_the_soonest_end_is_told() {
-        let table = table(vec![(provider("a", 9, &["m"]), 1)]);
-        let error = plan(NOW, &model("m"), &table, &cooling("a", 60, FailureClass::Server)).err();
-        let until = NOW.plus(Duration::from_mins(1));
-        let expected = PlanError::Cooling { model: model("m"), until, cause: FailureClass::Server };
-        assert_eq!(error, Some(expected));
-    }
-
-    #[test]
-    fn a_missing_model_is_not_waited_for_but_a_failing_server_is() {
-        let table = table(vec![(provider("a", 9, &[]), 1), (provider("b", 1, &["m"]), 1)]);
-        let mut cooldowns = cooling("b", 300, FailureClass::Server);
-        let missing = CooldownScope::ProviderModel(ProviderId::parse("a").unwrap(), model("m"));
-        let length = Length::Fixed(Duration::from_secs(5));
-        cooldowns.impose(NOW, missing, length, (FailureClass::ModelMissing, None), 0.0);
-        let until = NOW.plus(Duration::from_mins(5));
-        let expected = PlanError::Cooling { model: model("m"), until, cause: FailureClass::Server };
-        assert_eq!(plan(NOW, &model("m"), &table, &cooldowns).err(), Some(expected));
-    }
-
-    #[test]
-    fn an_unknown_model_and_an_empty_pool_are_told_apart() {
-        let none = CooldownBook::default();
-        let one = table(vec![(provider("a", 9, &["m"]), 1)]);
-        assert_eq!(
-            plan(NOW, &model("x"), &one, &none).err(),
-            Some(PlanError::NoSuchModel(model("x")))
-        );
-        let unset = table(vec![(provider("a", 9, &["m"]), 0)]);
-        assert_eq!(plan(NOW, &model("m"), &unset, &none).err(), Some(PlanError::NoProvider));
-    }
-}
+mod tests;

@@ -2,19 +2,26 @@
 //! without asking anyone.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
-use super::plan::{Plan, PlanError, plan};
+use super::{
+    course::{Course, Stage},
+    order::{Position, Rotation},
+    plan::{Among, Ask, Ground, Plan, plan, scopes},
+    route_table::RouteTable,
+};
 use crate::{
-    actors::registry::ProviderTable,
+    actors::{credentials::CredentialDirectory, registry::ProviderTable},
     domain::{
-        cooldown::{CooldownBook, CooldownScope},
-        id::ModelName,
+        cooldown::{CooldownBook, TrialPass},
+        failure::FailureClass,
+        id::{ModelName, ProviderId},
         penalty::ProviderFailures,
         provider::Provider,
         time::Timestamp,
+        turns::Turns,
     },
 };
 
@@ -33,37 +40,112 @@ impl RequestCounter {
     }
 }
 
-/// The health of all providers at one moment. Immutable but for the counter.
+/// Whose turn it is among the candidates of each name. Shared by all worker threads: shares are
+/// exact only when they are counted in one place. Locked for the arithmetic of one turn, and only
+/// where a strategy goes by turns.
+#[derive(Debug, Clone, Default)]
+pub struct SharedTurns(Arc<Mutex<Turns<ModelName, Position>>>);
+
+/// Whether making a plan takes the turns it is made by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    Take,
+    /// As if it were taken, for somebody who only wants to know.
+    Look,
+}
+
+impl SharedTurns {
+    fn next(
+        &self,
+        turn: Turn,
+        key: &ModelName,
+        members: &[(Position, u32)],
+        rotation: Rotation,
+    ) -> Option<usize> {
+        // A turn is whole or not taken: whoever panicked while holding it has left it whole.
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (rotation, turn) {
+            (Rotation::Slots, Turn::Take) => turns.rotate(key, members),
+            (Rotation::Slots, Turn::Look) => turns.peek_rotate(key, members),
+            (Rotation::Weights, Turn::Take) => turns.weigh(key, members),
+            (Rotation::Weights, Turn::Look) => turns.peek_weigh(key, members),
+        }
+    }
+}
+
+/// Routes and the health of all providers at one moment. Immutable but for counters and turns.
 #[derive(Debug, Default)]
 pub struct RouterView {
     pub(super) cooldowns: CooldownBook,
     pub(super) failures: ProviderFailures,
     pub(super) requests: RequestCounter,
+    pub(super) routes: Arc<RouteTable>,
+    pub(super) turns: SharedTurns,
 }
 
 impl RouterView {
+    /// What the names that clients ask for lead to.
+    pub fn routes(&self) -> &RouteTable {
+        &self.routes
+    }
+
     /// Counts a request for the retry budget.
     pub fn count_request(&self) {
         self.requests.count();
     }
 
-    /// Picks and orders the candidates for a model.
+    /// Lays out what a name leads to.
+    pub fn course(&self, asked: &ModelName, providers: &ProviderTable) -> Course {
+        Course::new(asked, &self.routes, |name| providers.lists(name))
+    }
+
+    /// Picks and orders the candidates for one stage.
     pub fn plan(
         &self,
-        now: Timestamp,
-        asked: &ModelName,
+        ask: &Ask<'_>,
+        stage: &Stage,
         providers: &ProviderTable,
-    ) -> Result<Plan, PlanError> {
-        plan(now, asked, providers, &self.cooldowns)
+        credentials: &CredentialDirectory,
+        turn: Turn,
+    ) -> Plan {
+        let strategy = self.routes.strategy();
+        let ground = Ground { providers, credentials, cooldowns: &self.cooldowns, strategy };
+        plan(ask, stage, &ground, &mut |among, members, rotation| {
+            let key = match among {
+                Among::Candidates => stage.model.clone(),
+                // A space is in no provider's id, and a name that begins with one is no model's.
+                Among::ModelsOf(provider) => {
+                    ModelName::parse(&format!("{} {provider}", stage.model)).ok()?
+                }
+            };
+            self.turns.next(turn, &key, members, rotation)
+        })
+    }
+
+    /// Asks to use a model of a provider now. What is on trial is tried by one request alone, which
+    /// gets the right to it.
+    ///
+    /// Errors: until when it is not to be used, and why.
+    pub fn enter(
+        &self,
+        now: Timestamp,
+        provider: &ProviderId,
+        model: &ModelName,
+    ) -> Result<Vec<TrialPass>, (Timestamp, FailureClass)> {
+        let mut passes = Vec::new();
+        if !self.cooldowns.is_empty() {
+            for scope in scopes(provider, model) {
+                passes.extend(self.cooldowns.enter(now, &scope)?);
+            }
+        }
+        Ok(passes)
     }
 
     /// Whether an answer of this provider is news to the Router. Most of the time it is not.
     pub fn wants_success(&self, provider: &Provider, model: &ModelName) -> bool {
-        let whole = || CooldownScope::Provider(provider.id.clone());
-        let with_model = || CooldownScope::ProviderModel(provider.id.clone(), model.clone());
         provider.last_error.is_some()
             || self.failures.remembers(&provider.id)
             || !self.cooldowns.is_empty()
-                && (self.cooldowns.remembers(&whole()) || self.cooldowns.remembers(&with_model()))
+                && scopes(&provider.id, model).iter().any(|scope| self.cooldowns.remembers(scope))
     }
 }

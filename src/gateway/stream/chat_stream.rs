@@ -4,7 +4,11 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::sse::{Framer, MAX_EVENT_BYTES};
+use super::{
+    resumption::{Passage, Resumption},
+    sse::{Framer, MAX_EVENT_BYTES},
+    transcript::Transcript,
+};
 use crate::{
     domain::{
         failure::{Failure, FailureClass},
@@ -20,7 +24,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Whether the candidate has proved itself: a first content event was seen, or a finish reason
-    /// (an empty answer is an answer).
+    /// (an empty answer is an answer). One that resumes an answer must first have repeated all of it.
     pub proved: bool,
     /// Events given to be forwarded.
     pub events: u64,
@@ -61,6 +65,8 @@ pub enum Ending {
     Done(Bytes),
     /// The upstream sent an error, or something that is no event stream. Nothing of it is to be sent.
     Failed(Failure),
+    /// It was to resume an answer and says something else. Nothing of it has been given out.
+    Mismatch,
 }
 
 /// What a clean end of the upstream's bytes means.
@@ -85,21 +91,51 @@ pub struct ChatStream {
     progress: Progress,
     strip_usage: bool,
     is_over: bool,
+    transcript: Option<Transcript>,
+    resumption: Option<Resumption>,
 }
 
 impl ChatStream {
-    /// `strip_usage`: the pool asked for usage and the client did not.
-    pub fn new(strip_usage: bool) -> Self {
+    /// `strip_usage`: the pool asked for usage and the client did not. `keep_transcript`: another
+    /// stream may have to resume this one.
+    pub fn new(strip_usage: bool, keep_transcript: bool) -> Self {
         Self {
             framer: Framer::new(MAX_EVENT_BYTES),
             progress: Progress::default(),
             strip_usage,
             is_over: false,
+            transcript: keep_transcript.then(Transcript::default),
+            resumption: None,
         }
+    }
+
+    /// A stream that goes on where another one broke off. It gives nothing until it has repeated
+    /// all that was sent, and ends with [`Ending::Mismatch`] when it says anything else; then it
+    /// gives what is new, as chunks of the first stream. It keeps the transcript on, so that it can
+    /// be resumed too.
+    ///
+    /// `None` when the transcript does not allow it: see [`Transcript::can_resume`].
+    pub fn resuming(transcript: Transcript, strip_usage: bool) -> Option<Self> {
+        if !transcript.can_resume() {
+            return None;
+        }
+        let resumption = Resumption::of(&transcript);
+        let transcript = Some(transcript);
+        Some(Self { transcript, resumption, ..Self::new(strip_usage, false) })
     }
 
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// What has been given to be forwarded, if it was kept: by this stream and those it resumes.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        self.transcript.as_ref()
+    }
+
+    /// See [`transcript`](Self::transcript).
+    pub fn into_transcript(self) -> Option<Transcript> {
+        self.transcript
     }
 
     /// Takes the next bytes of the upstream's body.
@@ -120,9 +156,20 @@ impl ChatStream {
                     break;
                 }
             };
-            match self.progress.take(event.data(&buffer), self.strip_usage) {
+            let reader = Reader {
+                progress: &mut self.progress,
+                transcript: &mut self.transcript,
+                resumption: &mut self.resumption,
+                strip_usage: self.strip_usage,
+            };
+            match reader.take(event.data(&buffer)) {
                 Verdict::Forward => selection.add(&buffer, event.raw),
+                Verdict::Replace(event) => selection.add_other(&buffer, &event),
                 Verdict::Drop => (),
+                Verdict::Mismatch => {
+                    ending = Some(Ending::Mismatch);
+                    break;
+                }
                 Verdict::Done => {
                     ending = Some(Ending::Done(buffer.slice(event.raw)));
                     break;
@@ -151,16 +198,31 @@ impl ChatStream {
 
 enum Verdict {
     Forward,
+    /// Forward this event in its place.
+    Replace(Vec<u8>),
     Drop,
     Done,
     Failed(Failure),
+    Mismatch,
 }
 
-impl Progress {
-    fn take(&mut self, data: &[u8], strip_usage: bool) -> Verdict {
+/// The parts of a stream that an event may change while others are still in the framer.
+struct Reader<'s> {
+    progress: &'s mut Progress,
+    transcript: &'s mut Option<Transcript>,
+    resumption: &'s mut Option<Resumption>,
+    strip_usage: bool,
+}
+
+impl Reader<'_> {
+    fn take(self, data: &[u8]) -> Verdict {
+        let Self { progress, transcript, resumption, strip_usage } = self;
         let data = data.trim_ascii();
         if data == DONE {
-            self.done = true;
+            if resumption.as_ref().is_some_and(Resumption::is_behind) {
+                return Verdict::Mismatch;
+            }
+            progress.done = true;
             return Verdict::Done;
         }
         if data.is_empty() {
@@ -168,22 +230,35 @@ impl Progress {
             return Verdict::Drop;
         }
         let Ok(chunk) = Chunk::parse(data) else {
-            self.dropped += 1;
+            progress.dropped += 1;
             return Verdict::Drop;
         };
         if let Some(error) = chunk.error {
             return Verdict::Failed(classify(200, Some(*error)));
         }
-        self.choices |= chunk.choices;
-        self.finished |= chunk.finished;
-        self.proved |= chunk.has_content || chunk.finished != 0;
-        self.tool_call_begun |= chunk.has_tool_call;
-        self.usage = chunk.usage.or(self.usage);
-        if strip_usage && chunk.is_usage_only {
-            return Verdict::Drop;
-        }
-        self.events += 1;
-        Verdict::Forward
+        progress.usage = chunk.usage.or(progress.usage);
+        let verdict = match (transcript, resumption) {
+            _ if strip_usage && chunk.is_usage_only => Verdict::Drop,
+            (Some(transcript), Some(resumption)) => {
+                match resumption.take(transcript, data, &chunk) {
+                    Passage::Mismatch => return Verdict::Mismatch,
+                    Passage::Behind => return Verdict::Drop,
+                    Passage::Nothing => Verdict::Drop,
+                    Passage::Event(event) => Verdict::Replace(event),
+                }
+            }
+            (Some(transcript), None) => {
+                transcript.record(data, &chunk);
+                Verdict::Forward
+            }
+            (None, _) => Verdict::Forward,
+        };
+        progress.choices |= chunk.choices;
+        progress.finished |= chunk.finished;
+        progress.proved |= chunk.has_content || chunk.finished != 0;
+        progress.tool_call_begun |= chunk.has_tool_call;
+        progress.events += u64::from(!matches!(verdict, Verdict::Drop));
+        verdict
     }
 }
 
@@ -204,6 +279,12 @@ impl Selection {
             self.copied.extend_from_slice(&buffer[self.run.clone()]);
             self.run = part;
         }
+    }
+
+    /// Adds what is no part of the buffer.
+    fn add_other(&mut self, buffer: &[u8], other: &[u8]) {
+        self.copied.extend_from_slice(&buffer[std::mem::take(&mut self.run)]);
+        self.copied.extend_from_slice(other);
     }
 
     fn into_bytes(mut self, buffer: &Bytes) -> Bytes {
@@ -237,11 +318,14 @@ mod tests {
         strip_usage: bool,
         pieces: impl IntoIterator<Item = &'a [u8]>,
     ) -> (Bytes, Option<Ending>, Progress, StreamEnd) {
-        let mut stream = ChatStream::new(strip_usage);
+        let mut stream = ChatStream::new(strip_usage, false);
+        let mut keeping = ChatStream::new(strip_usage, true);
         let mut forward = BytesMut::new();
         let mut ending = None;
         for piece in pieces {
             let output = stream.feed(Bytes::copy_from_slice(piece));
+            let kept = keeping.feed(Bytes::copy_from_slice(piece));
+            assert_eq!(kept, output, "a transcript changes nothing");
             assert!(ending.is_none() || output == Output::default(), "output after the end");
             forward.extend_from_slice(&output.forward);
             ending = ending.or(output.ending);
@@ -286,7 +370,7 @@ mod tests {
     #[test]
     fn events_that_touch_are_forwarded_without_a_copy() {
         let input = bytes(&[ROLE, HELLO, STOP, USAGE, DONE]);
-        let output = ChatStream::new(true).feed(input.clone());
+        let output = ChatStream::new(true, true).feed(input.clone());
         assert_eq!(output.forward.as_ptr(), input.as_ptr());
         assert_eq!(output.forward, bytes(&[ROLE, HELLO, STOP]));
     }
@@ -361,7 +445,7 @@ mod tests {
 
     #[test]
     fn an_endless_event_ends_the_stream() {
-        let mut stream = ChatStream::new(false);
+        let mut stream = ChatStream::new(false, false);
         let piece = Bytes::from(vec![b'x'; 64 * 1024]);
         let ending = (0..20).find_map(|_| stream.feed(piece.clone()).ending);
         let Some(Ending::Failed(failure)) = ending else { panic!("it never ended") };

@@ -3,4 +3,6 @@
 //! Pure state machines over bytes. They wait for nothing and write nothing.
 
 pub mod chat_stream;
+mod resumption;
 pub mod sse;
+pub mod transcript;

@@ -135,20 +135,21 @@ pub fn check_base_url(url: &Url, location: Location) -> Result<(), BaseUrlError>
     if url.fragment().is_some() {
         return Err(BaseUrlError::Fragment);
     }
-    let host = url.host().ok_or(BaseUrlError::NoHost)?;
-    if let Host::Domain(name) = host
-        && is_localhost(name)
-    {
-        check_address(Ipv4Addr::LOCALHOST.into(), location)?;
+    if url.host().is_none() {
+        return Err(BaseUrlError::NoHost);
     }
     Ok(check_literal(url, location)?)
 }
 
-/// Checks a host that is an address already, and so is never resolved.
+/// Checks a host that is an address already, and so is never resolved, or that means this host
+/// wherever it is resolved, behind a proxy too.
 pub(super) fn check_literal(url: &Url, location: Location) -> Result<(), AddressRefused> {
     match url.host() {
         Some(Host::Ipv4(address)) => check_address(address.into(), location),
         Some(Host::Ipv6(address)) => check_address(address.into(), location),
+        Some(Host::Domain(name)) if is_localhost(name) => {
+            check_address(Ipv4Addr::LOCALHOST.into(), location)
+        }
         Some(Host::Domain(_)) | None => Ok(()),
     }
 }

@@ -1,17 +1,21 @@
-//! The HTTP client of one worker thread.
+//! The HTTP clients of one worker thread.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use reqwest::{
-    Client,
+    Client, Proxy,
     header::{ACCEPT_ENCODING, HeaderMap, HeaderValue},
     redirect,
 };
 use tokio::time::{Instant, sleep_until};
-use url::Host;
+use url::{Host, Url};
 
 use super::{
     address::check_literal,
+    proxy_clients::{ProxyClient, ProxyClients},
     request::UpstreamRequest,
     resolver::PermittedAddresses,
     response::UpstreamResponse,
@@ -19,6 +23,7 @@ use super::{
     transport,
 };
 use crate::domain::{
+    credential::Egress,
     failure::{Failure, FailureClass},
     provider::Location,
 };
@@ -37,18 +42,29 @@ const POOL_MAX_IDLE: usize = 256;
 #[derive(Clone)]
 pub struct Upstream {
     // The resolver of a client does not learn which request it resolves for, so that each location
-    // has a client of its own, and with it connections of its own.
+    // has a client of its own, and with it connections of its own. So has each way out.
     cloud: Client,
+    cloud_direct: Client,
     local: Client,
+    proxied: Arc<Mutex<ProxyClients>>,
     proxy_hosts: Arc<[String]>,
+}
+
+/// The client for one request, and the hosts that its resolver takes for proxies.
+struct Chosen {
+    client: Client,
+    proxy_hosts: Arc<[String]>,
+    is_proxied: bool,
 }
 
 impl Upstream {
     /// Errors: [`UpstreamSetupError::Client`].
     pub fn new(settings: &UpstreamSettings) -> Result<Self, UpstreamSetupError> {
         Ok(Self {
-            cloud: client(settings, Location::Cloud)?,
-            local: client(settings, Location::Local)?,
+            cloud: client(settings, Location::Cloud, Way::Environment)?,
+            cloud_direct: client(settings, Location::Cloud, Way::Direct)?,
+            local: client(settings, Location::Local, Way::Direct)?,
+            proxied: Arc::new(Mutex::new(ProxyClients::new(settings.clone()))),
             proxy_hosts: settings.proxy_hosts.clone(),
         })
     }
@@ -56,51 +72,104 @@ impl Upstream {
     /// Sends a request and waits for the head of a good answer.
     ///
     /// Errors: what any other answer means, its body read for the cause; or
-    /// [`FailureClass::Connect`] when there is no connection, [`FailureClass::Silent`] when there is
-    /// no answer in time.
+    /// [`FailureClass::Connect`] when there is no connection or the way out cannot be taken,
+    /// [`FailureClass::Silent`] when there is no answer in time, [`FailureClass::Server`] when the
+    /// head of a good answer shows that it is none.
     pub async fn send(&self, request: UpstreamRequest<'_>) -> Result<UpstreamResponse, Failure> {
-        self.check_host(&request)?;
+        let chosen = self.choose(request.location, request.egress)?;
+        check_host(request.url, request.location, &chosen.proxy_hosts)?;
         let wire = request.to_wire()?;
-        let client = match request.location {
-            Location::Cloud => &self.cloud,
-            Location::Local => &self.local,
-        };
         let mut timer = Box::pin(sleep_until(request.waits.head_by(Instant::now())));
         let head = tokio::select! {
             biased;
-            head = client.execute(wire) => head.map_err(|error| transport::before_head(&error))?,
+            head = chosen.client.execute(wire) => {
+                head.map_err(|error| {
+                    let failure = transport::before_head(&error, chosen.is_proxied);
+                    // The provider may be well behind a proxy that is not.
+                    let by_proxy = chosen.is_proxied && failure.class == FailureClass::Connect;
+                    Failure { by_proxy, ..failure }
+                })?
+            }
             () = timer.as_mut() => {
                 return Err(Failure::new(FailureClass::Silent, "there was no answer in time"));
             }
         };
         let is_good = head.status().is_success();
         let response = UpstreamResponse::new(head, request.waits, timer);
-        if is_good { Ok(response) } else { Err(response.into_failure().await) }
+        if !is_good {
+            return Err(response.into_failure(request.rules).await);
+        }
+        response.check_head()?;
+        Ok(response)
     }
 
-    /// Refuses what the resolver does not get to see: an address in the URL, and a proxy, for which
-    /// it makes an exception, as an upstream.
-    fn check_host(&self, request: &UpstreamRequest<'_>) -> Result<(), Failure> {
-        let refuse = |detail: String| Failure::new(FailureClass::Connect, detail);
-        check_literal(request.url, request.location).map_err(|error| refuse(error.to_string()))?;
-        if request.location == Location::Cloud
-            && let Some(Host::Domain(name)) = request.url.host()
-            && self.proxy_hosts.iter().any(|host| host == name)
-        {
-            return Err(refuse("the host is the proxy, which is only called for others".into()));
+    /// The client for a way out. A way that cannot be taken is an error, and never another way.
+    fn choose(&self, location: Location, egress: &Egress) -> Result<Chosen, Failure> {
+        let own = |client: &Client, proxy_hosts| {
+            Ok(Chosen { client: client.clone(), proxy_hosts, is_proxied: false })
+        };
+        match (egress, location) {
+            // What is near by is not reached through a proxy that leads out, unless it is asked for.
+            (Egress::Usual | Egress::Direct, Location::Local) => own(&self.local, Arc::default()),
+            (Egress::Usual, Location::Cloud) => own(&self.cloud, self.proxy_hosts.clone()),
+            (Egress::Direct, Location::Cloud) => own(&self.cloud_direct, Arc::default()),
+            (Egress::Proxy(proxy), _) => {
+                // The clients are whole between any two of their changes.
+                let mut proxied = self.proxied.lock().unwrap_or_else(PoisonError::into_inner);
+                let ProxyClient { client, proxy_hosts, .. } =
+                    proxied.take(location, proxy).map_err(|error| Failure {
+                        by_proxy: true,
+                        ..Failure::new(FailureClass::Connect, error.to_string())
+                    })?;
+                Ok(Chosen { client, proxy_hosts, is_proxied: true })
+            }
         }
-        Ok(())
     }
 }
 
-fn client(settings: &UpstreamSettings, location: Location) -> Result<Client, UpstreamSetupError> {
-    let proxy_hosts = settings.proxy_hosts.clone();
+/// Refuses what the resolver does not get to see: an address in the URL, and a proxy, for which it
+/// makes an exception, as an upstream.
+///
+/// Through a proxy this is all that is checked here: a proxy resolves names itself (but for
+/// `socks5://`, which is given an address that the resolver let pass), and whether a name leads to a
+/// private address where it stands is the proxy's to judge. It reaches no service of this host that
+/// is not open to the proxy.
+fn check_host(url: &Url, location: Location, proxy_hosts: &[String]) -> Result<(), Failure> {
+    let refuse = |detail: String| Failure::new(FailureClass::Connect, detail);
+    check_literal(url, location).map_err(|error| refuse(error.to_string()))?;
+    if location == Location::Cloud
+        && let Some(Host::Domain(name)) = url.host()
+        && proxy_hosts.iter().any(|host| host == name)
+    {
+        return Err(refuse("the host is the proxy, which is only called for others".into()));
+    }
+    Ok(())
+}
+
+/// The way out of a client.
+pub(super) enum Way {
+    /// As the proxy variables say.
+    Environment,
+    Direct,
+    Proxy {
+        through: Box<Proxy>,
+        hosts: Arc<[String]>,
+    },
+}
+
+/// Makes a client with connections of its own.
+pub(super) fn client(
+    settings: &UpstreamSettings,
+    location: Location,
+    way: Way,
+) -> Result<Client, UpstreamSetupError> {
     // Bodies go through as they are, so they must come as they are meant.
     let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-    let builder = match location {
-        Location::Cloud => Client::builder(),
-        // What is near by is not reached through a proxy that leads out.
-        Location::Local => Client::builder().no_proxy(),
+    let (builder, proxy_hosts) = match way {
+        Way::Environment => (Client::builder(), settings.proxy_hosts.clone()),
+        Way::Direct => (Client::builder().no_proxy(), Arc::default()),
+        // It takes the place of those in the environment, their exceptions included.
+        Way::Proxy { through, hosts } => (Client::builder().proxy(*through), hosts),
     };
     let client = builder
         .user_agent(concat!("providerpool/", env!("CARGO_PKG_VERSION")))

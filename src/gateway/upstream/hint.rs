@@ -4,19 +4,28 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 
-use crate::domain::{failure::MAX_HINT, time::Timestamp};
+use super::windows::UNIFIED;
+use crate::{
+    domain::{failure::MAX_HINT, time::Timestamp},
+    gateway::times::{seconds, wait},
+};
 
 /// Reads the hint of a refusal, at most [`MAX_HINT`]. `from_body` is what the error object says.
 /// `is_rate_limited`: whether the resets of rate limits say anything about this refusal. Some
 /// servers send them with every answer.
 ///
 /// The first of these that makes sense counts, from the most exact to the vaguest:
-/// `retry-after-ms`; `retry-after`, in seconds or as a date; the body; the resets of
-/// `anthropic-ratelimit-*` and of `x-ratelimit-*`. A time that is over, or none, is no hint.
+/// `retry-after-ms` and `x-ms-retry-after-ms`; `retry-after`, in seconds or as a date; the body; the
+/// resets of `anthropic-ratelimit-*`, `x-ratelimit-*` and `ratelimit-*`. A time that is over, or
+/// none, is no hint.
 ///
-/// Sources, read 2026-11: RFC 9110 §10.2.3 for `retry-after`;
-/// <https://platform.openai.com/docs/guides/rate-limits> for resets as spans;
-/// <https://docs.claude.com/en/api/rate-limits> for resets as instants. Others send epochs.
+/// Sources, read 2026-11: RFC 9110 §10.2.3 for `retry-after`, which some send as RFC 3339;
+/// <https://github.com/Azure/azure-sdk-for-rust/pull/1517> for Azure's milliseconds, and
+/// <https://learn.microsoft.com/en-us/answers/questions/5625878> for its resets in whole seconds;
+/// <https://platform.openai.com/docs/guides/rate-limits> for resets as
+/// spans; <https://docs.claude.com/en/api/rate-limits> for resets as instants;
+/// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/06/> for
+/// `ratelimit-reset`. Others send epochs.
 pub fn retry_after(
     headers: &HeaderMap,
     from_body: Option<Duration>,
@@ -24,14 +33,10 @@ pub fn retry_after(
     now: Timestamp,
 ) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let millis = || Some(seconds(text("retry-after-ms")?)? / 1000);
-    let plain = || {
-        let text = text("retry-after")?;
-        seconds(text).or_else(|| from_http_date(text, now))
-    };
-    millis()
-        .filter(is_a_wait)
-        .or_else(|| plain().filter(is_a_wait))
+    let millis = |name: &str| Some(seconds(text(name)?)? / 1000).filter(is_a_wait);
+    millis("retry-after-ms")
+        .or_else(|| millis("x-ms-retry-after-ms"))
+        .or_else(|| wait(text("retry-after")?, now).filter(is_a_wait))
         .or_else(|| from_body.filter(is_a_wait))
         .or_else(|| from_resets(headers, now).filter(|_| is_rate_limited))
         .map(|wait| wait.min(MAX_HINT))
@@ -39,21 +44,6 @@ pub fn retry_after(
 
 fn is_a_wait(wait: &Duration) -> bool {
     !wait.is_zero()
-}
-
-/// A number of seconds, decimals allowed. What is negative or no number is nothing.
-fn seconds(text: &str) -> Option<Duration> {
-    // Rust also reads `inf`, `nan` and `1e9` as numbers; no server means them.
-    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return None;
-    }
-    Duration::try_from_secs_f64(text.parse().ok()?).ok()
-}
-
-fn from_http_date(text: &str, now: Timestamp) -> Option<Duration> {
-    let date = httpdate::parse_http_date(text).ok()?;
-    let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(Timestamp::from_millis(0).plus(since_epoch).since(now))
 }
 
 /// The wait until the limits that were hit are open again.
@@ -66,7 +56,7 @@ fn from_resets(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let mut others: Option<Duration> = None;
     for (name, value) in headers {
         let Some(remaining) = remaining_beside(name.as_str()) else { continue };
-        let Some(wait) = value.to_str().ok().and_then(|text| reset(text.trim(), now)) else {
+        let Some(wait) = value.to_str().ok().and_then(|text| wait(text.trim(), now)) else {
             continue;
         };
         if wait.is_zero() {
@@ -81,58 +71,19 @@ fn from_resets(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     used_up.or(others)
 }
 
-/// The name of the header that says how much remains of the limit whose reset `name` gives.
+/// The name of the header that says how much remains of the limit whose reset `name` gives. The
+/// windows of a Claude account say no amount, and are read by themselves.
 fn remaining_beside(name: &str) -> Option<String> {
     let is_reset = name.starts_with("x-ratelimit-reset")
-        || (name.starts_with("anthropic-ratelimit-") && name.ends_with("-reset"));
+        || name == "ratelimit-reset"
+        || (name.starts_with("anthropic-ratelimit-")
+            && !name.starts_with(UNIFIED)
+            && name.ends_with("-reset"));
     is_reset.then(|| name.replace("-reset", "-remaining"))
 }
 
 fn is_nought(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|text| text.trim().parse() == Ok(0_u64))
-}
-
-/// A reset in any of its forms: a span such as `6m0s`, an RFC 3339 instant, or a number: seconds
-/// from now, or an instant in seconds or milliseconds of the epoch, told apart by their size.
-fn reset(text: &str, now: Timestamp) -> Option<Duration> {
-    const YEAR_2001: Duration = Duration::from_secs(1_000_000_000);
-    const YEAR_33658: Duration = Duration::from_secs(1_000_000_000_000);
-
-    if let Some(number) = seconds(text) {
-        let since_epoch = match number {
-            number if number < YEAR_2001 => return Some(number),
-            number if number < YEAR_33658 => number,
-            millis => millis / 1000,
-        };
-        return Some(Timestamp::from_millis(0).plus(since_epoch).since(now));
-    }
-    if let Some(span) = span(text) {
-        return Some(span);
-    }
-    let instant: jiff::Timestamp = text.parse().ok()?;
-    Some(Timestamp::from_millis(instant.as_millisecond()).since(now))
-}
-
-/// A span as Go writes it: numbers with the units `d`, `h`, `m`, `s`, `ms`, largest first.
-fn span(mut text: &str) -> Option<Duration> {
-    let mut whole = Duration::ZERO;
-    while !text.is_empty() {
-        let (number, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.')?);
-        let (unit, rest) =
-            rest.split_at(rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len()));
-        let unit = match unit {
-            "d" => 86_400.0,
-            "h" => 3_600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 0.001,
-            _ => return None,
-        };
-        let part = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * unit).ok()?;
-        whole = whole.checked_add(part)?;
-        text = rest;
-    }
-    Some(whole)
 }
 
 #[cfg(test)]
@@ -158,6 +109,8 @@ mod tests {
         assert_eq!(hint(&[("retry-after", "3")]), Some(3_000));
         assert_eq!(hint(&[("retry-after", " 0.5 ")]), Some(500));
         assert_eq!(hint(&[("retry-after", "Thu, 01 Jan 2026 00:01:00 GMT")]), Some(60_000));
+        assert_eq!(hint(&[("retry-after", "2026-01-01T00:01:00Z")]), Some(60_000));
+        assert_eq!(hint(&[("x-ms-retry-after-ms", "250")]), Some(250));
     }
 
     #[test]
@@ -172,6 +125,9 @@ mod tests {
         assert_eq!(reset("1767225630"), Some(30_000));
         assert_eq!(reset("1767225630000"), Some(30_000));
         assert_eq!(hint(&[("x-ratelimit-reset", "1767225601")]), Some(1_000));
+        assert_eq!(hint(&[("ratelimit-reset", "9")]), Some(9_000));
+        let unified = [("anthropic-ratelimit-unified-5h-reset", "1767225630")];
+        assert_eq!(hint(&unified), None, "a window that may be open");
         let rfc3339 = [("anthropic-ratelimit-requests-reset", "2026-01-01T00:00:07Z")];
         assert_eq!(hint(&rfc3339), Some(7_000));
     }
@@ -187,7 +143,7 @@ mod tests {
             "nan",
             "1e3",
             "1.2.3",
-            "Thu, 01 Jan 2025 00:00:00 GMT",
+            "Wed, 01 Jan 2025 00:00:00 GMT",
             "99999999999999999999999999",
         ] {
             assert_eq!(hint(&[("retry-after", nonsense)]), None, "{nonsense}");

@@ -6,11 +6,14 @@
 mod address;
 mod client;
 mod hint;
+mod proxy_clients;
 mod request;
 mod resolver;
 mod response;
 mod settings;
 mod transport;
+mod verdict;
+mod windows;
 
 #[cfg(test)]
 mod tests;

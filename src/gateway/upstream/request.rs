@@ -15,8 +15,10 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::domain::{
+    credential::Egress,
     failure::{Failure, FailureClass},
     provider::{Location, SecretHeader},
+    rule::FailureRule,
 };
 
 /// One request to an upstream: a POST of JSON.
@@ -26,6 +28,12 @@ pub struct UpstreamRequest<'a> {
     pub credential: Option<&'a SecretString>,
     /// The provider's own headers. They win over those of the pool.
     pub headers: &'a [SecretHeader],
+    /// The credential's own headers. They win over those of the provider.
+    pub own_headers: &'a [SecretHeader],
+    /// The way out. One that cannot be taken is a failure, and never another way.
+    pub egress: &'a Egress,
+    /// What the provider's errors lead to. The first that fits counts.
+    pub rules: &'a [FailureRule],
     pub body: Bytes,
     /// Whether an event stream is asked for.
     pub stream: bool,
@@ -57,14 +65,14 @@ impl UpstreamRequest<'_> {
     pub(super) fn to_wire(&self) -> Result<reqwest::Request, Failure> {
         let mut request = reqwest::Request::new(Method::POST, self.url.clone());
         let headers = request.headers_mut();
-        headers.reserve(4 + self.headers.len());
+        headers.reserve(4 + self.headers.len() + self.own_headers.len());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = if self.stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         if let Some(credential) = self.credential {
             headers.insert(AUTHORIZATION, bearer(credential)?);
         }
-        for header in self.headers {
+        for header in self.headers.iter().chain(self.own_headers) {
             insert(headers, header)?;
         }
         *request.body_mut() = Some(self.body.clone().into());
@@ -87,7 +95,7 @@ const FRAMING: [HeaderName; 7] =
 
 fn insert(headers: &mut HeaderMap, header: &SecretHeader) -> Result<(), Failure> {
     let unusable = || {
-        let detail = format!("the provider's header {:?} cannot be sent", header.name);
+        let detail = format!("the header {:?} cannot be sent", header.name);
         Failure::new(FailureClass::Connect, detail)
     };
     let name = HeaderName::try_from(&header.name).map_err(|_| unusable())?;
@@ -104,21 +112,33 @@ fn insert(headers: &mut HeaderMap, header: &SecretHeader) -> Result<(), Failure>
 mod tests {
     use super::*;
 
+    fn secret(headers: &[(&str, &str)]) -> Vec<SecretHeader> {
+        let secret = |(name, value): &(&str, &str)| SecretHeader {
+            name: (*name).to_owned(),
+            value: (*value).to_owned().into(),
+        };
+        headers.iter().map(secret).collect()
+    }
+
     fn wire(
         credential: Option<&str>,
         headers: &[(&str, &str)],
     ) -> Result<reqwest::Request, Failure> {
-        let headers: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| SecretHeader {
-                name: (*name).to_owned(),
-                value: (*value).to_owned().into(),
-            })
-            .collect();
+        wire_with_own(credential, headers, &[])
+    }
+
+    fn wire_with_own(
+        credential: Option<&str>,
+        headers: &[(&str, &str)],
+        own_headers: &[(&str, &str)],
+    ) -> Result<reqwest::Request, Failure> {
         UpstreamRequest {
             url: &"https://acme.test/v1/chat/completions".parse().unwrap(),
             credential: credential.map(|text| text.to_owned().into()).as_ref(),
-            headers: &headers,
+            headers: &secret(headers),
+            own_headers: &secret(own_headers),
+            egress: &Egress::Usual,
+            rules: &[],
             body: Bytes::from_static(b"{}"),
             stream: true,
             location: Location::Cloud,
@@ -135,6 +155,18 @@ mod tests {
         assert_eq!(request.headers()["x-extra"], "1");
         let request = wire(Some("sk-1"), &[("authorization", "Basic x")]).unwrap();
         assert_eq!(request.headers()["authorization"], "Basic x");
+    }
+
+    #[test]
+    fn the_credentials_own_headers_win_over_the_providers() {
+        let headers = [("x-org", "provider"), ("x-extra", "1")];
+        let request = wire_with_own(Some("sk-1"), &headers, &[("X-Org", "own")]).unwrap();
+        let values: Vec<_> = request.headers().get_all("x-org").iter().collect();
+        assert_eq!(values, ["own"]);
+        assert_eq!(request.headers()["x-extra"], "1");
+        let own = [("authorization", "Basic own")];
+        let request = wire_with_own(Some("sk-1"), &[("authorization", "Basic x")], &own).unwrap();
+        assert_eq!(request.headers()["authorization"], "Basic own");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::domain::provider::Location;
 #[derive(Debug, Clone)]
 pub(super) struct PermittedAddresses {
     pub location: Location,
-    /// Proxies from the environment. The operator chose them, and they are usually private. What a
+    /// The proxies of this client. The operator chose them, and they are usually private. What a
     /// proxy connects to in turn is the proxy's to check: it resolves the upstream's name itself.
     pub proxy_hosts: Arc<[String]>,
 }

@@ -8,15 +8,18 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use reqwest::header::CONTENT_ENCODING;
 use tokio::time::{Instant, Sleep};
 
-use super::{hint::retry_after, request::Waits, transport};
-use crate::{
-    domain::{
-        failure::{Failure, FailureClass},
-        time::Timestamp,
-    },
-    gateway::{dialect::openai_chat::ErrorObject, failure::classify},
+use super::{
+    request::Waits,
+    transport,
+    verdict::{is_page, judge},
+};
+use crate::domain::{
+    failure::{Failure, FailureClass},
+    rule::FailureRule,
+    time::Timestamp,
 };
 
 /// Most bytes of an error body that are read.
@@ -53,6 +56,29 @@ impl UpstreamResponse {
     /// A header of the answer. `None` also when it is not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// Looks for what shows in the head of a good answer that it is none.
+    ///
+    /// Errors: [`FailureClass::Server`] when it is empty, compressed, which was not asked for, or a
+    /// page for people: a login in the upstream's place.
+    pub(super) fn check_head(&self) -> Result<(), Failure> {
+        let headers = self.response.headers();
+        let is_plain = |value: &reqwest::header::HeaderValue| {
+            value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity") || value.is_empty()
+        };
+        let status = self.status();
+        let fault = if matches!(status, 204 | 205) || self.response.content_length() == Some(0) {
+            "is empty"
+        } else if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+            "is compressed, although plain bytes were asked for"
+        } else if is_page(headers) {
+            "is a web page"
+        } else {
+            return Ok(());
+        };
+        let failure = Failure::new(FailureClass::Server, format!("the answer {fault}"));
+        Err(Failure { status: Some(status), ..failure })
     }
 
     /// Polls for the next piece of the body, as the socket gave it. `None` is a clean end.
@@ -163,7 +189,7 @@ impl UpstreamResponse {
     }
 
     /// Reads as much of an error's body as is needed to tell what it means.
-    pub(super) async fn into_failure(mut self) -> Failure {
+    pub(super) async fn into_failure(mut self, rules: &[FailureRule]) -> Failure {
         self.waits.deadline = self.waits.deadline.min(Instant::now() + ERROR_BODY_WAIT);
         let mut body = BytesMut::new();
         // A body that breaks off is judged by what has come of it, or by the status alone.
@@ -173,11 +199,7 @@ impl UpstreamResponse {
             let room = MAX_ERROR_BYTES - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         }
-        let mut failure = classify(self.status(), ErrorObject::parse(&body));
-        let is_rate_limited = failure.class == FailureClass::RateLimit;
         let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-        failure.retry_after =
-            retry_after(self.response.headers(), failure.retry_after, is_rate_limited, now);
-        failure
+        judge(self.status(), self.response.headers(), &body, rules, now)
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -19,9 +19,14 @@ use url::Url;
 
 use super::{Upstream, UpstreamRequest, UpstreamResponse, UpstreamSettings, Waits};
 use crate::domain::{
+    credential::Egress,
     failure::{Failure, FailureClass},
     provider::Location,
+    rule::{FailureRule, RuleAction, RuleText},
 };
+
+mod edges;
+mod egress;
 
 /// What a server does with a connection once it has read a request.
 #[derive(Clone, Copy)]
@@ -82,7 +87,10 @@ async fn read_request(socket: &mut TcpStream) -> Option<String> {
 }
 
 fn upstream() -> Upstream {
-    Upstream::new(&UpstreamSettings::load(Duration::from_secs(5)).unwrap()).unwrap()
+    // Reading the trusted roots takes longer than all the rest of most tests.
+    static SETTINGS: LazyLock<UpstreamSettings> =
+        LazyLock::new(|| UpstreamSettings::load(Duration::from_secs(5)).unwrap());
+    Upstream::new(&SETTINGS).unwrap()
 }
 
 fn patient() -> Waits {
@@ -96,11 +104,30 @@ async fn send_to(
     location: Location,
     waits: Waits,
 ) -> Result<UpstreamResponse, Failure> {
+    send_by(upstream, url, location, &Egress::Usual, waits).await
+}
+
+async fn send_by(
+    upstream: &Upstream,
+    url: &str,
+    location: Location,
+    egress: &Egress,
+    waits: Waits,
+) -> Result<UpstreamResponse, Failure> {
     let url: Url = url.parse().unwrap();
+    let rule = RuleText {
+        status: 403,
+        contains: vec!["not in your plan".to_owned()],
+        matches: vec![],
+        action: RuleAction::Continue,
+    };
     let request = UpstreamRequest {
         url: &url,
         credential: None,
         headers: &[],
+        own_headers: &[],
+        egress,
+        rules: &[FailureRule::parse(rule).unwrap()],
         body: Bytes::from_static(b"{}"),
         stream: true,
         location,
@@ -212,6 +239,16 @@ async fn a_refusal_is_classified_with_its_body_and_its_hint() {
 }
 
 #[tokio::test]
+async fn a_rule_is_held_against_the_body_as_it_came() {
+    const HEAD: &str = "HTTP/1.1 403 X\r\nconnection: close\r\n\r\n";
+    let server = Server::start(&[HEAD, "{\"x\":\"not in ", "your plan\"}"], Then::Close).await;
+    let failure = failure_of(ask(&server, patient()).await);
+    assert_eq!((failure.class, failure.rule), (FailureClass::Auth, Some(RuleAction::Continue)));
+    let server = Server::start(&[HEAD, "another reason"], Then::Close).await;
+    assert_eq!(failure_of(ask(&server, patient()).await).rule, None);
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let server = Server::start(
         &["HTTP/1.1 307 X\r\nlocation: http://8.8.8.8/\r\ncontent-length: 0\r\n\r\n"],
@@ -279,8 +316,10 @@ async fn a_body_that_pauses_too_long_is_silent_before_and_stalled_after_its_firs
     assert_eq!(response.next_chunk().await.unwrap().unwrap(), "hi");
     assert_eq!(response.next_chunk().await.unwrap_err().class, FailureClass::Stalled);
 
-    let waits = Waits { deadline: Instant::now() + Duration::from_millis(50), ..patient() };
-    let mut response = ask(&server, waits).await.unwrap();
+    let upstream = upstream();
+    let waits = Waits { deadline: Instant::now() + Duration::from_millis(500), ..patient() };
+    let sent = send_to(&upstream, &server.url(), Location::Local, waits).await;
+    let mut response = sent.unwrap();
     assert_eq!(response.next_chunk().await.unwrap().unwrap(), "hi");
     assert_eq!(response.next_chunk().await.unwrap_err().class, FailureClass::Stalled);
 }

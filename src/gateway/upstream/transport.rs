@@ -11,8 +11,18 @@ use crate::domain::failure::{Failure, FailureClass};
 /// Longest description of a TLS failure kept, in characters: it may quote a certificate.
 const MAX_TLS_CHARS: usize = 200;
 
-/// No answer has begun.
-pub(super) fn before_head(error: &reqwest::Error) -> Failure {
+/// No answer has begun. `is_proxied`: the credential has a proxy of its own, which then may be what
+/// failed.
+pub(super) fn before_head(error: &reqwest::Error, is_proxied: bool) -> Failure {
+    let failure = without_head(error);
+    if !is_proxied {
+        return failure;
+    }
+    let detail = format!("through the credential's proxy: {}", failure.detail);
+    Failure { detail, ..failure }
+}
+
+fn without_head(error: &reqwest::Error) -> Failure {
     let connect = |detail: String| Failure::new(FailureClass::Connect, detail);
     for cause in causes(error) {
         if let Some(refused) = cause.downcast_ref::<AddressRefused>() {

@@ -17,6 +17,7 @@ use crate::{
     http::{
         auth,
         problem::{Failure, OpenAi, Problem, openai_view},
+        routing_headers::route_options,
         settings::ServerSettings,
     },
     relay::{Answered, ClientStream, Incoming, Relay, Served, admit, enter, serve},
@@ -35,14 +36,32 @@ pub fn configure(services: &mut ServiceConfig) {
     path = "/v1/chat/completions",
     tag = "relay",
     security(("client_key" = [])),
-    params(("x-providerpool-timeout-ms" = Option<u64>, Header,
-        description = "Longest time this request may take, in milliseconds")),
+    params(
+        ("x-providerpool-timeout-ms" = Option<u64>, Header,
+            description = "Longest time this request may take, in milliseconds"),
+        ("x-providerpool-mode" = Option<String>, Header,
+            description = "Where it may be served: auto (the default), cloud or local"),
+        ("x-providerpool-strategy" = Option<String>, Header,
+            description = "How candidates are ordered, instead of the route's strategy"),
+        ("x-providerpool-exclude" = Option<String>, Header,
+            description = "Ids of providers that are not to be asked, with commas between them"),
+        ("x-providerpool-prefer" = Option<String>, Header,
+            description = "Id of a provider that is asked first, when it can serve the request"),
+        ("x-providerpool-require" = Option<String>, Header,
+            description = "What the model must be able to do, beside what the body shows: of \
+                vision, audio, tools, json, thinking, streaming"),
+        ("x-providerpool-relax" = Option<bool>, Header,
+            description = "Whether models that lack something of it may be asked after all others"),
+        ("x-providerpool-session" = Option<String>, Header,
+            description = "Names a session, whose requests go to the same place while it is well"),
+    ),
     request_body(content = serde_json::Value, description = "An OpenAI Chat Completions request",
         content_type = "application/json"),
     responses(
         (status = 200, description = "The upstream's answer: JSON, or an event stream when \
             `stream` is true. Headers tell who answered: x-request-id, x-providerpool-provider, \
-            x-providerpool-model, x-providerpool-attempts"),
+            x-providerpool-model, x-providerpool-attempts; and x-providerpool-substitution \
+            (alias or fallback) when it is not the model that was asked for"),
         (status = "4XX", description = "An OpenAI error object"),
         (status = "5XX", description = "An OpenAI error object"),
     )
@@ -59,12 +78,14 @@ pub async fn create(
     let incoming = async {
         let key = auth::client(&request, &keys)?;
         let timeout = asked_timeout(&request)?;
+        let options = route_options(&request)?;
         let permit = enter(&relay)?;
         let body = read_body(&request, payload, &settings).await?;
-        Ok::<_, Problem>(Incoming { id, key, arrived, timeout, body, permit })
+        Ok::<_, Problem>(Incoming { id, key, arrived, timeout, body, options, permit })
     };
     let incoming = incoming.await.map_err(|problem| Failure::of(problem, id))?;
-    let attempts = admit(&relay, incoming).map_err(|error| Failure::of(error, id))?;
+    let header = |name: &str| request.headers().get(name)?.to_str().ok();
+    let attempts = admit(&relay, incoming, header).map_err(|error| Failure::of(error, id))?;
     // Boxed: it is large, and what holds it is moved several times on its way through the server.
     match Box::pin(serve(attempts)).await.map_err(|error| Failure::of(error, id))? {
         Served::Whole { by, body } => Ok(answer(id, Some(&by), "application/json").body(body)),
@@ -90,6 +111,9 @@ fn answer(
         response.insert_header(("x-providerpool-provider", by.provider_id.as_str()));
         response.insert_header(("x-providerpool-attempts", by.attempts));
         response.insert_header(("x-providerpool-translation", "lossless"));
+        if let Some(substitution) = by.substitution {
+            response.insert_header(("x-providerpool-substitution", substitution));
+        }
         // A model's name may hold what a header may not.
         if by.model.as_str().is_ascii() {
             response.insert_header(("x-providerpool-model", by.model.as_str()));

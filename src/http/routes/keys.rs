@@ -1,21 +1,25 @@
 //! `/api/v1/providers/{id}/keys`: the API keys of a provider.
 
+use std::collections::BTreeMap;
+
 use actix_web::{
     HttpResponse,
     web::{self, Data, Json, Path, ServiceConfig},
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     actors::{
-        credentials::{AddCredential, RemoveCredential},
-        registry::{RegistryError, RegistryReady},
+        credentials::{
+            AddCredential, ChangeCredential, CredentialChange, CredentialError, RemoveCredential,
+        },
+        registry::{Change, RegistryError, RegistryReady},
     },
     domain::{
-        credential::{Credential, StoredSecret},
+        credential::{Credential, CredentialSettings, Egress, StoredSecret},
         id::{CredentialId, ProviderId},
-        provider::Origin,
+        provider::{Origin, SecretHeader},
         time::Timestamp,
     },
     http::{
@@ -24,12 +28,10 @@ use crate::{
     },
 };
 
-/// Longest label, in characters.
-const MAX_LABEL_CHARS: usize = 128;
-
 pub fn configure(services: &mut ServiceConfig) {
     services
         .route("/providers/{id}/keys", web::post().to(add))
+        .route("/providers/{id}/keys/{key_id}", web::patch().to(change))
         .route("/providers/{id}/keys/{key_id}", web::delete().to(remove));
 }
 
@@ -42,9 +44,22 @@ pub struct KeyView {
     mask: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
-    /// Where it comes from. Only a key from the API is stored and can be removed here.
+    /// Where it comes from. Only a key from the API is stored and can be changed or removed here.
     origin: Origin,
     enabled: bool,
+    /// Higher is preferred.
+    priority: i32,
+    /// Share under the weighted strategy.
+    weight: u32,
+    /// Most requests at once. Absent: any number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_in_flight: Option<u32>,
+    /// The proxy of its requests without user, password and path, or `direct`. Absent: as the
+    /// environment's proxy variables say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy_url: Option<String>,
+    /// Names of the headers sent with it, with their values masked.
+    headers: BTreeMap<String, &'static str>,
     /// Set when it is sealed under a master key that is not in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     locked_by_key: Option<String>,
@@ -53,13 +68,73 @@ pub struct KeyView {
     created_at: Option<Timestamp>,
 }
 
+/// A key and what is set for it. For a new one, `key` is required; for a change it is a JSON merge
+/// patch (RFC 7396) but for `headers`, which are replaced as a whole, and `key` is refused.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewKey {
-    #[schema(value_type = String)]
-    key: SecretString,
+pub struct KeyBody {
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    key: Option<SecretString>,
     /// Your name for it, at most 128 characters.
-    label: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    label: Change<String>,
+    /// What is disabled is never used, whatever else fails.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    enabled: Change<bool>,
+    /// Higher is preferred: others are used only when none of a higher priority can be.
+    #[serde(default)]
+    #[schema(value_type = Option<i32>)]
+    priority: Change<i32>,
+    /// Share under the weighted strategy.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 1_000_000)]
+    weight: Change<i64>,
+    /// Most requests at once. Absent: any number.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
+    max_in_flight: Change<i64>,
+    /// A proxy for its requests (`http`, `https`, `socks5` or `socks5h`), or `direct`. It is sealed,
+    /// and shown without user, password and path.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    proxy_url: Change<SecretString>,
+    /// At most 32, sent with its requests above the provider's own. Values are secrets: they are
+    /// sealed and never shown again.
+    #[serde(default)]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    headers: Change<BTreeMap<String, SecretString>>,
+}
+
+impl KeyBody {
+    fn into_change(self) -> Result<CredentialChange, CredentialError> {
+        Ok(CredentialChange {
+            label: self.label,
+            enabled: self.enabled,
+            priority: self.priority,
+            weight: fitted(self.weight)?,
+            max_in_flight: fitted(self.max_in_flight)?,
+            egress: self.proxy_url.try_map(|url| {
+                Egress::parse(url.expose_secret()).map_err(|error| invalid("proxy_url", &error))
+            })?,
+            headers: self.headers.try_map(|headers| {
+                let parse = |(name, value): (String, _)| SecretHeader::parse(&name, value);
+                let parsed: Result<_, _> = headers.into_iter().map(parse).collect();
+                parsed.map_err(|error| invalid("headers", &error))
+            })?,
+        })
+    }
+}
+
+/// What is too small or too large for the type is out of every bound, and refused with its field.
+fn fitted(number: Change<i64>) -> Result<Change<u32>, CredentialError> {
+    number.try_map(|number| Ok(u32::try_from(number).unwrap_or(u32::MAX)))
+}
+
+fn invalid(field: &'static str, reason: &dyn std::error::Error) -> CredentialError {
+    CredentialError::InvalidSetting { field, reason: reason.to_string() }
 }
 
 pub fn key_view(credential: &Credential) -> KeyView {
@@ -67,12 +142,18 @@ pub fn key_view(credential: &Credential) -> KeyView {
         StoredSecret::Open(_) => None,
         StoredSecret::Locked { key_id } => Some(key_id.clone()),
     };
+    let settings = &credential.settings;
     KeyView {
         id: credential.id.clone(),
         mask: credential.mask.clone(),
-        label: credential.settings.label.clone(),
+        label: settings.label.clone(),
         origin: credential.origin,
-        enabled: credential.settings.enabled,
+        enabled: settings.enabled,
+        priority: settings.priority,
+        weight: settings.weight,
+        max_in_flight: settings.max_in_flight,
+        proxy_url: settings.egress.shown(),
+        headers: settings.headers.iter().map(|header| (header.name.clone(), "****")).collect(),
         locked_by_key,
         created_at: Some(credential.created_at).filter(|at| at.as_millis() > 0),
     }
@@ -83,14 +164,14 @@ pub async fn counted(actors: &Actors) -> Result<(), Problem> {
     ask(&actors.registry, RegistryReady).await
 }
 
-/// Adds a key. Adding the same key again answers 200 with the one that is there.
+/// Adds a key. Adding the same key again answers 200 with the one that is there, as it is set.
 #[utoipa::path(post, path = "/api/v1/providers/{id}/keys", tag = "providers",
-    params(("id" = String, Path)), request_body = NewKey,
+    params(("id" = String, Path)), request_body = KeyBody,
     responses((status = 201, body = KeyView), (status = 200, body = KeyView), (status = 400), (status = 404)))]
 pub async fn add(
     actors: Data<Actors>,
     id: Path<String>,
-    body: Json<NewKey>,
+    body: Json<KeyBody>,
 ) -> Result<HttpResponse, Failure<Management>> {
     let provider_id = ProviderId::parse(&id)?;
     let origin = actors.providers.read().find(&provider_id).map(|(provider, _)| provider.origin);
@@ -101,14 +182,38 @@ pub async fn add(
         }
         Some(Origin::Catalog | Origin::Environment | Origin::Api) => {}
     }
-    let NewKey { key: secret, label } = body.into_inner();
-    if label.as_ref().is_some_and(|label| label.chars().count() > MAX_LABEL_CHARS) {
-        return Err(Problem::bad_request("label: has more than 128 characters").into());
-    }
-    let added = ask(&actors.credentials, AddCredential { provider_id, secret, label }).await??;
+    let mut body = body.into_inner();
+    let Some(secret) = body.key.take() else {
+        return Err(Problem::bad_request("key: is required").into());
+    };
+    let settings = body.into_change()?.applied_to(CredentialSettings::default());
+    let added = ask(&actors.credentials, AddCredential { provider_id, secret, settings }).await??;
     counted(&actors).await?;
     let mut response = if added.existed { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(key_view(&added.credential)))
+}
+
+/// Changes the settings that are sent; `null` takes one back.
+#[utoipa::path(patch, path = "/api/v1/providers/{id}/keys/{key_id}", tag = "providers",
+    params(("id" = String, Path), ("key_id" = String, Path)), request_body = KeyBody,
+    responses((status = 200, body = KeyView), (status = 400), (status = 404),
+        (status = 409, description = "It comes from the environment or the configuration file, or is locked")))]
+pub async fn change(
+    actors: Data<Actors>,
+    path: Path<(String, String)>,
+    body: Json<KeyBody>,
+) -> Result<Json<KeyView>, Failure<Management>> {
+    let (provider, key) = path.into_inner();
+    let body = body.into_inner();
+    if body.key.is_some() {
+        let message = "key: cannot be changed; add the other one with POST …/keys";
+        return Err(Problem::bad_request(message).into());
+    }
+    let (provider_id, id) = (ProviderId::parse(&provider)?, key.into());
+    let change = ChangeCredential { provider_id, id, change: body.into_change()? };
+    let credential = ask(&actors.credentials, change).await??;
+    counted(&actors).await?;
+    Ok(Json(key_view(&credential)))
 }
 
 /// Removes a key for good. Requests under way with it are finished.

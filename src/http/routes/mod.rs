@@ -1,5 +1,6 @@
 //! One file per resource. Which path leads where stands here; who may go there in `auth`.
 
+mod aliases;
 mod chat_completions;
 mod client_keys;
 mod cooldowns;
@@ -7,6 +8,7 @@ mod events;
 pub mod health;
 mod keys;
 mod metrics;
+mod model_routes;
 mod models;
 pub mod openapi;
 mod providers;
@@ -42,6 +44,8 @@ pub fn configure(services: &mut ServiceConfig) {
                         .configure(providers::configure)
                         .configure(keys::configure)
                         .configure(client_keys::configure)
+                        .configure(model_routes::configure)
+                        .configure(aliases::configure)
                         .configure(cooldowns::configure)
                         .configure(events::configure),
                 )

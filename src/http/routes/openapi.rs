@@ -10,8 +10,8 @@ use utoipa::{
 };
 
 use super::{
-    chat_completions, client_keys, cooldowns, events, health, keys, metrics, models, providers,
-    usage,
+    aliases, chat_completions, client_keys, cooldowns, events, health, keys, metrics, model_routes,
+    models, providers, usage,
 };
 
 pub fn configure(services: &mut ServiceConfig) {
@@ -34,10 +34,19 @@ pub fn configure(services: &mut ServiceConfig) {
         providers::disable,
         providers::clear_error,
         keys::add,
+        keys::change,
         keys::remove,
         client_keys::list,
         client_keys::create,
         client_keys::revoke,
+        model_routes::list,
+        model_routes::show,
+        model_routes::set,
+        model_routes::delete,
+        aliases::list,
+        aliases::show,
+        aliases::set,
+        aliases::delete,
         usage::summary,
         cooldowns::list,
         cooldowns::clear,

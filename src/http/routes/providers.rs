@@ -20,11 +20,14 @@ use crate::{
         },
     },
     domain::{
-        id::{ModelName, ProviderId},
+        credential::CredentialSettings,
+        id::ProviderId,
         model::ServedModel,
         provider::{
             ApiFormat, Location, Origin, Provider, ProviderKind, ProviderStatus, SecretHeader,
         },
+        route::CredentialStrategy,
+        rule::{RuleText, parse_rules},
         time::Timestamp,
     },
     http::{
@@ -74,7 +77,11 @@ pub struct ProviderView {
     /// Names of the headers sent there, with their values masked.
     headers: BTreeMap<String, &'static str>,
     /// What it serves. Empty: any model name is tried there.
-    models: Vec<ModelEntry>,
+    models: Vec<ServedModel>,
+    /// How its keys take turns.
+    credential_strategy: CredentialStrategy,
+    /// What its errors lead to, where the operator knows better. The first that fits counts.
+    rules: Vec<RuleText>,
     api_keys: Vec<KeyView>,
     /// Set when its secrets are sealed under a master key that is not in use.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,17 +102,6 @@ pub struct ProviderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     updated_at: Option<Timestamp>,
-}
-
-/// A model, and what the upstream calls it when that differs.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ModelEntry {
-    #[schema(value_type = String)]
-    name: ModelName,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    upstream_name: Option<ModelName>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -151,9 +147,19 @@ pub struct ProviderBody {
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     enabled: Change<bool>,
-    #[schema(value_type = Option<Vec<ModelEntry>>)]
+    /// At most 2000. Empty: any model name is tried there.
+    #[schema(value_type = Option<Vec<ServedModel>>)]
     #[serde(default)]
-    models: Change<Vec<ModelEntry>>,
+    models: Change<Vec<ServedModel>>,
+    /// How its keys take turns.
+    #[schema(value_type = Option<CredentialStrategy>)]
+    #[serde(default)]
+    credential_strategy: Change<CredentialStrategy>,
+    /// What its errors lead to, where you know better: at most 64, of which the first that fits
+    /// counts.
+    #[schema(value_type = Option<Vec<RuleText>>)]
+    #[serde(default)]
+    rules: Change<Vec<RuleText>>,
     /// Sent with every request. Values are secrets: they are sealed and never shown again.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     #[serde(default)]
@@ -161,32 +167,15 @@ pub struct ProviderBody {
 }
 
 impl ProviderBody {
-    fn into_change(self) -> Result<ProviderChange, Problem> {
-        let models = match self.models {
-            Change::Keep => Change::Keep,
-            Change::Reset => Change::Reset,
-            Change::Set(models) => Change::Set(
-                models
-                    .into_iter()
-                    .map(|model| ServedModel {
-                        upstream_name: model.upstream_name,
-                        ..ServedModel::named(model.name)
-                    })
-                    .collect(),
-            ),
-        };
-        let headers = match self.headers {
-            Change::Keep => Change::Keep,
-            Change::Reset => Change::Reset,
-            Change::Set(headers) => {
-                let parse = |(name, value): (String, _)| SecretHeader::parse(&name, value);
-                let parsed: Result<_, _> = headers.into_iter().map(parse).collect();
-                Change::Set(parsed.map_err(|error| RegistryError::Invalid {
-                    field: "headers",
-                    reason: error.to_string(),
-                })?)
-            }
-        };
+    fn into_change(self) -> Result<ProviderChange, RegistryError> {
+        let headers = self.headers.try_map(|headers| {
+            let parse = |(name, value): (String, _)| SecretHeader::parse(&name, value);
+            let parsed: Result<_, _> = headers.into_iter().map(parse).collect();
+            parsed.map_err(|error| invalid("headers", &error))
+        })?;
+        let rules = self
+            .rules
+            .try_map(|rules| parse_rules(rules).map_err(|error| invalid("rules", &error)))?;
         Ok(ProviderChange {
             name: self.name,
             location: self.location,
@@ -195,12 +184,16 @@ impl ProviderBody {
             api_format: self.api_format,
             priority: self.priority,
             enabled: self.enabled,
-            models,
+            models: self.models,
             headers,
-            credential_strategy: Change::Keep,
-            rules: Change::Keep,
+            credential_strategy: self.credential_strategy,
+            rules,
         })
     }
+}
+
+fn invalid(field: &'static str, reason: &dyn std::error::Error) -> RegistryError {
+    RegistryError::Invalid { field, reason: reason.to_string() }
 }
 
 fn provider_view(
@@ -222,15 +215,14 @@ fn provider_view(
         api_format: provider.api_format,
         priority: provider.priority,
         headers: provider.headers.iter().map(|header| (header.name.clone(), "****")).collect(),
-        models: provider
-            .models
+        models: provider.models.clone(),
+        credential_strategy: provider.credential_strategy,
+        rules: provider.rules.iter().map(|rule| rule.text().clone()).collect(),
+        api_keys: directory
+            .of(&provider.id)
             .iter()
-            .map(|model| ModelEntry {
-                name: model.name.clone(),
-                upstream_name: model.upstream_name.clone(),
-            })
+            .map(|held| key_view(&held.credential))
             .collect(),
-        api_keys: directory.of(&provider.id).iter().map(key_view).collect(),
         locked_by_key: provider.locked.clone(),
         last_error: provider.last_error.as_ref().map(|error| error.message.clone()),
         last_error_at: provider.last_error.as_ref().map(|error| error.at),
@@ -245,7 +237,7 @@ fn provider_view(
 /// The provider as everyone sees it by now, with its keys.
 fn current(actors: &Actors, provider: &Arc<Provider>) -> ProviderView {
     let directory = actors.directory.read();
-    let usable = directory.of(&provider.id).iter().filter(|key| key.is_usable()).count();
+    let usable = directory.of(&provider.id).iter().filter(|key| key.credential.is_usable()).count();
     provider_view(provider, usable, &directory)
 }
 
@@ -278,7 +270,8 @@ pub async fn create(actors: Data<Actors>, body: Json<ProviderBody>) -> Answer<Ht
     let create = CreateProvider { id: id.clone(), settings: body.into_change()? };
     let provider = ask(&actors.registry, create).await??;
     if let Some(secret) = api_key {
-        let add = AddCredential { provider_id: id.clone(), secret, label: None };
+        let settings = CredentialSettings::default();
+        let add = AddCredential { provider_id: id.clone(), secret, settings };
         if let Err(error) = ask(&actors.credentials, add).await? {
             // All or nothing: who is told that it failed may try again under the same id.
             ask(&actors.registry, DeleteProvider { id }).await??;

@@ -4,7 +4,11 @@ use diesel::prelude::*;
 
 use crate::{
     domain::id::CredentialId,
-    persistence::{connection::DbConnection, rows::CredentialRow, schema::credentials},
+    persistence::{
+        connection::DbConnection,
+        rows::{CredentialRow, PlainSettings, SealedSettings},
+        schema::credentials,
+    },
 };
 
 /// All rows, oldest first, with their secrets sealed.
@@ -23,6 +27,34 @@ pub fn insert(conn: &mut DbConnection, row: &CredentialRow) -> QueryResult<()> {
     Ok(())
 }
 
+/// Changes the settings that are no secrets. Says whether the credential was there.
+pub fn save_settings(
+    conn: &mut DbConnection,
+    id: &CredentialId,
+    settings: &PlainSettings,
+) -> QueryResult<bool> {
+    let changed =
+        diesel::update(credentials::table.find(id.as_str())).set(settings).execute(conn)?;
+    Ok(changed > 0)
+}
+
+/// The sealed settings of a credential that is there.
+///
+/// Errors: not found.
+pub fn load_sealed(conn: &mut DbConnection, id: &CredentialId) -> QueryResult<SealedSettings> {
+    credentials::table.find(id.as_str()).select(SealedSettings::as_select()).first(conn)
+}
+
+/// Writes other sealed settings over the stored ones, readable or not.
+pub fn replace_sealed(
+    conn: &mut DbConnection,
+    id: &CredentialId,
+    sealed: &SealedSettings,
+) -> QueryResult<()> {
+    diesel::update(credentials::table.find(id.as_str())).set(sealed).execute(conn)?;
+    Ok(())
+}
+
 /// Deletes a credential. Says whether it was there.
 pub fn delete(conn: &mut DbConnection, id: &CredentialId) -> QueryResult<bool> {
     let deleted = diesel::delete(credentials::table.find(id.as_str())).execute(conn)?;
@@ -36,12 +68,12 @@ pub(in crate::persistence) mod tests {
     use super::*;
     use crate::{
         domain::{
-            credential::{Credential, CredentialSettings, StoredSecret},
+            credential::{Credential, CredentialSettings, Egress, StoredSecret},
             id::ProviderId,
-            provider::Origin,
+            provider::{Origin, SecretHeader},
             time::Timestamp,
         },
-        persistence::testing::on_every_database,
+        persistence::{Corrupt, rows::Opened, testing::on_every_database},
     };
 
     pub fn credential(id: &str, provider: &str, fingerprint: &str) -> Credential {
@@ -61,7 +93,13 @@ pub(in crate::persistence) mod tests {
     }
 
     fn row(id: &str, provider: &str, fingerprint: &str) -> CredentialRow {
-        CredentialRow::new(&credential(id, provider, fingerprint), "v1.sealed".into())
+        let credential = credential(id, provider, fingerprint);
+        CredentialRow::new(&credential, "v1.sealed".into(), SealedSettings::default())
+    }
+
+    fn opened(egress: Egress) -> Opened {
+        let headers = vec![SecretHeader { name: "x-team".into(), value: "t".into() }];
+        Opened { secret: StoredSecret::Open("sk".into()), egress, headers }
     }
 
     #[test]
@@ -71,7 +109,7 @@ pub(in crate::persistence) mod tests {
             insert(&mut conn, &row("c1", "acme", "f1")).unwrap();
             let row = load(&mut conn).unwrap().remove(0);
             assert_eq!(row.secret_sealed, "v1.sealed");
-            let read = row.into_credential(StoredSecret::Open("sk".into())).unwrap();
+            let read = row.into_credential(opened(Egress::Direct)).unwrap();
             let expected = credential("c1", "acme", "f1");
             assert_eq!(read.id, expected.id);
             assert_eq!(read.provider_id, expected.provider_id);
@@ -94,6 +132,59 @@ pub(in crate::persistence) mod tests {
             insert(&mut conn, &row("c3", "acme", "f2")).unwrap();
             insert(&mut conn, &row("c4", "other", "f1")).unwrap();
             assert_eq!(load(&mut conn).unwrap().len(), 3);
+        });
+    }
+
+    #[test]
+    fn settings_read_back_as_they_were_changed_and_the_sealed_ones_stay() {
+        on_every_database(|database| {
+            let mut conn = database.conn();
+            let id = CredentialId::from("c1");
+            insert(&mut conn, &row("c1", "acme", "f1")).unwrap();
+            let sealed = SealedSettings {
+                egress_sealed: Some("v1.egress".into()),
+                headers_sealed: Some("v1.headers".into()),
+            };
+            replace_sealed(&mut conn, &id, &sealed).unwrap();
+            let settings = CredentialSettings {
+                label: None,
+                enabled: false,
+                priority: -7,
+                weight: 1_000_000,
+                max_in_flight: Some(3),
+                egress: Egress::Direct,
+                headers: opened(Egress::Direct).headers,
+            };
+            assert!(save_settings(&mut conn, &id, &(&settings).into()).unwrap());
+            assert!(!save_settings(&mut conn, &"c2".into(), &(&settings).into()).unwrap());
+
+            let row = load(&mut conn).unwrap().remove(0);
+            assert_eq!(row.sealed_settings.egress_sealed.as_deref(), Some("v1.egress"));
+            assert_eq!(row.sealed_settings.headers_sealed.as_deref(), Some("v1.headers"));
+            let read = row.into_credential(opened(Egress::Direct)).unwrap();
+            assert!(read.settings == settings, "a setting was lost");
+
+            replace_sealed(&mut conn, &id, &SealedSettings::default()).unwrap();
+            let sealed = load_sealed(&mut conn, &id).unwrap();
+            assert_eq!((sealed.egress_sealed, sealed.headers_sealed), (None, None));
+            assert!(load_sealed(&mut conn, &"c2".into()).is_err());
+        });
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_is_named_by_table_row_and_column() {
+        on_every_database(|database| {
+            let mut conn = database.conn();
+            insert(&mut conn, &row("c1", "acme", "f1")).unwrap();
+            for column in ["weight", "max_in_flight"] {
+                let set = |value| format!("UPDATE credentials SET {column} = {value}");
+                diesel::sql_query(set(-1)).execute(&mut *conn).unwrap();
+                let read =
+                    load(&mut conn).unwrap().remove(0).into_credential(opened(Egress::Usual));
+                let expected = Corrupt { table: "credentials", row: "c1".into(), column };
+                assert_eq!(read.err(), Some(expected));
+                diesel::sql_query(set(1)).execute(&mut *conn).unwrap();
+            }
         });
     }
 

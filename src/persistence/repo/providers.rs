@@ -66,14 +66,16 @@ mod tests {
             cooldown::{Cooldown, CooldownScope},
             failure::FailureClass,
             id::ModelName,
-            model::ServedModel,
+            model::{Capabilities, Capability, ModelKind, ServedModel},
             provider::{ApiFormat, LastError, Location, ProviderSettings, StoredProvider},
+            route::CredentialStrategy,
+            rule::{FailureRule, RuleAction, RuleText},
             time::Timestamp,
         },
         persistence::{
             Corrupt,
             repo::{self, credentials::tests::credential},
-            rows::CredentialRow,
+            rows::{CredentialRow, SealedSettings},
             testing::on_every_database,
         },
     };
@@ -95,6 +97,13 @@ mod tests {
         }
     }
 
+    fn rule(status: u16, matches: &[&str]) -> FailureRule {
+        let matches = matches.iter().map(ToString::to_string).collect();
+        let contains = vec!["quoted \" text".into()];
+        let action = RuleAction::ContinueAndCooldown;
+        FailureRule::parse(RuleText { status, contains, matches, action }).unwrap()
+    }
+
     fn full() -> StoredProvider {
         let model = |name| ModelName::parse(name).unwrap();
         let settings = ProviderSettings {
@@ -107,14 +116,18 @@ mod tests {
             enabled: Some(false),
             models: Some(vec![
                 ServedModel {
+                    name: model("fast"),
                     upstream_name: Some(model("vendor/fast-1")),
-                    ..ServedModel::named(model("fast"))
+                    kind: Some(ModelKind::Embedding),
+                    context_tokens: Some(8_192),
+                    capabilities: Some(Capabilities::NONE.with(Capability::Vision)),
+                    auto_rank: Some(7),
                 },
                 ServedModel::named(model("slow")),
             ]),
             headers: None,
-            credential_strategy: None,
-            rules: None,
+            credential_strategy: Some(CredentialStrategy::FillFirst),
+            rules: Some(vec![rule(403, &["^not in your plan"]), rule(500, &[])]),
         };
         let last_error = LastError { message: "is down".into(), at: Timestamp::from_millis(9) };
         StoredProvider { last_error: Some(last_error), ..provider("acme", settings) }
@@ -138,6 +151,8 @@ mod tests {
                 assert_eq!(settings.priority, expected.priority);
                 assert_eq!(settings.enabled, expected.enabled);
                 assert_eq!(settings.models, expected.models);
+                assert_eq!(settings.credential_strategy, expected.credential_strategy);
+                assert_eq!(settings.rules, expected.rules);
                 assert_eq!(read.last_error, saved.last_error);
                 assert_eq!(
                     (read.created_at, read.updated_at),
@@ -168,6 +183,25 @@ mod tests {
     }
 
     #[test]
+    fn models_of_which_only_the_names_were_stored_read_back() {
+        on_every_database(|database| {
+            let mut conn = database.conn();
+            save(&mut conn, &(&full()).into()).unwrap();
+            let stored = r#"[{"name":"fast","upstream_name":"vendor/fast-1"},{"name":"slow"}]"#;
+            let update = format!("UPDATE providers SET models = '{stored}'");
+            diesel::sql_query(update).execute(&mut *conn).unwrap();
+            let read = load(&mut conn).unwrap().remove(0).into_provider(None).unwrap();
+            let model = |name| ModelName::parse(name).unwrap();
+            let fast = ServedModel {
+                upstream_name: Some(model("vendor/fast-1")),
+                ..ServedModel::named(model("fast"))
+            };
+            let expected = vec![fast, ServedModel::named(model("slow"))];
+            assert_eq!(read.settings.models, Some(expected));
+        });
+    }
+
+    #[test]
     fn headers_are_replaced_and_removed_on_their_own() {
         on_every_database(|database| {
             let mut conn = database.conn();
@@ -188,8 +222,8 @@ mod tests {
             for name in ["acme", "other"] {
                 save(&mut conn, &(&provider(name, ProviderSettings::default())).into()).unwrap();
                 let key = credential(name, name, "f1");
-                repo::credentials::insert(&mut conn, &CredentialRow::new(&key, "s".into()))
-                    .unwrap();
+                let row = CredentialRow::new(&key, "s".into(), SealedSettings::default());
+                repo::credentials::insert(&mut conn, &row).unwrap();
                 let cooldown = Cooldown {
                     scope: CooldownScope::Provider(id(name)),
                     cause: FailureClass::Server,
@@ -221,6 +255,8 @@ mod tests {
                 ("api_format", "'Openai'"),
                 ("base_url", "'nowhere'"),
                 ("models", "'[{}]'"),
+                ("credential_strategy", "'RoundRobin'"),
+                ("rules", r#"'[{"status":200,"action":"stop"}]'"#),
                 ("last_error_at", "NULL"),
             ] {
                 save(&mut conn, &(&full()).into()).unwrap();

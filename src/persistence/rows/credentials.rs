@@ -2,11 +2,12 @@
 
 use diesel::prelude::*;
 
+use super::integer;
 use crate::{
     domain::{
-        credential::{Credential, CredentialSettings, StoredSecret},
+        credential::{Credential, CredentialSettings, Egress, StoredSecret},
         id::ProviderId,
-        provider::Origin,
+        provider::{Origin, SecretHeader},
         time::Timestamp,
     },
     persistence::{Corrupt, schema::credentials},
@@ -18,45 +19,95 @@ use crate::{
 pub struct CredentialRow {
     pub id: String,
     provider_id: String,
-    label: Option<String>,
-    pub secret_sealed: String,
     mask: String,
     fingerprint: String,
-    enabled: bool,
     created_at: i64,
+    pub secret_sealed: String,
+    #[diesel(embed)]
+    pub sealed_settings: SealedSettings,
+    #[diesel(embed)]
+    settings: PlainSettings,
+}
+
+/// The settings that are secrets, sealed. Written apart from the others, so that no change of
+/// anything else can lose what does not open.
+#[derive(Default, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = credentials, treat_none_as_null = true)]
+pub struct SealedSettings {
+    pub egress_sealed: Option<String>,
+    pub headers_sealed: Option<String>,
+}
+
+/// The settings that are no secrets.
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = credentials, treat_none_as_null = true)]
+pub struct PlainSettings {
+    label: Option<String>,
+    enabled: bool,
+    priority: i32,
+    weight: i32,
+    max_in_flight: Option<i32>,
+}
+
+/// What was sealed in a row, as somebody has opened it.
+pub struct Opened {
+    pub secret: StoredSecret,
+    pub egress: Egress,
+    pub headers: Vec<SecretHeader>,
+}
+
+impl From<&CredentialSettings> for PlainSettings {
+    fn from(settings: &CredentialSettings) -> Self {
+        Self {
+            label: settings.label.clone(),
+            enabled: settings.enabled,
+            priority: settings.priority,
+            weight: integer(settings.weight),
+            max_in_flight: settings.max_in_flight.map(integer),
+        }
+    }
 }
 
 impl CredentialRow {
-    pub fn new(credential: &Credential, secret_sealed: String) -> Self {
+    pub fn new(
+        credential: &Credential,
+        secret_sealed: String,
+        sealed_settings: SealedSettings,
+    ) -> Self {
         Self {
             id: credential.id.to_string(),
             provider_id: credential.provider_id.to_string(),
-            label: credential.settings.label.clone(),
-            secret_sealed,
             mask: credential.mask.clone(),
             fingerprint: credential.fingerprint.clone(),
-            enabled: credential.settings.enabled,
             created_at: credential.created_at.as_millis(),
+            secret_sealed,
+            sealed_settings,
+            settings: PlainSettings::from(&credential.settings),
         }
     }
 
-    /// Puts the credential together again, with the secret as somebody has opened it.
-    pub fn into_credential(self, secret: StoredSecret) -> Result<Credential, Corrupt> {
-        let provider_id = ProviderId::parse(&self.provider_id).map_err(|_| Corrupt {
-            table: "credentials",
-            row: self.id.clone(),
-            column: "provider_id",
-        })?;
+    /// Puts the credential together again.
+    pub fn into_credential(self, opened: Opened) -> Result<Credential, Corrupt> {
+        let row = self.id;
+        let corrupt = |column| Corrupt { table: "credentials", row: row.clone(), column };
+        let PlainSettings { label, enabled, priority, weight, max_in_flight } = self.settings;
+        let max_in_flight = max_in_flight.map(u32::try_from).transpose();
+        let settings = CredentialSettings {
+            label,
+            enabled,
+            priority,
+            weight: u32::try_from(weight).map_err(|_| corrupt("weight"))?,
+            max_in_flight: max_in_flight.map_err(|_| corrupt("max_in_flight"))?,
+            egress: opened.egress,
+            headers: opened.headers,
+        };
         Ok(Credential {
-            id: self.id.into(),
-            provider_id,
-            settings: CredentialSettings {
-                label: self.label,
-                enabled: self.enabled,
-                ..CredentialSettings::default()
-            },
+            provider_id: ProviderId::parse(&self.provider_id)
+                .map_err(|_| corrupt("provider_id"))?,
+            id: row.into(),
+            settings,
             origin: Origin::Api,
-            secret,
+            secret: opened.secret,
             mask: self.mask,
             fingerprint: self.fingerprint,
             created_at: Timestamp::from_millis(self.created_at),

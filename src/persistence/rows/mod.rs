@@ -4,9 +4,11 @@
 //! their column are stored as the largest it takes: none that means anything comes near.
 
 mod access_keys;
+mod aliases;
 mod cooldowns;
 mod credentials;
 mod providers;
+mod routes;
 mod usage_entries;
 
 use std::fmt;
@@ -17,9 +19,11 @@ use serde::{
 };
 
 pub use access_keys::AccessKeyRow;
+pub use aliases::AliasRow;
 pub use cooldowns::{CooldownRow, scope_key};
-pub use credentials::CredentialRow;
+pub use credentials::{CredentialRow, Opened, PlainSettings, SealedSettings};
 pub use providers::ProviderRow;
+pub use routes::RouteRow;
 pub use usage_entries::{UsageEntryRow, UsageSumRow};
 
 /// Shows a value as the word it has on the wire.

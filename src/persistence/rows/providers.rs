@@ -7,6 +7,7 @@ use crate::{
     domain::{
         id::ProviderId,
         provider::{LastError, ProviderSettings, StoredHeaders, StoredProvider},
+        rule::{FailureRule, RuleText, parse_rules},
         time::Timestamp,
     },
     persistence::{Corrupt, schema::providers},
@@ -30,6 +31,9 @@ pub struct ProviderRow {
     models: Option<String>,
     #[diesel(skip_insertion, skip_update)]
     pub headers_sealed: Option<String>,
+    credential_strategy: Option<String>,
+    /// JSON.
+    rules: Option<String>,
     last_error: Option<String>,
     last_error_at: Option<i64>,
     #[diesel(skip_update)]
@@ -55,6 +59,11 @@ impl From<&StoredProvider> for ProviderRow {
                 serde_json::to_string(models).expect("names of models are texts, and so JSON")
             }),
             headers_sealed: None,
+            credential_strategy: settings.credential_strategy.map(|it| Word(it).to_string()),
+            rules: settings.rules.as_deref().map(|rules| {
+                let texts: Vec<&RuleText> = rules.iter().map(FailureRule::text).collect();
+                serde_json::to_string(&texts).expect("rules are numbers and texts, and so JSON")
+            }),
             last_error: last_error.map(|error| error.message.clone()),
             last_error_at: last_error.map(|error| error.at.as_millis()),
             created_at: provider.created_at.as_millis(),
@@ -73,6 +82,12 @@ impl ProviderRow {
         let parse_url = |url: String| url.parse().map_err(|_| corrupt("base_url"));
         let parse_models =
             |json: String| serde_json::from_str(&json).map_err(|_| corrupt("models"));
+        let parse_strategy =
+            |word: String| parse_word(&word).ok_or_else(|| corrupt("credential_strategy"));
+        let parse_stored_rules = |json: String| {
+            let texts: Option<Vec<RuleText>> = serde_json::from_str(&json).ok();
+            texts.and_then(|texts| parse_rules(texts).ok()).ok_or_else(|| corrupt("rules"))
+        };
         let last_error = match (self.last_error, self.last_error_at) {
             (Some(message), Some(at)) => {
                 Some(LastError { message, at: Timestamp::from_millis(at) })
@@ -93,8 +108,8 @@ impl ProviderRow {
                 enabled: self.enabled,
                 models: self.models.map(parse_models).transpose()?,
                 headers,
-                credential_strategy: None,
-                rules: None,
+                credential_strategy: self.credential_strategy.map(parse_strategy).transpose()?,
+                rules: self.rules.map(parse_stored_rules).transpose()?,
             },
             last_error,
             created_at: Timestamp::from_millis(self.created_at),

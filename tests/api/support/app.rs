@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::{Database, EventStream, Reply, Streaming, Upstream, within};
+use super::{Database, EventStream, Reply, Streaming, Upstream, eventually, within};
 
 /// How a test's application differs from the usual: one provider `acme` with one key.
 pub struct Setup {
@@ -209,6 +209,10 @@ impl TestApp {
         Reply::to(with_json(self.manage(Method::PATCH, path), &body)).await
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> Reply {
+        Reply::to(with_json(self.manage(Method::PUT, path), &body)).await
+    }
+
     pub async fn delete(&self, path: &str) -> Reply {
         Reply::to(self.manage(Method::DELETE, path)).await
     }
@@ -237,6 +241,16 @@ impl TestApp {
             input: sum("/tokens/input"),
             output: sum("/tokens/output"),
         }
+    }
+
+    /// The trace of a request, as soon as it is there.
+    pub async fn trace(&self, id: &str) -> Value {
+        let path = format!("/api/v1/requests/{id}/trace");
+        eventually("the trace", async || {
+            Some(self.get(&path).await).filter(|trace| trace.status == 200)
+        })
+        .await
+        .json
     }
 
     /// The cooldowns that hold now.

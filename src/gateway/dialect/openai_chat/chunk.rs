@@ -17,9 +17,26 @@ use crate::domain::usage::TokenUsage;
 #[error("the event is not a chunk of a chat completion")]
 pub struct Unparsable;
 
+/// The fields of a delta that hold text, which grows from chunk to chunk.
+pub const TEXT_FIELDS: [&str; TEXTS] = ["content", "reasoning_content", "reasoning", "refusal"];
+
+/// How many fields of a delta hold text.
+pub const TEXTS: usize = 4;
+
+/// What the delta of choice 0 says in words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Words<'a> {
+    pub has_role: bool,
+    /// The values of [`TEXT_FIELDS`] that are not blank, as they were written. See [`text_of`].
+    pub texts: [Option<&'a str>; TEXTS],
+    /// Whether the chunk also says what is no text: a tool call, audio, log probabilities, or
+    /// anything that is not known.
+    pub has_more: bool,
+}
+
 /// What one chunk adds to a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Chunk {
+pub struct Chunk<'a> {
     /// Whether it carries anything of the answer: text, reasoning, a refusal, a tool call, audio.
     pub has_content: bool,
     /// Whether it carries a part of a tool call.
@@ -31,13 +48,15 @@ pub struct Chunk {
     /// Whether it has no choices and only reports usage.
     pub is_usage_only: bool,
     pub usage: Option<TokenUsage>,
+    pub words: Words<'a>,
     /// The error it carries instead.
     pub error: Option<Box<ErrorObject>>,
 }
 
 #[derive(Deserialize)]
 struct WireChunk<'a> {
-    choices: Option<Choices>,
+    #[serde(borrow)]
+    choices: Option<Choices<'a>>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -45,17 +64,19 @@ struct WireChunk<'a> {
 }
 
 #[derive(Deserialize)]
-struct Choice {
+struct Choice<'a> {
     index: Option<u64>,
-    delta: Option<Delta>,
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
     finish_reason: Option<IgnoredAny>,
+    logprobs: Option<IgnoredAny>,
 }
 
-impl Chunk {
+impl<'a> Chunk<'a> {
     /// Reads the data of one event, all of it.
     ///
     /// Errors: [`Unparsable`] when it is not UTF-8, not JSON, or not an object of this shape.
-    pub fn parse(data: &[u8]) -> Result<Self, Unparsable> {
+    pub fn parse(data: &'a [u8]) -> Result<Self, Unparsable> {
         let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
         if !text.trim_ascii_start().starts_with('{') {
             return Err(Unparsable);
@@ -76,43 +97,66 @@ impl Chunk {
             finished: choices.finished,
             is_usage_only: choices.seen == 0 && wire.usage.is_some(),
             usage: wire.usage.and_then(parse_usage),
+            words: choices.words,
             error: None,
         })
     }
 }
 
+/// The text that a field of [`Words`] means. `None` when it is none: not a text, or half of a
+/// character that two escapes make.
+pub fn text_of(written: &str) -> Option<Cow<'_, str>> {
+    let inside = written.strip_prefix('"')?.strip_suffix('"')?;
+    if inside.contains('\\') {
+        return serde_json::from_str(written).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inside))
+}
+
 /// All choices of a chunk, folded while they are read.
 #[derive(Default)]
-struct Choices {
+struct Choices<'a> {
     has_content: bool,
     has_tool_call: bool,
     seen: u128,
     finished: u128,
+    words: Words<'a>,
 }
 
-impl<'de> Deserialize<'de> for Choices {
+impl<'a> Choices<'a> {
+    fn add(&mut self, choice: &Choice<'a>) {
+        let bit = 1 << choice.index.unwrap_or(0).min(127);
+        let is_second = self.seen != 0;
+        self.seen |= bit;
+        if choice.finish_reason.is_some() {
+            self.finished |= bit;
+        }
+        if let Some(delta) = &choice.delta {
+            self.has_content |= delta.has_content;
+            self.has_tool_call |= delta.has_tool_call;
+            if bit == 1 && !is_second {
+                self.words = delta.words;
+            }
+        }
+        self.words.has_more |= is_second || bit != 1 || choice.logprobs.is_some();
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fold;
 
         impl<'de> Visitor<'de> for Fold {
-            type Value = Choices;
+            type Value = Choices<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of choices")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Choices, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Choices<'de>, A::Error> {
                 let mut all = Choices::default();
-                while let Some(choice) = list.next_element::<Choice>()? {
-                    let bit = 1 << choice.index.unwrap_or(0).min(127);
-                    all.seen |= bit;
-                    if choice.finish_reason.is_some() {
-                        all.finished |= bit;
-                    }
-                    if let Some(delta) = choice.delta {
-                        all.has_content |= delta.has_content;
-                        all.has_tool_call |= delta.has_tool_call;
-                    }
+                while let Some(choice) = list.next_element::<Choice<'de>>()? {
+                    all.add(&choice);
                 }
                 Ok(all)
             }
@@ -123,29 +167,48 @@ impl<'de> Deserialize<'de> for Choices {
 }
 
 /// What a delta says, whatever its fields are called: vendors add their own for reasoning.
-struct Delta {
+#[derive(Default)]
+struct Delta<'a> {
     has_content: bool,
     has_tool_call: bool,
+    words: Words<'a>,
 }
 
-impl<'de> Deserialize<'de> for Delta {
+impl<'a> Delta<'a> {
+    fn add(&mut self, field: &str, value: &'a RawValue) {
+        if is_blank(value) {
+            return;
+        }
+        if field == "role" {
+            self.words.has_role = true;
+            return;
+        }
+        self.has_content = true;
+        self.has_tool_call |= matches!(field, "tool_calls" | "function_call");
+        match TEXT_FIELDS.iter().position(|name| *name == field) {
+            Some(text) if self.words.texts[text].is_none() => {
+                self.words.texts[text] = Some(value.get());
+            }
+            _ => self.words.has_more = true,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Delta<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Look;
 
         impl<'de> Visitor<'de> for Look {
-            type Value = Delta;
+            type Value = Delta<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a delta")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Delta, A::Error> {
-                let mut delta = Delta { has_content: false, has_tool_call: false };
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Delta<'de>, A::Error> {
+                let mut delta = Delta::default();
                 while let Some(key) = map.next_key::<Key<'de>>()? {
-                    let says_something = !is_blank(map.next_value::<&RawValue>()?);
-                    delta.has_content |= says_something && key.0 != "role";
-                    delta.has_tool_call |=
-                        says_something && matches!(&*key.0, "tool_calls" | "function_call");
+                    delta.add(&key.0, map.next_value()?);
                 }
                 Ok(delta)
             }
@@ -158,18 +221,18 @@ impl<'de> Deserialize<'de> for Delta {
 /// A key, borrowed unless it holds an escape. (Inside a map, a plain `Cow` is always copied.)
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn chunk(json: &str) -> Chunk {
+    fn chunk(json: &str) -> Chunk<'_> {
         Chunk::parse(json.as_bytes()).expect(json)
     }
 
-    fn delta(json: &str) -> Chunk {
-        chunk(&format!(r#"{{"choices":[{{"index":0,"delta":{json},"finish_reason":null}}]}}"#))
+    fn around(delta: &str) -> String {
+        format!(r#"{{"choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#)
     }
 
     #[test]
@@ -184,7 +247,8 @@ mod tests {
             r#"{"audio":{"id":"x"}}"#,
             r#"{"c\u006fntent":"a"}"#,
         ] {
-            let chunk = delta(content);
+            let json = around(content);
+            let chunk = chunk(&json);
             assert!(chunk.has_content && !chunk.has_tool_call, "{content}");
         }
         for blank in [
@@ -194,15 +258,45 @@ mod tests {
             r#"{"role":"assistant","content":""}"#,
             r#"{"role":"assistant","content":null,"refusal":null,"tool_calls":[]}"#,
         ] {
-            assert!(!delta(blank).has_content, "{blank}");
+            assert!(!chunk(&around(blank)).has_content, "{blank}");
         }
     }
 
     #[test]
     fn a_tool_call_is_content_and_more() {
         for call in [r#"{"tool_calls":[{"index":0}]}"#, r#"{"function_call":{"name":"f"}}"#] {
-            let chunk = delta(call);
+            let json = around(call);
+            let chunk = chunk(&json);
+            assert!(chunk.words.has_more);
             assert!(chunk.has_content && chunk.has_tool_call, "{call}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_delta_are_read_as_they_were_written() {
+        let json =
+            around(r#"{"role":"assistant","reasoning":"h\u006d","content":"a","refusal":""}"#);
+        let words = chunk(&json).words;
+        assert!(words.has_role && !words.has_more);
+        let texts: Vec<_> = words.texts.iter().map(|text| text.and_then(text_of)).collect();
+        assert_eq!(texts, [Some("a".into()), None, Some("hm".into()), None]);
+    }
+
+    #[test]
+    fn what_is_no_text_is_more_than_words() {
+        for more in [
+            r#"{"choices":[{"index":1,"delta":{"content":"a"}}]}"#,
+            r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}"#,
+            r#"{"choices":[{"delta":{"content":"a"},"logprobs":{"content":[]}}]}"#,
+            r#"{"choices":[{"delta":{"content":"a","audio":{"id":"x"}}}]}"#,
+            r#"{"choices":[{"delta":{"content":"a","c\u006fntent":"b"}}]}"#,
+        ] {
+            assert!(chunk(more).words.has_more, "{more}");
+        }
+        let plain = r#"{"choices":[{"delta":{"content":"a","audio":null},"logprobs":null,"x":1}]}"#;
+        assert!(!chunk(plain).words.has_more);
+        for no_text in [r#"[{"type":"text"}]"#, "7", r#""\ud83d""#] {
+            assert_eq!(text_of(no_text), None, "{no_text}");
         }
     }
 

@@ -6,7 +6,13 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::failure::{MAX_REASON_CHARS, Reason};
+use crate::{
+    domain::{
+        failure::{MAX_REASON_CHARS, Reason},
+        time::Timestamp,
+    },
+    gateway::times,
+};
 
 /// Longest kind, code or parameter kept of an upstream's error, in characters.
 const MAX_WORD_CHARS: usize = 128;
@@ -15,7 +21,11 @@ const MAX_WORD_CHARS: usize = 128;
 ///
 /// Sources, read 2026-11: `code`, `type`, `param` as OpenAI sends them; a status as `code`, and
 /// moderation, <https://openrouter.ai/docs/errors>; `status` and `details` as Google sends them,
-/// <https://github.com/googleapis/python-genai/issues/1875>.
+/// <https://github.com/googleapis/python-genai/issues/1875>, and its `quotaResetDelay`,
+/// <https://github.com/google-gemini/gemini-cli/issues/29425>; `resets_at` and `resets_in_seconds` as
+/// ChatGPT sends them, <https://github.com/router-for-me/CLIProxyAPI/issues/1666>; a reset among
+/// headers in the object, <https://github.com/Gitlawb/openclaude/issues/936>; an error that is one
+/// word, RFC 6749 §5.2.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorObject {
     pub reason: Reason,
@@ -25,8 +35,10 @@ pub struct ErrorObject {
     pub google_status: Option<String>,
     /// Google's word for the cause, such as `API_KEY_INVALID`.
     pub google_reason: Option<String>,
-    /// Google's `RetryInfo`.
-    pub retry_delay: Option<Duration>,
+    /// How long it says to wait.
+    pub wait: Option<Duration>,
+    /// When it says a limit is open again. [`seen_at`](Self::seen_at) makes a wait of it.
+    pub resets_at: Option<Timestamp>,
     /// Whether Google's `QuotaFailure` names a quota of the day.
     pub is_daily_quota: bool,
     /// Whether moderation has flagged the request: OpenRouter says so beside a bare 403.
@@ -34,20 +46,18 @@ pub struct ErrorObject {
 }
 
 impl ErrorObject {
-    /// Finds the error in a body: under `error` as an object or a text, bare, under `detail`, or
-    /// first in a list. `None` when the body is nothing of the kind.
+    /// Finds the error in a body: under `error` as an object or a text, under `response`, bare,
+    /// under `detail`, or first in a list. `None` when the body is nothing of the kind.
     pub fn parse(body: &[u8]) -> Option<Self> {
         let body: Value = serde_json::from_slice(body).ok()?;
         let body = match &body {
             Value::Array(list) => list.first()?,
             other => other,
         };
-        match body.get("error") {
+        match body.get("error").or_else(|| body.pointer("/response/error")) {
             Some(object @ Value::Object(_)) => return Some(Self::from_object(object)),
-            Some(Value::String(message)) => {
-                // The other fields may stand beside it.
-                return Some(Self::from_object(body).with_message(message));
-            }
+            // The other fields may stand beside it.
+            Some(Value::String(text)) => return Some(Self::from_text(text, body)),
             _ => (),
         }
         if body.get("object").is_some_and(|word| word == "error")
@@ -60,6 +70,27 @@ impl ErrorObject {
             Value::Null => None,
             detail => Some(Self::default().with_message(&detail.to_string())),
         }
+    }
+
+    /// The same error with the instant of its reset turned into a wait. It counts above a span,
+    /// which may have been on its way for a while.
+    pub fn seen_at(mut self, now: Timestamp) -> Self {
+        let wait = self.resets_at.map(|at| at.since(now)).filter(|wait| !wait.is_zero());
+        self.wait = wait.or(self.wait);
+        self
+    }
+
+    /// OAuth's errors are a word, with a description beside it.
+    fn from_text(text: &str, body: &Value) -> Self {
+        let mut error = Self::from_object(body);
+        let is_word = !text.is_empty()
+            && text.len() <= MAX_WORD_CHARS
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        if is_word && error.reason.code.is_none() {
+            error.reason.code = Some(text.to_owned());
+        }
+        let description = body.get("error_description").and_then(Value::as_str);
+        error.with_message(description.unwrap_or(text))
     }
 
     fn with_message(mut self, message: &str) -> Self {
@@ -81,6 +112,16 @@ impl ErrorObject {
             .filter_map(|detail| detail.get("violations")?.as_array())
             .flatten()
             .filter_map(|violation| violation.get("quotaId")?.as_str());
+        let metadata =
+            |name: &str| details().find_map(|detail| detail.get("metadata")?.get(name)?.as_str());
+        let delays = [detail("retryDelay"), metadata("quotaResetDelay")];
+        let delay = delays.into_iter().flatten().filter_map(times::span).max();
+        let resets_in = || times::seconds(&text_of(object.get("resets_in_seconds")?)?);
+        let resets_at = object
+            .get("resets_at")
+            .or_else(|| object.pointer("/metadata/headers/X-RateLimit-Reset"))
+            .and_then(text_of);
+        let resets_at = resets_at.as_deref().or_else(|| metadata("quotaResetTimeStamp"));
         Self {
             status: code
                 .as_deref()
@@ -89,7 +130,8 @@ impl ErrorObject {
             reason: Reason { kind: word("type"), code, param: word("param"), ..Reason::default() },
             google_status: word("status"),
             google_reason: detail("reason").map(|reason| bounded(reason, MAX_WORD_CHARS)),
-            retry_delay: detail("retryDelay").and_then(parse_delay),
+            wait: delay.or_else(resets_in),
+            resets_at: resets_at.and_then(times::instant),
             // An identifier such as `GenerateRequestsPerDayPerProjectPerModel-FreeTier`.
             is_daily_quota: violations.any(|quota| quota.contains("PerDay")),
             is_flagged: object.pointer("/metadata/flagged_input").is_some(),
@@ -106,9 +148,13 @@ impl ErrorObject {
     }
 }
 
-/// A protobuf duration in JSON, such as `34s` or `0.5s`.
-fn parse_delay(text: &str) -> Option<Duration> {
-    Duration::try_from_secs_f64(text.strip_suffix('s')?.parse().ok()?).ok()
+/// A time as it stands in JSON, a number or a text.
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(bounded(text, MAX_WORD_CHARS)),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 fn bounded(text: &str, chars: usize) -> String {
@@ -187,9 +233,47 @@ mod tests {
                 {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}]"#,
         );
         assert_eq!(google.status, Some(429));
-        assert_eq!(google.retry_delay, Some(Duration::from_millis(34_500)));
+        assert_eq!(google.wait, Some(Duration::from_millis(34_500)));
         let words: Vec<_> = google.words().collect();
         assert_eq!(words, ["RATE_LIMIT_EXCEEDED", "429", "RESOURCE_EXHAUSTED"]);
+    }
+
+    #[test]
+    fn an_error_that_is_one_word_is_a_code() {
+        let oauth = parse(r#"{"error":"invalid_grant","error_description":"Token expired"}"#);
+        assert_eq!(oauth.reason.code.as_deref(), Some("invalid_grant"));
+        assert_eq!(oauth.reason.message, "Token expired");
+        let sentence = parse(r#"{"error":"the model is gone","code":"gone"}"#);
+        assert_eq!(sentence.reason.code.as_deref(), Some("gone"));
+        assert_eq!(parse(r#"{"error":"not a word"}"#).reason.code, None);
+    }
+
+    #[test]
+    fn the_error_of_a_failed_response_is_found() {
+        let body = r#"{"type":"response.failed","response":{"error":{"code":"invalid_prompt"}}}"#;
+        assert_eq!(parse(body).reason.code.as_deref(), Some("invalid_prompt"));
+    }
+
+    #[test]
+    fn waits_and_resets_are_read_in_every_place() {
+        let now = Timestamp::from_millis(1_767_225_600_000);
+        let wait = |fields: &str| {
+            let error = parse(&format!(r#"{{"error":{{"message":"m",{fields}}}}}"#));
+            error.seen_at(now).wait.map(|wait| wait.as_millis())
+        };
+        assert_eq!(wait(r#""resets_in_seconds":13872"#), Some(13_872_000));
+        assert_eq!(wait(r#""resets_at":1767225660,"resets_in_seconds":61"#), Some(60_000));
+        assert_eq!(wait(r#""resets_at":1767225000,"resets_in_seconds":61"#), Some(61_000));
+        assert_eq!(wait(r#""resets_at":"2026-01-01T00:01:00Z""#), Some(60_000));
+        let info = r#""details":[{"metadata":{"quotaResetDelay":"1m0.5s"}},{"retryDelay":"3s"}]"#;
+        assert_eq!(wait(info), Some(60_500));
+        let stamp = r#""details":[{"metadata":{"quotaResetTimeStamp":"2026-01-01T00:00:09Z"}}]"#;
+        assert_eq!(wait(stamp), Some(9_000));
+        let headers = r#""metadata":{"headers":{"X-RateLimit-Reset":"1767225607000"}}"#;
+        assert_eq!(wait(headers), Some(7_000));
+        for nonsense in [r#""resets_at":7"#, r#""resets_at":{}"#, r#""resets_in_seconds":-5"#] {
+            assert_eq!(wait(nonsense), None, "{nonsense}");
+        }
     }
 
     #[test]

@@ -4,13 +4,19 @@
 
 mod answer;
 mod chunk;
+mod continued;
 mod error;
+mod needs;
 mod request;
+mod session;
+mod words;
 
 pub use answer::WholeAnswer;
-pub use chunk::{Chunk, Unparsable};
+pub use chunk::{Chunk, TEXT_FIELDS, TEXTS, Unparsable, Words, text_of};
+pub use continued::{Identity, Rest, continued};
 pub use error::{ErrorObject, ErrorView, error_body, error_event};
 pub use request::{ChatRequest, MAX_DEPTH, RequestError, rewrite};
+pub use session::MAX_OPENING_BYTES;
 
 /// What the data of the last event of a stream is.
 pub const DONE: &[u8] = b"[DONE]";

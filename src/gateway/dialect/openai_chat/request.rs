@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::needs::Parts;
 use crate::domain::id::ModelName;
 
 /// Deepest nesting of lists and objects taken. Deeper ones make some upstreams fail, and would then
@@ -47,6 +48,7 @@ pub struct ChatRequest {
     model_at: Range<usize>,
     /// Where the body's opening brace stands.
     opening: usize,
+    pub(super) parts: Parts,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +62,30 @@ struct WireRequest<'a> {
     // Twice optional: a `null` is there all the same, and must not be sent a second time.
     #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow)]
+    functions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response_format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reasoning_effort: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_cache_key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    session_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    conversation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    conversation_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
 }
 
 fn present<'de, D: serde::Deserializer<'de>>(
@@ -95,7 +121,7 @@ impl ChatRequest {
         let raw_model =
             wire.model.ok_or_else(|| RequestError::about("model", "model is missing"))?;
         let model = parse_model(raw_model)?;
-        check_messages(wire.messages)?;
+        let messages = check_messages(wire.messages)?;
         let stream = match wire.stream.map(RawValue::get) {
             None | Some("false") => false,
             Some("true") => true,
@@ -112,15 +138,33 @@ impl ChatRequest {
                 })?
                 .is_some_and(|options| options.include_usage == Some(true)),
         };
-        // Both borrow from the same text: the difference of their addresses is a position in it.
-        let start = raw_model.get().as_ptr() as usize - text.as_ptr() as usize;
+        // All borrow from the same text: the difference of their addresses is a position in it.
+        let position = |raw: &RawValue| {
+            let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+            start..start + raw.get().len()
+        };
         Ok(Self {
             model,
             stream,
             has_stream_options: wire.stream_options.is_some(),
             include_usage,
-            model_at: start..start + raw_model.get().len(),
+            model_at: position(raw_model),
             opening,
+            parts: Parts {
+                messages: position(messages),
+                tools: wire.tools.map(position),
+                functions: wire.functions.map(position),
+                response_format: wire.response_format.map(position),
+                reasoning_effort: wire.reasoning_effort.map(position),
+                reasoning: wire.reasoning.map(position),
+                max_tokens: wire.max_tokens.map(position),
+                max_completion_tokens: wire.max_completion_tokens.map(position),
+                prompt_cache_key: wire.prompt_cache_key.map(position),
+                session_id: wire.session_id.map(position),
+                conversation: wire.conversation.map(position),
+                conversation_id: wire.conversation_id.map(position),
+                metadata: wire.metadata.map(position),
+            },
         })
     }
 
@@ -142,7 +186,7 @@ fn parse_model(raw: &RawValue) -> Result<ModelName, RequestError> {
     ModelName::parse(&name).map_err(|error| RequestError::about("model", error.to_string()))
 }
 
-fn check_messages(raw: Option<&RawValue>) -> Result<(), RequestError> {
+fn check_messages(raw: Option<&RawValue>) -> Result<&RawValue, RequestError> {
     let raw = raw.ok_or_else(|| RequestError::about("messages", "messages is missing"))?;
     let inside = raw.get().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     let inside =
@@ -150,7 +194,7 @@ fn check_messages(raw: Option<&RawValue>) -> Result<(), RequestError> {
     if inside.trim_ascii_start().is_empty() {
         return Err(RequestError::about("messages", "messages must hold at least one message"));
     }
-    Ok(())
+    Ok(raw)
 }
 
 /// Whether valid JSON nests deeper than [`MAX_DEPTH`]. serde_json reads what it skips without

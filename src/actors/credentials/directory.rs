@@ -1,0 +1,333 @@
+//! The credentials as they are published: a request leases one by itself, without asking anyone.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+
+use super::{lease::Lease, messages::LeaseError};
+use crate::domain::{
+    cooldown::{CooldownBook, CooldownScope, TrialPass},
+    credential::{Credential, StoredSecret},
+    failure::FailureClass,
+    id::{CredentialId, ModelName, ProviderId},
+    readings::ResultRing,
+    route::CredentialStrategy,
+    time::Timestamp,
+    turns::Turns,
+};
+
+/// One credential and its running readings, which outlive a change of its settings.
+pub struct Held {
+    pub credential: Credential,
+    pub gauge: Arc<Gauge>,
+}
+
+/// What goes on with one credential: written by all threads at once.
+#[derive(Default)]
+pub struct Gauge {
+    in_flight: AtomicU32,
+    pub results: ResultRing,
+}
+
+impl Gauge {
+    /// Requests under way with it.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place, if there is one. Never more than `limit` at once.
+    fn enter(&self, limit: Option<u32>) -> bool {
+        let limit = limit.unwrap_or(u32::MAX);
+        let one_more = |count: u32| (count < limit).then(|| count + 1);
+        self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Relaxed, one_more).is_ok()
+    }
+}
+
+/// A place at a credential. Dropping it lets the next request in.
+pub struct Slot {
+    gauge: Arc<Gauge>,
+    shelf: Arc<ShelfState>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.gauge.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.shelf.freed.notify_waiters();
+    }
+}
+
+/// What a provider's credentials share, and keep when one comes or goes.
+#[derive(Default)]
+pub(super) struct ShelfState {
+    /// Held for the arithmetic of one turn, and only where there is more than one to choose from.
+    turns: Mutex<Turns<ModelName, CredentialId>>,
+    freed: Notify,
+}
+
+/// The credentials of one provider.
+#[derive(Default)]
+pub(super) struct Shelf {
+    /// By priority, highest first, then by id.
+    held: Vec<Arc<Held>>,
+    state: Arc<ShelfState>,
+}
+
+impl Shelf {
+    pub(super) fn new(mut held: Vec<Arc<Held>>, state: Arc<ShelfState>) -> Self {
+        held.sort_by(|a, b| {
+            let (a, b) = (&a.credential, &b.credential);
+            b.settings.priority.cmp(&a.settings.priority).then_with(|| a.id.cmp(&b.id))
+        });
+        Self { held, state }
+    }
+
+    pub(super) fn state(&self) -> &Arc<ShelfState> {
+        &self.state
+    }
+
+    pub(super) fn held(&self) -> &[Arc<Held>] {
+        &self.held
+    }
+}
+
+/// How a provider's credentials stand for one model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Availability {
+    /// So many can be used now.
+    Ready(u32),
+    /// All that could be used serve as many requests as they may.
+    Busy,
+    /// The first comes back then.
+    Cooling { until: Timestamp, cause: FailureClass },
+    /// There is none.
+    None,
+}
+
+/// Every credential and what is held against it. Immutable, but for readings and turns.
+#[derive(Default)]
+pub struct CredentialDirectory {
+    pub(super) shelves: BTreeMap<ProviderId, Arc<Shelf>>,
+    pub(super) cooldowns: CooldownBook,
+}
+
+/// What a request wants of a lease.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub provider: &'a ProviderId,
+    /// The upstream name.
+    pub model: &'a ModelName,
+    pub strategy: CredentialStrategy,
+    /// Those that this request has tried.
+    pub tried: &'a [CredentialId],
+    /// Taken whenever it can be used, whatever the turn: it knows the session.
+    pub preferred: Option<&'a CredentialId>,
+}
+
+impl CredentialDirectory {
+    /// The credentials of a provider, by priority and id.
+    pub fn of(&self, provider: &ProviderId) -> &[Arc<Held>] {
+        self.shelves.get(provider).map_or(&[], |shelf| shelf.held())
+    }
+
+    /// How many usable credentials each provider has. One not named has none.
+    pub fn usable_counts(&self) -> HashMap<ProviderId, usize> {
+        let usable =
+            |shelf: &Shelf| shelf.held.iter().filter(|held| held.credential.is_usable()).count();
+        self.shelves.iter().map(|(id, shelf)| (id.clone(), usable(shelf))).collect()
+    }
+
+    /// Whether a good answer with this credential is news. Most of the time it is not.
+    pub fn wants_success(
+        &self,
+        provider: &ProviderId,
+        credential: &CredentialId,
+        model: &ModelName,
+    ) -> bool {
+        !self.cooldowns.is_empty()
+            && scopes(provider, credential, model)
+                .iter()
+                .any(|scope| self.cooldowns.remembers(scope))
+    }
+
+    /// How the credentials of a provider stand for a model, without taking any.
+    pub fn availability(
+        &self,
+        now: Timestamp,
+        provider: &ProviderId,
+        model: &ModelName,
+        strategy: CredentialStrategy,
+    ) -> Availability {
+        let mut best = Availability::None;
+        let mut ready = 0;
+        for held in self.of(provider) {
+            match self.standing(now, held, model, strategy) {
+                Availability::Ready(_) => ready += 1,
+                other => best = nearer(best, other),
+            }
+        }
+        if ready > 0 { Availability::Ready(ready) } else { best }
+    }
+
+    /// Leases a credential: of the highest priority that has one to be used, the one whose turn it
+    /// is; or the preferred one.
+    ///
+    /// Errors: [`LeaseError`].
+    pub fn lease(&self, now: Timestamp, wanted: Wanted<'_>) -> Result<Lease, LeaseError> {
+        let shelf = self.shelves.get(wanted.provider).ok_or(LeaseError::NoneLeft)?;
+        let mut best = Availability::None;
+        let mut usable: Vec<&Arc<Held>> = Vec::with_capacity(shelf.held.len());
+        for held in &shelf.held {
+            if wanted.tried.contains(&held.credential.id) {
+                continue;
+            }
+            match self.standing(now, held, wanted.model, wanted.strategy) {
+                Availability::Ready(_) => usable.push(held),
+                other => best = nearer(best, other),
+            }
+        }
+        if let Some(preferred) = wanted.preferred
+            && let Some(at) = usable.iter().position(|held| held.credential.id == *preferred)
+            && let Ok(lease) = self.take(now, shelf, usable[at], wanted.model)
+        {
+            return Ok(lease);
+        }
+        while let Some(first) = usable.first() {
+            let priority = first.credential.settings.priority;
+            let tier = usable.partition_point(|h| h.credential.settings.priority == priority);
+            let at = shelf.choose(wanted.model, wanted.strategy, &usable[..tier]);
+            match self.take(now, shelf, usable[at], wanted.model) {
+                Ok(lease) => return Ok(lease),
+                // Somebody else was faster.
+                Err(other) => best = nearer(best, other),
+            }
+            usable.remove(at);
+        }
+        Err(match best {
+            Availability::Busy => LeaseError::Busy,
+            Availability::Cooling { until, cause } => LeaseError::Cooling { until, cause },
+            Availability::None | Availability::Ready(_) => LeaseError::NoneLeft,
+        })
+    }
+
+    /// Waits until a request with a credential of this provider is over.
+    pub fn freed(&self, provider: &ProviderId) -> Option<impl Future<Output = ()> + use<>> {
+        let state = Arc::clone(self.shelves.get(provider)?.state());
+        Some(async move { state.freed.notified().await })
+    }
+
+    fn standing(
+        &self,
+        now: Timestamp,
+        held: &Held,
+        model: &ModelName,
+        strategy: CredentialStrategy,
+    ) -> Availability {
+        let Held { credential, gauge } = held;
+        let settings = &credential.settings;
+        let has_share = strategy != CredentialStrategy::Weighted || settings.weight > 0;
+        if !credential.is_usable() || !has_share {
+            return Availability::None;
+        }
+        if !self.cooldowns.is_empty() {
+            let scopes = scopes(&credential.provider_id, &credential.id, model);
+            if let Some((until, cause)) = self.cooldowns.kept_from(now, &scopes) {
+                return Availability::Cooling { until, cause };
+            }
+        }
+        if settings.max_in_flight.is_some_and(|limit| gauge.in_flight() >= limit) {
+            return Availability::Busy;
+        }
+        Availability::Ready(1)
+    }
+
+    /// Takes a credential for one attempt: its place, and the right to try it if it is on trial.
+    fn take(
+        &self,
+        now: Timestamp,
+        shelf: &Shelf,
+        held: &Arc<Held>,
+        model: &ModelName,
+    ) -> Result<Lease, Availability> {
+        let credential = &held.credential;
+        let StoredSecret::Open(_) = &credential.secret else { return Err(Availability::None) };
+        let mut passes: Vec<TrialPass> = Vec::new();
+        if !self.cooldowns.is_empty() {
+            for scope in scopes(&credential.provider_id, &credential.id, model) {
+                let entered = self.cooldowns.enter(now, &scope);
+                passes.extend(
+                    entered.map_err(|(until, cause)| Availability::Cooling { until, cause })?,
+                );
+            }
+        }
+        if !held.gauge.enter(credential.settings.max_in_flight) {
+            return Err(Availability::Busy);
+        }
+        let slot = Slot { gauge: Arc::clone(&held.gauge), shelf: Arc::clone(&shelf.state) };
+        Ok(Lease { held: Arc::clone(held), _slot: slot, passes })
+    }
+}
+
+impl Shelf {
+    /// Whose turn it is among `tier`, which is not empty and sorted by id.
+    fn choose(
+        &self,
+        model: &ModelName,
+        strategy: CredentialStrategy,
+        tier: &[&Arc<Held>],
+    ) -> usize {
+        if tier.len() == 1 {
+            return 0;
+        }
+        let members = |share: fn(&Credential) -> u32| {
+            let member = |held: &&Arc<Held>| (held.credential.id.clone(), share(&held.credential));
+            tier.iter().map(member).collect::<Vec<_>>()
+        };
+        // A turn is whole or not taken: whoever panicked while holding it has left it whole.
+        let turns = || self.state.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = match strategy {
+            CredentialStrategy::RoundRobin => turns().rotate(model, &members(|_| 1)),
+            CredentialStrategy::Weighted => turns().weigh(model, &members(|c| c.settings.weight)),
+            CredentialStrategy::FillFirst => Some(0),
+            CredentialStrategy::LeastBusy => {
+                (0..tier.len()).min_by_key(|at| tier[*at].gauge.in_flight())
+            }
+        };
+        turn.unwrap_or(0)
+    }
+}
+
+/// Of two ways of not being there the one that is over first: a busy one may be free at any moment.
+fn nearer(a: Availability, b: Availability) -> Availability {
+    match (a, b) {
+        (Availability::Busy, _) | (_, Availability::Busy) => Availability::Busy,
+        (Availability::Cooling { until: first, .. }, Availability::Cooling { until, .. }) => {
+            if first <= until {
+                a
+            } else {
+                b
+            }
+        }
+        (Availability::Cooling { .. }, _) => a,
+        (_, other) => other,
+    }
+}
+
+fn scopes(
+    provider: &ProviderId,
+    credential: &CredentialId,
+    model: &ModelName,
+) -> [CooldownScope; 2] {
+    [
+        CooldownScope::Credential(provider.clone(), credential.clone()),
+        CooldownScope::CredentialModel(provider.clone(), credential.clone(), model.clone()),
+    ]
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,207 @@
+//! How each provider is doing right now: requests under way, and how fast its models answer. Written
+//! and read by all threads; kept across publications of the table, lost with the process.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::domain::{
+    id::{ModelName, ProviderId},
+    readings::History,
+    time::Timestamp,
+};
+
+/// Most models of one provider whose times are kept; past it, the least recently noted is dropped.
+const MAX_MODELS: usize = 256;
+
+/// Running readings of one provider: requests under way, and how fast its models answer.
+#[derive(Default)]
+pub struct ProviderVitals {
+    in_flight: AtomicU32,
+    models: Mutex<HashMap<ModelName, Arc<ModelVitals>>>,
+    /// How many times were noted: says which model was noted last, whatever the clock does.
+    noted: AtomicU64,
+}
+
+/// How fast one model of a provider answers.
+#[derive(Default)]
+struct ModelVitals {
+    first_event: Mutex<History>,
+    whole_answer: Mutex<History>,
+    /// The number of its last note.
+    noted: AtomicU64,
+}
+
+/// One request under way at a provider, until it is dropped.
+pub struct InFlight(Arc<ProviderVitals>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ProviderVitals {
+    /// Requests under way there.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request as under way until the guard is dropped.
+    pub fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// How long a stream of this model (upstream name) took to its first event. Empty when unknown.
+    pub fn first_event(&self, model: &ModelName) -> History {
+        self.find(model).map_or_else(History::default, |known| locked(&known.first_event).clone())
+    }
+
+    /// How long a whole answer of this model (upstream name) took. Empty when unknown.
+    pub fn whole_answer(&self, model: &ModelName) -> History {
+        self.find(model).map_or_else(History::default, |known| locked(&known.whole_answer).clone())
+    }
+
+    pub fn note_first_event(&self, now: Timestamp, model: &ModelName, took: Duration) {
+        locked(&self.find_or_add(model).first_event).note(now, took);
+    }
+
+    pub fn note_whole_answer(&self, now: Timestamp, model: &ModelName, took: Duration) {
+        locked(&self.find_or_add(model).whole_answer).note(now, took);
+    }
+
+    fn find(&self, model: &ModelName) -> Option<Arc<ModelVitals>> {
+        locked(&self.models).get(model).map(Arc::clone)
+    }
+
+    fn find_or_add(&self, model: &ModelName) -> Arc<ModelVitals> {
+        let number = self.noted.fetch_add(1, Ordering::Relaxed);
+        let mut models = locked(&self.models);
+        if !models.contains_key(model) && models.len() >= MAX_MODELS {
+            let number_of = |known: &Arc<ModelVitals>| known.noted.load(Ordering::Relaxed);
+            let oldest = models.iter().min_by_key(|(_, known)| number_of(known));
+            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                models.remove(&oldest);
+            }
+        }
+        let known = models.entry(model.clone()).or_default();
+        known.noted.store(number, Ordering::Relaxed);
+        Arc::clone(known)
+    }
+}
+
+/// A panic elsewhere cannot have left half a reading that matters: it is taken as it is.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The vitals of every provider. A change of its settings does not touch them.
+#[derive(Default)]
+pub struct VitalsBook(HashMap<ProviderId, Arc<ProviderVitals>>);
+
+impl VitalsBook {
+    /// Those of a provider, which are made when there are none.
+    pub fn of(&mut self, id: &ProviderId) -> Arc<ProviderVitals> {
+        if let Some(known) = self.0.get(id) {
+            return Arc::clone(known);
+        }
+        Arc::clone(self.0.entry(id.clone()).or_default())
+    }
+
+    /// Forgets a provider. Requests that are under way there still end their count.
+    pub fn remove(&mut self, id: &ProviderId) {
+        self.0.remove(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+    const TOOK: Duration = Duration::from_millis(40);
+
+    fn model(name: &str) -> ModelName {
+        ModelName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn guards_on_many_threads_balance_to_zero() {
+        let vitals = Arc::new(ProviderVitals::default());
+        let held = vitals.enter();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1_000 {
+                        let _first = vitals.enter();
+                        let _second = vitals.enter();
+                        assert!(vitals.in_flight() >= 3);
+                    }
+                });
+            }
+        });
+        assert_eq!(vitals.in_flight(), 1);
+        drop(held);
+        assert_eq!(vitals.in_flight(), 0);
+    }
+
+    #[test]
+    fn times_are_kept_by_model_and_by_what_was_waited_for() {
+        let vitals = ProviderVitals::default();
+        vitals.note_first_event(NOW, &model("a"), TOOK);
+        vitals.note_whole_answer(NOW, &model("b"), TOOK * 2);
+        assert_eq!(vitals.first_event(&model("a")).mean(), Some(TOOK));
+        assert_eq!(vitals.whole_answer(&model("a")).mean(), None);
+        assert_eq!(vitals.whole_answer(&model("b")).mean(), Some(TOOK * 2));
+        assert_eq!(vitals.first_event(&model("unknown")).mean(), None);
+    }
+
+    #[test]
+    fn at_the_bound_the_least_recently_noted_model_is_dropped() {
+        let vitals = ProviderVitals::default();
+        for n in 0..MAX_MODELS {
+            vitals.note_first_event(NOW, &model(&format!("m{n}")), TOOK);
+        }
+        vitals.note_whole_answer(NOW, &model("m0"), TOOK);
+        vitals.note_first_event(NOW, &model("new"), TOOK);
+        assert_eq!(locked(&vitals.models).len(), MAX_MODELS);
+        assert_eq!(vitals.first_event(&model("m1")).mean(), None);
+        for kept in ["m0", "m2", "new"] {
+            assert_eq!(vitals.first_event(&model(kept)).mean(), Some(TOOK), "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_panic_with_the_lock_held_does_not_end_the_readings() {
+        let vitals = Arc::new(ProviderVitals::default());
+        let other = Arc::clone(&vitals);
+        let panicked = thread::spawn(move || {
+            let _held = other.models.lock();
+            panic!("while the lock is held");
+        });
+        assert!(panicked.join().is_err());
+        vitals.note_first_event(NOW, &model("a"), TOOK);
+        assert_eq!(vitals.first_event(&model("a")).mean(), Some(TOOK));
+    }
+
+    #[test]
+    fn the_vitals_of_a_provider_last_until_it_is_removed() {
+        let mut book = VitalsBook::default();
+        let id = ProviderId::parse("acme").unwrap();
+        let first = book.of(&id);
+        let held = first.enter();
+        assert!(Arc::ptr_eq(&first, &book.of(&id)));
+        book.remove(&id);
+        assert_eq!(book.of(&id).in_flight(), 0);
+        drop(held);
+        assert_eq!(first.in_flight(), 0);
+    }
+}

@@ -1,0 +1,477 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    actors::{
+        credentials::CredentialPool,
+        registry::builtin,
+        router::{RouterView, Turn, course::Course, route_table::RouteTable},
+    },
+    domain::{
+        cooldown::Length,
+        credential::{Credential, CredentialSettings, StoredSecret},
+        model::{Capability, ServedModel},
+        pattern::NamePattern,
+        provider::Origin,
+        route::{Alias, Route, RouteTarget},
+    },
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+fn model(name: &str) -> ModelName {
+    ModelName::parse(name).unwrap()
+}
+
+fn id(id: &str) -> ProviderId {
+    ProviderId::parse(id).unwrap()
+}
+
+fn served(names: &[&str]) -> Vec<ServedModel> {
+    names.iter().map(|name| ServedModel::named(model(name))).collect()
+}
+
+fn provider(name: &str, priority: i32, models: &[&str]) -> Provider {
+    let entries = builtin().unwrap();
+    let openai = entries.iter().find(|entry| entry.id.as_str() == "openai").unwrap();
+    Provider { id: id(name), priority, models: served(models), ..openai.to_provider() }
+}
+
+fn key(provider: &ProviderId, n: usize) -> Credential {
+    Credential {
+        id: format!("{provider}_{n}").as_str().into(),
+        provider_id: provider.clone(),
+        settings: CredentialSettings::default(),
+        origin: Origin::Api,
+        secret: StoredSecret::Open("secret".into()),
+        mask: "****".into(),
+        fingerprint: format!("{provider}{n}"),
+        created_at: NOW,
+    }
+}
+
+/// A pool to make plans in.
+struct Pool {
+    view: RouterView,
+    providers: ProviderTable,
+    credentials: CredentialDirectory,
+    options: RouteOptions,
+    needs: Capabilities,
+    prompt_tokens: u64,
+    bound: Option<ProviderId>,
+}
+
+impl Pool {
+    /// Providers, each with so many credentials.
+    fn new(rows: Vec<(Provider, usize)>) -> Self {
+        let keys = rows.iter().flat_map(|(provider, n)| (0..*n).map(|n| key(&provider.id, n)));
+        let pool = CredentialPool::new(keys.collect::<Vec<_>>());
+        let rows = rows.into_iter().map(|(provider, n)| (Arc::new(provider), n));
+        Self {
+            view: RouterView::default(),
+            providers: ProviderTable::new(rows.collect::<Vec<_>>()),
+            credentials: pool.directory(&CooldownBook::default()),
+            options: RouteOptions::default(),
+            needs: Capabilities::NONE,
+            prompt_tokens: 0,
+            bound: None,
+        }
+    }
+
+    /// One model `m` at providers of these names and priorities.
+    fn of(rows: &[(&str, i32)]) -> Self {
+        Self::new(rows.iter().map(|(name, p)| (provider(name, *p, &["m"]), 1)).collect())
+    }
+
+    fn routes(mut self, routes: Vec<Route>, aliases: Vec<Alias>, strategy: Strategy) -> Self {
+        self.view.routes = Arc::new(RouteTable::new(routes, aliases, strategy));
+        self
+    }
+
+    fn strategy(self, strategy: Strategy) -> Self {
+        self.routes(vec![], vec![], strategy)
+    }
+
+    fn cool(&mut self, scope: CooldownScope, seconds: u64, cause: FailureClass) {
+        let length = Length::Fixed(Duration::from_secs(seconds));
+        self.view.cooldowns.impose(NOW, scope, length, (cause, None), 0.0);
+    }
+
+    fn course(&self, asked: &str) -> Course {
+        self.view.course(&model(asked), &self.providers)
+    }
+
+    fn plan_at(&self, now: Timestamp, stage: &Stage, turn: Turn) -> Plan {
+        let ask = Ask {
+            now,
+            options: &self.options,
+            needs: self.needs,
+            prompt_bytes: self.prompt_tokens * 4,
+            prompt_tokens: &|| self.prompt_tokens,
+            bound: self.bound.as_ref(),
+        };
+        self.view.plan(&ask, stage, &self.providers, &self.credentials, turn)
+    }
+
+    fn plan(&self, asked: &str) -> Plan {
+        self.plan_at(NOW, &self.course(asked).stages[0], Turn::Take)
+    }
+
+    /// The candidates for a name, as `provider/model`, best first.
+    fn picks(&self, asked: &str) -> Vec<String> {
+        shown(&self.plan(asked))
+    }
+
+    fn providers(&self, asked: &str) -> Vec<String> {
+        let plan = self.plan(asked);
+        plan.candidates.iter().map(|candidate| candidate.provider.id.to_string()).collect()
+    }
+
+    fn reasons(&self, asked: &str) -> Vec<(String, ExclusionReason)> {
+        let plan = self.plan(asked);
+        plan.exclusions.iter().map(|e| (e.provider_id.to_string(), e.reason)).collect()
+    }
+}
+
+fn shown(plan: &Plan) -> Vec<String> {
+    let pick = |candidate: &Candidate| format!("{}/{}", candidate.provider.id, candidate.model);
+    plan.candidates.iter().map(pick).collect()
+}
+
+fn target(provider: Option<&str>, name: Option<&str>, weight: u32) -> RouteTarget {
+    RouteTarget { provider: provider.map(id), model: name.map(model), weight }
+}
+
+fn route(name: &str, targets: Vec<RouteTarget>) -> Route {
+    Route {
+        name: NamePattern::parse(name).unwrap(),
+        targets,
+        strategy: None,
+        fallbacks: vec![],
+        hedge: true,
+        origin: Origin::Api,
+    }
+}
+
+#[test]
+fn of_priorities_100_50_and_10_the_first_is_asked_and_the_others_follow() {
+    let pool = Pool::of(&[("low", 10), ("high", 100), ("middle", 50)]);
+    assert_eq!(pool.providers("m"), ["high", "middle", "low"]);
+}
+
+#[test]
+fn equal_priorities_go_by_id_every_time() {
+    let pool = Pool::of(&[("c", 1), ("a", 1), ("b", 1)]);
+    for _ in 0..3 {
+        assert_eq!(pool.providers("m"), ["a", "b", "c"]);
+    }
+}
+
+#[test]
+fn an_unknown_model_is_served_by_nobody_and_never_by_a_relative() {
+    let pool = Pool::new(vec![(provider("a", 1, &["gpt-4o", "gpt-4o-mini"]), 1)]);
+    for relative in ["gpt-4", "gpt-4o-2024-08-06", "GPT-4o", "gpt-4o-mini-2", "gpt-4o-latest"] {
+        assert_eq!(pool.picks(relative), Vec::<String>::new(), "{relative}");
+    }
+}
+
+#[test]
+fn a_cooling_provider_of_the_model_is_not_replaced_by_one_of_a_relative() {
+    let mut pool = Pool::new(vec![
+        (provider("a", 1, &["gpt-4o"]), 1),
+        (provider("b", 1, &["gpt-4o-mini"]), 1),
+    ]);
+    pool.cool(CooldownScope::Provider(id("a")), 60, FailureClass::Server);
+    let plan = pool.plan("gpt-4o");
+    assert!(plan.candidates.is_empty());
+    let until = NOW.plus(Duration::from_mins(1));
+    assert_eq!(plan.soonest_back(), Some((until, FailureClass::Server)));
+}
+
+#[test]
+fn what_the_request_excludes_or_prefers_is_followed() {
+    let mut pool = Pool::of(&[("a", 3), ("b", 2), ("c", 1)]);
+    pool.options.exclude = vec![id("a")];
+    assert_eq!(pool.providers("m"), ["b", "c"]);
+    assert_eq!(pool.reasons("m"), [("a".into(), ExclusionReason::ExcludedByRequest)]);
+    pool.options.prefer = Some(id("c"));
+    assert_eq!(pool.providers("m"), ["c", "b"]);
+    pool.options.prefer = Some(id("a"));
+    assert_eq!(pool.providers("m"), ["b", "c"], "preferring does not undo excluding");
+}
+
+#[test]
+fn a_session_stays_where_it_was_served_until_that_place_cools() {
+    let mut pool = Pool::of(&[("a", 9), ("b", 1)]);
+    pool.bound = Some(id("b"));
+    assert_eq!(pool.providers("m"), ["b", "a"]);
+    pool.cool(CooldownScope::Provider(id("b")), 60, FailureClass::Server);
+    assert_eq!(pool.providers("m"), ["a"]);
+}
+
+#[test]
+fn a_mode_leaves_out_the_other_location() {
+    let mut local = provider("near", 1, &["m"]);
+    local.location = Location::Local;
+    local.enabled = Some(true);
+    let mut pool = Pool::new(vec![(provider("far", 9, &["m"]), 1), (local, 0)]);
+    pool.options.mode = Mode::Local;
+    assert_eq!(pool.providers("m"), ["near"]);
+    assert_eq!(pool.reasons("m"), [("far".into(), ExclusionReason::OtherMode)]);
+    pool.options.mode = Mode::Cloud;
+    assert_eq!(pool.providers("m"), ["far"]);
+    pool.options.mode = Mode::Auto;
+    assert_eq!(pool.providers("m"), ["far", "near"]);
+}
+
+#[test]
+fn what_is_known_to_lack_a_capability_is_left_out_unless_the_request_relaxes() {
+    let mut blind = provider("blind", 9, &["m"]);
+    blind.models[0].capabilities = Some(Capabilities::NONE.with(Capability::Tools));
+    let mut pool = Pool::new(vec![(blind, 1), (provider("unknown", 1, &["m"]), 1)]);
+    pool.needs = Capabilities::NONE.with(Capability::Vision);
+    assert_eq!(pool.providers("m"), ["unknown"]);
+    let capabilities = pool.needs;
+    assert_eq!(pool.reasons("m"), [("blind".into(), ExclusionReason::Lacks { capabilities })]);
+    pool.options.relax = true;
+    let plan = pool.plan("m");
+    assert_eq!(shown(&plan), ["unknown/m", "blind/m"], "it comes last");
+    assert_eq!(plan.candidates[1].lacks, capabilities, "and is flagged");
+}
+
+#[test]
+fn a_window_that_is_certainly_too_small_is_left_out_while_there_is_another() {
+    let windowed = |name, priority, window| {
+        let mut provider = provider(name, priority, &["m"]);
+        provider.models[0].context_tokens = Some(window);
+        (provider, 1)
+    };
+    let mut pool = Pool::new(vec![windowed("small", 9, 1_000), windowed("large", 1, 100_000)]);
+    pool.prompt_tokens = 5_000;
+    assert_eq!(pool.providers("m"), ["large"]);
+    pool.prompt_tokens = 500_000;
+    assert_eq!(pool.providers("m"), ["small", "large"], "the upstream may say it");
+    pool.prompt_tokens = 500;
+    assert_eq!(pool.providers("m"), ["small", "large"]);
+}
+
+#[test]
+fn a_provider_without_a_usable_credential_is_left_out() {
+    let mut pool = Pool::of(&[("a", 9), ("b", 1)]);
+    let mut cooldowns = CooldownBook::default();
+    let scope = CooldownScope::Credential(id("a"), "a_0".into());
+    let length = Length::Fixed(Duration::from_mins(1));
+    cooldowns.impose(NOW, scope, length, (FailureClass::Auth, Some(401)), 0.0);
+    pool.credentials =
+        CredentialPool::new([key(&id("a"), 0), key(&id("b"), 0)]).directory(&cooldowns);
+    assert_eq!(pool.providers("m"), ["b"]);
+    let until = NOW.plus(Duration::from_mins(1));
+    let cooling = ExclusionReason::Cooling { until, cause: FailureClass::Auth };
+    assert_eq!(pool.reasons("m"), [("a".into(), cooling)]);
+}
+
+#[test]
+fn a_cooling_provider_is_passed_over_until_its_time_has_come() {
+    let mut pool = Pool::of(&[("a", 9), ("b", 1)]);
+    pool.cool(CooldownScope::Provider(id("a")), 60, FailureClass::Server);
+    assert_eq!(pool.providers("m"), ["b"]);
+    let stage = &pool.course("m").stages[0];
+    let later = pool.plan_at(NOW.plus(Duration::from_mins(1)), stage, Turn::Take);
+    assert_eq!(shown(&later), ["a/m", "b/m"]);
+}
+
+#[test]
+fn a_missing_model_is_not_waited_for_but_a_failing_server_is() {
+    let mut pool = Pool::new(vec![(provider("a", 9, &[]), 1), (provider("b", 1, &["m"]), 1)]);
+    pool.cool(CooldownScope::Provider(id("b")), 300, FailureClass::Server);
+    let missing = CooldownScope::ProviderModel(id("a"), model("m"));
+    pool.cool(missing, 5, FailureClass::ModelMissing);
+    let until = NOW.plus(Duration::from_mins(5));
+    assert_eq!(pool.plan("m").soonest_back(), Some((until, FailureClass::Server)));
+}
+
+#[test]
+fn nine_calls_in_rotation_over_three_providers_give_three_each() {
+    let pool = Pool::of(&[("a", 9), ("b", 5), ("c", 1)]).strategy(Strategy::RoundRobin);
+    let firsts: Vec<String> = (0..9).map(|_| pool.providers("m")[0].clone()).collect();
+    for name in ["a", "b", "c"] {
+        assert_eq!(firsts.iter().filter(|first| *first == name).count(), 3, "{firsts:?}");
+    }
+}
+
+#[test]
+fn in_rotation_a_provider_has_a_turn_for_each_of_its_credentials() {
+    let rows = vec![(provider("gemini", 1, &["m"]), 2), (provider("claude", 1, &["m"]), 1)];
+    let pool = Pool::new(rows).strategy(Strategy::RoundRobin);
+    let firsts: Vec<String> = (0..4).map(|_| pool.providers("m")[0].clone()).collect();
+    assert_eq!(firsts, ["gemini", "gemini", "claude", "gemini"]);
+}
+
+#[test]
+fn looking_takes_no_turn() {
+    let pool = Pool::of(&[("a", 1), ("b", 1)]).strategy(Strategy::RoundRobin);
+    let stage = &pool.course("m").stages[0];
+    let look = || shown(&pool.plan_at(NOW, stage, Turn::Look));
+    assert_eq!(look(), look());
+    let next = look();
+    assert_eq!(pool.picks("m"), next);
+    assert_ne!(look(), next);
+}
+
+#[test]
+fn the_faster_provider_is_asked_first_by_latency() {
+    let pool = Pool::of(&[("slow", 9), ("fast", 1), ("middle", 5)]).strategy(Strategy::Latency);
+    for (name, millis) in [("slow", 500), ("fast", 100), ("middle", 300)] {
+        let rows = pool.providers.rows();
+        let row = rows.iter().find(|row| row.provider.id.as_str() == name).unwrap();
+        row.vitals.note_first_event(NOW, &model("m"), Duration::from_millis(millis));
+    }
+    assert_eq!(pool.providers("m"), ["fast", "middle", "slow"]);
+}
+
+#[test]
+fn a_route_leads_to_its_targets_in_order_and_nowhere_else() {
+    let rows = vec![
+        (provider("a", 1, &["small"]), 1),
+        (provider("b", 9, &["small", "large"]), 1),
+        (provider("c", 9, &["fast"]), 1),
+    ];
+    let targets = vec![target(Some("a"), Some("small"), 1), target(None, Some("large"), 1)];
+    let pool = Pool::new(rows).routes(vec![route("fast", targets)], vec![], Strategy::Priority);
+    assert_eq!(pool.picks("fast"), ["a/small", "b/large"]);
+    assert_eq!(pool.picks("small"), ["b/small", "a/small"], "other names are as they were");
+}
+
+#[test]
+fn a_glob_without_targets_sets_how_a_name_is_served_and_not_by_whom() {
+    let mut weighted = route("gpt-*", vec![]);
+    weighted.strategy = Some(Strategy::FillFirst);
+    let rows = vec![(provider("b", 9, &["gpt-4o"]), 1), (provider("a", 1, &["gpt-4o"]), 1)];
+    let pool = Pool::new(rows).routes(vec![weighted], vec![], Strategy::Priority);
+    assert_eq!(pool.picks("gpt-4o"), ["a/gpt-4o", "b/gpt-4o"]);
+}
+
+#[test]
+fn shares_of_a_weighted_route_are_exact_and_a_weight_of_nought_is_never_asked() {
+    let targets = vec![
+        target(Some("a"), None, 5),
+        target(Some("b"), None, 3),
+        target(Some("c"), None, 2),
+        target(Some("d"), None, 0),
+    ];
+    let mut weighted = route("m", targets);
+    weighted.strategy = Some(Strategy::Weighted);
+    let pool = Pool::of(&[("a", 1), ("b", 1), ("c", 1), ("d", 99)]);
+    let pool = pool.routes(vec![weighted], vec![], Strategy::Priority);
+    let picks: Vec<Vec<String>> = (0..100).map(|_| pool.providers("m")).collect();
+    let firsts = |name: &str| picks.iter().filter(|pick| pick[0] == name).count();
+    assert_eq!((firsts("a"), firsts("b"), firsts("c")), (50, 30, 20));
+    assert!(picks.iter().all(|pick| !pick.contains(&"d".to_owned())));
+    assert_eq!(pool.reasons("m"), [("d".into(), ExclusionReason::NoWeight)]);
+}
+
+#[test]
+fn fallbacks_come_after_and_end_there() {
+    let mut first = route("m", vec![]);
+    first.fallbacks = vec![model("n"), model("x")];
+    let mut second = route("n", vec![target(Some("b"), Some("o"), 1)]);
+    second.fallbacks = vec![model("m")];
+    let rows = vec![(provider("a", 1, &["m"]), 1), (provider("b", 1, &["n", "o"]), 1)];
+    let pool = Pool::new(rows).routes(vec![first, second], vec![], Strategy::Priority);
+    let course = pool.course("m");
+    let stages: Vec<Vec<String>> =
+        course.stages.iter().map(|stage| shown(&pool.plan_at(NOW, stage, Turn::Look))).collect();
+    assert_eq!(stages, [vec!["a/m".to_owned()], vec!["b/o".to_owned()], vec![]]);
+}
+
+#[test]
+fn an_alias_is_followed_and_reported() {
+    let alias = |name: &str, to: &str| Alias {
+        name: NamePattern::parse(name).unwrap(),
+        model: NamePattern::parse(to).unwrap(),
+        origin: Origin::Api,
+    };
+    let pool = Pool::new(vec![(provider("a", 1, &["gpt-4o"]), 1)]);
+    let pool = pool.routes(vec![], vec![alias("*-latest", "*")], Strategy::Priority);
+    let course = pool.course("gpt-4o-latest");
+    let substitution = course.substitution.unwrap();
+    assert_eq!((substitution.to.as_str(), substitution.by.as_str()), ("gpt-4o", "*-latest"));
+    assert_eq!(pool.picks("gpt-4o-latest"), ["a/gpt-4o"]);
+    assert_eq!(pool.course("gpt-4o").substitution, None);
+}
+
+#[test]
+fn when_no_model_is_named_no_embedding_or_speech_model_is_chosen() {
+    let models = ["text-embedding-3-large", "whisper-1", "tts-1", "gpt-5.4", "gpt-5.4-mini"];
+    let pool = Pool::new(vec![(provider("a", 1, &models), 1)]);
+    for _ in 0..5 {
+        let picks = pool.picks("auto");
+        assert_eq!(picks.len(), 2, "{picks:?}");
+        assert!(picks.iter().all(|pick| pick.contains("gpt")), "{picks:?}");
+    }
+    assert_eq!(pool.picks("whisper-1"), ["a/whisper-1"], "asked for by name it is served");
+}
+
+#[test]
+fn when_no_model_is_named_all_models_of_one_provider_come_before_the_next_and_equals_take_turns() {
+    let pool = Pool::new(vec![
+        (provider("a", 9, &["x-1", "x-2", "x-3"]), 1),
+        (provider("b", 1, &["y-1"]), 1),
+    ]);
+    let picks: Vec<Vec<String>> = (0..3).map(|_| pool.picks("auto")).collect();
+    let mut firsts: Vec<&str> = picks.iter().map(|pick| pick[0].as_str()).collect();
+    firsts.sort_unstable();
+    assert_eq!(firsts, ["a/x-1", "a/x-2", "a/x-3"], "one per call");
+    assert!(picks.iter().all(|pick| pick.len() == 4 && pick[3] == "b/y-1"), "{picks:?}");
+}
+
+#[test]
+fn when_no_model_is_named_the_mode_and_the_needs_hold() {
+    let mut local = provider("near", 9, &["llama-3.3-70b"]);
+    (local.location, local.enabled) = (Location::Local, Some(true));
+    let mut seeing = provider("far", 1, &["v-1", "v-2"]);
+    seeing.models[0].capabilities = Some(Capabilities::NONE.with(Capability::Vision));
+    seeing.models[1].capabilities = Some(Capabilities::NONE);
+    let mut pool = Pool::new(vec![(local, 0), (seeing, 1)]);
+    assert_eq!(pool.providers("local"), ["near"]);
+    assert_eq!(pool.providers("cloud"), ["far", "far"]);
+    pool.needs = Capabilities::NONE.with(Capability::Vision);
+    assert_eq!(pool.picks("cloud"), ["far/v-1"]);
+}
+
+#[test]
+fn who_can_never_be_asked_is_told_why() {
+    let mut disabled = provider("disabled", 0, &["m"]);
+    disabled.enabled = Some(false);
+    let mut locked = provider("locked", 0, &["m"]);
+    locked.locked = Some("k1".into());
+    let mut keyless = provider("keyless", 0, &["m"]);
+    keyless.enabled = Some(true);
+    let mut mute = provider("mute", 0, &["m"]);
+    mute.chat_path = None;
+    let mut nowhere = provider("nowhere", 0, &["m"]);
+    nowhere.base_url = None;
+    let pool = Pool::new(vec![
+        (provider("good", 1, &["m"]), 1),
+        (disabled, 1),
+        (keyless, 0),
+        (locked, 1),
+        (mute, 1),
+        (nowhere, 1),
+        (provider("other", 0, &["x"]), 1),
+    ]);
+    assert_eq!(pool.providers("m"), ["good"]);
+    let never = never_asked(&pool.course("m").stages[0], &pool.providers);
+    let reasons: Vec<_> = never.into_iter().map(|e| e.reason).collect();
+    assert_eq!(
+        reasons,
+        [
+            ExclusionReason::Disabled,
+            ExclusionReason::NoCredential,
+            ExclusionReason::Locked,
+            ExclusionReason::OtherDialect,
+            ExclusionReason::NoAddress,
+            ExclusionReason::OtherModel,
+        ]
+    );
+}

@@ -1,0 +1,75 @@
+//! What can be asked of the Router about routes and aliases. They are read from what it publishes.
+
+use std::fmt;
+
+use actix::Message;
+use thiserror::Error;
+
+use crate::{
+    actors::db::DbError,
+    domain::{
+        pattern::NamePattern,
+        route::{Alias, InvalidRoute, Route},
+    },
+};
+
+/// What stands under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    Route,
+    Alias,
+}
+
+impl fmt::Display for NameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Route => "route",
+            Self::Alias => "alias",
+        })
+    }
+}
+
+/// Why a route or an alias could not be made, changed or deleted.
+#[derive(Debug, Error)]
+pub enum RouteError {
+    #[error("{0} {1} does not exist")]
+    NotFound(NameKind, NamePattern),
+    #[error("{0} {1} is set in the configuration file; change it there")]
+    OwnedByConfiguration(NameKind, NamePattern),
+    #[error("{0} {1} is stored in a way that is not understood; the log says what is wrong")]
+    Unreadable(NameKind, NamePattern),
+    #[error("there are {limit} of the kind {kind} already; delete one first")]
+    TooMany { kind: NameKind, limit: usize },
+    #[error(transparent)]
+    Invalid(#[from] InvalidRoute),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Makes a route, or puts it in the place of the one of that name. `true`: there was none.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<bool, RouteError>")]
+pub struct SetRoute {
+    pub route: Route,
+}
+
+/// Deletes a route made by the API.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), RouteError>")]
+pub struct DeleteRoute {
+    pub name: NamePattern,
+}
+
+/// Makes an alias, or puts it in the place of the one of that name. `true`: there was none.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<bool, RouteError>")]
+pub struct SetAlias {
+    pub alias: Alias,
+}
+
+/// Deletes an alias made by the API.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), RouteError>")]
+pub struct DeleteAlias {
+    pub name: NamePattern,
+}

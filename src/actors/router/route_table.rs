@@ -1,0 +1,380 @@
+//! What the names that clients ask for lead to: a pure function of the routes and aliases.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::domain::{
+    id::ModelName,
+    pattern::NamePattern,
+    provider::Origin,
+    route::{Alias, Mode, Route, Strategy},
+};
+
+/// All routes and aliases at one moment. Immutable.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    routes: Entries<Route>,
+    aliases: Entries<Alias>,
+    strategy: Strategy,
+}
+
+/// What the name that a client asked for leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The name asked for, or the one an alias has put in its place.
+    pub model: ModelName,
+    /// The route of that name. Absent: whoever serves the model may be asked.
+    pub route: Option<Arc<Route>>,
+    /// Set when the name means no model but where to look for one.
+    pub mode: Option<Mode>,
+    /// Set when an alias has changed the name.
+    pub substitution: Option<Substitution>,
+}
+
+/// A name that an alias has put in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Substitution {
+    pub from: ModelName,
+    pub to: ModelName,
+    /// The name of the alias.
+    pub by: NamePattern,
+}
+
+impl RouteTable {
+    /// Of several entries of one name, that of the configuration file is taken, else the last.
+    /// `strategy` is that of all routes without their own.
+    pub fn new(
+        routes: impl IntoIterator<Item = Route>,
+        aliases: impl IntoIterator<Item = Alias>,
+        strategy: Strategy,
+    ) -> Self {
+        Self { routes: Entries::new(routes), aliases: Entries::new(aliases), strategy }
+    }
+
+    /// How candidates are ordered, where nobody says otherwise.
+    pub fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// By name.
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes.all
+    }
+
+    /// By name.
+    pub fn aliases(&self) -> &[Arc<Alias>] {
+        &self.aliases.all
+    }
+
+    /// What a name leads to. `is_listed` says whether some provider lists a model of that name.
+    ///
+    /// At most one alias is applied, and what it leads to is not looked up among the aliases again.
+    /// One without a star always holds. One with a star stands behind what providers list, so that
+    /// no model is hidden by a pattern that happens to fit it.
+    pub fn resolve(&self, asked: &ModelName, is_listed: impl Fn(&ModelName) -> bool) -> Resolved {
+        let substitution = self.substitute(asked, is_listed);
+        let model = substitution.as_ref().map_or(asked, |substitution| &substitution.to).clone();
+        let route = self.routes.find(&model).cloned();
+        let mode = if route.is_none() { Mode::of_name(&model) } else { None };
+        Resolved { model, route, mode, substitution }
+    }
+
+    fn substitute(
+        &self,
+        asked: &ModelName,
+        is_listed: impl Fn(&ModelName) -> bool,
+    ) -> Option<Substitution> {
+        let apply = |alias: &Arc<Alias>| Some((meant(alias, asked)?, alias.name.clone()));
+        let exact = self.aliases.exact.get(asked);
+        let (to, by) = exact.and_then(apply).or_else(|| {
+            let mut fitting = self.aliases.globs.iter().filter_map(apply).peekable();
+            fitting.peek()?;
+            if is_listed(asked) { None } else { fitting.next() }
+        })?;
+        (to != *asked).then(|| Substitution { from: asked.clone(), to, by })
+    }
+}
+
+/// The name an alias puts in the place of `asked`. `None`: it does not fit, or leads to no name.
+fn meant(alias: &Alias, asked: &ModelName) -> Option<ModelName> {
+    let captured = alias.name.capture(asked.as_str())?;
+    match alias.model.exact() {
+        Some(model) => Some(model.clone()),
+        None => ModelName::parse(&alias.model.as_str().replacen('*', captured, 1)).ok(),
+    }
+}
+
+/// What is known under a name or a pattern.
+trait Entry {
+    fn name(&self) -> &NamePattern;
+    fn origin(&self) -> Origin;
+}
+
+impl Entry for Route {
+    fn name(&self) -> &NamePattern {
+        &self.name
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin
+    }
+}
+
+impl Entry for Alias {
+    fn name(&self) -> &NamePattern {
+        &self.name
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin
+    }
+}
+
+#[derive(Debug)]
+struct Entries<T> {
+    /// Sorted by name.
+    all: Vec<Arc<T>>,
+    exact: HashMap<ModelName, Arc<T>>,
+    /// The most particular first.
+    globs: Vec<Arc<T>>,
+}
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self { all: Vec::new(), exact: HashMap::new(), globs: Vec::new() }
+    }
+}
+
+impl<T: Entry> Entries<T> {
+    fn new(entries: impl IntoIterator<Item = T>) -> Self {
+        let mut by_name: BTreeMap<NamePattern, Arc<T>> = BTreeMap::new();
+        for entry in entries {
+            let is_configured = |known: &Arc<T>| known.origin() == Origin::Config;
+            let known = by_name.get(entry.name());
+            if entry.origin() == Origin::Config || !known.is_some_and(is_configured) {
+                by_name.insert(entry.name().clone(), Arc::new(entry));
+            }
+        }
+        let all: Vec<Arc<T>> = by_name.into_values().collect();
+        let (mut exact, mut globs) = (HashMap::new(), Vec::new());
+        for entry in &all {
+            match entry.name().exact() {
+                Some(name) => drop(exact.insert(name.clone(), Arc::clone(entry))),
+                None => globs.push(Arc::clone(entry)),
+            }
+        }
+        globs.sort_by(|a, b| a.name().particularity().cmp(&b.name().particularity()));
+        Self { all, exact, globs }
+    }
+
+    fn find(&self, name: &ModelName) -> Option<&Arc<T>> {
+        let fits = |entry: &&Arc<T>| entry.name().capture(name.as_str()).is_some();
+        self.exact.get(name).or_else(|| self.globs.iter().find(fits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::{
+        prelude::{any, prop},
+        prop_assert_eq, proptest,
+    };
+
+    use super::*;
+
+    fn model(name: &str) -> ModelName {
+        ModelName::parse(name).unwrap()
+    }
+
+    fn pattern(text: &str) -> NamePattern {
+        NamePattern::parse(text).unwrap()
+    }
+
+    fn route(name: &str) -> Route {
+        Route {
+            name: pattern(name),
+            targets: Vec::new(),
+            strategy: None,
+            fallbacks: Vec::new(),
+            hedge: true,
+            origin: Origin::Api,
+        }
+    }
+
+    fn alias(name: &str, leads_to: &str) -> Alias {
+        Alias { name: pattern(name), model: pattern(leads_to), origin: Origin::Api }
+    }
+
+    fn table(routes: &[&str], aliases: &[(&str, &str)]) -> RouteTable {
+        RouteTable::new(
+            routes.iter().map(|name| route(name)),
+            aliases.iter().map(|(name, leads_to)| alias(name, leads_to)),
+            Strategy::Priority,
+        )
+    }
+
+    fn none_listed(_: &ModelName) -> bool {
+        false
+    }
+
+    /// The name that is left, and the name of the route it has.
+    fn leads_to(table: &RouteTable, asked: &str) -> (String, Option<String>) {
+        let resolved = table.resolve(&model(asked), none_listed);
+        (resolved.model.to_string(), resolved.route.map(|route| route.name.to_string()))
+    }
+
+    #[test]
+    fn a_name_without_route_or_alias_stays_what_it_is() {
+        let resolved = table(&[], &[]).resolve(&model("gpt-4o"), none_listed);
+        let expected =
+            Resolved { model: model("gpt-4o"), route: None, mode: None, substitution: None };
+        assert_eq!(resolved, expected);
+    }
+
+    #[test]
+    fn neither_prefixes_nor_families_nor_case_lead_anywhere() {
+        let table = table(&["gpt-4o", "smart"], &[("fast", "gpt-4o-mini")]);
+        for asked in ["gpt-4", "gpt-4o-mini", "GPT-4o", "openai/gpt-4o", "Fast", "fast-1", "smar"] {
+            assert_eq!(leads_to(&table, asked), (asked.to_owned(), None));
+        }
+    }
+
+    #[test]
+    fn an_alias_without_a_star_holds_also_for_what_a_provider_lists() {
+        let table = table(&[], &[("gpt-4", "gpt-4o")]);
+        let resolved = table.resolve(&model("gpt-4"), |_| true);
+        let (from, to) = (model("gpt-4"), model("gpt-4o"));
+        assert_eq!(resolved.model, to);
+        assert_eq!(resolved.substitution, Some(Substitution { from, to, by: pattern("gpt-4") }));
+    }
+
+    #[test]
+    fn an_alias_with_a_star_gives_way_to_what_a_provider_lists() {
+        let table = table(&[], &[("*-latest", "*")]);
+        let listed = model("chatgpt-4o-latest");
+        let is_listed = |name: &ModelName| *name == listed;
+        assert_eq!(table.resolve(&listed, is_listed).substitution, None);
+        assert_eq!(table.resolve(&model("claude-latest"), is_listed).model, model("claude"));
+    }
+
+    #[test]
+    fn many_names_may_lead_to_one() {
+        let table = table(&[], &[("gpt-4o-2024-*", "gpt-4o")]);
+        assert_eq!(leads_to(&table, "gpt-4o-2024-08-06").0, "gpt-4o");
+    }
+
+    #[test]
+    fn what_the_star_stands_for_is_put_in_the_place_of_the_other() {
+        let table = table(&[], &[("openrouter/*:free", "*-free")]);
+        assert_eq!(leads_to(&table, "openrouter/meta/llama:free").0, "meta/llama-free");
+    }
+
+    #[test]
+    fn the_most_particular_alias_is_applied() {
+        let table = table(&[], &[("*", "any"), ("gpt-*", "some"), ("gpt-4*", "this")]);
+        assert_eq!(leads_to(&table, "gpt-4o").0, "this");
+        assert_eq!(leads_to(&table, "gpt-5").0, "some");
+        assert_eq!(leads_to(&table, "claude").0, "any");
+    }
+
+    #[test]
+    fn an_alias_that_leads_to_no_name_is_passed_over() {
+        let shorter = table(&[], &[("a-*", "*"), ("a*", "b*")]);
+        assert_eq!(leads_to(&shorter, "a-").0, "b-");
+        let longer = table(&[], &[("a-*", "much-longer-*")]);
+        let asked = format!("a-{}", "x".repeat(254));
+        assert_eq!(leads_to(&longer, &asked).0, asked);
+    }
+
+    #[test]
+    fn aliases_are_not_chained() {
+        let table = table(&[], &[("a", "b"), ("b", "c"), ("c", "a"), ("b*", "d")]);
+        assert_eq!(leads_to(&table, "a").0, "b");
+    }
+
+    #[test]
+    fn an_alias_that_changes_nothing_is_no_substitution() {
+        let table = table(&[], &[("gpt-*", "gpt-4o")]);
+        assert_eq!(table.resolve(&model("gpt-4o"), none_listed).substitution, None);
+    }
+
+    #[test]
+    fn a_route_is_found_by_its_name_else_by_the_most_particular_pattern() {
+        let table = table(&["*", "gpt-*", "gpt-4*", "gpt-4o"], &[]);
+        for (asked, route) in [("gpt-4o", "gpt-4o"), ("gpt-4", "gpt-4*"), ("gpt-5", "gpt-*")] {
+            assert_eq!(leads_to(&table, asked), (asked.to_owned(), Some(route.to_owned())));
+        }
+        assert_eq!(leads_to(&table, "claude").1.as_deref(), Some("*"));
+    }
+
+    #[test]
+    fn the_route_is_that_of_the_name_an_alias_leads_to() {
+        let table = table(&["gpt-4", "gpt-4o"], &[("gpt-4", "gpt-4o")]);
+        assert_eq!(leads_to(&table, "gpt-4"), ("gpt-4o".to_owned(), Some("gpt-4o".to_owned())));
+    }
+
+    #[test]
+    fn a_mode_is_meant_only_where_there_is_no_route() {
+        let table = table(&["local"], &[("best", "auto"), ("near", "local")]);
+        let resolve = |asked| {
+            let resolved = table.resolve(&model(asked), none_listed);
+            (resolved.mode, resolved.route.is_some())
+        };
+        assert_eq!(resolve("auto"), (Some(Mode::Auto), false));
+        assert_eq!(resolve("cloud"), (Some(Mode::Cloud), false));
+        assert_eq!(resolve("best"), (Some(Mode::Auto), false));
+        assert_eq!(resolve("local"), (None, true));
+        assert_eq!(resolve("near"), (None, true));
+        assert_eq!(resolve("Cloud"), (None, false));
+    }
+
+    #[test]
+    fn the_configuration_file_wins_whichever_comes_first() {
+        let configured = || Route { origin: Origin::Config, hedge: false, ..route("a") };
+        for routes in [[configured(), route("a")], [route("a"), configured()]] {
+            let table = RouteTable::new(routes, [], Strategy::Cost);
+            let found = table.resolve(&model("a"), none_listed).route.unwrap();
+            assert_eq!(found.origin, Origin::Config);
+            assert_eq!((table.routes().len(), table.strategy()), (1, Strategy::Cost));
+        }
+    }
+
+    #[test]
+    fn lists_are_sorted_by_name() {
+        let table = table(&["b", "*", "a"], &[("z", "a"), ("y*", "b")]);
+        let routes: Vec<_> = table.routes().iter().map(|route| route.name.as_str()).collect();
+        let aliases: Vec<_> = table.aliases().iter().map(|alias| alias.name.as_str()).collect();
+        assert_eq!((routes, aliases), (vec!["*", "a", "b"], vec!["y*", "z"]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_that_no_alias_fits_is_never_changed(
+            asked in "[abAB*/-]{1,6}",
+            names in prop::collection::vec("[ab]{0,3}[*]?[ab/-]{1,3}", 0..6),
+            routes in prop::collection::vec("[ab]{0,3}[*]?[ab/-]{1,3}", 0..6),
+            listed in any::<bool>(),
+        ) {
+            let asked = model(&asked);
+            let names: BTreeSet<_> = names
+                .iter()
+                .map(|name| pattern(name))
+                .filter(|name| name.capture(asked.as_str()).is_none())
+                .collect();
+            let table = RouteTable::new(
+                routes.iter().map(|name| route(name)),
+                names.iter().map(|name| alias(name.as_str(), "changed")),
+                Strategy::Priority,
+            );
+
+            let resolved = table.resolve(&asked, |_| listed);
+
+            prop_assert_eq!(resolved.substitution, None);
+            prop_assert_eq!(resolved.model, asked);
+        }
+    }
+}

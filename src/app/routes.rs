@@ -1,0 +1,13 @@
+//! The routes and aliases of the configuration file.
+
+use crate::{
+    actors::router::RouteBook,
+    config::{AliasConfig, Config, RouteConfig},
+};
+
+/// What the configuration file says of routes, for the Router to begin with.
+pub fn book(config: &Config) -> RouteBook {
+    let routes = config.routes.iter().map(RouteConfig::to_route).collect();
+    let aliases = config.aliases.iter().map(AliasConfig::to_alias).collect();
+    RouteBook::new(routes, aliases, config.routing.strategy)
+}

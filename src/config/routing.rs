@@ -1,0 +1,183 @@
+//! `[routing]`, `[[routes]]` and `[[aliases]]`: how requests find their way, and what names lead to.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::bounds::Bounds;
+use crate::domain::{
+    id::ModelName,
+    pattern::NamePattern,
+    provider::Origin,
+    route::{Alias, Route, RouteTarget, Strategy},
+};
+
+/// How requests find their way.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Routing {
+    /// How candidates are ordered, where neither route nor request says otherwise.
+    pub strategy: Strategy,
+    /// Whether the requests of one session stay with the provider and credential it began with.
+    pub session_affinity: bool,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self { strategy: Strategy::default(), session_affinity: true }
+    }
+}
+
+/// One route of the file.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// A model's name, or a name with one `*`.
+    pub name: NamePattern,
+    /// In order of preference. Empty: every provider that serves the name asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<RouteTarget>,
+    /// Absent: that of `[routing]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// Other models, tried in order when none of the targets can answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<ModelName>,
+    /// Whether a second candidate may be started beside one that is slow to answer.
+    #[serde(default = "default_hedge")]
+    pub hedge: bool,
+}
+
+fn default_hedge() -> bool {
+    true
+}
+
+/// One alias of the file.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AliasConfig {
+    /// A model's name, or a name with one `*`.
+    pub name: NamePattern,
+    /// What it stands for. A `*` in it is what the one in the name stands for.
+    pub model: NamePattern,
+}
+
+impl RouteConfig {
+    pub fn to_route(&self) -> Route {
+        Route {
+            name: self.name.clone(),
+            targets: self.targets.clone(),
+            strategy: self.strategy,
+            fallbacks: self.fallbacks.clone(),
+            hedge: self.hedge,
+            origin: Origin::Config,
+        }
+    }
+}
+
+impl AliasConfig {
+    pub fn to_alias(&self) -> Alias {
+        Alias { name: self.name.clone(), model: self.model.clone(), origin: Origin::Config }
+    }
+}
+
+pub(super) fn check(
+    routes: &[RouteConfig],
+    aliases: &[AliasConfig],
+    strategy: Strategy,
+    bounds: &mut Bounds,
+) {
+    let mut names = HashSet::new();
+    for (index, route) in routes.iter().enumerate() {
+        let key = |field: &str| format!("routes.{index}.{field}");
+        if !names.insert(&route.name) {
+            bounds.refuse(&key("name"), &route.name, "must be of no other route");
+        }
+        if let Err(invalid) = route.to_route().check(strategy) {
+            // A list would be too long to show.
+            bounds.refuse_secret(&key(invalid.field), invalid.reason);
+        }
+    }
+    let mut names = HashSet::new();
+    for (index, alias) in aliases.iter().enumerate() {
+        let key = |field: &str| format!("aliases.{index}.{field}");
+        if !names.insert(&alias.name) {
+            bounds.refuse(&key("name"), &alias.name, "must be of no other alias");
+        }
+        if let Err(invalid) = alias.to_alias().check() {
+            bounds.refuse(&key(invalid.field), &alias.model, invalid.reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct File {
+        routes: Vec<RouteConfig>,
+        aliases: Vec<AliasConfig>,
+    }
+
+    fn problems(text: &str, strategy: Strategy) -> String {
+        let file: File = toml::from_str(text).unwrap();
+        let mut bounds = Bounds::default();
+        check(&file.routes, &file.aliases, strategy, &mut bounds);
+        bounds.finish(&figment::Figment::new()).err().map_or(String::new(), |e| e.to_string())
+    }
+
+    const SOUND: &str = r#"
+        [[routes]]
+        name = "smart"
+
+        [[routes]]
+        name = "vendor/*"
+        targets = [{ provider = "Acme", model = "big" }, { model = "small", weight = 0 }]
+        strategy = "weighted"
+        fallbacks = ["other"]
+        hedge = false
+
+        [[aliases]]
+        name = "*-latest"
+        model = "*"
+    "#;
+
+    #[test]
+    fn a_route_needs_a_name_alone() {
+        assert_eq!(problems(SOUND, Strategy::Priority), "");
+        let file: File = toml::from_str(SOUND).unwrap();
+        let (bare, full) = (file.routes[0].to_route(), file.routes[1].to_route());
+        assert!(bare.hedge && bare.targets.is_empty() && bare.strategy.is_none());
+        assert_eq!(
+            (bare.origin, file.aliases[0].to_alias().origin),
+            (Origin::Config, Origin::Config)
+        );
+        let weights: Vec<u32> = full.targets.iter().map(|target| target.weight).collect();
+        assert_eq!((weights, full.hedge), (vec![1, 0], false));
+        assert_eq!(full.targets[0].provider.as_ref().unwrap().as_str(), "acme");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_named_by_its_place() {
+        let text = r#"
+            routes = [
+                { name = "a", fallbacks = ["a"] },
+                { name = "a", targets = [{ weight = 0 }] },
+            ]
+            aliases = [
+                { name = "b", model = "b" },
+                { name = "b", model = "c*" },
+            ]
+        "#;
+        assert_eq!(
+            problems(text, Strategy::Weighted),
+            "routes.0.fallbacks: must not hold the name of the route itself\n\
+             routes.1.name is a: must be of no other route\n\
+             routes.1.targets: one must have a weight above 0 under the strategy weighted\n\
+             aliases.0.model is b: must not be the name of the alias itself\n\
+             aliases.1.name is b: must be of no other alias\n\
+             aliases.1.model is c*: may hold a '*' only when the name of the alias does"
+        );
+    }
+}

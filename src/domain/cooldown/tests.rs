@@ -1,0 +1,113 @@
+//! How cooldowns begin, grow and end.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::failure::MAX_HINT;
+
+const START: Timestamp = Timestamp::from_millis(1_000_000);
+
+fn acme() -> ProviderId {
+    ProviderId::parse("acme").unwrap()
+}
+
+fn scope() -> CooldownScope {
+    CooldownScope::Provider(acme())
+}
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn doubling() -> Length {
+    Length::Doubling { base: seconds(10), cap: seconds(300) }
+}
+
+#[test]
+fn each_strike_doubles_up_to_the_cap_and_a_success_starts_over() {
+    let mut book = CooldownBook::default();
+    let mut now = START;
+    let mut lengths = Vec::new();
+    for _ in 0..7 {
+        let change = book.impose(now, scope(), doubling(), (FailureClass::Server, None), 0.0);
+        let Some(CooldownChange::Started(cooldown)) = change else { panic!("{change:?}") };
+        lengths.push(cooldown.until.since(now).as_secs());
+        now = cooldown.until;
+        assert_eq!(book.expire(now).len(), 1);
+    }
+    assert_eq!(lengths, [10, 20, 40, 80, 160, 300, 300]);
+    book.succeeded(now, &scope());
+    book.impose(now, scope(), doubling(), (FailureClass::Server, None), 0.0);
+    assert_eq!(book.list(now)[0].strikes, 1);
+}
+
+#[test]
+fn a_cooldown_is_extended_but_never_shortened() {
+    let mut book = CooldownBook::default();
+    let impose = |book: &mut CooldownBook, length| {
+        book.impose(START, scope(), Length::Fixed(seconds(length)), (FailureClass::Auth, None), 0.0)
+    };
+    assert!(matches!(impose(&mut book, 60), Some(CooldownChange::Started(_))));
+    assert_eq!(impose(&mut book, 30), None);
+    assert!(matches!(impose(&mut book, 90), Some(CooldownChange::Extended(_))));
+    assert_eq!(book.active(START, &scope()).unwrap().until, START.plus(seconds(90)));
+}
+
+#[test]
+fn a_late_success_does_not_end_a_cooldown() {
+    let mut book = CooldownBook::default();
+    book.impose(START, scope(), doubling(), (FailureClass::Server, None), 0.0);
+    book.succeeded(START.plus(seconds(1)), &scope());
+    assert!(book.active(START.plus(seconds(1)), &scope()).is_some());
+}
+
+#[test]
+fn an_end_is_reported_once() {
+    let mut book = CooldownBook::default();
+    book.impose(START, scope(), doubling(), (FailureClass::Server, None), 0.0);
+    assert!(book.expire(START.plus(seconds(9))).is_empty());
+    assert_eq!(book.expire(START.plus(seconds(10))).len(), 1);
+    assert!(book.expire(START.plus(seconds(11))).is_empty());
+}
+
+#[test]
+fn the_book_is_bounded_and_forgets_made_up_models_first() {
+    let mut book = CooldownBook::default();
+    book.impose(START, scope(), Length::Fixed(seconds(1)), (FailureClass::Server, None), 0.0);
+    for n in 0..MAX_COOLDOWNS + 10 {
+        let model = ModelName::parse(&format!("m{n}")).unwrap();
+        let scope = CooldownScope::ProviderModel(acme(), model);
+        book.make_room();
+        book.impose(
+            START,
+            scope,
+            Length::Fixed(seconds(60)),
+            (FailureClass::ModelMissing, None),
+            0.0,
+        );
+    }
+    assert_eq!(book.list(START).len(), MAX_COOLDOWNS);
+    assert!(book.active(START, &scope()).is_some());
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_a_cooldown_never_shrinks_and_always_ends(
+        steps in prop::collection::vec((0_u64..400, 1_u64..100_000, any::<bool>()), 1..60)
+    ) {
+        let mut book = CooldownBook::default();
+        let mut now = START;
+        for (wait, length, hinted) in steps {
+            now = now.plus(seconds(wait));
+            let before = book.active(now, &scope()).map(|cooldown| cooldown.until);
+            let length = if hinted { Length::Fixed(seconds(length).min(MAX_HINT)) } else { doubling() };
+            book.impose(now, scope(), length, (FailureClass::Server, None), 0.0);
+            let after = book.active(now, &scope()).unwrap().until;
+            prop_assert!(before.is_none_or(|before| after >= before));
+            prop_assert!(after.since(now) <= MAX_HINT);
+        }
+        let end = now.plus(MAX_HINT);
+        book.expire(end);
+        prop_assert!(book.list(end).is_empty());
+    }
+}

@@ -1,0 +1,197 @@
+//! The trace of one request: what was planned, what was tried, and what came of it.
+
+use serde::Serialize;
+
+use super::{
+    cooldown::CooldownView,
+    failure::FailureClass,
+    id::{CredentialId, ModelName, ProviderId, RequestId},
+    model::Capabilities,
+    time::Timestamp,
+    usage::Outcome,
+};
+
+/// Most candidates, exclusions and attempts that a trace keeps. What was left out is counted.
+pub const MAX_ENTRIES: usize = 100;
+
+/// Everything about the way of one request. Ids, labels and our own words; no texts, no secrets.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Trace {
+    #[schema(value_type = String)]
+    pub request_id: RequestId,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The name the client asked for.
+    #[serde(rename = "model")]
+    #[schema(value_type = String)]
+    pub asked: ModelName,
+    pub streamed: bool,
+    /// Set when an alias led to another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub substitution: Option<SubstitutionTrace>,
+    /// One for each time a plan was made: again after a wait, and for each fallback.
+    pub plans: Vec<PlanTrace>,
+    pub attempts: Vec<AttemptTrace>,
+    /// Attempts past [`MAX_ENTRIES`].
+    #[serde(skip_serializing_if = "is_zero")]
+    pub attempts_left_out: u32,
+    #[schema(value_type = String)]
+    pub outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub failure: Option<FailureClass>,
+    pub duration_ms: u64,
+}
+
+/// An alias at work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SubstitutionTrace {
+    #[schema(value_type = String)]
+    pub to: ModelName,
+    /// The alias.
+    pub by: String,
+}
+
+/// One plan.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct PlanTrace {
+    #[schema(value_type = String)]
+    pub model: ModelName,
+    /// The name of the route, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    pub strategy: &'static str,
+    /// Since the request arrived.
+    pub after_ms: u64,
+    /// Best first.
+    pub candidates: Vec<CandidateTrace>,
+    /// Who serves the model and was not asked, and why.
+    pub exclusions: Vec<ExclusionTrace>,
+    /// Candidates and exclusions past [`MAX_ENTRIES`].
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: u32,
+}
+
+/// One candidate of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct CandidateTrace {
+    #[schema(value_type = String)]
+    pub provider_id: ProviderId,
+    /// The upstream name.
+    #[schema(value_type = String)]
+    pub model_id: ModelName,
+    /// Finite. What it means is the strategy's.
+    pub score: f64,
+    /// What the request needs and this one is known to lack.
+    #[serde(skip_serializing_if = "Capabilities::is_unset")]
+    #[schema(value_type = Vec<super::model::Capability>)]
+    pub lacks: Capabilities,
+}
+
+/// One who was left out of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ExclusionTrace {
+    #[schema(value_type = String)]
+    pub provider_id: ProviderId,
+    #[schema(value_type = String)]
+    pub model_id: ModelName,
+    pub reason: &'static str,
+    #[serde(skip_serializing_if = "Capabilities::is_unset")]
+    #[schema(value_type = Vec<super::model::Capability>)]
+    pub lacks: Capabilities,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub cause: Option<FailureClass>,
+}
+
+/// Why an attempt was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptKind {
+    First,
+    /// After a failure elsewhere.
+    Failover,
+    /// Once more at the same place.
+    Repeat,
+    /// Beside one that was slow to answer.
+    Hedge,
+    /// To go on with a stream that had broken off.
+    Resume,
+}
+
+impl AttemptKind {
+    /// The word used on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Failover => "failover",
+            Self::Repeat => "repeat",
+            Self::Hedge => "hedge",
+            Self::Resume => "resume",
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptEnd {
+    /// The client got its answer, or what of it had come when the request ended.
+    Answered,
+    Failed,
+    /// Another attempt beside it was faster.
+    Hedged,
+    /// It was to go on with a stream, and said something else.
+    Differs,
+    /// The request was over before it was.
+    Abandoned,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct AttemptTrace {
+    /// 1 is the first.
+    pub number: u32,
+    pub kind: AttemptKind,
+    #[schema(value_type = String)]
+    pub provider_id: ProviderId,
+    #[schema(value_type = String)]
+    pub model_id: ModelName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub credential_id: Option<CredentialId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential_label: Option<String>,
+    /// Since the request arrived.
+    pub after_ms: u64,
+    /// Until it had proved itself: the first event of a stream, or the whole answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proved_ms: Option<u64>,
+    pub duration_ms: u64,
+    pub end: AttemptEnd,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureTrace>,
+    /// What it led to: cooldowns that were started or made longer because of it.
+    pub cooldowns: Vec<CooldownView>,
+}
+
+/// What went wrong with an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FailureTrace {
+    #[schema(value_type = String)]
+    pub class: FailureClass,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// In our own words.
+    pub detail: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}

@@ -1,0 +1,174 @@
+//! Servers that break the rules of HTTP, or lie.
+
+use super::*;
+
+/// Answers each connection with what `answer` writes once a request has been read.
+async fn serve<A>(answer: impl Fn(TcpStream) -> A + Send + 'static) -> String
+where
+    A: Future<Output = ()> + Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            if read_request(&mut socket).await.is_some() {
+                answer(socket).await;
+            }
+        }
+    });
+    url
+}
+
+async fn ask_at(url: &str) -> Result<UpstreamResponse, Failure> {
+    send_to(&upstream(), url, Location::Local, patient()).await
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_unusable_whether_or_not_it_lies() {
+    const GZIP: &str = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}";
+    const PLAIN: &str =
+        "HTTP/1.1 200 OK\r\ncontent-encoding: Identity\r\ncontent-length: 2\r\n\r\n{}";
+    let server = Server::start(&[GZIP], Then::Serve).await;
+    let failure = failure_of(ask(&server, patient()).await);
+    assert_eq!((failure.class, failure.status), (FailureClass::Server, Some(200)));
+    assert_eq!(failure.detail, "the answer is compressed, although plain bytes were asked for");
+    let server = Server::start(&[PLAIN], Then::Serve).await;
+    assert_eq!(ask(&server, patient()).await.unwrap().read_whole(2).await.unwrap(), "{}");
+}
+
+#[tokio::test]
+async fn a_web_page_is_no_answer_and_other_types_are_left_to_who_reads_them() {
+    let answer = |kind: &str| -> &'static [&'static str] {
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: 2\r\n\r\n{{}}");
+        Box::leak(Box::new([&*head.leak()]))
+    };
+    for page in ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"] {
+        let server = Server::start(answer(page), Then::Serve).await;
+        let failure = failure_of(ask(&server, patient()).await);
+        assert_eq!(failure.class, FailureClass::Server, "{page}");
+    }
+    for other in ["application/json", "text/plain", "text/event-stream"] {
+        let server = Server::start(answer(other), Then::Serve).await;
+        assert!(ask(&server, patient()).await.is_ok(), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_a_failure() {
+    for head in [
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    ] {
+        let server = Server::start(Box::leak(Box::new([head])), Then::Serve).await;
+        let failure = failure_of(ask(&server, patient()).await);
+        assert_eq!(failure.class, FailureClass::Server, "{head}");
+        assert_eq!(failure.detail, "the answer is empty");
+    }
+    let server = Server::start(&[CHUNKED, "0\r\n\r\n"], Then::Serve).await;
+    assert_eq!(ask(&server, patient()).await.unwrap().next_chunk().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn headers_without_end_are_given_up_and_not_collected() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let url = serve(move |mut socket| {
+        let tell = tell.clone();
+        async move {
+            let mut sent = 0;
+            socket.write_all(b"HTTP/1.1 200 OK\r\n").await.unwrap();
+            let line = format!("x-filler: {}\r\n", "x".repeat(1000));
+            while socket.write_all(line.as_bytes()).await.is_ok() {
+                sent += line.len();
+            }
+            tell.send(sent).unwrap();
+        }
+    })
+    .await;
+    assert_eq!(failure_of(ask_at(&url).await).class, FailureClass::Connect);
+    // What the buffers of two sockets on loopback take, and no more.
+    let sent = told.recv().await.unwrap();
+    assert!(sent < 32 << 20, "{sent} bytes of headers were taken");
+}
+
+#[tokio::test]
+async fn interim_answers_without_end_are_not_waited_for_longer_than_an_answer() {
+    let url = serve(async |mut socket: TcpStream| {
+        while socket.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let waits = Waits { head: Duration::from_millis(50), ..patient() };
+    let sent = send_to(&upstream(), &url, Location::Local, waits).await;
+    assert_eq!(failure_of(sent).class, FailureClass::Silent);
+}
+
+#[tokio::test]
+async fn a_reset_before_an_answer_is_a_connect_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            // Closing while there is something left to read resets the connection.
+            let _ = socket.read_u8().await;
+        }
+    });
+    let failure = failure_of(ask_at(&url).await);
+    assert_eq!(failure.class, FailureClass::Connect);
+    assert_eq!(failure.status, None);
+}
+
+#[tokio::test]
+async fn silence_after_accepting_is_waited_for_as_long_as_the_request_says() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let waits = Waits { head: Duration::from_millis(20), ..patient() };
+    // The system accepts: nobody ever reads.
+    let failure = failure_of(send_to(&upstream(), &url, Location::Local, waits).await);
+    assert_eq!(failure.class, FailureClass::Silent);
+    drop(listener);
+}
+
+#[tokio::test]
+async fn a_head_that_is_cut_or_no_head_at_all_is_a_connect_failure() {
+    for head in [
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-str",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.",
+        "220 mail.test ESMTP\r\n",
+        "HTTP/1.1 999999 X\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\ncontent-length: five\r\n\r\nhello",
+    ] {
+        let server = Server::start(Box::leak(Box::new([head])), Then::Close).await;
+        let failure = failure_of(ask(&server, patient()).await);
+        assert_eq!(failure.class, FailureClass::Connect, "{head}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_among_chunks_cuts_an_answer() {
+    for garbage in ["zz\r\nhello\r\n", "-1\r\n", "ffffffffffffffffff\r\n", "3\r\nhelloX"] {
+        let pieces = Box::leak(Box::new([CHUNKED, "2\r\nhi\r\n", garbage]));
+        let server = Server::start(pieces, Then::Hang).await;
+        let mut response = ask(&server, patient()).await.unwrap();
+        let failure = loop {
+            match response.next_chunk().await {
+                Ok(chunk) => assert!(chunk.is_some(), "a clean end after {garbage:?}"),
+                Err(failure) => break failure,
+            }
+        };
+        assert_eq!(failure.class, FailureClass::Cut, "{garbage:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_refusal_is_judged_by_its_status() {
+    const REFUSAL: &str = "HTTP/1.1 429 X\r\ncontent-encoding: gzip\r\nretry-after: 3\r\ncontent-length: 3\r\n\r\n\x1f\x0bx";
+    let server = Server::start(&[REFUSAL], Then::Serve).await;
+    let failure = failure_of(ask(&server, patient()).await);
+    assert_eq!(failure.class, FailureClass::RateLimit);
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(3)));
+}

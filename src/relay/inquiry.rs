@@ -1,0 +1,29 @@
+//! A request as routing sees it: what it asks for, what it needs, to which session it belongs.
+
+use bytes::Bytes;
+
+use crate::{
+    domain::{id::RequestId, model::Capabilities, route::RouteOptions, session::SessionKey},
+    gateway::dialect::openai_chat::ChatRequest,
+};
+
+/// A request that is admitted, apart from its account.
+pub struct Inquiry {
+    pub id: RequestId,
+    pub request: ChatRequest,
+    pub body: Bytes,
+    pub options: RouteOptions,
+    /// What a model must be able to do, as the body shows.
+    pub needs: Capabilities,
+    /// Absent when there is nothing to choose from, or sessions are not kept together.
+    pub session: Option<Session>,
+}
+
+/// The session a request belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Session {
+    pub key: SessionKey,
+    /// Whether it is to go where the session was served last. The first turn of a conversation that
+    /// has no name goes anywhere: others may begin with the same words.
+    pub is_continued: bool,
+}

@@ -1,0 +1,339 @@
+//! One candidate: tried with one credential after the other, until it has proved itself or another
+//! one has to be asked.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use rand::Rng;
+use tokio::time::Instant;
+
+use super::{
+    attempts::{Attempts, Dead, LastFailed, note_soonest},
+    next_step::{NextStep, next_step},
+    prove::Prove,
+};
+use crate::{
+    actors::{
+        clock::now,
+        credentials::{Binding, Lease, LeaseError, Wanted},
+        registry::InFlight,
+        router::Candidate,
+    },
+    domain::{
+        cooldown::TrialPass,
+        credential::Egress,
+        event::FailoverStep,
+        failure::{Failure, FailureClass},
+        id::CredentialId,
+        penalty::is_judged_by,
+        trace::AttemptKind,
+    },
+    gateway::{
+        dialect::openai_chat::rewrite,
+        upstream::{UpstreamRequest, Waits},
+    },
+};
+
+/// A candidate with all that an attempt there holds. Dropping it gives everything back.
+pub(super) struct Place {
+    pub candidate: Candidate,
+    pub lease: Option<Lease>,
+    /// The number of the attempt.
+    pub number: u32,
+    pub started: Instant,
+    passes: Vec<TrialPass>,
+    _in_flight: InFlight,
+}
+
+/// What became of a candidate.
+pub(super) enum Tried<P> {
+    Won(P, Place),
+    /// On to the next.
+    Next,
+}
+
+impl Place {
+    pub fn credential_id(&self) -> Option<&CredentialId> {
+        self.lease.as_ref().map(Lease::id)
+    }
+
+    /// What of it was on trial and has now begun a good answer.
+    pub fn take_passed(&mut self) -> Vec<TrialPass> {
+        let mut passes = std::mem::take(&mut self.passes);
+        if let Some(lease) = &mut self.lease {
+            passes.extend(lease.take_passes());
+        }
+        passes
+    }
+
+    /// What was on trial and has failed is judged; what the failure says nothing about may be tried by
+    /// the next request.
+    pub fn failed(&mut self, class: FailureClass) {
+        for pass in self.take_passed() {
+            if is_judged_by(pass.scope(), class) {
+                pass.judged();
+            }
+        }
+    }
+}
+
+impl Attempts {
+    /// Tries one candidate with one credential after the other.
+    pub(super) async fn try_candidate<P>(
+        &self,
+        candidate: Candidate,
+        mut kind: AttemptKind,
+        prove: &impl Prove<P>,
+    ) -> Result<Tried<P>, Dead> {
+        let mut tried: Vec<CredentialId> = Vec::new();
+        loop {
+            let Some(mut place) = self.enter(&candidate, &tried) else { return Ok(Tried::Next) };
+            let mut repeated = false;
+            let next = loop {
+                let failure = match self.attempt(&mut place, kind, prove).await? {
+                    Ok(proof) => return Ok(Tried::Won(proof, place)),
+                    Err(failure) => Arc::new(failure),
+                };
+                self.note_failure(&mut place, &failure);
+                let next = next_step(&failure, repeated);
+                if next != NextStep::Repeat {
+                    break (next, failure);
+                }
+                if !self.may_repeat(&candidate).await {
+                    break (NextStep::OtherProvider, failure);
+                }
+                (repeated, kind) = (true, AttemptKind::Repeat);
+            };
+            match next {
+                (NextStep::Stop, failure) => return Err(Dead::Stop(failure)),
+                (NextStep::OtherCredential, failure) => {
+                    let Some(lease) = &place.lease else {
+                        self.state.borrow_mut().spent.note(&candidate, &failure);
+                        return Ok(Tried::Next);
+                    };
+                    tried.push(lease.id().clone());
+                    kind = AttemptKind::Failover;
+                }
+                (NextStep::OtherProvider | NextStep::LargerWindow | NextStep::Repeat, failure) => {
+                    self.state.borrow_mut().spent.note(&candidate, &failure);
+                    return Ok(Tried::Next);
+                }
+            }
+        }
+    }
+
+    /// Takes what an attempt at a candidate needs. `None`: it cannot be had now.
+    fn enter(&self, candidate: &Candidate, tried: &[CredentialId]) -> Option<Place> {
+        let lease = if candidate.needs_credential {
+            match self.lease(candidate, tried) {
+                Ok(lease) => Some(lease),
+                Err(error) => {
+                    self.note_none_left(candidate, tried, &error);
+                    return None;
+                }
+            }
+        } else {
+            None
+        };
+        let routing = self.relay().sights.routing.read();
+        let passes = match routing.enter(now(), &candidate.provider.id, &candidate.model) {
+            Ok(passes) => passes,
+            Err((until, cause)) => {
+                note_soonest(&mut self.state.borrow_mut().soonest, until, cause);
+                return None;
+            }
+        };
+        Some(Place {
+            candidate: candidate.clone(),
+            lease,
+            number: 0,
+            started: Instant::now(),
+            passes,
+            _in_flight: candidate.vitals.enter(),
+        })
+    }
+
+    fn note_none_left(&self, candidate: &Candidate, tried: &[CredentialId], error: &LeaseError) {
+        let mut state = self.state.borrow_mut();
+        match error {
+            LeaseError::Cooling { until, cause } => {
+                note_soonest(&mut state.soonest, *until, *cause);
+            }
+            LeaseError::Busy => state.busy = Some(candidate.provider.id.clone()),
+            LeaseError::NoneLeft => {
+                if let Some(verdict) = state.verdict.clone().filter(|_| !tried.is_empty()) {
+                    state.spent.note(candidate, &verdict);
+                }
+            }
+        }
+    }
+
+    fn lease(&self, candidate: &Candidate, tried: &[CredentialId]) -> Result<Lease, LeaseError> {
+        let provider = &candidate.provider;
+        let bound = self.binding().filter(|binding| binding.provider_id == provider.id);
+        let wanted = Wanted {
+            provider: &provider.id,
+            model: &candidate.model,
+            strategy: provider.credential_strategy,
+            tried,
+            preferred: bound.as_ref().and_then(|binding| binding.credential_id.as_ref()),
+        };
+        self.relay().sights.credentials.read().lease(now(), wanted)
+    }
+
+    /// Where the session was served last.
+    pub(super) fn binding(&self) -> Option<Binding> {
+        let session = self.inquiry.session.filter(|session| session.is_continued)?;
+        self.relay().sights.affinity.find(session.key)
+    }
+
+    fn bind(&self, place: &Place) {
+        if let Some(session) = self.inquiry.session {
+            let provider_id = place.candidate.provider.id.clone();
+            let credential_id = place.credential_id().cloned();
+            let binding = Binding { provider_id, credential_id };
+            self.relay().sights.affinity.bind(session.key, binding);
+        }
+    }
+
+    /// Waits the jittered pause before the same place is tried again, if the budget allows it.
+    async fn may_repeat(&self, candidate: &Candidate) -> bool {
+        let shortest = self.relay().settings.retry_pause;
+        let pause = shortest.mul_f64(rand::rng().random_range(1.0..=4.0));
+        if !self.deadline.allows(pause) {
+            return false;
+        }
+        let allowed = self.take_retry(Some(&candidate.provider.id)).await;
+        if allowed {
+            tokio::time::sleep(pause).await;
+        }
+        allowed
+    }
+
+    /// One try of one candidate with one credential.
+    async fn attempt<P>(
+        &self,
+        place: &mut Place,
+        kind: AttemptKind,
+        prove: &impl Prove<P>,
+    ) -> Result<Result<P, Failure>, Dead> {
+        self.begin(place, kind);
+        let relay = Rc::clone(self.relay());
+        let (settings, candidate) = (&relay.settings, &place.candidate);
+        let (request, body) = (&self.inquiry.request, &self.inquiry.body);
+        let idle = settings.idle_timeout;
+        let waits = Waits {
+            // The request's own deadline comes first.
+            deadline: self.deadline.instant() + Duration::from_secs(1),
+            head: if request.stream { idle } else { settings.timeout },
+            idle,
+        };
+        let credential = place.lease.as_ref().map(Lease::credential);
+        let upstream = UpstreamRequest {
+            url: &candidate.url,
+            credential: place.lease.as_ref().and_then(Lease::secret),
+            headers: &candidate.provider.headers,
+            own_headers: credential.map_or(&[], |credential| &credential.settings.headers),
+            egress: credential.map_or(&Egress::Usual, |credential| &credential.settings.egress),
+            rules: &candidate.provider.rules,
+            body: rewrite(body, request, &candidate.model, settings.ask_stream_usage),
+            stream: request.stream,
+            location: candidate.provider.location,
+            waits,
+        };
+        let proved = self.deadline.bound(prove(&relay, upstream)).await;
+        match &proved {
+            Ok(Ok(_)) => self.proved(place, kind),
+            Ok(Err(_)) => {}
+            Err(_) if self.deadline.is_lowered() => {}
+            Err(_) => {
+                let detail = "there was no whole answer within the time a request may take";
+                let failure = Arc::new(Failure::new(FailureClass::Silent, detail));
+                self.note_failure(place, &failure);
+            }
+        }
+        Ok(proved?)
+    }
+
+    fn begin(&self, place: &mut Place, kind: AttemptKind) {
+        let mut state = self.state.borrow_mut();
+        state.made += 1;
+        (place.number, place.started) = (state.made, Instant::now());
+        if let AttemptKind::Repeat | AttemptKind::Hedge | AttemptKind::Resume = kind {
+            self.relay().metrics.extra_attempt(kind);
+        }
+        let credential = place.lease.as_ref().map(Lease::credential);
+        if matches!(kind, AttemptKind::Failover | AttemptKind::Resume) {
+            self.tell_failover(state.last.as_ref(), place);
+        }
+        let (candidate, number) = (&place.candidate, place.number);
+        state.settlement.journey().begun(number, kind, candidate, credential);
+        note_entry(&mut state.settlement, place, number);
+        if number == 1 {
+            let own_time = state.settlement.arrived().elapsed();
+            self.relay().metrics.overhead.observe(own_time.as_secs_f64());
+        }
+    }
+
+    /// A candidate has shown that it answers: what was on trial is so no more, and sessions go there.
+    fn proved(&self, place: &mut Place, kind: AttemptKind) {
+        let relay = self.relay();
+        for pass in place.take_passed() {
+            relay.tell_passed(pass);
+        }
+        self.bind(place);
+        let (vitals, model) = (&place.candidate.vitals, &place.candidate.model);
+        let took = place.started.elapsed();
+        if !self.is_streamed() {
+            vitals.note_whole_answer(now(), model, took);
+        } else if kind != AttemptKind::Resume {
+            vitals.note_first_event(now(), model, took);
+        }
+        let mut state = self.state.borrow_mut();
+        state.settlement.journey().proved(place.number);
+        let made = state.made;
+        note_entry(&mut state.settlement, place, made);
+    }
+
+    /// Tells what failed to all who have to know.
+    pub(super) fn note_failure(&self, place: &mut Place, failure: &Arc<Failure>) {
+        place.failed(failure.class);
+        let mut state = self.state.borrow_mut();
+        state.settlement.journey().failed(place.number, failure);
+        let request_id = state.settlement.request_id();
+        self.relay().tell_failure(request_id, place, failure);
+        // Who failed may serve it later; who has no such model says nothing about that.
+        if state.verdict.is_none() || failure.class != FailureClass::ModelMissing {
+            state.verdict = Some(Arc::clone(failure));
+        }
+        state.last = Some(LastFailed {
+            candidate: place.candidate.clone(),
+            credential_id: place.credential_id().cloned(),
+            failure: Arc::clone(failure),
+        });
+    }
+
+    /// Tells that the attempt before was not the last, unless this one is at the very same place.
+    fn tell_failover(&self, last: Option<&LastFailed>, place: &Place) {
+        let Some(last) = last else { return };
+        let next = if last.candidate.provider.id != place.candidate.provider.id {
+            FailoverStep::Provider
+        } else if last.candidate.model != place.candidate.model {
+            FailoverStep::Model
+        } else if last.credential_id.as_ref() != place.credential_id() {
+            FailoverStep::Credential
+        } else {
+            return;
+        };
+        self.relay().tell_failover(self.inquiry.id, last, place, next);
+    }
+}
+
+/// Puts on the account who is asked, and how many attempts there were.
+fn note_entry(settlement: &mut super::settle::Settlement, place: &Place, attempts: u32) {
+    if let Some(entry) = settlement.entry() {
+        entry.attempts = attempts;
+        entry.provider_id = Some(place.candidate.provider.id.clone());
+        entry.upstream_model = Some(place.candidate.model.clone());
+        entry.credential_id = place.credential_id().cloned();
+    }
+}

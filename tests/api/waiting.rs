@@ -1,0 +1,155 @@
+//! Requests that wait: for a rate limit to pass, for a cooldown to end, for a place at a busy key.
+
+use providerpool::config::Config;
+use serde_json::{Value, json};
+
+use super::support::{
+    Reply, Setup, TestApp, chat_body, eventually,
+    script::{DONE, Step, content, error, finish, gate, stream, whole},
+};
+
+fn limited(millis: u32) -> Step {
+    error(429).header("retry-after-ms", millis.to_string()).into()
+}
+
+/// Sends a request and goes on.
+fn begin(app: &TestApp) -> actix_web::rt::task::JoinHandle<Reply> {
+    let request = app.relay(chat_body("hello", false).to_string());
+    actix_web::rt::spawn(Reply::to(request))
+}
+
+#[actix_web::test]
+async fn a_rate_limit_that_passes_soon_is_waited_for() {
+    let app = TestApp::start().await;
+    app.upstream.next(limited(50));
+
+    let answer = app.chat("hello").await;
+
+    assert_eq!((answer.status, answer.said()), (200, "Hello world"));
+    assert_eq!(answer.header("x-providerpool-attempts"), "2");
+}
+
+#[actix_web::test]
+async fn it_is_waited_for_twice_at_most() {
+    let app = TestApp::start().await;
+    app.upstream.always(|| limited(20));
+
+    let refused = app.chat("hello").await;
+
+    assert_eq!((refused.status, app.upstream.calls()), (429, 3));
+    assert!(refused.retry_after() >= 1);
+}
+
+#[actix_web::test]
+async fn another_provider_of_the_model_goes_before_waiting_and_waiting_before_another_model() {
+    let app = TestApp::with_backup().await;
+    app.upstream.next(limited(50));
+    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "backup");
+
+    let app = TestApp::with(Setup {
+        backup: true,
+        configure: |config| {
+            config.providers[0].models = vec![super::support::served("test-model", None)];
+            config.providers[1].models = vec![super::support::served("other", None)];
+        },
+        ..Setup::default()
+    })
+    .await;
+    app.put("/api/v1/routes/test-model", json!({"fallbacks": ["other"]})).await;
+    app.upstream.next(limited(50));
+    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "acme");
+    assert_eq!((app.upstream.calls(), app.backup.calls()), (2, 0));
+    app.upstream.next(limited(60_000));
+    assert_eq!(app.chat("hello").await.header("x-providerpool-model"), "other");
+}
+
+#[actix_web::test]
+async fn while_all_cool_a_request_waits_and_goes_on_as_soon_as_it_may() {
+    let app = TestApp::start().await;
+    app.upstream.next(limited(120_000));
+    assert_eq!(app.chat("hello").await.status, 429);
+    let waiting = begin(&app);
+    eventually("it is inside", async || {
+        (app.metric("providerpool_requests_in_flight").await == 1).then_some(())
+    })
+    .await;
+
+    app.delete("/api/v1/cooldowns").await;
+
+    assert_eq!(waiting.await.unwrap().status, 200);
+    assert_eq!(app.upstream.calls(), 2);
+}
+
+#[actix_web::test]
+async fn after_a_cooldown_one_request_tries_it_and_the_others_wait_for_that() {
+    let app = TestApp::start().await;
+    app.upstream.next(limited(20));
+    app.upstream.next(limited(20));
+    app.upstream.next(limited(4_000));
+    assert_eq!(app.chat("hello").await.status, 429);
+    let requests: Vec<_> = (0..8).map(|_| begin(&app)).collect();
+    let (open, opened) = gate();
+    app.upstream.next(Step::Stream(stream().wait(opened)));
+    eventually("one tries it", async || (app.upstream.calls() == 4).then_some(())).await;
+    for _ in 0..20 {
+        app.cooldowns().await;
+    }
+    assert_eq!(app.upstream.calls(), 4, "more than one tried it");
+
+    // The trial is cut: it says nothing good, and the next one tries.
+    open.open();
+
+    for request in requests {
+        let answer = request.await.unwrap();
+        assert!(matches!(answer.status, 200 | 502), "{}", answer.text());
+    }
+}
+
+#[actix_web::test]
+async fn a_key_with_one_place_serves_one_request_after_the_other() {
+    fn one_place(config: &mut Config) {
+        config.providers[0].api_keys[0].max_in_flight = Some(1);
+    }
+    let app = TestApp::configured(one_place).await;
+    let (open, opened) = gate();
+    app.upstream.next(stream().send(content("a")).wait(opened).send(finish()).send(DONE));
+    let first = app.stream("hello").await;
+    let second = begin(&app);
+    eventually("both are inside", async || {
+        (app.metric("providerpool_requests_in_flight").await == 2).then_some(())
+    })
+    .await;
+    assert_eq!(app.upstream.calls(), 1);
+    app.upstream.next(whole("b"));
+
+    open.open();
+    first.rest().await;
+
+    assert_eq!(second.await.unwrap().said(), "b");
+}
+
+#[actix_web::test]
+async fn when_most_keys_fail_alike_the_provider_is_to_blame_and_the_keys_are_spared() {
+    let app = TestApp::with(Setup { keys: 3, backup: true, ..Setup::default() }).await;
+    app.upstream.always(|| error(401).into());
+
+    let answer = app.chat("hello").await;
+
+    assert_eq!(answer.header("x-providerpool-provider"), "backup");
+    let cooldowns = eventually("the provider cools alone", async || {
+        let cooldowns = app.cooldowns().await;
+        let scopes: Vec<Value> = cooldowns.iter().map(|c| c["scope"].clone()).collect();
+        (scopes == [json!("provider")]).then_some(cooldowns)
+    })
+    .await;
+    assert_eq!(cooldowns[0]["cause"], "auth");
+    assert_eq!(app.get("/api/v1/providers/acme").await.json["status"], "error");
+    app.delete("/api/v1/cooldowns").await;
+    app.upstream.always(|| whole("good again").into());
+    assert_eq!(app.chat("hello").await.said(), "good again");
+    eventually("it is active again", async || {
+        let acme = app.get("/api/v1/providers/acme").await;
+        (acme.json["status"] == "active").then_some(())
+    })
+    .await;
+}
