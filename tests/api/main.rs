@@ -12,6 +12,7 @@ mod deadline;
 mod environment;
 mod events;
 mod failures;
+mod faults;
 mod hedging;
 mod keys;
 mod operations;

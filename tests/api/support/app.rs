@@ -30,7 +30,11 @@ pub struct Setup {
     pub keys: usize,
     /// Whether there is a provider `backup`, less preferred, with the key `sk-backup-1`.
     pub backup: bool,
+    /// Whether nobody listens at `acme`'s address until its upstream recovers.
+    pub refusing: bool,
     pub environment: &'static [(&'static str, &'static str)],
+    /// Which models and routes there are. Comes before `configure`.
+    pub lay_out: fn(&mut Config),
     pub configure: fn(&mut Config),
     pub database: Database,
 }
@@ -40,7 +44,9 @@ impl Default for Setup {
         Self {
             keys: 1,
             backup: false,
+            refusing: false,
             environment: &[],
+            lay_out: |_| {},
             configure: |_| {},
             database: Database::File,
         }
@@ -100,7 +106,8 @@ impl TestApp {
     pub async fn with(setup: Setup) -> Self {
         // Fails when another test was first, which is just as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (upstream, backup) = (Upstream::start().await, Upstream::start().await);
+        let upstream = if setup.refusing { Upstream::refusing() } else { Upstream::start() };
+        let backup = Upstream::start();
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.server.bind = "127.0.0.1:0".parse().unwrap();
@@ -113,6 +120,7 @@ impl TestApp {
         if setup.backup {
             config.providers.push(provider("backup", 10, backup.address, 1));
         }
+        (setup.lay_out)(&mut config);
         (setup.configure)(&mut config);
         let disk = Arc::new(Disk { folder, _database: setup.database });
         let started = launch(&config, setup.environment, &disk).await.unwrap();

@@ -12,5 +12,5 @@ pub use app::{Ledger, Setup, TestApp, chat_body, secret_of, served, with_json};
 pub use database::{Database, on_every_database};
 pub use events::EventStream;
 pub use reply::{Reply, Streaming};
-pub use upstream::{Upstream, closed_port};
-pub use wait::{eventually, within};
+pub use upstream::{Upstream, Which, closed_port};
+pub use wait::{eventually, settled, within};

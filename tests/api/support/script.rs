@@ -1,5 +1,7 @@
 //! What an upstream can be told to do, step by step, and the bytes it says.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -14,6 +16,10 @@ pub enum Step {
     Reset,
     /// Takes the request and says nothing.
     Silent,
+    /// These very bytes, and the end of the connection.
+    Bytes(String),
+    /// A head that never ends.
+    EndlessHead,
 }
 
 /// A whole answer.
@@ -25,6 +31,7 @@ pub struct Answer {
 
 /// An answer piece by piece.
 pub struct Script {
+    pub content_type: &'static str,
     pub pieces: Vec<Piece>,
     pub end: End,
 }
@@ -33,6 +40,8 @@ pub enum Piece {
     Send(String),
     /// Goes on when the test says so.
     Wait(oneshot::Receiver<()>),
+    /// Goes on after so long: the upstream is slow.
+    Pause(Duration),
 }
 
 pub enum End {
@@ -150,7 +159,7 @@ pub fn error_event() -> String {
 
 /// A stream that is over before it has begun, to be added to.
 pub fn stream() -> Script {
-    Script { pieces: Vec::new(), end: End::Clean }
+    Script { content_type: "text/event-stream", pieces: Vec::new(), end: End::Clean }
 }
 
 /// A good stream of these texts.
@@ -169,6 +178,15 @@ impl Script {
     pub fn wait(mut self, opened: oneshot::Receiver<()>) -> Self {
         self.pieces.push(Piece::Wait(opened));
         self
+    }
+
+    pub fn pause(mut self, length: Duration) -> Self {
+        self.pieces.push(Piece::Pause(length));
+        self
+    }
+
+    pub fn called(self, content_type: &'static str) -> Self {
+        Self { content_type, ..self }
     }
 
     pub fn then(self, end: End) -> Self {

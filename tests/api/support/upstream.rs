@@ -12,10 +12,13 @@ use std::{
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
-use super::script::{Answer, End, Piece, Script, Step, stream_of, whole};
+use super::{
+    script::{Answer, End, Piece, Script, Step, stream_of, whole},
+    wait::let_pass,
+};
 
 /// A scripted upstream. Each call takes the next step; without one it answers well.
 #[derive(Clone)]
@@ -24,10 +27,17 @@ pub struct Upstream {
     shared: Arc<Shared>,
 }
 
+/// Which calls are meant, by their number, the first being 0.
+pub type Which = fn(usize) -> bool;
+
 #[derive(Default)]
 struct Shared {
+    /// Bound and not open yet: whoever connects is refused.
+    closed: Mutex<Option<TcpSocket>>,
     script: Mutex<VecDeque<Step>>,
-    always: Mutex<Option<fn() -> Step>>,
+    always: Mutex<Option<(fn() -> Step, Which)>>,
+    /// What it says when it answers well, in so many words.
+    words: Mutex<&'static [&'static str]>,
     seen: Mutex<Vec<Seen>>,
     hung_up: AtomicUsize,
 }
@@ -72,22 +82,37 @@ pub async fn closed_port() -> SocketAddr {
 }
 
 impl Upstream {
-    pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
-        let serving = Arc::clone(&shared);
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let shared = Arc::clone(&serving);
-                tokio::spawn(async move {
-                    if serve(socket, &shared).await.is_none() {
-                        shared.hung_up.fetch_add(1, Ordering::SeqCst);
-                    }
-                });
-            }
-        });
-        Self { address, shared }
+    pub fn start() -> Self {
+        let upstream = Self::refusing();
+        upstream.recover();
+        upstream
+    }
+
+    /// Nobody listens there until it [recovers](Self::recover).
+    pub fn refusing() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let shared = Shared {
+            closed: Mutex::new(Some(socket)),
+            words: Mutex::new(&["Hello", " world"]),
+            ..Shared::default()
+        };
+        Self { address, shared: Arc::new(shared) }
+    }
+
+    /// From here on it answers well.
+    pub fn recover(&self) {
+        self.shared.script.lock().unwrap().clear();
+        *self.shared.always.lock().unwrap() = None;
+        if let Some(socket) = self.shared.closed.lock().unwrap().take() {
+            tokio::spawn(accept(socket.listen(1024).unwrap(), Arc::clone(&self.shared)));
+        }
+    }
+
+    /// Sets what it says when it answers well.
+    pub fn say(&self, words: &'static [&'static str]) {
+        *self.shared.words.lock().unwrap() = words;
     }
 
     /// Appends a step to the script.
@@ -97,7 +122,12 @@ impl Upstream {
 
     /// What it does when the script has no more steps.
     pub fn always(&self, step: fn() -> Step) {
-        *self.shared.always.lock().unwrap() = Some(step);
+        self.at(step, |_| true);
+    }
+
+    /// What it does with some calls when the script has no more steps.
+    pub fn at(&self, step: fn() -> Step, which: Which) {
+        *self.shared.always.lock().unwrap() = Some((step, which));
     }
 
     pub fn calls(&self) -> usize {
@@ -123,14 +153,25 @@ impl Shared {
         if let Some(step) = self.script.lock().unwrap().pop_front() {
             return step;
         }
-        if let Some(always) = *self.always.lock().unwrap() {
-            return always();
+        let number = self.seen.lock().unwrap().len();
+        if let Some((step, which)) = *self.always.lock().unwrap()
+            && which(number)
+        {
+            return step();
         }
-        if request.wants_stream() {
-            stream_of(&["Hello", " world"]).into()
-        } else {
-            whole("Hello world").into()
-        }
+        let words = *self.words.lock().unwrap();
+        if request.wants_stream() { stream_of(words).into() } else { whole(&words.concat()).into() }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            if serve(socket, &shared).await.is_none() {
+                shared.hung_up.fetch_add(1, Ordering::SeqCst);
+            }
+        });
     }
 }
 
@@ -152,6 +193,10 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> Option<()> {
                 return Some(());
             }
             Step::Silent => hang_up(&mut socket).await?,
+            Step::Bytes(bytes) => {
+                return socket.write_all(bytes.as_bytes()).await.ok();
+            }
+            Step::EndlessHead => write_endless_head(&mut socket).await?,
         }
     }
     Some(())
@@ -189,7 +234,10 @@ async fn read_request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Se
 async fn write_answer(socket: &mut TcpStream, answer: &Answer) -> Option<()> {
     let Answer { status, headers, body } = answer;
     let length = body.len();
-    let mut head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n");
+    let mut head = format!("HTTP/1.1 {status} X\r\n");
+    if !headers.iter().any(|(name, _)| name == "content-type") {
+        head.push_str("content-type: application/json\r\n");
+    }
     for (name, value) in headers {
         head.extend([name, ": ", value, "\r\n"]);
     }
@@ -199,8 +247,9 @@ async fn write_answer(socket: &mut TcpStream, answer: &Answer) -> Option<()> {
 
 /// Whether the connection can be used again; `None` when the pool closed it.
 async fn write_script(socket: &mut TcpStream, script: Script) -> Option<bool> {
+    let kind = script.content_type;
     let head =
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n");
     socket.write_all(head.as_bytes()).await.ok()?;
     for piece in script.pieces {
         match piece {
@@ -212,12 +261,21 @@ async fn write_script(socket: &mut TcpStream, script: Script) -> Option<bool> {
                 _ = opened => {}
                 () = read_to_end(socket) => return None,
             },
+            Piece::Pause(length) => let_pass(length).await,
         }
     }
     match script.end {
         End::Clean => socket.write_all(b"0\r\n\r\n").await.ok().map(|()| true),
         End::Cut => Some(false),
         End::Stall => hang_up(socket).await.map(|()| false),
+    }
+}
+
+/// Never comes back with anything: the pool has to have enough of it.
+async fn write_endless_head(socket: &mut TcpStream) -> Option<()> {
+    socket.write_all(b"HTTP/1.1 200 OK\r\n").await.ok()?;
+    loop {
+        socket.write_all(b"x-more: and more\r\n").await.ok()?;
     }
 }
 

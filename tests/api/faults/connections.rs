@@ -1,0 +1,106 @@
+//! Connections that are not made, are lost, or are silent, before there is any answer.
+
+use std::time::Duration;
+
+use providerpool::config::Config;
+
+use super::{
+    super::support::script::{Step, content, finish, role, stream, whole},
+    cell::{Line, NOTHING, Sees::*, both, on, streamed, whole as unstreamed},
+    lines::{CONNECT, SILENT},
+    settings::Setting::*,
+};
+
+/// Long enough for everyone who is well, and short enough to be waited for.
+fn little_patience(config: &mut Config) {
+    config.relay.idle_timeout_ms = 1_000;
+}
+
+fn kept_alive(config: &mut Config) {
+    little_patience(config);
+    config.relay.keep_alive_ms = 20;
+}
+
+/// What there is no history of is waited for as long as a request may take.
+fn short_deadline(config: &mut Config) {
+    config.relay.timeout_ms = 1_000;
+}
+
+fn hedged_soon(config: &mut Config) {
+    little_patience(config);
+    config.relay.hedge_unknown_ms = 20;
+}
+
+fn not_hedged(config: &mut Config) {
+    hedged_soon(config);
+    config.relay.hedge = false;
+}
+
+/// The second call finds the upstream well, and how long that took is known.
+fn hedged_whole(config: &mut Config) {
+    config.relay.hedge_whole_min_ms = 20;
+    config.relay.hedge_min_ms = 20;
+}
+
+const PAST_THE_HEDGE: Duration = Duration::from_millis(200);
+
+/// There is no time left for anybody else.
+const PAST_THE_DEADLINE: &[Line] = &[
+    on(Alone, Fails(504, "timeout"), [1, 0], NOTHING),
+    on(SecondKey, Fails(504, "timeout"), [1, 0], NOTHING),
+    on(SecondProvider, Fails(504, "timeout"), [1, 0], NOTHING),
+    on(Fallback, Fails(504, "timeout"), [1, 0], NOTHING),
+    // It is held against the provider all the same.
+    on(Alone, Fails(504, "timeout"), [3, 0], &[super::cell::cools("provider", "silent", 10)])
+        .times(3),
+];
+
+/// The client has a stream by the time nobody has answered.
+const SILENT_BEHIND_KEEP_ALIVES: &[Line] = &[
+    on(Alone, Breaks("", "upstream_timeout"), [1, 0], NOTHING),
+    on(SecondKey, Breaks("", "upstream_timeout"), [1, 0], NOTHING),
+    on(SecondProvider, Backup, [1, 1], NOTHING),
+    on(Fallback, Backup, [1, 1], NOTHING),
+];
+
+/// Another provider is asked beside a slow one. A fallback is not another provider of the model, and
+/// waits until the slow one has failed.
+const SLOW_FOR_EVER: &[Line] = &[
+    on(SecondProvider, Backup, [1, 1], NOTHING),
+    on(Fallback, Backup, [1, 1], NOTHING),
+    // Each time that another one was faster counts as a failure.
+    on(SecondProvider, Backup, [3, 3], &[super::cell::cools("provider", "silent", 10)]).times(3),
+];
+
+/// Nobody else is there: it is waited for.
+const SLOW: &[Line] = &[on(Alone, Acme, [1, 0], NOTHING), on(SecondKey, Acme, [1, 0], NOTHING)];
+
+faults! {
+    a_connection_that_is_refused: [both(|| Step::Reset, CONNECT).refusing()];
+    a_connection_that_is_reset_before_the_head: [both(|| Step::Reset, CONNECT)];
+    an_answer_that_is_not_http: [
+        both(|| Step::Bytes("SSH-2.0-OpenSSH_9.9\r\n".into()), CONNECT),
+        both(|| Step::Bytes("HTTP/1.1 200 OK\r\ncontent-ty".into()), CONNECT),
+    ];
+    a_head_that_never_ends: [both(|| Step::EndlessHead, CONNECT)];
+
+    an_upstream_that_is_silent: [
+        streamed(|| Step::Silent, SILENT).with(little_patience),
+        streamed(|| stream().send(": ping\n\n").pause(Duration::from_mins(1)).into(), SILENT)
+            .with(little_patience),
+        streamed(|| Step::Silent, SILENT_BEHIND_KEEP_ALIVES).with(kept_alive),
+        unstreamed(|| Step::Silent, PAST_THE_DEADLINE).with(short_deadline),
+    ];
+    a_first_event_that_comes_late: [
+        streamed(|| Step::Silent, SLOW_FOR_EVER).with(hedged_soon),
+        streamed(|| Step::Silent, SILENT).with(not_hedged),
+        streamed(slow_stream, SLOW).with(hedged_soon),
+        unstreamed(|| stream().pause(PAST_THE_HEDGE).send(whole("Hello world").body).into(), SLOW)
+            .with(hedged_whole),
+    ];
+}
+
+fn slow_stream() -> Step {
+    let begun = stream().send(role()).pause(PAST_THE_HEDGE);
+    begun.send(content("Hello world")).send(finish()).send("data: [DONE]\n\n").into()
+}

@@ -1,0 +1,146 @@
+//! A stream of text that is cut at every end of an event, and within events: what is not taken up
+//! again ends with an error, and what is taken up again is whole, or ends with an error.
+
+use super::{
+    super::support::{
+        Setup, TestApp,
+        script::{DONE, End, content, finish, role, stream, usage_chunk},
+    },
+    cell::{Wrong, check_all, named, read_stream},
+    settings::Setting,
+};
+
+const WORDS: [&str; 4] = ["One", ", two", ", thr\u{e9}e", "."];
+const TEXT: &str = "One, two, thr\u{e9}e.";
+const OTHER_WORDS: &[&str] = &["One", ", but not", " two."];
+const OTHER_TEXT: &str = "One, but not two.";
+
+/// Who goes on with a stream that breaks off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Nobody: it is not allowed.
+    Nobody,
+    Same,
+    /// Somebody who says something else.
+    Other,
+}
+
+/// A place at which a stream is cut: after so many whole events, and so many bytes of the next.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    events: usize,
+    bytes: usize,
+}
+
+fn events() -> Vec<String> {
+    let words = WORDS.iter().map(|word| content(word));
+    let end = [finish(), usage_chunk(), DONE.to_owned()];
+    std::iter::once(role()).chain(words).chain(end).collect()
+}
+
+/// Each end of an event, and four places in each event.
+fn cuts() -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    for (number, event) in events().iter().enumerate() {
+        let length = event.len();
+        let places = [0, 1, length / 3, length / 2, length - 2];
+        cuts.extend(places.map(|bytes| Cut { events: number, bytes }));
+    }
+    cuts.push(Cut { events: events().len(), bytes: 0 });
+    cuts
+}
+
+impl Cut {
+    /// What of the text was sent.
+    fn sent(self) -> String {
+        WORDS[..self.events.saturating_sub(1).min(WORDS.len())].concat()
+    }
+
+    fn is_whole(self) -> bool {
+        self.events == events().len()
+    }
+
+    /// What is said before the cut.
+    fn said(self) -> Vec<String> {
+        let mut events = events();
+        let rest = events.split_off(self.events);
+        let part = rest.first().map(|event| {
+            let bytes = (0..=self.bytes).rev().find(|at| event.is_char_boundary(*at)).unwrap();
+            event[..bytes].to_owned()
+        });
+        events.extend(part.filter(|part| !part.is_empty()));
+        events
+    }
+}
+
+/// The text that the client has to get, and whether an error ends it.
+fn expected(cut: Cut, next: Next) -> (String, bool) {
+    let nothing_was_sent = cut.sent().is_empty();
+    match next {
+        _ if cut.is_whole() => (TEXT.to_owned(), false),
+        // It was not begun: whoever comes next is free to say what he likes.
+        Next::Other if nothing_was_sent => (OTHER_TEXT.to_owned(), false),
+        Next::Same => (TEXT.to_owned(), false),
+        // Nobody needs to be asked: there is nothing more to be said.
+        Next::Other if cut.events > WORDS.len() + 1 => (TEXT.to_owned(), false),
+        Next::Nobody if nothing_was_sent => (TEXT.to_owned(), false),
+        Next::Nobody | Next::Other => (cut.sent(), true),
+    }
+}
+
+async fn cell(cut: Cut, next: Next) -> Vec<String> {
+    let app = TestApp::with(Setup {
+        configure: if next == Next::Nobody { |_| {} } else { |config| config.relay.resume = true },
+        ..Setting::SecondProvider.setup()
+    })
+    .await;
+    let script = cut.said().into_iter().fold(stream(), super::super::support::script::Script::send);
+    app.upstream.next(script.then(End::Cut));
+    app.backup.say(if next == Next::Other { OTHER_WORDS } else { &WORDS });
+
+    let stream = app.stream("hello").await.rest().await;
+
+    let mut wrong = Wrong::default();
+    let (text, error) = read_stream(&stream);
+    let (wanted, is_broken) = expected(cut, next);
+    let is_good =
+        text == wanted && if is_broken { error == "stream_broken" } else { error.is_empty() };
+    let what =
+        format!("the text should be {wanted:?}{}", if is_broken { ", and an error" } else { "" });
+    wrong.unless(is_good, &what, &(&text, &error));
+    let times = |what: &str| stream.matches(what).count();
+    wrong.unless(times("\"assistant\"") == 1, "somebody should speak, once", &stream);
+    let ends = times("\"finish_reason\":\"stop\"");
+    let had_end = cut.events > WORDS.len() + 1;
+    wrong.unless(ends == usize::from(!is_broken || had_end), "it should end once", &stream);
+    wrong.unless(
+        app.upstream.calls() == 1,
+        "who breaks off is not asked again",
+        &app.upstream.calls(),
+    );
+    let ledger = app.ledger().await;
+    let is_right = (ledger.requests, ledger.failed) == (1, u64::from(is_broken));
+    wrong.unless(is_right, "the ledger should have it once", &ledger);
+    wrong.into_words()
+}
+
+async fn check_cuts(next: Next) {
+    let name =
+        |cut: Cut| format!("cut after {} events and {} bytes, {next:?}", cut.events, cut.bytes);
+    check_all(cuts().into_iter().map(|cut| named(name(cut), cell(cut, next))).collect()).await;
+}
+
+#[actix_web::test]
+async fn what_is_not_taken_up_again_ends_with_an_error() {
+    check_cuts(Next::Nobody).await;
+}
+
+#[actix_web::test]
+async fn what_is_taken_up_again_is_the_same_text() {
+    check_cuts(Next::Same).await;
+}
+
+#[actix_web::test]
+async fn nobody_goes_on_with_another_text() {
+    check_cuts(Next::Other).await;
+}
