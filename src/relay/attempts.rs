@@ -35,8 +35,9 @@ use crate::{
 /// Longest wait for an actor's word on how to go on; without it the request goes on all the same.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The longest rate limit that is worth waiting for while there are other models to go to.
-const WORTH_WAITING: Duration = Duration::from_secs(3);
+/// The longest rate limit that is worth waiting for while there are other models to go to: three
+/// seconds, and the tenth by which a cooldown is drawn out.
+const WORTH_WAITING: Duration = Duration::from_millis(3_300);
 
 /// How often a request waits for a rate limit to end.
 const MAX_WAITS: u32 = 2;

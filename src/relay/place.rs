@@ -221,10 +221,11 @@ impl Attempts {
         let (settings, candidate) = (&relay.settings, &place.candidate);
         let (request, body) = (&self.inquiry.request, &self.inquiry.body);
         let idle = settings.idle_timeout;
+        // The request's own deadline comes first.
+        let later = Duration::from_secs(1);
         let waits = Waits {
-            // The request's own deadline comes first.
-            deadline: self.deadline.instant() + Duration::from_secs(1),
-            head: if request.stream { idle } else { settings.timeout },
+            deadline: self.deadline.instant() + later,
+            head: if request.stream { idle } else { settings.timeout + later },
             idle,
         };
         let credential = place.lease.as_ref().map(Lease::credential);

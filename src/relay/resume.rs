@@ -36,8 +36,8 @@ impl Attempts {
             && transcript.is_some_and(Transcript::can_resume)
     }
 
-    /// Goes on with a stream at another place, or at the same one when there is no other. `None`: it
-    /// cannot be gone on with.
+    /// Goes on with a stream at another place, or, when there is none, at the one it broke off at.
+    /// `None`: it cannot be gone on with.
     pub(super) async fn resume(
         self: Rc<Self>,
         transcript: Transcript,
@@ -73,7 +73,7 @@ impl Attempts {
         None
     }
 
-    /// Those who serve what the stream was of, the one it broke off at last.
+    /// Those who serve what the stream was of.
     fn places_to_resume(&self, broken: &Candidate) -> Option<VecDeque<Candidate>> {
         let stage = self.state.borrow().stage.clone()?;
         let plan = self.plan(&stage, Turn::Look);
@@ -84,7 +84,6 @@ impl Attempts {
         let (same, mut others): (VecDeque<_>, VecDeque<_>) =
             plan.candidates.into_iter().partition(is_broken);
         others.retain(|candidate| !state.spent.is_spent(candidate));
-        others.extend(same);
-        Some(others)
+        Some(if others.is_empty() { same } else { others })
     }
 }
