@@ -1,16 +1,11 @@
 //! Whole answers and heads that look good and are not.
 
-use providerpool::config::Config;
-
 use super::{
     super::support::script::{Answer, End, Step, error_event, raw, stream, stream_of, whole},
     cell::{Fault, both, streamed, whole as unstreamed},
     lines::{CUT, SERVER, STALLED, WELL},
+    settings::little_patience,
 };
-
-fn little_patience(config: &mut Config) {
-    config.relay.idle_timeout_ms = 1_000;
-}
 
 const ERROR_BODY: &str = r#"{"error":{"message":"no","type":"server_error","code":null}}"#;
 const PAGE: &str = "<html>all is good</html>";

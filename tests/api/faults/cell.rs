@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Cells of one test that run at once.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 8;
 
 /// What goes wrong at `acme`, and what has to come of it.
 pub struct Fault {
@@ -38,6 +38,8 @@ enum Asked {
 pub struct Line {
     setting: Setting,
     sees: Sees,
+    /// What the last request sees, when that is something else.
+    then: Option<Sees>,
     /// How often `acme` and `backup` are asked.
     calls: [usize; 2],
     /// Set where `calls` is only the least.
@@ -112,7 +114,7 @@ impl Fault {
 }
 
 pub const fn on(setting: Setting, sees: Sees, calls: [usize; 2], cools: &'static [Cools]) -> Line {
-    Line { setting, sees, calls, at_most: None, cools, times: 1 }
+    Line { setting, sees, then: None, calls, at_most: None, cools, times: 1 }
 }
 
 impl Line {
@@ -122,6 +124,17 @@ impl Line {
 
     pub const fn times(self, times: usize) -> Self {
         Self { times, ..self }
+    }
+
+    pub const fn then(self, sees: Sees) -> Self {
+        Self { then: Some(sees), ..self }
+    }
+
+    /// What each of the requests sees.
+    fn all_see(&self) -> Vec<Sees> {
+        let last = self.then.unwrap_or(self.sees);
+        let number_to_sees = |number| if number == self.times { last } else { self.sees };
+        (1..=self.times).map(number_to_sees).collect()
     }
 }
 
@@ -305,15 +318,18 @@ async fn run(fault: &Fault, line: &Line, streamed: bool) -> Vec<String> {
     let app = TestApp::with(Setup { refusing, configure, ..line.setting.setup() }).await;
     app.backup.say(&["Hello", " backup"]);
     app.upstream.at(fault.step, fault.which);
-    let expected = Outcome::expected(line.sees);
     let mut wrong = Wrong::default();
-    let mut retry_after = None;
+    let (mut completed, mut failed, mut retry_after) = (0, 0, None);
 
-    for number in 1..=line.times {
+    for (number, sees) in line.all_see().into_iter().enumerate() {
         let (outcome, told) = ask(&app, streamed).await;
-        let what = format!("request {number} should see {:?}", line.sees);
+        let expected = Outcome::expected(sees);
+        let what = format!("request {number} should see {sees:?}");
         wrong.unless(outcome == expected, &what, &outcome);
+        let may_say_when = matches!(expected.status, 429 | 503);
+        wrong.unless(told.is_some() == may_say_when, "retry-after on 429 and 503", &told);
         retry_after = told;
+        *(if expected.is_good() { &mut completed } else { &mut failed }) += 1;
     }
 
     calls_are(&mut wrong, &app, fault, line).await;
@@ -321,23 +337,20 @@ async fn run(fault: &Fault, line: &Line, streamed: bool) -> Vec<String> {
     let cooldowns = cooldowns.await;
     let what = format!("should cool {:?}", line.cools);
     wrong.unless(are_cooling(line.cools, &cooldowns), &what, &cooldowns);
-    let may_say_when = matches!(expected.status, 429 | 503);
-    wrong.unless(retry_after.is_some() == may_say_when, "retry-after on 429 and 503", &retry_after);
     if let (Some(told), Some(first)) = (retry_after, first_end(&cooldowns)) {
         let (at_least, at_most) = first;
         let is_true = (at_least..=at_most).contains(&told);
         let what = format!("retry-after should be {at_least} to {at_most} s");
         wrong.unless(is_true, &what, &told);
     }
-    let completed = if expected.is_good() { line.times } else { 0 };
-    ledger_is(&mut wrong, &app, completed, line.times - completed).await;
+    ledger_is(&mut wrong, &app, completed, failed).await;
 
     app.upstream.recover();
     app.delete("/api/v1/cooldowns").await;
     let (outcome, _) = ask(&app, streamed).await;
     let is_well = outcome == Outcome::expected(Sees::Acme);
     wrong.unless(is_well, "a request after the recovery should see Acme", &outcome);
-    ledger_is(&mut wrong, &app, completed + 1, line.times - completed).await;
+    ledger_is(&mut wrong, &app, completed + 1, failed).await;
     wrong.into_words()
 }
 
@@ -365,9 +378,7 @@ fn first_end(cooldowns: &[Value]) -> Option<(i64, i64)> {
     Some((seconds(left), seconds(length)))
 }
 
-async fn ledger_is(wrong: &mut Wrong, app: &TestApp, completed: usize, failed: usize) {
-    let count = |n: usize| u64::try_from(n).unwrap();
-    let (completed, failed) = (count(completed), count(failed));
+async fn ledger_is(wrong: &mut Wrong, app: &TestApp, completed: u64, failed: u64) {
     let is_good = |ledger: &(Ledger, u64)| {
         let (Ledger { requests, completed: c, failed: f, cancelled, .. }, rows) = ledger;
         (*requests, *c, *f, *cancelled, *rows)

@@ -5,16 +5,11 @@ use std::time::Duration;
 use providerpool::config::Config;
 
 use super::{
-    super::support::script::{Step, content, finish, role, stream, whole},
-    cell::{Line, NOTHING, Sees::*, both, on, streamed, whole as unstreamed},
+    super::support::script::{DONE, End, Step, content, finish, role, stream},
+    cell::{Line, NOTHING, Sees::*, both, cools, on, streamed, whole as unstreamed},
     lines::{CONNECT, SILENT},
-    settings::Setting::*,
+    settings::{Setting::*, little_patience},
 };
-
-/// Long enough for everyone who is well, and short enough to be waited for.
-fn little_patience(config: &mut Config) {
-    config.relay.idle_timeout_ms = 1_000;
-}
 
 fn kept_alive(config: &mut Config) {
     little_patience(config);
@@ -22,13 +17,13 @@ fn kept_alive(config: &mut Config) {
 }
 
 /// What there is no history of is waited for as long as a request may take.
-fn short_deadline(config: &mut Config) {
-    config.relay.timeout_ms = 1_000;
+fn very_short_deadline(config: &mut Config) {
+    config.relay.timeout_ms = 1_500;
 }
 
 fn hedged_soon(config: &mut Config) {
-    little_patience(config);
-    config.relay.hedge_unknown_ms = 20;
+    config.relay.idle_timeout_ms = 2_500;
+    config.relay.hedge_unknown_ms = 500;
 }
 
 fn not_hedged(config: &mut Config) {
@@ -36,13 +31,11 @@ fn not_hedged(config: &mut Config) {
     config.relay.hedge = false;
 }
 
-/// The second call finds the upstream well, and how long that took is known.
 fn hedged_whole(config: &mut Config) {
-    config.relay.hedge_whole_min_ms = 20;
-    config.relay.hedge_min_ms = 20;
+    config.relay.hedge_whole_min_ms = 500;
 }
 
-const PAST_THE_HEDGE: Duration = Duration::from_millis(200);
+const PAST_THE_HEDGE: Duration = Duration::from_millis(800);
 
 /// There is no time left for anybody else.
 const PAST_THE_DEADLINE: &[Line] = &[
@@ -51,8 +44,7 @@ const PAST_THE_DEADLINE: &[Line] = &[
     on(SecondProvider, Fails(504, "timeout"), [1, 0], NOTHING),
     on(Fallback, Fails(504, "timeout"), [1, 0], NOTHING),
     // It is held against the provider all the same.
-    on(Alone, Fails(504, "timeout"), [3, 0], &[super::cell::cools("provider", "silent", 10)])
-        .times(3),
+    on(Alone, Fails(504, "timeout"), [3, 0], &[cools("provider", "silent", 10)]).times(3),
 ];
 
 /// The client has a stream by the time nobody has answered.
@@ -69,11 +61,17 @@ const SLOW_FOR_EVER: &[Line] = &[
     on(SecondProvider, Backup, [1, 1], NOTHING),
     on(Fallback, Backup, [1, 1], NOTHING),
     // Each time that another one was faster counts as a failure.
-    on(SecondProvider, Backup, [3, 3], &[super::cell::cools("provider", "silent", 10)]).times(3),
+    on(SecondProvider, Backup, [3, 3], &[cools("provider", "silent", 10)]).times(3),
 ];
 
 /// Nobody else is there: it is waited for.
 const SLOW: &[Line] = &[on(Alone, Acme, [1, 0], NOTHING), on(SecondKey, Acme, [1, 0], NOTHING)];
+
+/// How long whole answers take is known after the first.
+const WHOLE_AND_THEN_SLOW: &[Line] = &[
+    on(SecondProvider, Acme, [2, 1], NOTHING).times(2).then(Backup),
+    on(Alone, Acme, [2, 0], NOTHING).times(2).then(Fails(504, "timeout")),
+];
 
 faults! {
     a_connection_that_is_refused: [both(|| Step::Reset, CONNECT).refusing()];
@@ -86,21 +84,26 @@ faults! {
 
     an_upstream_that_is_silent: [
         streamed(|| Step::Silent, SILENT).with(little_patience),
-        streamed(|| stream().send(": ping\n\n").pause(Duration::from_mins(1)).into(), SILENT)
-            .with(little_patience),
+        streamed(silent_but_for_pings, SILENT).with(little_patience),
         streamed(|| Step::Silent, SILENT_BEHIND_KEEP_ALIVES).with(kept_alive),
-        unstreamed(|| Step::Silent, PAST_THE_DEADLINE).with(short_deadline),
+        unstreamed(|| Step::Silent, PAST_THE_DEADLINE).with(very_short_deadline),
     ];
     a_first_event_that_comes_late: [
         streamed(|| Step::Silent, SLOW_FOR_EVER).with(hedged_soon),
         streamed(|| Step::Silent, SILENT).with(not_hedged),
         streamed(slow_stream, SLOW).with(hedged_soon),
-        unstreamed(|| stream().pause(PAST_THE_HEDGE).send(whole("Hello world").body).into(), SLOW)
-            .with(hedged_whole),
+        unstreamed(|| Step::Silent, WHOLE_AND_THEN_SLOW).at(|number| number == 1).with(|config| {
+            very_short_deadline(config);
+            hedged_whole(config);
+        }),
     ];
 }
 
 fn slow_stream() -> Step {
     let begun = stream().send(role()).pause(PAST_THE_HEDGE);
-    begun.send(content("Hello world")).send(finish()).send("data: [DONE]\n\n").into()
+    begun.send(content("Hello world")).send(finish()).send(DONE).into()
+}
+
+fn silent_but_for_pings() -> Step {
+    stream().pause(Duration::from_millis(300)).send(": ping\n\n").then(End::Stall).into()
 }

@@ -2,7 +2,7 @@
 //! them.
 
 use super::{
-    cell::{Line, NOTHING, Sees::*, cools, on},
+    cell::{Cools, Line, NOTHING, Sees::*, cools, on},
     settings::Setting::*,
 };
 
@@ -96,7 +96,7 @@ pub const MODEL_MISSING: &[Line] = &[
     on(SecondProvider, Backup, [1, 2], MISSING).times(2),
 ];
 
-const MISSING: &[super::cell::Cools] = &[cools("provider_model", "model_missing", 3_600)];
+const MISSING: &[Cools] = &[cools("provider_model", "model_missing", 3_600)];
 
 /// What an answer is when nothing is the matter in the end.
 pub const WELL: &[Line] = &[

@@ -15,6 +15,7 @@ macro_rules! faults {
     )*};
 }
 
+mod all_cooling;
 mod answers;
 mod cell;
 mod connections;

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{
     super::support::{Setup, TestApp, script::Step, script::error},
-    settings::Setting,
+    settings::{Setting, short_deadline},
 };
 
 const REQUESTS: usize = 200;
@@ -19,9 +19,10 @@ fn retry_budget(took: Duration) -> usize {
     (REQUESTS / 10).max(10) * windows
 }
 
+/// All calls fail, and nobody waits for a cooldown to end.
 async fn dead(step: fn() -> Step) -> TestApp {
     let setup = Setting::SecondProvider.setup();
-    let app = TestApp::with(Setup { keys: 3, ..setup }).await;
+    let app = TestApp::with(Setup { keys: 3, configure: short_deadline, ..setup }).await;
     app.upstream.always(step);
     app.backup.always(step);
     app

@@ -73,3 +73,13 @@ fn serve(config: &mut Config, at_backup: &str, windows: [Option<u64>; 2]) {
         });
     }
 }
+
+/// Long enough for everyone who is well, and short enough to be waited for.
+pub fn little_patience(config: &mut Config) {
+    config.relay.idle_timeout_ms = 1_500;
+}
+
+/// Shorter than most cooldowns.
+pub fn short_deadline(config: &mut Config) {
+    config.relay.timeout_ms = 4_000;
+}

@@ -1,19 +1,15 @@
 //! Streams that go wrong on their way. That each place of a cut is the same is in `cut_streams`.
 
-use providerpool::config::Config;
+use std::time::Duration;
 
 use super::{
     super::support::script::{
         DONE, End, Script, content, error_event, finish, role, stream, usage_chunk,
     },
-    cell::{Line, NOTHING, Sees::*, on, streamed},
+    cell::{Line, NOTHING, Sees::*, cools, on, streamed},
     lines::{CUT, SILENT, WELL, breaks_after},
-    settings::Setting::*,
+    settings::{Setting::*, little_patience},
 };
-
-fn little_patience(config: &mut Config) {
-    config.relay.idle_timeout_ms = 1_000;
-}
 
 /// A stream that has said all of its text and has not ended.
 fn said() -> Script {
@@ -24,14 +20,15 @@ fn begun() -> Script {
     stream().send(role()).send(content("Hello"))
 }
 
+/// What comes so late that there is no doubt that the wait for the first word ends first.
+fn late() -> Script {
+    stream().pause(Duration::from_millis(300))
+}
+
 /// A provider that breaks off is left alone the third time.
-const CUT_THREE_TIMES: &[Line] = &[on(
-    Alone,
-    Breaks("Hello", "stream_broken"),
-    [3, 0],
-    &[super::cell::cools("provider", "cut", 10)],
-)
-.times(3)];
+const CUT_THREE_TIMES: &[Line] =
+    &[on(Alone, Breaks("Hello", "stream_broken"), [3, 0], &[cools("provider", "cut", 10)])
+        .times(3)];
 
 faults! {
     a_stream_that_is_empty: [
@@ -51,7 +48,7 @@ faults! {
         streamed(|| begun().then(End::Cut).into(), CUT_THREE_TIMES),
     ];
     a_stream_that_stops_before_its_first_word: [
-        streamed(|| stream().send(role()).then(End::Stall).into(), SILENT)
+        streamed(|| late().send(role()).then(End::Stall).into(), SILENT)
             .with(little_patience),
     ];
     a_stream_that_stops: [
