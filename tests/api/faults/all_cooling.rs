@@ -69,9 +69,9 @@ faults! {
         both(|| limited_for(60), LIMITED).with(short_deadline),
         both(|| error(402).into(), UNPAID).with(short_deadline),
         both(|| error(401).into(), REJECTED).with(short_deadline),
-        both(model_missing, MISSING).with(short_deadline),
         both(|| error(500).into(), FAILING).with(short_deadline),
     ];
+    a_missing_model_that_is_asked_for_again: [both(model_missing, MISSING).with(short_deadline)];
     a_cooldown_that_ends_in_time_is_waited_for: [
         both(|| limited_for(4), LIMITED_FOR_A_WHILE).once(),
         both(|| error(503).into(), OVERLOADED_FOR_A_WHILE).at(|number| number < 5),

@@ -1,7 +1,9 @@
 //! Whole answers and heads that look good and are not.
 
 use super::{
-    super::support::script::{Answer, End, Step, error_event, raw, stream, stream_of, whole},
+    super::support::script::{
+        Answer, End, MakeStep, Step, error_event, raw, stream, stream_of, whole,
+    },
     cell::{Fault, both, streamed, whole as unstreamed},
     lines::{CUT, SERVER, STALLED, WELL},
     settings::little_patience,
@@ -29,7 +31,7 @@ fn unframed(kind: &str, body: &str) -> Step {
     Step::Bytes(format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n\r\n{body}"))
 }
 
-const fn of_server(step: fn() -> Step) -> Fault {
+const fn of_server(step: MakeStep) -> Fault {
     both(step, SERVER)
 }
 

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{
     super::support::{
-        Ledger, Reply, Setup, Streaming, TestApp, Which, chat_body, script::DONE, script::Step,
+        Ledger, Reply, Setup, Streaming, TestApp, Which, chat_body,
+        script::{DONE, MakeStep},
         settled,
     },
     settings::Setting,
@@ -20,7 +21,7 @@ const AT_ONCE: usize = 8;
 /// What goes wrong at `acme`, and what has to come of it.
 pub struct Fault {
     asked: Asked,
-    step: fn() -> Step,
+    step: MakeStep,
     which: Which,
     refusing: bool,
     configure: fn(&mut Config),
@@ -77,18 +78,18 @@ const ACME_SAYS: &str = "Hello world";
 const BACKUP_SAYS: &str = "Hello backup";
 
 /// A fault that shows itself whether a stream is asked for or not.
-pub const fn both(step: fn() -> Step, lines: &'static [Line]) -> Fault {
+pub const fn both(step: MakeStep, lines: &'static [Line]) -> Fault {
     let (which, configure): (Which, fn(&mut Config)) = (|_| true, |_| {});
     Fault { asked: Asked::Both, step, which, refusing: false, configure, lines }
 }
 
 /// A fault of whole answers.
-pub const fn whole(step: fn() -> Step, lines: &'static [Line]) -> Fault {
+pub const fn whole(step: MakeStep, lines: &'static [Line]) -> Fault {
     Fault { asked: Asked::Whole, ..both(step, lines) }
 }
 
 /// A fault of streams.
-pub const fn streamed(step: fn() -> Step, lines: &'static [Line]) -> Fault {
+pub const fn streamed(step: MakeStep, lines: &'static [Line]) -> Fault {
     Fault { asked: Asked::Streamed, ..both(step, lines) }
 }
 
@@ -321,7 +322,7 @@ async fn run(fault: &Fault, line: &Line, streamed: bool) -> Vec<String> {
     let mut wrong = Wrong::default();
     let (mut completed, mut failed, mut retry_after) = (0, 0, None);
 
-    for (number, sees) in line.all_see().into_iter().enumerate() {
+    for (number, sees) in (1..).zip(line.all_see()) {
         let (outcome, told) = ask(&app, streamed).await;
         let expected = Outcome::expected(sees);
         let what = format!("request {number} should see {sees:?}");
@@ -330,6 +331,7 @@ async fn run(fault: &Fault, line: &Line, streamed: bool) -> Vec<String> {
         wrong.unless(told.is_some() == may_say_when, "retry-after on 429 and 503", &told);
         retry_after = told;
         *(if expected.is_good() { &mut completed } else { &mut failed }) += 1;
+        all_have_heard(&app).await;
     }
 
     calls_are(&mut wrong, &app, fault, line).await;
@@ -352,6 +354,13 @@ async fn run(fault: &Fault, line: &Line, streamed: bool) -> Vec<String> {
     wrong.unless(is_well, "a request after the recovery should see Acme", &outcome);
     ledger_is(&mut wrong, &app, completed + 1, failed).await;
     wrong.into_words()
+}
+
+/// Waits until all that was told of the failures so far is in what the next request goes by: actors
+/// take one message after the other, and the one may have told the other.
+async fn all_have_heard(app: &TestApp) {
+    app.cooldowns().await;
+    app.cooldowns().await;
 }
 
 async fn calls_are(wrong: &mut Wrong, app: &TestApp, fault: &Fault, line: &Line) {
@@ -378,7 +387,8 @@ fn first_end(cooldowns: &[Value]) -> Option<(i64, i64)> {
     Some((seconds(left), seconds(length)))
 }
 
-async fn ledger_is(wrong: &mut Wrong, app: &TestApp, completed: u64, failed: u64) {
+/// Whether there is one entry of each request, and as it ended.
+pub async fn ledger_is(wrong: &mut Wrong, app: &TestApp, completed: u64, failed: u64) {
     let is_good = |ledger: &(Ledger, u64)| {
         let (Ledger { requests, completed: c, failed: f, cancelled, .. }, rows) = ledger;
         (*requests, *c, *f, *cancelled, *rows)

@@ -75,6 +75,12 @@ pub const AUTH: &[Line] = &[
 pub const AUTH_OF_ONE: &[Line] =
     &[on(SecondKey, Acme, [2, 0], &[cools("credential", "auth", 1_800)])];
 
+/// Two of four keys are not accepted: that is half of them, and not most.
+pub const AUTH_OF_HALF: &[Line] = &[on(FourKeys, Acme, [3, 0], TWO_REJECTED)];
+
+const TWO_REJECTED: &[Cools] =
+    &[cools("credential", "auth", 1_800), cools("credential", "auth", 1_800)];
+
 /// There is no money left.
 pub const PAYMENT: &[Line] = &[
     on(Alone, Fails(429, "insufficient_quota"), [1, 0], &[cools("credential", "payment", 1_800)]),

@@ -15,7 +15,7 @@ const FLAPPING: &[Line] = &[
 ];
 
 fn every_other(number: usize) -> bool {
-    number % 2 == 0
+    number.is_multiple_of(2)
 }
 
 faults! {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     super::support::{
         TestApp, eventually,
-        script::{Step, error, error_with_code, gate, stream_of},
+        script::{MakeStep, Piece, error, error_with_code, gate, stream_of},
     },
     settings::Setting,
 };
@@ -15,7 +15,7 @@ use super::{
 /// Fails so often that a scope cools.
 struct Cooling {
     scope: &'static str,
-    step: fn() -> Step,
+    step: MakeStep,
     requests: usize,
 }
 
@@ -85,7 +85,7 @@ async fn a_cooldown_that_ends_during_a_restart_is_tried_by_one_request() {
         app.start_again().await.unwrap();
         let (gate, opened) = gate();
         let mut slow = stream_of(&["Hello", " world"]);
-        slow.pieces.insert(0, super::super::support::script::Piece::Wait(opened));
+        slow.pieces.insert(0, Piece::Wait(opened));
         app.upstream.next(slow);
 
         let mut trial = Box::pin(app.stream("hello"));

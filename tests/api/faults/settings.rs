@@ -14,6 +14,8 @@ pub enum Setting {
     Alone,
     /// A second key of `acme`.
     SecondKey,
+    /// Three more keys of `acme`.
+    FourKeys,
     /// The provider `backup`, which serves the same model.
     SecondProvider,
     /// The provider `backup`, which serves another model, and that is named as the fallback.
@@ -33,7 +35,7 @@ pub const FALLBACK: &str = "other-model";
 impl Setting {
     pub fn setup(self) -> Setup {
         let lay_out: fn(&mut Config) = match self {
-            Self::Alone | Self::SecondKey | Self::SecondProvider => usual,
+            Self::Alone | Self::SecondKey | Self::FourKeys | Self::SecondProvider => usual,
             Self::Fallback => |config| serve(config, FALLBACK, [None, None]),
             Self::LargerWindow => |config| serve(config, "test-model", [Some(1_000), Some(2_000)]),
             Self::EqualWindow => |config| serve(config, "test-model", [Some(1_000), Some(1_000)]),
@@ -41,8 +43,12 @@ impl Setting {
             Self::EqualFallback => |config| serve(config, FALLBACK, [Some(1_000), Some(1_000)]),
         };
         Setup {
-            keys: if self == Self::SecondKey { 2 } else { 1 },
-            backup: !matches!(self, Self::Alone | Self::SecondKey),
+            keys: match self {
+                Self::SecondKey => 2,
+                Self::FourKeys => 4,
+                _ => 1,
+            },
+            backup: !matches!(self, Self::Alone | Self::SecondKey | Self::FourKeys),
             lay_out,
             ..Setup::default()
         }

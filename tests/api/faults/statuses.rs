@@ -6,7 +6,7 @@ use super::{
     super::support::script::{Answer, error, error_with_code, raw},
     cell::{Line, NOTHING, Sees::*, both, on},
     lines::{
-        AUTH, AUTH_OF_ONE, MODEL_MISSING, OVERLOAD, PAYMENT, PAYMENT_OF_ONE, SERVER,
+        AUTH, AUTH_OF_HALF, AUTH_OF_ONE, MODEL_MISSING, OVERLOAD, PAYMENT, PAYMENT_OF_ONE, SERVER,
         WELL_THE_SECOND_TIME, stops_with,
     },
     settings::Setting::*,
@@ -43,6 +43,7 @@ faults! {
     status_401: [
         both(|| error(401).into(), AUTH),
         both(|| error(401).into(), AUTH_OF_ONE).once(),
+        both(|| error(401).into(), AUTH_OF_HALF).at(|number| number < 2),
     ];
     status_403: [
         both(|| error(403).into(), AUTH),

@@ -22,6 +22,9 @@ pub enum Step {
     EndlessHead,
 }
 
+/// Makes the same step for each call.
+pub type MakeStep = fn() -> Step;
+
 /// A whole answer.
 pub struct Answer {
     pub status: u16,

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    script::{Answer, End, Piece, Script, Step, stream_of, whole},
+    script::{Answer, End, MakeStep, Piece, Script, Step, stream_of, whole},
     wait::let_pass,
 };
 
@@ -35,7 +35,7 @@ struct Shared {
     /// Bound and not open yet: whoever connects is refused.
     closed: Mutex<Option<TcpSocket>>,
     script: Mutex<VecDeque<Step>>,
-    always: Mutex<Option<(fn() -> Step, Which)>>,
+    always: Mutex<Option<(MakeStep, Which)>>,
     /// What it says when it answers well, in so many words.
     words: Mutex<&'static [&'static str]>,
     seen: Mutex<Vec<Seen>>,
@@ -121,12 +121,12 @@ impl Upstream {
     }
 
     /// What it does when the script has no more steps.
-    pub fn always(&self, step: fn() -> Step) {
+    pub fn always(&self, step: MakeStep) {
         self.at(step, |_| true);
     }
 
     /// What it does with some calls when the script has no more steps.
-    pub fn at(&self, step: fn() -> Step, which: Which) {
+    pub fn at(&self, step: MakeStep, which: Which) {
         *self.shared.always.lock().unwrap() = Some((step, which));
     }
 
