@@ -8,18 +8,22 @@ use std::{
     },
 };
 
+use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::{lease::Lease, messages::LeaseError};
-use crate::domain::{
-    cooldown::{CooldownBook, CooldownScope, TrialPass},
-    credential::{Credential, StoredSecret},
-    failure::FailureClass,
-    id::{CredentialId, ModelName, ProviderId},
-    readings::ResultRing,
-    route::CredentialStrategy,
-    time::Timestamp,
-    turns::Turns,
+use crate::{
+    actors::router::Turn,
+    domain::{
+        cooldown::{CooldownBook, CooldownScope, TrialPass},
+        credential::{Credential, StoredSecret},
+        failure::FailureClass,
+        id::{CredentialId, ModelName, ProviderId},
+        readings::ResultRing,
+        route::CredentialStrategy,
+        time::Timestamp,
+        turns::Turns,
+    },
 };
 
 /// One credential and its running readings, which outlive a change of its settings.
@@ -109,6 +113,18 @@ pub enum Availability {
     None,
 }
 
+/// How a credential stands, whatever the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialStatus {
+    Active,
+    /// Left alone for a while, for all models. What holds for single models does not count.
+    Cooling,
+    Disabled,
+    /// Sealed under a master key that is not in use.
+    Locked,
+}
+
 /// Every credential and what is held against it. Immutable, but for readings and turns.
 #[derive(Default)]
 pub struct CredentialDirectory {
@@ -174,14 +190,72 @@ impl CredentialDirectory {
         if ready > 0 { Availability::Ready(ready) } else { best }
     }
 
+    /// How a credential of this directory stands.
+    pub fn status(&self, now: Timestamp, credential: &Credential) -> CredentialStatus {
+        let Credential { id, provider_id, settings, secret, .. } = credential;
+        if matches!(secret, StoredSecret::Locked { .. }) {
+            return CredentialStatus::Locked;
+        }
+        if !settings.enabled {
+            return CredentialStatus::Disabled;
+        }
+        let scope = || CooldownScope::Credential(provider_id.clone(), id.clone());
+        let is_cooling =
+            !self.cooldowns.is_empty() && self.cooldowns.active(now, &scope()).is_some();
+        if is_cooling { CredentialStatus::Cooling } else { CredentialStatus::Active }
+    }
+
     /// Leases a credential: of the highest priority that has one to be used, the one whose turn it
     /// is; or the preferred one.
     ///
     /// Errors: [`LeaseError`].
     pub fn lease(&self, now: Timestamp, wanted: Wanted<'_>) -> Result<Lease, LeaseError> {
         let shelf = self.shelves.get(wanted.provider).ok_or(LeaseError::NoneLeft)?;
+        let (mut usable, mut best) = self.usable(now, shelf, wanted);
+        if let Some(at) = preferred(&usable, wanted)
+            && let Ok(lease) = self.take(now, shelf, usable[at], wanted.model)
+        {
+            return Ok(lease);
+        }
+        while !usable.is_empty() {
+            let at = shelf.choose(wanted, first_tier(&usable), Turn::Take);
+            match self.take(now, shelf, usable[at], wanted.model) {
+                Ok(lease) => return Ok(lease),
+                // Somebody else was faster.
+                Err(other) => best = nearer(best, other),
+            }
+            usable.remove(at);
+        }
+        Err(why_none(best))
+    }
+
+    /// The credential that [`Self::lease`] would lease now. Takes nothing, no turn either.
+    ///
+    /// Errors: [`LeaseError`].
+    pub fn would_lease(
+        &self,
+        now: Timestamp,
+        wanted: Wanted<'_>,
+    ) -> Result<&Credential, LeaseError> {
+        let shelf = self.shelves.get(wanted.provider).ok_or(LeaseError::NoneLeft)?;
+        let (usable, best) = self.usable(now, shelf, wanted);
+        if usable.is_empty() {
+            return Err(why_none(best));
+        }
+        let next = || shelf.choose(wanted, first_tier(&usable), Turn::Look);
+        let at = preferred(&usable, wanted).unwrap_or_else(next);
+        Ok(&usable[at].credential)
+    }
+
+    /// Those that can be used, by priority and id; and of the others the one that comes back first.
+    fn usable<'s>(
+        &self,
+        now: Timestamp,
+        shelf: &'s Shelf,
+        wanted: Wanted<'_>,
+    ) -> (Vec<&'s Arc<Held>>, Availability) {
         let mut best = Availability::None;
-        let mut usable: Vec<&Arc<Held>> = Vec::with_capacity(shelf.held.len());
+        let mut usable = Vec::with_capacity(shelf.held.len());
         for held in &shelf.held {
             if wanted.tried.contains(&held.credential.id) {
                 continue;
@@ -191,28 +265,7 @@ impl CredentialDirectory {
                 other => best = nearer(best, other),
             }
         }
-        if let Some(preferred) = wanted.preferred
-            && let Some(at) = usable.iter().position(|held| held.credential.id == *preferred)
-            && let Ok(lease) = self.take(now, shelf, usable[at], wanted.model)
-        {
-            return Ok(lease);
-        }
-        while let Some(first) = usable.first() {
-            let priority = first.credential.settings.priority;
-            let tier = usable.partition_point(|h| h.credential.settings.priority == priority);
-            let at = shelf.choose(wanted.model, wanted.strategy, &usable[..tier]);
-            match self.take(now, shelf, usable[at], wanted.model) {
-                Ok(lease) => return Ok(lease),
-                // Somebody else was faster.
-                Err(other) => best = nearer(best, other),
-            }
-            usable.remove(at);
-        }
-        Err(match best {
-            Availability::Busy => LeaseError::Busy,
-            Availability::Cooling { until, cause } => LeaseError::Cooling { until, cause },
-            Availability::None | Availability::Ready(_) => LeaseError::NoneLeft,
-        })
+        (usable, best)
     }
 
     /// Waits until a request with a credential of this provider is over.
@@ -275,30 +328,54 @@ impl CredentialDirectory {
 
 impl Shelf {
     /// Whose turn it is among `tier`, which is not empty and sorted by id.
-    fn choose(
-        &self,
-        model: &ModelName,
-        strategy: CredentialStrategy,
-        tier: &[&Arc<Held>],
-    ) -> usize {
+    fn choose(&self, wanted: Wanted<'_>, tier: &[&Arc<Held>], turn: Turn) -> usize {
         if tier.len() == 1 {
             return 0;
         }
+        let model = wanted.model;
         let members = |share: fn(&Credential) -> u32| {
             let member = |held: &&Arc<Held>| (held.credential.id.clone(), share(&held.credential));
             tier.iter().map(member).collect::<Vec<_>>()
         };
         // A turn is whole or not taken: whoever panicked while holding it has left it whole.
         let turns = || self.state.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = match strategy {
-            CredentialStrategy::RoundRobin => turns().rotate(model, &members(|_| 1)),
-            CredentialStrategy::Weighted => turns().weigh(model, &members(|c| c.settings.weight)),
-            CredentialStrategy::FillFirst => Some(0),
-            CredentialStrategy::LeastBusy => {
+        let weight = |credential: &Credential| credential.settings.weight;
+        let chosen = match (wanted.strategy, turn) {
+            (CredentialStrategy::RoundRobin, Turn::Take) => turns().rotate(model, &members(|_| 1)),
+            (CredentialStrategy::RoundRobin, Turn::Look) => {
+                turns().peek_rotate(model, &members(|_| 1))
+            }
+            (CredentialStrategy::Weighted, Turn::Take) => turns().weigh(model, &members(weight)),
+            (CredentialStrategy::Weighted, Turn::Look) => {
+                turns().peek_weigh(model, &members(weight))
+            }
+            (CredentialStrategy::FillFirst, _) => Some(0),
+            (CredentialStrategy::LeastBusy, _) => {
                 (0..tier.len()).min_by_key(|at| tier[*at].gauge.in_flight())
             }
         };
-        turn.unwrap_or(0)
+        chosen.unwrap_or(0)
+    }
+}
+
+/// Those of the highest priority, of some that are sorted by it.
+fn first_tier<'u, 's>(usable: &'u [&'s Arc<Held>]) -> &'u [&'s Arc<Held>] {
+    let priority = |held: &Arc<Held>| held.credential.settings.priority;
+    let tier = usable.partition_point(|held| priority(held) == priority(usable[0]));
+    &usable[..tier]
+}
+
+/// Where the preferred one is, if it can be used.
+fn preferred(usable: &[&Arc<Held>], wanted: Wanted<'_>) -> Option<usize> {
+    let preferred = wanted.preferred?;
+    usable.iter().position(|held| held.credential.id == *preferred)
+}
+
+fn why_none(best: Availability) -> LeaseError {
+    match best {
+        Availability::Busy => LeaseError::Busy,
+        Availability::Cooling { until, cause } => LeaseError::Cooling { until, cause },
+        Availability::None | Availability::Ready(_) => LeaseError::NoneLeft,
     }
 }
 

@@ -13,6 +13,6 @@ mod messages;
 pub use actor::{Credentials, CredentialsPeers};
 pub use affinity::{Affinity, Binding};
 pub use credential_pool::CredentialPool;
-pub use directory::{Availability, CredentialDirectory, Gauge, Held, Wanted};
+pub use directory::{Availability, CredentialDirectory, CredentialStatus, Gauge, Held, Wanted};
 pub use lease::Lease;
 pub use messages::*;

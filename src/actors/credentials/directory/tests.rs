@@ -64,9 +64,13 @@ impl Desk {
         self.cool(CooldownScope::Credential(acme(), id.into()), seconds);
     }
 
+    fn directory(&self) -> CredentialDirectory {
+        self.pool.directory(&self.cooldowns)
+    }
+
     fn lease(&self, now: Timestamp, model: &str, tried: &[&str]) -> Result<Lease, LeaseError> {
         let tried: Vec<CredentialId> = tried.iter().map(|id| (*id).into()).collect();
-        self.pool.directory(&self.cooldowns).lease(
+        self.directory().lease(
             now,
             Wanted {
                 provider: &acme(),
@@ -76,6 +80,18 @@ impl Desk {
                 preferred: None,
             },
         )
+    }
+
+    fn would_lease(&self, now: Timestamp, preferred: Option<&str>) -> Result<String, LeaseError> {
+        let preferred = preferred.map(CredentialId::from);
+        let wanted = Wanted {
+            provider: &acme(),
+            model: &model(),
+            strategy: self.strategy,
+            tried: &[],
+            preferred: preferred.as_ref(),
+        };
+        self.directory().would_lease(now, wanted).map(|credential| credential.id.to_string())
     }
 
     fn id(&self, now: Timestamp) -> Result<String, LeaseError> {
@@ -276,4 +292,59 @@ fn the_preferred_key_is_taken_whatever_the_turn_and_the_priority_but_not_when_it
     assert_eq!([lease(&desk), lease(&desk)], ["b", "b"]);
     desk.cool_whole("b", 60);
     assert_eq!(lease(&desk), "a");
+}
+
+#[test]
+fn to_look_who_would_be_next_takes_no_turn_no_place_and_no_trial() {
+    use CredentialStrategy::{FillFirst, LeastBusy, RoundRobin, Weighted};
+    for strategy in [RoundRobin, Weighted, FillFirst, LeastBusy] {
+        let all = ["a", "b", "c"].map(|id| with(id, |settings| settings.weight = 2));
+        let desk = Desk::new(strategy, all);
+        let mut under_way = Vec::new();
+        for _ in 0..9 {
+            let next = desk.would_lease(NOW, None).unwrap();
+            assert_eq!(desk.would_lease(NOW, None).unwrap(), next, "{strategy:?}");
+            let lease = desk.lease(NOW, "m", &[]).unwrap();
+            assert_eq!(lease.id().as_str(), next, "{strategy:?}");
+            under_way.push(lease);
+        }
+    }
+    let narrow = with("a", |settings| settings.max_in_flight = Some(1));
+    let mut desk = Desk::rotating([narrow]);
+    desk.cool_whole("a", 60);
+    let cooling = LeaseError::Cooling { until: later(60), cause: FailureClass::RateLimit };
+    assert_eq!(desk.would_lease(NOW, None), Err(cooling));
+    assert_eq!(desk.would_lease(later(60), None).unwrap(), "a");
+    let trial = desk.lease(later(60), "m", &[]);
+    assert!(trial.is_ok(), "looking has taken the trial or the place");
+    assert!(desk.would_lease(later(60), None).is_err());
+}
+
+#[test]
+fn who_would_be_next_is_the_preferred_one_while_it_can_be_used() {
+    let mut desk = Desk::rotating([credential("a"), credential("b")]);
+    assert_eq!(desk.would_lease(NOW, Some("b")).unwrap(), "b");
+    assert_eq!(desk.would_lease(NOW, Some("gone")).unwrap(), "a");
+    desk.cool_whole("b", 60);
+    assert_eq!(desk.would_lease(NOW, Some("b")).unwrap(), "a");
+    assert_eq!(Desk::rotating([]).would_lease(NOW, None), Err(LeaseError::NoneLeft));
+}
+
+#[test]
+fn a_key_says_how_it_stands() {
+    use CredentialStatus::{Active, Cooling, Disabled, Locked};
+    let off = with("c", |settings| settings.enabled = false);
+    let mut locked = credential("d");
+    locked.secret = StoredSecret::Locked { key_id: "k1".into() };
+    let mut desk = Desk::rotating([credential("a"), credential("b"), off, locked]);
+    for id in ["b", "c", "d"] {
+        desk.cool_whole(id, 60);
+    }
+    desk.cool(CooldownScope::CredentialModel(acme(), "a".into(), model()), 60);
+    let directory = desk.directory();
+    let statuses = |now| -> Vec<CredentialStatus> {
+        directory.of(&acme()).iter().map(|held| directory.status(now, &held.credential)).collect()
+    };
+    assert_eq!(statuses(NOW), [Active, Cooling, Disabled, Locked]);
+    assert_eq!(statuses(later(60)), [Active, Active, Disabled, Locked]);
 }
