@@ -21,6 +21,7 @@ pub fn server(config: &Config) -> ServerSettings {
         body_timeout: Duration::from_millis(config.relay.idle_timeout_ms),
         allowed_origins: config.server.allowed_origins.clone(),
         heartbeat: Duration::from_millis(config.events.heartbeat_ms),
+        traces: config.relay.traces,
     }
 }
 

@@ -18,4 +18,6 @@ pub struct ServerSettings {
     pub allowed_origins: Vec<String>,
     /// How often an event subscriber is asked whether it is still there.
     pub heartbeat: Duration,
+    /// Requests whose way is remembered.
+    pub traces: usize,
 }

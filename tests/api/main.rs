@@ -23,6 +23,7 @@ mod routes;
 mod secrets;
 mod settlement;
 mod streams;
+mod traces;
 mod unreadable_rows;
 mod usage;
 mod waiting;

@@ -139,6 +139,7 @@ async fn the_description_lists_every_path_and_each_of_them_is_there() {
         "get /api/v1/events",
         "get /api/v1/providers",
         "get /api/v1/providers/{id}",
+        "get /api/v1/requests/{id}/trace",
         "get /api/v1/routes",
         "get /api/v1/routes/{name}",
         "get /api/v1/usage",
@@ -178,6 +179,7 @@ async fn every_reference_in_the_description_leads_somewhere() {
     for (schema, property) in [
         ("KeyBody", "max_in_flight"),
         ("KeyView", "proxy_url"),
+        ("Trace", "attempts"),
         ("ProviderBody", "rules"),
         ("ServedModel", "context_tokens"),
         ("RuleText", "matches"),

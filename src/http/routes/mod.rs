@@ -12,6 +12,7 @@ mod model_routes;
 mod models;
 pub mod openapi;
 mod providers;
+mod requests;
 mod usage;
 
 use actix_web::{
@@ -47,6 +48,7 @@ pub fn configure(services: &mut ServiceConfig) {
                         .configure(model_routes::configure)
                         .configure(aliases::configure)
                         .configure(cooldowns::configure)
+                        .configure(requests::configure)
                         .configure(events::configure),
                 )
                 .default_service(web::to(no_such_route)),

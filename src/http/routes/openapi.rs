@@ -10,8 +10,8 @@ use utoipa::{
 };
 
 use super::{
-    aliases, chat_completions, client_keys, cooldowns, events, health, keys, metrics, model_routes,
-    models, providers, usage,
+    aliases, chat_completions, client_keys, cooldowns, events, health, keys, metrics,
+    model_routes, models, providers, requests, usage,
 };
 
 pub fn configure(services: &mut ServiceConfig) {
@@ -50,6 +50,7 @@ pub fn configure(services: &mut ServiceConfig) {
         usage::summary,
         cooldowns::list,
         cooldowns::clear,
+        requests::trace,
         events::subscribe,
         health::live,
         health::ready,

@@ -319,6 +319,11 @@ pub fn chat_body(text: &str, stream: bool) -> Value {
     })
 }
 
+/// Asks for a whole answer of a model.
+pub fn named_body(model: &str, text: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": text}]})
+}
+
 /// A model of the configuration.
 pub fn served(name: &str, upstream_name: Option<&str>) -> ServedModel {
     let parse = |name| ModelName::parse(name).unwrap();

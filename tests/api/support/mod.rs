@@ -8,7 +8,7 @@ pub mod script;
 mod upstream;
 mod wait;
 
-pub use app::{Ledger, Setup, TestApp, chat_body, secret_of, served, with_json};
+pub use app::{Ledger, Setup, TestApp, chat_body, named_body, secret_of, served, with_json};
 pub use database::{Database, on_every_database};
 pub use events::EventStream;
 pub use reply::{Reply, Streaming};
