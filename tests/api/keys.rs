@@ -7,7 +7,11 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::support::{Reply, TestApp, chat_body, secret_of, with_json};
+use super::support::{
+    Reply, TestApp, chat_body, eventually,
+    script::{DONE, content, error, finish, gate, stream},
+    secret_of, with_json,
+};
 
 const KEY: &str = "sk-test-0123456789-0123456789";
 
@@ -105,8 +109,12 @@ async fn add_key(app: &TestApp, provider: &str, body: Value) -> String {
     format!("{keys}/{}", added.json["id"].as_str().unwrap())
 }
 
+/// The first key of a provider, as it is set.
 async fn first_key(app: &TestApp, provider: &str) -> Value {
-    app.get(&format!("/api/v1/providers/{provider}")).await.json["api_keys"][0].clone()
+    let provider = app.get(&format!("/api/v1/providers/{provider}")).await;
+    let mut key = provider.json["api_keys"][0].clone();
+    key.as_object_mut().unwrap().remove("recent");
+    key
 }
 
 #[actix_web::test]
@@ -254,7 +262,8 @@ async fn what_cannot_be_set_for_a_key_is_refused_by_name_and_changes_nothing() {
         assert_eq!(app.patch(&path, body).await.status, 400);
     }
     let openai = app.get("/api/v1/providers/openai").await;
-    assert_eq!(openai.json["api_keys"], json!([before]));
+    assert_eq!(openai.json["api_keys"].as_array().unwrap().len(), 1);
+    assert_eq!(first_key(&app, "openai").await, before);
 
     let gone = app.patch("/api/v1/providers/openai/keys/gone", json!({"weight": 1})).await;
     assert_eq!((gone.status, &gone.json["error"]["code"]), (404, &json!("key_not_found")));
@@ -371,4 +380,60 @@ async fn a_viewer_may_look_and_not_change() {
     }
     assert_eq!(call(Method::POST, "/v1/chat/completions", chat_body("x", false)).await, 403);
     assert_eq!(app.get("/api/v1/providers/openai").await.json["priority"], 50);
+}
+
+#[actix_web::test]
+async fn a_key_shows_how_it_fares() {
+    let app = TestApp::with_backup().await;
+    let acme = async || app.get("/api/v1/providers/acme").await.json;
+    let fresh = acme().await;
+    let key = &fresh["api_keys"][0];
+    assert_eq!((&key["status"], &key["in_flight"]), (&json!("active"), &json!(0)));
+    assert_eq!((&key["succeeded"], &key["failed"]), (&json!(0), &json!(0)));
+    assert_eq!((&fresh["in_flight"], &fresh["first_event_ms"]), (&json!(0), &json!({})));
+    let (gate, opened) = gate();
+    let held = stream().send(content("Hello")).wait(opened).send(finish()).send(DONE);
+    app.upstream.next(held);
+    let mut open = app.stream("hello").await;
+    open.until("Hello").await;
+
+    let busy = acme().await;
+
+    assert_eq!((&busy["in_flight"], &busy["api_keys"][0]["in_flight"]), (&json!(1), &json!(1)));
+    assert!(busy["first_event_ms"]["test-model"].is_u64(), "{busy}");
+    gate.open();
+    open.rest().await;
+    app.chat("hello").await;
+    app.upstream.next(error(401));
+    app.chat("hello").await;
+    let known = eventually("the key cools", async || {
+        Some(acme().await).filter(|acme| acme["api_keys"][0]["status"] == "cooling")
+    })
+    .await;
+    let key = &known["api_keys"][0];
+    assert_eq!((&key["succeeded"], &key["failed"]), (&json!(2), &json!(1)));
+    assert_eq!((&key["in_flight"], &known["in_flight"]), (&json!(0), &json!(0)));
+    let recent = key["recent"].as_array().unwrap();
+    let sum =
+        |field: &str| recent.iter().map(|bucket| bucket[field].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((recent.len(), sum("succeeded"), sum("failed")), (20, 2, 1));
+    let listed = app.get("/api/v1/providers?limit=200").await.json;
+    let mut listed = listed["providers"].as_array().unwrap().iter();
+    let listed = listed.find(|provider| provider["id"] == "acme").unwrap();
+    assert_eq!((listed.get("first_event_ms"), listed["api_keys"][0].get("recent")), (None, None));
+    assert_eq!(listed["api_keys"][0]["failed"], 1);
+}
+
+#[actix_web::test]
+async fn a_key_that_is_switched_off_is_disabled_and_keeps_its_count() {
+    let app = TestApp::start().await;
+    create_mine(&app).await;
+    let path = add_key(&app, "mine", json!({"key": "sk-a"})).await;
+    app.chat("hello").await;
+
+    let off = app.patch(&path, json!({"enabled": false})).await;
+
+    assert_eq!((&off.json["status"], &off.json["succeeded"]), (&json!("disabled"), &json!(1)));
+    let on = app.patch(&path, json!({"enabled": true})).await;
+    assert_eq!((&on.json["status"], &on.json["succeeded"]), (&json!("active"), &json!(1)));
 }

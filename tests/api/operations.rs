@@ -179,6 +179,8 @@ async fn every_reference_in_the_description_leads_somewhere() {
     for (schema, property) in [
         ("KeyBody", "max_in_flight"),
         ("KeyView", "proxy_url"),
+        ("KeyView", "recent"),
+        ("ProviderView", "first_event_ms"),
         ("Trace", "attempts"),
         ("ProviderBody", "rules"),
         ("ServedModel", "context_tokens"),

@@ -2,7 +2,7 @@
 //! and read by all threads; kept across publications of the table, lost with the process.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -66,6 +66,17 @@ impl ProviderVitals {
     /// How long a whole answer of this model (upstream name) took. Empty when unknown.
     pub fn whole_answer(&self, model: &ModelName) -> History {
         self.find(model).map_or_else(History::default, |known| locked(&known.whole_answer).clone())
+    }
+
+    /// The mean time to the first event of each model (upstream name) of which it is known.
+    pub fn first_events(&self) -> BTreeMap<ModelName, Duration> {
+        let models: Vec<_> =
+            locked(&self.models).iter().map(|(m, known)| (m.clone(), Arc::clone(known))).collect();
+        let mean = |(model, known): (_, Arc<ModelVitals>)| {
+            let mean = locked(&known.first_event).mean()?;
+            Some((model, mean))
+        };
+        models.into_iter().filter_map(mean).collect()
     }
 
     pub fn note_first_event(&self, now: Timestamp, model: &ModelName, took: Duration) {
@@ -162,6 +173,7 @@ mod tests {
         assert_eq!(vitals.whole_answer(&model("a")).mean(), None);
         assert_eq!(vitals.whole_answer(&model("b")).mean(), Some(TOOK * 2));
         assert_eq!(vitals.first_event(&model("unknown")).mean(), None);
+        assert_eq!(vitals.first_events(), BTreeMap::from([(model("a"), TOOK)]));
     }
 
     #[test]

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     actors::{
+        clock::now,
         credentials::{
-            AddCredential, ChangeCredential, CredentialChange, CredentialError, RemoveCredential,
+            AddCredential, ChangeCredential, CredentialChange, CredentialDirectory,
+            CredentialError, CredentialStatus, Gauge, Held, RemoveCredential,
         },
         registry::{Change, RegistryError, RegistryReady},
     },
@@ -20,6 +22,7 @@ use crate::{
         credential::{Credential, CredentialSettings, Egress, StoredSecret},
         id::{CredentialId, ProviderId},
         provider::{Origin, SecretHeader},
+        readings::ResultBucket,
         time::Timestamp,
     },
     http::{
@@ -46,6 +49,7 @@ pub struct KeyView {
     label: Option<String>,
     /// Where it comes from. Only a key from the API is stored and can be changed or removed here.
     origin: Origin,
+    status: CredentialStatus,
     enabled: bool,
     /// Higher is preferred.
     priority: i32,
@@ -60,6 +64,16 @@ pub struct KeyView {
     proxy_url: Option<String>,
     /// Names of the headers sent with it, with their values masked.
     headers: BTreeMap<String, &'static str>,
+    /// Requests under way with it.
+    in_flight: u32,
+    /// Attempts with it that went well since the start.
+    succeeded: u64,
+    /// Attempts with it that failed since the start.
+    failed: u64,
+    /// The attempts of the last 200 minutes by ten minutes, oldest first. Only where one provider is
+    /// shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent: Option<Vec<ResultBucket>>,
     /// Set when it is sealed under a master key that is not in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     locked_by_key: Option<String>,
@@ -137,23 +151,52 @@ fn invalid(field: &'static str, reason: &dyn std::error::Error) -> CredentialErr
     CredentialError::InvalidSetting { field, reason: reason.to_string() }
 }
 
-pub fn key_view(credential: &Credential) -> KeyView {
+/// A key of this directory as it is shown.
+pub fn key_view(held: &Held, directory: &CredentialDirectory, now: Timestamp) -> KeyView {
+    view(&held.credential, &held.gauge, directory.status(now, &held.credential))
+}
+
+/// The same, with how it has fared lately.
+pub fn detailed_key_view(held: &Held, directory: &CredentialDirectory, now: Timestamp) -> KeyView {
+    let recent = Some(held.gauge.results.recent(now));
+    KeyView { recent, ..key_view(held, directory, now) }
+}
+
+/// A key that has just been set.
+fn current(actors: &Actors, credential: &Credential) -> KeyView {
+    let directory = actors.directory.read();
+    let status = directory.status(now(), credential);
+    let mut all = directory.of(&credential.provider_id).iter();
+    match all.find(|held| held.credential.id == credential.id) {
+        Some(held) => view(credential, &held.gauge, status),
+        // It is gone again already.
+        None => view(credential, &Gauge::default(), status),
+    }
+}
+
+fn view(credential: &Credential, gauge: &Gauge, status: CredentialStatus) -> KeyView {
     let locked_by_key = match &credential.secret {
         StoredSecret::Open(_) => None,
         StoredSecret::Locked { key_id } => Some(key_id.clone()),
     };
     let settings = &credential.settings;
+    let (succeeded, failed) = gauge.results.totals();
     KeyView {
         id: credential.id.clone(),
         mask: credential.mask.clone(),
         label: settings.label.clone(),
         origin: credential.origin,
+        status,
         enabled: settings.enabled,
         priority: settings.priority,
         weight: settings.weight,
         max_in_flight: settings.max_in_flight,
         proxy_url: settings.egress.shown(),
         headers: settings.headers.iter().map(|header| (header.name.clone(), "****")).collect(),
+        in_flight: gauge.in_flight(),
+        succeeded,
+        failed,
+        recent: None,
         locked_by_key,
         created_at: Some(credential.created_at).filter(|at| at.as_millis() > 0),
     }
@@ -190,7 +233,7 @@ pub async fn add(
     let added = ask(&actors.credentials, AddCredential { provider_id, secret, settings }).await??;
     counted(&actors).await?;
     let mut response = if added.existed { HttpResponse::Ok() } else { HttpResponse::Created() };
-    Ok(response.json(key_view(&added.credential)))
+    Ok(response.json(current(&actors, &added.credential)))
 }
 
 /// Changes the settings that are sent; `null` takes one back.
@@ -213,7 +256,7 @@ pub async fn change(
     let change = ChangeCredential { provider_id, id, change: body.into_change()? };
     let credential = ask(&actors.credentials, change).await??;
     counted(&actors).await?;
-    Ok(Json(key_view(&credential)))
+    Ok(Json(current(&actors, &credential)))
 }
 
 /// Removes a key for good. Requests under way with it are finished.

@@ -1,6 +1,6 @@
 //! `/api/v1/providers`: who there is, and how they are set.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -10,18 +10,19 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::keys::{self, KeyView, key_view};
+use super::keys::{self, KeyView, detailed_key_view, key_view};
 use crate::{
     actors::{
+        clock::now,
         credentials::{AddCredential, ClearCredentialCooldowns, CredentialDirectory},
         registry::{
             Change, ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider,
-            ProviderChange, RegistryError,
+            ListedProvider, ProviderChange, ProviderVitals, RegistryError,
         },
     },
     domain::{
         credential::CredentialSettings,
-        id::ProviderId,
+        id::{ModelName, ProviderId},
         model::ServedModel,
         provider::{
             ApiFormat, Location, Origin, Provider, ProviderKind, ProviderStatus, SecretHeader,
@@ -83,6 +84,13 @@ pub struct ProviderView {
     /// What its errors lead to, where the operator knows better. The first that fits counts.
     rules: Vec<RuleText>,
     api_keys: Vec<KeyView>,
+    /// Requests under way there.
+    in_flight: u32,
+    /// Mean time to the first event of a stream lately, in milliseconds, by upstream name, of the
+    /// models of which it is known. Only where one provider is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, u64>>)]
+    first_event_ms: Option<BTreeMap<ModelName, u64>>,
     /// Set when its secrets are sealed under a master key that is not in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     locked_by_key: Option<String>,
@@ -199,7 +207,9 @@ fn invalid(field: &'static str, reason: &dyn std::error::Error) -> RegistryError
 fn provider_view(
     provider: &Provider,
     credentials: usize,
+    vitals: &ProviderVitals,
     directory: &CredentialDirectory,
+    now: Timestamp,
 ) -> ProviderView {
     let known = |at: Timestamp| Some(at).filter(|at| at.as_millis() > 0);
     ProviderView {
@@ -221,8 +231,10 @@ fn provider_view(
         api_keys: directory
             .of(&provider.id)
             .iter()
-            .map(|held| key_view(&held.credential))
+            .map(|held| key_view(held, directory, now))
             .collect(),
+        in_flight: vitals.in_flight(),
+        first_event_ms: None,
         locked_by_key: provider.locked.clone(),
         last_error: provider.last_error.as_ref().map(|error| error.message.clone()),
         last_error_at: provider.last_error.as_ref().map(|error| error.at),
@@ -234,11 +246,20 @@ fn provider_view(
     }
 }
 
-/// The provider as everyone sees it by now, with its keys.
+/// The provider as everyone sees it by now, with its keys and how all that has fared lately.
 fn current(actors: &Actors, provider: &Arc<Provider>) -> ProviderView {
-    let directory = actors.directory.read();
-    let usable = directory.of(&provider.id).iter().filter(|key| key.credential.is_usable()).count();
-    provider_view(provider, usable, &directory)
+    let (table, directory, now) = (actors.providers.read(), actors.directory.read(), now());
+    let keys = directory.of(&provider.id);
+    let usable = keys.iter().filter(|key| key.credential.is_usable()).count();
+    let row = table.rows().iter().find(|row| row.provider.id == provider.id);
+    let vitals = row.map(|row| Arc::clone(&row.vitals)).unwrap_or_default();
+    let millis = |mean: Duration| u64::try_from(mean.as_millis()).unwrap_or(u64::MAX);
+    let first_events = vitals.first_events().into_iter();
+    ProviderView {
+        api_keys: keys.iter().map(|held| detailed_key_view(held, &directory, now)).collect(),
+        first_event_ms: Some(first_events.map(|(model, mean)| (model, millis(mean))).collect()),
+        ..provider_view(provider, usable, &vitals, &directory, now)
+    }
 }
 
 fn find(actors: &Actors, id: &ProviderId) -> Result<Arc<Provider>, Problem> {
@@ -253,7 +274,11 @@ fn find(actors: &Actors, id: &ProviderId) -> Result<Arc<Provider>, Problem> {
 pub async fn list(actors: Data<Actors>, page: Query<PageQuery>) -> Answer<Json<ProviderList>> {
     let table = actors.providers.snapshot();
     let directory = actors.directory.read();
-    let all = table.iter().map(|(provider, n)| provider_view(provider, n, &directory)).collect();
+    let now = now();
+    let view = |row: &ListedProvider| {
+        provider_view(&row.provider, row.credentials, &row.vitals, &directory, now)
+    };
+    let all = table.rows().iter().map(view).collect();
     let page = page.into_inner().cut(all, |provider| provider.id.to_string())?;
     Ok(Json(ProviderList { providers: page.items, next_cursor: page.next_cursor }))
 }
