@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::wiring::Wired;
 use crate::{
-    actors::{credentials::Affinity, usage_tracker::UsageSettings},
+    actors::usage_tracker::UsageSettings,
     config::Config,
     gateway::upstream::{Upstream, UpstreamSettings},
     http::ServerSettings,
@@ -85,7 +85,7 @@ pub fn relay_maker(
         providers: actors.providers.clone(),
         routing: actors.routing.clone(),
         credentials: actors.directory.clone(),
-        affinity: Affinity::default(),
+        affinity: actors.affinity.clone(),
     };
     let settings = relay(config);
     let (gate, journal, metrics) =

@@ -16,7 +16,9 @@ use crate::{
     actors::{
         CooldownKeeper,
         access_keys::{AccessKeys, AccessKeysReady, KeyRing},
-        credentials::{CredentialDirectory, Credentials, CredentialsPeers, CredentialsReady},
+        credentials::{
+            Affinity, CredentialDirectory, Credentials, CredentialsPeers, CredentialsReady,
+        },
         db::DbHandle,
         events::{Events, Record},
         published::publish,
@@ -141,14 +143,6 @@ pub async fn start(
         UsageTracker::new(settings, own_journal, own_db, peers, own_metrics)
     });
 
-    loaded(&registry, RegistryReady).await.context("providers were not loaded")?;
-    loaded(&router, RouterReady).await.context("cooldowns and routes were not loaded")?;
-    loaded(&credentials, CredentialsReady).await.context("credentials were not loaded")?;
-    loaded(&access_keys, AccessKeysReady).await.context("access keys were not loaded")?;
-    loaded(&usage_tracker, FlushUsage).await.context("the journal was not read")??;
-    // The credentials have told the registry of themselves; once more round, and that is published.
-    loaded(&registry, RegistryReady).await.context("providers were not counted")?;
-
     let actors = Actors {
         registry,
         router,
@@ -161,9 +155,11 @@ pub async fn start(
         providers,
         directory,
         routing,
+        affinity: Affinity::default(),
         key_ring,
         metrics,
     };
+    all_loaded(&actors).await?;
     Ok(Wired { actors, journal, arbiters: vec![arbiter] })
 }
 
@@ -177,6 +173,17 @@ fn keeper_of_cooldowns(
     let (db, events, traces, metrics) =
         (db.clone(), events.clone(), traces.clone(), Arc::clone(metrics));
     move || CooldownKeeper::new(db, events.recipient(), traces.recipient(), metrics)
+}
+
+async fn all_loaded(actors: &Actors) -> anyhow::Result<()> {
+    loaded(&actors.registry, RegistryReady).await.context("providers were not loaded")?;
+    loaded(&actors.router, RouterReady).await.context("cooldowns and routes were not loaded")?;
+    loaded(&actors.credentials, CredentialsReady).await.context("credentials were not loaded")?;
+    loaded(&actors.access_keys, AccessKeysReady).await.context("access keys were not loaded")?;
+    loaded(&actors.usage_tracker, FlushUsage).await.context("the journal was not read")??;
+    // The credentials have told the registry of themselves; once more round, and that is published.
+    loaded(&actors.registry, RegistryReady).await.context("providers were not counted")?;
+    Ok(())
 }
 
 async fn loaded<A, M>(actor: &Addr<A>, question: M) -> anyhow::Result<M::Result>

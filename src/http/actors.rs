@@ -8,7 +8,7 @@ use super::problem::Problem;
 use crate::{
     actors::{
         access_keys::{AccessKeys, KeyRing},
-        credentials::{CredentialDirectory, Credentials},
+        credentials::{Affinity, CredentialDirectory, Credentials},
         db::DbHandle,
         events::Events,
         published::Published,
@@ -38,6 +38,7 @@ pub struct Actors {
     pub providers: Published<ProviderTable>,
     pub directory: Published<CredentialDirectory>,
     pub routing: Published<RouterView>,
+    pub affinity: Affinity,
     pub key_ring: Published<KeyRing>,
     pub metrics: Arc<Metrics>,
 }

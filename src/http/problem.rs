@@ -66,7 +66,8 @@ impl Problem {
         }
     }
 
-    fn about(self, param: impl Into<String>) -> Self {
+    /// Names the parameter at fault.
+    pub fn about(self, param: impl Into<String>) -> Self {
         Self { param: Some(param.into()), ..self }
     }
 

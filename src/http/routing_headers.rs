@@ -10,7 +10,7 @@ use crate::domain::{
 };
 
 /// Most providers that one request may exclude.
-const MAX_EXCLUDED: usize = 64;
+pub const MAX_EXCLUDED: usize = 64;
 
 /// Reads the headers `x-providerpool-mode`, `-strategy`, `-exclude`, `-prefer`, `-require` and
 /// `-relax`.

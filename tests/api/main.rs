@@ -11,6 +11,7 @@ mod crashes;
 mod deadline;
 mod environment;
 mod events;
+mod explain;
 mod failures;
 mod faults;
 mod hedging;

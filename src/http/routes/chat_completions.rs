@@ -141,7 +141,7 @@ fn asked_timeout(request: &HttpRequest) -> Result<Option<Duration>, Problem> {
 }
 
 /// Reads the body, within its limits of size and time.
-async fn read_body(
+pub async fn read_body(
     request: &HttpRequest,
     payload: Payload,
     settings: &ServerSettings,

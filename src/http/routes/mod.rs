@@ -5,6 +5,7 @@ mod chat_completions;
 mod client_keys;
 mod cooldowns;
 mod events;
+mod explain;
 pub mod health;
 mod keys;
 mod metrics;
@@ -45,6 +46,7 @@ pub fn configure(services: &mut ServiceConfig) {
                         .configure(providers::configure)
                         .configure(keys::configure)
                         .configure(client_keys::configure)
+                        .configure(explain::configure)
                         .configure(model_routes::configure)
                         .configure(aliases::configure)
                         .configure(cooldowns::configure)

@@ -10,7 +10,7 @@ use utoipa::{
 };
 
 use super::{
-    aliases, chat_completions, client_keys, cooldowns, events, health, keys, metrics,
+    aliases, chat_completions, client_keys, cooldowns, events, explain, health, keys, metrics,
     model_routes, models, providers, requests, usage,
 };
 
@@ -43,6 +43,7 @@ pub fn configure(services: &mut ServiceConfig) {
         model_routes::show,
         model_routes::set,
         model_routes::delete,
+        explain::explain,
         aliases::list,
         aliases::show,
         aliases::set,

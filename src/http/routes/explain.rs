@@ -1,0 +1,387 @@
+//! `POST /api/v1/routes/explain`: where a request would go, without sending it.
+
+use actix_web::{
+    HttpRequest, guard,
+    web::{self, Data, Json, Payload, ServiceConfig},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::chat_completions::read_body;
+use crate::{
+    actors::{
+        clock::now,
+        credentials::{Binding, CredentialDirectory, LeaseError, Wanted},
+        registry::ProviderTable,
+        router::{Ask, Candidate, Plan, RouterView, Stage, Turn, never_asked},
+    },
+    domain::{
+        access_key::Role,
+        id::{CredentialId, KeyId, ModelName, ProviderId},
+        model::Capabilities,
+        route::{Mode, RouteOptions, Strategy},
+        session::{SessionKey, SessionSignal, session_id},
+        time::Timestamp,
+        trace::{CandidateTrace, ExclusionTrace, MAX_ENTRIES, PlanTrace, SubstitutionTrace},
+    },
+    gateway::dialect::openai_chat::ChatRequest,
+    http::{
+        actors::Actors,
+        problem::{Failure, Management, Problem},
+        routing_headers::MAX_EXCLUDED,
+        settings::ServerSettings,
+    },
+    relay::{exclusion_trace, plan_trace},
+};
+
+/// The header that would name the session of the request.
+const SESSION_HEADER: &str = "x-providerpool-session";
+
+/// Before the routes: among them one may be named `explain`, but none is made by a POST.
+pub fn configure(services: &mut ServiceConfig) {
+    let explain = web::resource("/routes/explain").guard(guard::Post());
+    services.service(explain.route(web::to(self::explain)));
+}
+
+/// A request that is not sent: what its headers and its body would say.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainBody {
+    /// The name asked for. Absent: that of `request`.
+    #[schema(value_type = Option<String>)]
+    model: Option<ModelName>,
+    #[serde(default)]
+    mode: Mode,
+    /// Absent: the route's, else the pool's.
+    strategy: Option<Strategy>,
+    /// Providers that are not to be asked, at most 64.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    exclude: Vec<ProviderId>,
+    /// A provider that is asked first, when it can serve the request.
+    #[schema(value_type = Option<String>)]
+    prefer: Option<ProviderId>,
+    /// What the model must be able to do, beside what `request` shows.
+    #[serde(default)]
+    #[schema(value_type = Vec<crate::domain::model::Capability>)]
+    require: Capabilities,
+    /// Whether models that lack something of it may be asked after all others.
+    #[serde(default)]
+    relax: bool,
+    /// The session, as in the header `x-providerpool-session`.
+    session: Option<String>,
+    /// The id of the client key that asks: sessions are those of one key. Absent: the session is
+    /// looked for with each key, the oldest first.
+    #[schema(value_type = Option<String>)]
+    client_key: Option<KeyId>,
+    /// A whole Chat Completions request, which tells what the model must be able to do, and read.
+    #[schema(value_type = Option<serde_json::Value>)]
+    request: Option<Box<RawValue>>,
+}
+
+/// Where a request would go at this moment.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Explanation {
+    /// The name asked for.
+    #[schema(value_type = String)]
+    model: ModelName,
+    /// Set when an alias leads to another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    substitution: Option<SubstitutionTrace>,
+    /// Set when the session was served before: it goes to the same place while that is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<SessionView>,
+    /// First what was asked for, then each fallback.
+    stages: Vec<StageView>,
+    /// Set when nobody can be asked now, and somebody who cools down comes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    available_at: Option<Timestamp>,
+}
+
+/// Where a session was served last.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SessionView {
+    #[schema(value_type = String)]
+    client_key: KeyId,
+    #[schema(value_type = String)]
+    provider_id: ProviderId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    credential_id: Option<CredentialId>,
+}
+
+/// One model that would be asked for, and its plan.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct StageView {
+    #[schema(value_type = String)]
+    model: ModelName,
+    /// The name of the route, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<String>,
+    /// Set when the name stands for no model but for any, of providers that fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<Mode>,
+    strategy: &'static str,
+    /// Best first.
+    candidates: Vec<CandidateView>,
+    /// Who serves the model and would not be asked, and why.
+    exclusions: Vec<ExclusionTrace>,
+    /// Every other provider, and why it could not be asked in any case.
+    never_asked: Vec<ExclusionTrace>,
+    /// Entries that are not shown: of candidates and exclusions together, and of those never asked,
+    /// the first 100 are.
+    #[serde(skip_serializing_if = "is_zero")]
+    left_out: usize,
+}
+
+/// One candidate, and with which credential it would be asked.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CandidateView {
+    #[serde(flatten)]
+    candidate: CandidateTrace,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<CredentialView>,
+    /// Why there is no credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_credential: Option<NoCredential>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CredentialView {
+    #[schema(value_type = String)]
+    id: CredentialId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+}
+
+/// Why a candidate would be asked with no credential, or not just now.
+#[derive(Debug, Clone, Copy, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoCredential {
+    /// It has none and is asked without.
+    NotNeeded,
+    NoneLeft,
+    Busy,
+    Cooling,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What routing needs of a request, however much of it was given.
+struct Question {
+    model: ModelName,
+    options: RouteOptions,
+    needs: Capabilities,
+    /// The request and the body it was parsed from.
+    request: Option<(ChatRequest, Box<RawValue>)>,
+    session: Option<String>,
+    client_key: Option<KeyId>,
+}
+
+impl ExplainBody {
+    fn into_question(self) -> Result<Question, Problem> {
+        if self.exclude.len() > MAX_EXCLUDED {
+            let message = format!("exclude: must be at most {MAX_EXCLUDED} providers");
+            return Err(Problem::bad_request(message).about("exclude"));
+        }
+        if self.session.as_deref().is_some_and(|id| session_id(id).is_none()) {
+            let message = "session: must be 1 to 256 bytes without control characters";
+            return Err(Problem::bad_request(message).about("session"));
+        }
+        let parse = |body: Box<RawValue>| {
+            let parsed = ChatRequest::parse(body.get().as_bytes());
+            let parsed = parsed.map_err(|error| {
+                Problem::bad_request(format!("request: {error}")).about("request")
+            })?;
+            Ok::<_, Problem>((parsed, body))
+        };
+        let request = self.request.map(parse).transpose()?;
+        let named = request.as_ref().map(|(request, _)| request.model.clone());
+        let Some(model) = self.model.or(named) else {
+            let message = "model: is required, here or in request";
+            return Err(Problem::bad_request(message).about("model"));
+        };
+        let needs = request.as_ref().map(|(request, body)| request.needs(body.get().as_bytes()));
+        Ok(Question {
+            model,
+            options: RouteOptions {
+                mode: self.mode,
+                strategy: self.strategy,
+                exclude: self.exclude,
+                prefer: self.prefer,
+                required: self.require,
+                relax: self.relax,
+            },
+            needs: needs.unwrap_or(Capabilities::NONE),
+            request,
+            session: self.session,
+            client_key: self.client_key,
+        })
+    }
+}
+
+impl Question {
+    /// What tells the session, if it is one that goes where it was served last.
+    fn signal(&self) -> Option<SessionSignal<'_>> {
+        let named = self.session.as_deref().and_then(session_id);
+        let Some((request, body)) = &self.request else {
+            return named.map(|id| SessionSignal::Named { kind: SESSION_HEADER, id });
+        };
+        let body = body.get().as_bytes();
+        let signal =
+            request.session_signal(body, |name| named.filter(|_| name == SESSION_HEADER))?;
+        let is_named = matches!(signal, SessionSignal::Named { .. });
+        (is_named || request.is_continuation(body)).then_some(signal)
+    }
+
+    /// Where the session was served last, and of which key it is.
+    fn bound(&self, actors: &Actors) -> Option<(KeyId, Binding)> {
+        let signal = self.signal()?;
+        let ring = actors.key_ring.read();
+        let keys = ring.list(&[Role::Client]).into_iter();
+        let mut keys =
+            keys.filter(|key| self.client_key.as_ref().is_none_or(|wanted| *wanted == key.id));
+        keys.find_map(|key| {
+            let session = SessionKey::new(&key.id, &self.model, signal);
+            Some((key.id.clone(), actors.affinity.find(session)?))
+        })
+    }
+}
+
+/// What a request would find, all of one moment.
+struct Sight<'a> {
+    now: Timestamp,
+    routing: &'a RouterView,
+    providers: &'a ProviderTable,
+    directory: &'a CredentialDirectory,
+    bound: Option<&'a Binding>,
+}
+
+impl Sight<'_> {
+    fn plan(&self, question: &Question, stage: &Stage) -> Plan {
+        let body = question.request.as_ref().map_or(&[][..], |(_, body)| body.get().as_bytes());
+        let ask = Ask {
+            now: self.now,
+            options: &question.options,
+            needs: question.needs,
+            prompt_bytes: body.len() as u64,
+            prompt_tokens: &|| {
+                question.request.as_ref().map_or(0, |(request, _)| request.estimated_tokens(body))
+            },
+            bound: self.bound.map(|binding| &binding.provider_id),
+        };
+        self.routing.plan(&ask, stage, self.providers, self.directory, Turn::Look)
+    }
+
+    fn stage_view(&self, question: &Question, stage: &Stage, plan: &Plan) -> StageView {
+        let pools_own = self.routing.routes().strategy();
+        let strategy = stage.strategy(&question.options).unwrap_or(pools_own);
+        let PlanTrace { model, route, strategy, after_ms: _, candidates, exclusions, left_out } =
+            plan_trace(stage, strategy, plan, 0);
+        let shown = candidates.into_iter().zip(&plan.candidates);
+        let others = never_asked(stage, self.providers);
+        let never_asked: Vec<_> = others.iter().take(MAX_ENTRIES).map(exclusion_trace).collect();
+        StageView {
+            model,
+            route,
+            mode: stage.mode,
+            strategy,
+            candidates: shown.map(|(shown, of)| self.candidate_view(shown, of)).collect(),
+            exclusions,
+            left_out: left_out as usize + others.len() - never_asked.len(),
+            never_asked,
+        }
+    }
+
+    fn candidate_view(&self, shown: CandidateTrace, candidate: &Candidate) -> CandidateView {
+        let (credential, no_credential) = match self.next_credential(candidate) {
+            Ok(credential) => (Some(credential), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        CandidateView { candidate: shown, credential, no_credential }
+    }
+
+    /// The credential with which a candidate would be asked.
+    fn next_credential(&self, candidate: &Candidate) -> Result<CredentialView, NoCredential> {
+        if !candidate.needs_credential {
+            return Err(NoCredential::NotNeeded);
+        }
+        let provider = &candidate.provider;
+        let bound = self.bound.filter(|binding| binding.provider_id == provider.id);
+        let wanted = Wanted {
+            provider: &provider.id,
+            model: &candidate.model,
+            strategy: provider.credential_strategy,
+            tried: &[],
+            preferred: bound.and_then(|binding| binding.credential_id.as_ref()),
+        };
+        match self.directory.would_lease(self.now, wanted) {
+            Ok(next) => {
+                Ok(CredentialView { id: next.id.clone(), label: next.settings.label.clone() })
+            }
+            Err(LeaseError::NoneLeft) => Err(NoCredential::NoneLeft),
+            Err(LeaseError::Busy) => Err(NoCredential::Busy),
+            Err(LeaseError::Cooling { .. }) => Err(NoCredential::Cooling),
+        }
+    }
+}
+
+/// Explains where a request would go at this moment: what its name leads to, who would be asked in
+/// which order and with which credential, and why the others would not.
+///
+/// Nothing is sent and nothing changes: no turn is taken, nothing is counted.
+#[utoipa::path(post, path = "/api/v1/routes/explain", tag = "routes", request_body = ExplainBody,
+    responses((status = 200, body = Explanation), (status = 400)))]
+pub async fn explain(
+    request: HttpRequest,
+    payload: Payload,
+    actors: Data<Actors>,
+    settings: Data<ServerSettings>,
+) -> Result<Json<Explanation>, Failure<Management>> {
+    // It may hold a request, and so may be as large as one.
+    let body = read_body(&request, payload, &settings).await?;
+    let body: ExplainBody = serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad_request(format!("the body cannot be used: {error}")))?;
+    let question = body.into_question()?;
+    let bound = question.bound(&actors);
+    let (routing, providers) = (actors.routing.read(), actors.providers.read());
+    let directory = actors.directory.read();
+    let sight = Sight {
+        now: now(),
+        routing: &routing,
+        providers: &providers,
+        directory: &directory,
+        bound: bound.as_ref().map(|(_, binding)| binding),
+    };
+    let course = routing.course(&question.model, &providers);
+    let plans: Vec<Plan> = course.stages.iter().map(|stage| sight.plan(&question, stage)).collect();
+    let stages = course.stages.iter().zip(&plans);
+    let stages = stages.map(|(stage, plan)| sight.stage_view(&question, stage, plan)).collect();
+    Ok(Json(Explanation {
+        available_at: available_at(&plans),
+        stages,
+        substitution: course.substitution.map(|substitution| SubstitutionTrace {
+            to: substitution.to,
+            by: substitution.by.to_string(),
+        }),
+        session: bound.map(|(client_key, Binding { provider_id, credential_id })| SessionView {
+            client_key,
+            provider_id,
+            credential_id,
+        }),
+        model: question.model,
+    }))
+}
+
+/// When the first comes back, if nobody can be asked now.
+fn available_at(plans: &[Plan]) -> Option<Timestamp> {
+    if plans.iter().any(|plan| !plan.candidates.is_empty()) {
+        return None;
+    }
+    let ends = plans.iter().filter_map(Plan::soonest_back);
+    ends.map(|(until, _)| until).min()
+}
