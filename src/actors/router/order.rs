@@ -99,7 +99,11 @@ fn compare(now: Timestamp, strategy: Strategy, a: &Contender, b: &Contender) -> 
     let by_id = || (a.provider_id, a.model).cmp(&(b.provider_id, b.model));
     let preference = match strategy {
         Strategy::Priority => a.place.cmp(&b.place).then(b.priority.cmp(&a.priority)),
-        Strategy::Cost => (a.price.is_none(), a.price).cmp(&(b.price.is_none(), b.price)),
+        // Where prices are unknown or equal it goes by preference.
+        Strategy::Cost => (a.price.is_none(), a.price)
+            .cmp(&(b.price.is_none(), b.price))
+            .then(a.place.cmp(&b.place))
+            .then(b.priority.cmp(&a.priority)),
         Strategy::Latency => estimate(now, a).total_cmp(&estimate(now, b)),
         Strategy::RoundRobin => by_id(),
         Strategy::Weighted => b.weight.cmp(&a.weight),

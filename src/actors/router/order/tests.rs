@@ -137,6 +137,8 @@ fn equals_are_ordered_by_provider_and_then_by_model() {
 fn the_cheapest_is_first_and_an_unknown_price_last() {
     let entrants = three(|entrant, index| entrant.price = [None, Some(9), Some(0)][index]);
     assert_eq!(ordered(Strategy::Cost, &entrants), ["c", "b", "a"]);
+    let unknown = three(|entrant, index| entrant.priority = [10, 100, 50][index]);
+    assert_eq!(ordered(Strategy::Cost, &unknown), ["b", "c", "a"]);
     let dearest = three(|entrant, index| entrant.price = [None, Some(u64::MAX), Some(1)][index]);
     assert_eq!(ordered(Strategy::Cost, &dearest), ["c", "b", "a"]);
 }
