@@ -22,7 +22,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::{Database, EventStream, Reply, Streaming, Upstream, eventually, within};
+use super::{
+    Database, EventStream, Reply, Streaming, Upstream, eventually,
+    script::{DONE, Gate, content, finish, gate, role, stream},
+    within,
+};
 
 /// How a test's application differs from the usual: one provider `acme` with one key.
 pub struct Setup {
@@ -198,6 +202,16 @@ impl TestApp {
     /// Asks for a stream.
     pub async fn stream(&self, text: &str) -> Streaming {
         Streaming::to(self.relay(chat_body(text, true).to_string())).await
+    }
+
+    /// Begins a stream that comes to this upstream, and goes on when the gate is opened.
+    pub async fn hold_one(&self, upstream: &Upstream) -> (Gate, Streaming) {
+        let (gate, opened) = gate();
+        let held = stream().send(role()).send(content("Hello")).wait(opened);
+        upstream.next(held.send(finish()).send(DONE));
+        let mut streaming = self.stream("hello").await;
+        streaming.until("Hello").await;
+        (gate, streaming)
     }
 
     /// A request to the management.

@@ -138,6 +138,12 @@ impl Upstream {
         self.shared.seen.lock().unwrap().clone()
     }
 
+    /// The keys with which it was called, in order.
+    pub fn keys(&self) -> Vec<String> {
+        let key = |call: &Seen| call.header("authorization").unwrap().replace("Bearer ", "");
+        self.shared.seen.lock().unwrap().iter().map(key).collect()
+    }
+
     pub fn last(&self) -> Seen {
         self.seen().pop().expect("the upstream was not called")
     }
