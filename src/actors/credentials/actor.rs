@@ -106,7 +106,7 @@ impl Credentials {
 
     fn load(&mut self, (stored, cooldowns): (Vec<Credential>, Vec<Cooldown>)) {
         let given = self.given.iter().cloned();
-        self.pool = CredentialPool::new(given.chain(stored));
+        self.pool = self.pool.reloaded(given.chain(stored));
         let own = cooldowns.into_iter().filter(|cooldown| cooldown.scope.credential().is_some());
         self.cooldowns.restore(own);
         self.report_locked();
@@ -202,11 +202,7 @@ impl Actor for Credentials {
     }
 }
 
-impl Supervised for Credentials {
-    fn restarting(&mut self, _: &mut Self::Context) {
-        self.pool = CredentialPool::default();
-    }
-}
+impl Supervised for Credentials {}
 
 impl Handler<CredentialsReady> for Credentials {
     type Result = ();

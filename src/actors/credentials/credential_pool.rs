@@ -25,6 +25,22 @@ impl CredentialPool {
         pool
     }
 
+    /// These credentials in the place of those of before, whose readings and turns go on: requests
+    /// that are under way still count.
+    pub fn reloaded(&self, credentials: impl IntoIterator<Item = Credential>) -> Self {
+        let emptied = |(id, shelf): (&ProviderId, &Arc<Shelf>)| {
+            (id.clone(), Arc::new(Shelf::new(Vec::new(), Arc::clone(shelf.state()))))
+        };
+        let mut pool = Self { shelves: self.shelves.iter().map(emptied).collect() };
+        for credential in credentials {
+            let mut before = self.all(&credential.provider_id).iter();
+            let known = before.find(|held| held.credential.id == credential.id);
+            let gauge = known.map(|held| Arc::clone(&held.gauge)).unwrap_or_default();
+            pool.insert_with(credential, gauge);
+        }
+        pool
+    }
+
     fn all(&self, provider: &ProviderId) -> &[Arc<Held>] {
         self.shelves.get(provider).map_or(&[], |shelf| shelf.held())
     }
@@ -49,10 +65,14 @@ impl CredentialPool {
 
     /// Adds a credential, unless the very same key is there.
     pub fn insert(&mut self, credential: Credential) {
+        self.insert_with(credential, Arc::default());
+    }
+
+    fn insert_with(&mut self, credential: Credential, gauge: Arc<Gauge>) {
         let provider = credential.provider_id.clone();
         if self.find_same(&provider, &credential.fingerprint).is_none() {
             let mut all = self.all(&provider).to_vec();
-            all.push(Arc::new(Held { credential, gauge: Arc::new(Gauge::default()) }));
+            all.push(Arc::new(Held { credential, gauge }));
             self.put(provider, all);
         }
     }
@@ -130,6 +150,9 @@ mod tests {
 
         assert_eq!(pool.find(&acme(), &"a".into()).unwrap().settings.priority, 7);
         assert_eq!(totals(&pool), Some((0, 1)));
+        assert_eq!(totals(&pool.reloaded([credential("a")])), Some((0, 1)));
+        assert_eq!(totals(&pool.reloaded([credential("b")])), Some((0, 0)));
+        assert_eq!(totals(&pool.reloaded([])), None);
         pool.remove(&acme(), &"a".into());
         pool.insert(credential("a"));
         assert_eq!(totals(&pool), Some((0, 0)));
