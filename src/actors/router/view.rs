@@ -84,6 +84,11 @@ pub struct RouterView {
 }
 
 impl RouterView {
+    /// With counters and turns of its own.
+    pub fn new(routes: Arc<RouteTable>, cooldowns: CooldownBook) -> Self {
+        Self { cooldowns, routes, ..Self::default() }
+    }
+
     /// What the names that clients ask for lead to.
     pub fn routes(&self) -> &RouteTable {
         &self.routes

@@ -1,0 +1,296 @@
+//! What it costs to plan a request and to lease a credential for it, and to publish what plans are
+//! made of. The pool has 200 providers of 50 models and 10 credentials each.
+
+#![allow(clippy::unwrap_used, reason = "what is built here is known to be well formed")]
+
+use std::{hint::black_box, sync::Arc, time::Duration};
+
+use criterion::{
+    BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
+};
+use providerpool::{
+    actors::{
+        credentials::{CredentialDirectory, CredentialPool, Lease, LeaseError, Wanted},
+        published::publish,
+        registry::{ListedProvider, ProviderBook, ProviderTable, VitalsBook, builtin},
+        router::{Ask, Plan, RouteTable, RouterView, Turn},
+    },
+    domain::{
+        cooldown::{CooldownBook, CooldownScope, Length},
+        credential::{Credential, CredentialSettings, StoredSecret},
+        failure::FailureClass,
+        id::{CredentialId, ModelName, ProviderId},
+        model::{Capabilities, ServedModel},
+        pattern::NamePattern,
+        provider::{Origin, Provider},
+        route::{Route, RouteOptions, RouteTarget, Strategy},
+        time::Timestamp,
+    },
+};
+
+/// As in the program: allocations are a good part of what is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const PROVIDERS: usize = 200;
+const MODELS: usize = 50;
+const CREDENTIALS: usize = 10;
+const TARGETS: usize = 20;
+/// Most cooldowns that a book remembers.
+const FULL_BOOK: usize = 10_000;
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn name(text: &str) -> ModelName {
+    ModelName::parse(text).unwrap()
+}
+
+fn provider_id(number: usize) -> ProviderId {
+    ProviderId::parse(&format!("provider-{number}")).unwrap()
+}
+
+fn credential_id(provider: usize, number: usize) -> CredentialId {
+    format!("key_{provider:08x}{number:08x}").into()
+}
+
+/// Two models of one rank, as many as a route has targets that everybody lists, and some of its own.
+fn models(provider: usize) -> Vec<ServedModel> {
+    let ranked = ["gpt-5.5".to_owned(), "gpt-5.5-2026-04-24".to_owned()];
+    let shared = (0..TARGETS).map(|n| format!("vendor/shared-{n}"));
+    let own = (ranked.len() + TARGETS..MODELS).map(|n| format!("vendor-{provider}/model-{n}"));
+    let names = ranked.into_iter().chain(shared).chain(own);
+    names.map(|text| ServedModel::named(name(&text))).collect()
+}
+
+fn provider(number: usize, models: Vec<ServedModel>) -> Provider {
+    let entries = builtin().unwrap();
+    let openai = entries.iter().find(|entry| entry.id.as_str() == "openai").unwrap();
+    Provider { id: provider_id(number), models, ..openai.to_provider() }
+}
+
+fn credential(provider: usize, number: usize) -> Credential {
+    Credential {
+        id: credential_id(provider, number),
+        provider_id: provider_id(provider),
+        settings: CredentialSettings::default(),
+        origin: Origin::Api,
+        secret: StoredSecret::Open("secret".into()),
+        mask: "****".into(),
+        fingerprint: format!("{provider}-{number}"),
+        created_at: NOW,
+    }
+}
+
+fn cool(book: &mut CooldownBook, now: Timestamp, scope: CooldownScope) {
+    let length = Length::Fixed(Duration::from_hours(1));
+    book.impose(now, scope, length, (FailureClass::RateLimit, Some(429)), 0.0);
+}
+
+/// The number of a provider, and of a model that none of the plans is about.
+fn apart(n: usize) -> (usize, ModelName) {
+    (n % PROVIDERS, name(&format!("unplanned-{}", n / PROVIDERS)))
+}
+
+/// Cooldowns of models at providers, evenly over all.
+fn provider_cooldowns(count: usize) -> CooldownBook {
+    let mut book = CooldownBook::default();
+    for n in 0..count {
+        let (provider, model) = apart(n);
+        cool(&mut book, NOW, CooldownScope::ProviderModel(provider_id(provider), model));
+    }
+    book
+}
+
+/// Cooldowns of models at credentials, evenly over all.
+fn credential_cooldowns(count: usize) -> CooldownBook {
+    let mut book = CooldownBook::default();
+    for n in 0..count {
+        let (provider, model) = apart(n);
+        let credential = credential_id(provider, n / PROVIDERS % CREDENTIALS);
+        let scope = CooldownScope::CredentialModel(provider_id(provider), credential, model);
+        cool(&mut book, NOW, scope);
+    }
+    book
+}
+
+fn credentials() -> CredentialPool {
+    let ids = (0..PROVIDERS).flat_map(|provider| (0..CREDENTIALS).map(move |n| (provider, n)));
+    // One more provider, with one model and one key: as most pools are.
+    let all = ids.chain([(PROVIDERS, 0)]);
+    CredentialPool::new(all.map(|(provider, number)| credential(provider, number)))
+}
+
+/// All that a plan is made of.
+struct Pool {
+    view: RouterView,
+    table: ProviderTable,
+    directory: CredentialDirectory,
+}
+
+impl Pool {
+    /// `cooldowns` are so many of providers, and as many of credentials.
+    fn new(models: fn(usize) -> Vec<ServedModel>, routes: RouteTable, cooldowns: usize) -> Self {
+        let mut vitals = VitalsBook::default();
+        let last = provider(PROVIDERS, vec![ServedModel::named(name("only-here"))]);
+        let all = (0..PROVIDERS).map(|number| provider(number, models(number))).chain([last]);
+        let rows: Vec<ListedProvider> = all
+            .map(|provider| {
+                let vitals = vitals.of(&provider.id);
+                for model in &provider.models {
+                    vitals.note_first_event(NOW, &model.name, Duration::from_millis(40));
+                }
+                let keys = if provider.id == provider_id(PROVIDERS) { 1 } else { CREDENTIALS };
+                ListedProvider::new(Arc::new(provider), keys, vitals)
+            })
+            .collect();
+        Self {
+            view: RouterView::new(Arc::new(routes), provider_cooldowns(cooldowns)),
+            table: ProviderTable::new(rows),
+            directory: credentials().directory(&credential_cooldowns(cooldowns)),
+        }
+    }
+
+    fn of_models(cooldowns: usize) -> Self {
+        Self::new(models, RouteTable::default(), cooldowns)
+    }
+
+    /// What a request does that is answered at once.
+    fn plan_and_lease(&self, asked: &ModelName) -> (Plan, Result<Lease, LeaseError>) {
+        let course = self.view.course(asked, &self.table);
+        let options = RouteOptions::default();
+        let ask = Ask {
+            now: NOW,
+            options: &options,
+            needs: Capabilities::NONE,
+            prompt_bytes: 1_000,
+            prompt_tokens: &|| 250,
+            bound: None,
+        };
+        let (stage, turn) = (&course.stages[0], Turn::Take);
+        let plan = self.view.plan(&ask, stage, &self.table, &self.directory, turn);
+        let first = &plan.candidates[0];
+        let wanted = Wanted {
+            provider: &first.provider.id,
+            model: &first.model,
+            strategy: first.provider.credential_strategy,
+            tried: &[],
+            preferred: None,
+        };
+        let lease = self.directory.lease(NOW, wanted);
+        (plan, lease)
+    }
+
+    fn measure(&self, group: &mut BenchmarkGroup<'_, WallTime>, title: &str, asked: &str) {
+        let asked = name(asked);
+        let (plan, lease) = self.plan_and_lease(&asked);
+        assert!(lease.is_ok(), "{title}: no credential");
+        println!("{title}: {} candidates", plan.candidates.len());
+        group.bench_function(title, |bencher| {
+            bencher.iter(|| self.plan_and_lease(black_box(&asked)));
+        });
+    }
+}
+
+fn route(strategy: Strategy, target: impl Fn(usize) -> RouteTarget) -> RouteTable {
+    let route = Route {
+        name: NamePattern::parse("smart").unwrap(),
+        targets: (0..TARGETS).map(target).collect(),
+        strategy: Some(strategy),
+        fallbacks: Vec::new(),
+        hedge: true,
+        origin: Origin::Api,
+    };
+    RouteTable::new([route], [], Strategy::Priority)
+}
+
+/// A model of a provider of its own each.
+fn apart_target(n: usize) -> RouteTarget {
+    let (provider, model) = (provider_id(7 * n), name(&format!("vendor/shared-{n}")));
+    RouteTarget { provider: Some(provider), model: Some(model), weight: 10 }
+}
+
+/// A model of any provider.
+fn shared_target(n: usize) -> RouteTarget {
+    RouteTarget { provider: None, ..apart_target(n) }
+}
+
+fn plans(criterion: &mut Criterion) {
+    for cooldowns in [0, 1_000] {
+        let group = &mut criterion.benchmark_group(format!("plan, {cooldowns} cooldowns"));
+        let pool = Pool::of_models(cooldowns);
+        pool.measure(group, "one provider of one key", "only-here");
+        pool.measure(group, "one provider of ten keys", "vendor-100/model-30");
+        pool.measure(group, "all providers", "vendor/shared-7");
+        pool.measure(group, "auto", "auto");
+        let pool = Pool::new(|_| Vec::new(), RouteTable::default(), cooldowns);
+        pool.measure(group, "no provider, all take any name", "gpt-unheard-of");
+        for strategy in Strategy::ALL {
+            let pool = Pool::new(models, route(strategy, apart_target), cooldowns);
+            pool.measure(group, &format!("route of 20, {}", strategy.as_str()), "smart");
+        }
+        let pool = Pool::new(models, route(Strategy::Priority, shared_target), cooldowns);
+        pool.measure(group, "route of 20 models, all providers", "smart");
+    }
+}
+
+/// A change of one cooldown in a full book, and the book published.
+fn publications(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("publish");
+    let book = ProviderBook::new((0..PROVIDERS).map(|number| provider(number, models(number))));
+    let (publisher, _) = publish(ProviderTable::default());
+    let mut vitals = VitalsBook::default();
+    group.bench_function("providers", |bencher| {
+        bencher.iter(|| {
+            let listed = book.providers().map(|(provider, _)| {
+                let vitals = vitals.of(&provider.id);
+                ListedProvider::new(provider, CREDENTIALS, vitals)
+            });
+            publisher.replace(ProviderTable::new(listed));
+        });
+    });
+
+    let routes = Arc::new(RouteTable::default());
+    let (publisher, _) = publish(RouterView::default());
+    let mut books = [
+        ("router", provider_cooldowns(FULL_BOOK), 0),
+        ("router, all of one provider", CooldownBook::default(), 0),
+    ];
+    for n in 0..FULL_BOOK {
+        let scope = CooldownScope::ProviderModel(provider_id(0), apart(n * PROVIDERS).1);
+        cool(&mut books[1].1, NOW, scope);
+    }
+    for (title, book, round) in &mut books {
+        group.bench_function(*title, |bencher| {
+            bencher.iter(|| {
+                *round += 1;
+                let at = NOW.plus(Duration::from_millis(*round));
+                cool(book, at, CooldownScope::ProviderModel(provider_id(0), apart(0).1));
+                publisher.replace(RouterView::new(Arc::clone(&routes), book.clone()));
+            });
+        });
+    }
+
+    let (pool, mut book, mut round) = (credentials(), credential_cooldowns(FULL_BOOK), 0);
+    let (publisher, _) = publish(CredentialDirectory::default());
+    group.bench_function("credentials", |bencher| {
+        bencher.iter(|| {
+            round += 1;
+            let at = NOW.plus(Duration::from_millis(round));
+            let scope =
+                CooldownScope::CredentialModel(provider_id(0), credential_id(0, 0), apart(0).1);
+            cool(&mut book, at, scope);
+            publisher.replace(pool.directory(&book));
+        });
+    });
+}
+
+fn config() -> Criterion {
+    let (warm_up, measurement) = (Duration::from_millis(300), Duration::from_millis(1_500));
+    Criterion::default().warm_up_time(warm_up).measurement_time(measurement).sample_size(30)
+}
+
+criterion_group! {
+    name = benches;
+    config = config();
+    targets = plans, publications
+}
+criterion_main!(benches);
