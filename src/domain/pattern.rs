@@ -20,7 +20,12 @@ pub enum PatternError {
 /// Compared byte by byte, case included.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub struct NamePattern(ModelName);
+pub struct NamePattern {
+    text: ModelName,
+    /// Where the star stands, in bytes. Looked for once: patterns are tried by the hundred.
+    #[serde(skip)]
+    star: Option<usize>,
+}
 
 impl NamePattern {
     /// Errors: [`PatternError`].
@@ -29,31 +34,33 @@ impl NamePattern {
         if name.as_str().matches('*').count() > 1 {
             return Err(PatternError::Stars);
         }
-        Ok(Self(name))
+        let star = name.as_str().find('*');
+        Ok(Self { text: name, star })
     }
 
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.text.as_str()
     }
 
     /// The name itself, when there is no star in it.
     pub fn exact(&self) -> Option<&ModelName> {
-        (!self.as_str().contains('*')).then_some(&self.0)
+        self.star.is_none().then_some(&self.text)
     }
 
     /// What the star stands for in `name`, when `name` fits. A pattern without a star fits its own
     /// name alone, and then this is empty.
     pub fn capture<'n>(&self, name: &'n str) -> Option<&'n str> {
-        match self.as_str().split_once('*') {
-            None => (name == self.as_str()).then_some(""),
-            Some((head, tail)) => name.strip_prefix(head)?.strip_suffix(tail),
+        let text = self.as_str();
+        match self.star {
+            None => (name == text).then_some(""),
+            Some(star) => name.strip_prefix(&text[..star])?.strip_suffix(&text[star + 1..]),
         }
     }
 
     /// Orders patterns so that the more particular comes first: names, then by the letters beside
     /// the star, then by text.
     pub fn particularity(&self) -> impl Ord + use<'_> {
-        (self.exact().is_none(), Reverse(self.as_str().len()), self.as_str())
+        (self.star.is_some(), Reverse(self.as_str().len()), self.as_str())
     }
 }
 

@@ -58,8 +58,10 @@ struct Known {
 
 /// What is known of models.
 pub struct ModelCatalog {
-    /// By the first letter of the names they fit; the most particular first.
-    patterns: HashMap<u8, Vec<Known>>,
+    /// By the whole name they fit.
+    names: HashMap<String, Known>,
+    /// Those with a star, by the first letter of the names they fit; the most particular first.
+    globs: HashMap<u8, Vec<Known>>,
     words: HashMap<String, ModelKind>,
 }
 
@@ -72,7 +74,7 @@ impl ModelCatalog {
     /// Errors: [`ModelCatalogError`].
     pub fn parse(text: &str) -> Result<Self, ModelCatalogError> {
         let file: CatalogFile = toml::from_str(text)?;
-        let mut patterns: HashMap<u8, Vec<Known>> = HashMap::new();
+        let (mut names, mut globs) = (HashMap::new(), HashMap::<u8, Vec<Known>>::new());
         for entry in &file.models {
             for pattern in &entry.names {
                 let first = pattern.as_str().as_bytes()[0];
@@ -80,21 +82,28 @@ impl ModelCatalog {
                 if !is_lower || !first.is_ascii_alphanumeric() {
                     return Err(ModelCatalogError::Pattern(pattern.clone()));
                 }
-                let known = patterns.entry(first).or_default();
-                if known.iter().any(|known| known.pattern == *pattern) {
-                    return Err(ModelCatalogError::Twice(pattern.clone()));
-                }
-                known.push(Known {
+                let known = Known {
                     pattern: pattern.clone(),
                     says_kind: entry.kind.is_some(),
                     facts: entry.facts(),
-                });
+                };
+                let is_twice = if let Some(name) = pattern.exact() {
+                    names.insert(name.to_string(), known).is_some()
+                } else {
+                    let alike = globs.entry(first).or_default();
+                    let is_twice = alike.iter().any(|other| other.pattern == *pattern);
+                    alike.push(known);
+                    is_twice
+                };
+                if is_twice {
+                    return Err(ModelCatalogError::Twice(pattern.clone()));
+                }
             }
         }
-        for known in patterns.values_mut() {
+        for known in globs.values_mut() {
             known.sort_by(|a, b| a.pattern.particularity().cmp(&b.pattern.particularity()));
         }
-        Ok(Self { patterns, words: file.words })
+        Ok(Self { names, globs, words: file.words })
     }
 
     /// What is known of a model by its upstream name. A vendor before a slash and case are
@@ -123,8 +132,11 @@ impl ModelCatalog {
     }
 
     fn find(&self, name: &str) -> Option<&Known> {
-        let known = self.patterns.get(name.as_bytes().first()?)?;
-        known.iter().find(|known| known.pattern.capture(name).is_some())
+        if let Some(known) = self.names.get(name) {
+            return Some(known);
+        }
+        let globs = self.globs.get(name.as_bytes().first()?)?;
+        globs.iter().find(|known| known.pattern.capture(name).is_some())
     }
 }
 
@@ -153,7 +165,7 @@ mod tests {
         let catalog = ModelCatalog::parse(CATALOG).unwrap();
         assert!(catalog.words.values().all(|kind| *kind != ModelKind::Chat));
         assert!(catalog.words.keys().all(|word| word.bytes().all(|b| b.is_ascii_alphanumeric())));
-        for known in catalog.patterns.values().flatten() {
+        for known in catalog.names.values().chain(catalog.globs.values().flatten()) {
             let (pattern, facts) = (&known.pattern, known.facts);
             let tokens = facts.context_tokens.unwrap_or(4_096);
             assert!((256..=10_000_000).contains(&tokens), "{pattern}: {tokens}");
