@@ -1,7 +1,6 @@
 //! Cooldowns: bounded times in which a scope is not chosen. What leads to one is in `penalty`.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -11,9 +10,11 @@ use std::{
 
 use serde::Serialize;
 
+pub use super::scope_map::Use;
 use super::{
     failure::FailureClass,
     id::{CredentialId, ModelName, ProviderId},
+    scope_map::ScopeMap,
     time::Timestamp,
 };
 
@@ -216,18 +217,57 @@ impl Entry {
     fn new(cooldown: Cooldown) -> Self {
         Self { cooldown, ended: false, trial: Arc::default(), passed: false }
     }
+
+    fn standing(&self, now: Timestamp) -> Standing {
+        if self.cooldown.until > now {
+            return Standing::Cooling;
+        }
+        if self.passed {
+            return Standing::Open;
+        }
+        match Timestamp::from_millis(self.trial.load(Ordering::Acquire)) {
+            until if until > now => Standing::BeingTried(until),
+            _ => Standing::OnTrial,
+        }
+    }
+
+    /// `Ok(None)`: there is nothing against it. `Ok(Some)`: it is on trial, and this request is the
+    /// one that tries it.
+    ///
+    /// Errors: until when it is not to be chosen, and why.
+    fn enter(&self, now: Timestamp) -> Result<Option<TrialPass>, (Timestamp, FailureClass)> {
+        let Cooldown { scope, cause, until, .. } = &self.cooldown;
+        match self.standing(now) {
+            Standing::Open => return Ok(None),
+            Standing::Cooling => return Err((*until, *cause)),
+            Standing::BeingTried(until) => return Err((until.min(now.plus(TRIAL_LOOK)), *cause)),
+            Standing::OnTrial => {}
+        }
+        let until = now.plus(trial_time(*cause)).as_millis();
+        let seen = self.trial.load(Ordering::Acquire);
+        let is_mine = Timestamp::from_millis(seen) <= now
+            && self
+                .trial
+                .compare_exchange(seen, until, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok();
+        if !is_mine {
+            return Err((now.plus(TRIAL_LOOK), *cause));
+        }
+        Ok(Some(TrialPass { scope: scope.clone(), trial: Arc::clone(&self.trial), until }))
+    }
 }
 
 /// How a scope stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing<'b> {
+enum Standing {
+    /// It may be chosen by anyone.
     Open,
-    /// Not to be chosen before the end of this.
-    Cooling(&'b Cooldown),
+    /// Not to be chosen before the cooldown ends.
+    Cooling,
     /// Its cooldown has ended; the next request tries it, alone.
     OnTrial,
     /// Its cooldown has ended and somebody is trying it, until this time at most.
-    BeingTried(&'b Cooldown, Timestamp),
+    BeingTried(Timestamp),
 }
 
 /// The right to try a scope whose cooldown has ended. Dropping it lets the next one try, unless it
@@ -260,9 +300,10 @@ impl Drop for TrialPass {
 }
 
 /// All cooldowns of one owner. A cooldown never shrinks, always ends, and remembers its cause.
+/// Copies are cheap.
 #[derive(Debug, Clone, Default)]
 pub struct CooldownBook {
-    entries: HashMap<CooldownScope, Entry>,
+    entries: ScopeMap<Entry>,
 }
 
 impl CooldownBook {
@@ -272,9 +313,14 @@ impl CooldownBook {
         for cooldown in stored.into_iter().take(MAX_COOLDOWNS.saturating_sub(self.entries.len())) {
             let known = self.entries.get(&cooldown.scope);
             if known.is_none_or(|entry| entry.cooldown.until < cooldown.until) {
-                self.entries.insert(cooldown.scope.clone(), Entry::new(cooldown));
+                self.put(Entry::new(cooldown));
             }
         }
+    }
+
+    fn put(&mut self, entry: Entry) {
+        let scope = entry.cooldown.scope.clone();
+        self.entries.insert(&scope, entry);
     }
 
     /// Cools `scope`. While it is cooling already, it is only ever made longer, and a failure of a
@@ -288,24 +334,22 @@ impl CooldownBook {
         (cause, status): (FailureClass, Option<u16>),
         spread: f64,
     ) -> Option<CooldownChange> {
-        if let Some(entry) = self.entries.get_mut(&scope)
+        let known = self.entries.get(&scope);
+        if let Some(entry) = known
             && entry.cooldown.until > now
         {
             let until = now.plus(drawn_out(length.after(entry.cooldown.strikes), spread));
             if until <= entry.cooldown.until {
                 return None;
             }
-            entry.cooldown = Cooldown { cause, status, until, ..entry.cooldown.clone() };
-            return Some(CooldownChange::Extended(entry.cooldown.clone()));
+            let cooldown = Cooldown { cause, status, until, ..entry.cooldown.clone() };
+            self.put(Entry { cooldown: cooldown.clone(), ..entry.clone() });
+            return Some(CooldownChange::Extended(cooldown));
         }
-        let strikes = match self.entries.get(&scope) {
-            Some(entry) => entry.cooldown.strikes.saturating_add(1),
-            None => 1,
-        };
+        let strikes = known.map_or(1, |entry| entry.cooldown.strikes.saturating_add(1));
         let until = now.plus(drawn_out(length.after(strikes), spread));
-        let cooldown =
-            Cooldown { scope: scope.clone(), cause, status, started_at: now, until, strikes };
-        self.entries.insert(scope, Entry::new(cooldown.clone()));
+        let cooldown = Cooldown { scope, cause, status, started_at: now, until, strikes };
+        self.put(Entry::new(cooldown.clone()));
         Some(CooldownChange::Started(cooldown))
     }
 
@@ -326,82 +370,40 @@ impl CooldownBook {
         self.entries.get(scope).map(|entry| &entry.cooldown).filter(|cooldown| cooldown.until > now)
     }
 
-    /// How `scope` stands: whether it may be chosen, and by whom.
-    pub fn standing(&self, now: Timestamp, scope: &CooldownScope) -> Standing<'_> {
-        let Some(entry) = self.entries.get(scope) else { return Standing::Open };
-        if entry.cooldown.until > now {
-            return Standing::Cooling(&entry.cooldown);
-        }
-        if entry.passed {
-            return Standing::Open;
-        }
-        match Timestamp::from_millis(entry.trial.load(Ordering::Acquire)) {
-            until if until > now => Standing::BeingTried(&entry.cooldown, until),
-            _ => Standing::OnTrial,
-        }
-    }
-
-    /// Until when one of these scopes keeps a request away, and why. Where somebody is trying it, how
+    /// Until when something keeps a request from this use, and why. Where somebody is trying it, how
     /// that goes will be known at any moment: it is worth another look soon.
-    pub fn kept_from(
-        &self,
-        now: Timestamp,
-        scopes: &[CooldownScope],
-    ) -> Option<(Timestamp, FailureClass)> {
-        let kept = scopes.iter().filter_map(|scope| match self.standing(now, scope) {
+    pub fn kept_from(&self, now: Timestamp, used: Use<'_>) -> Option<(Timestamp, FailureClass)> {
+        let kept = self.entries.around(used).filter_map(|entry| match entry.standing(now) {
             Standing::Open | Standing::OnTrial => None,
-            Standing::Cooling(cooldown) => Some((cooldown.until, cooldown.cause)),
-            Standing::BeingTried(cooldown, until) => {
-                Some((until.min(now.plus(TRIAL_LOOK)), cooldown.cause))
+            Standing::Cooling => Some((entry.cooldown.until, entry.cooldown.cause)),
+            Standing::BeingTried(until) => {
+                Some((until.min(now.plus(TRIAL_LOOK)), entry.cooldown.cause))
             }
         });
         kept.max_by_key(|(until, _)| *until)
     }
 
-    /// Asks to use `scope` now. `Ok(None)`: there is nothing against it. `Ok(Some)`: it is on trial,
-    /// and this request is the one that tries it.
+    /// Asks for this use now. What is on trial is tried by this request, which gets the right to it.
     ///
-    /// Errors: until when it is not to be chosen, and why.
+    /// Errors: until when it is not to be had, and why.
     pub fn enter(
         &self,
         now: Timestamp,
-        scope: &CooldownScope,
-    ) -> Result<Option<TrialPass>, (Timestamp, FailureClass)> {
-        match self.standing(now, scope) {
-            Standing::Open => Ok(None),
-            Standing::Cooling(cooldown) => Err((cooldown.until, cooldown.cause)),
-            Standing::BeingTried(cooldown, until) => {
-                Err((until.min(now.plus(TRIAL_LOOK)), cooldown.cause))
-            }
-            Standing::OnTrial => {
-                let entry = &self.entries[scope];
-                let until = now.plus(trial_time(entry.cooldown.cause));
-                let seen = entry.trial.load(Ordering::Acquire);
-                let mine = Timestamp::from_millis(seen) <= now
-                    && entry
-                        .trial
-                        .compare_exchange(
-                            seen,
-                            until.as_millis(),
-                            Ordering::AcqRel,
-                            Ordering::Relaxed,
-                        )
-                        .is_ok();
-                if !mine {
-                    return Err((now.plus(TRIAL_LOOK), entry.cooldown.cause));
-                }
-                let trial = Arc::clone(&entry.trial);
-                Ok(Some(TrialPass { scope: scope.clone(), trial, until: until.as_millis() }))
-            }
+        used: Use<'_>,
+    ) -> Result<Vec<TrialPass>, (Timestamp, FailureClass)> {
+        let mut passes = Vec::new();
+        for entry in self.entries.around(used) {
+            passes.extend(entry.enter(now)?);
         }
+        Ok(passes)
     }
 
     /// A trial has shown that `scope` works: everyone may use it again. Its strikes are remembered
     /// until an answer is complete. Says whether this is news.
     pub fn passed(&mut self, now: Timestamp, scope: &CooldownScope) -> bool {
-        match self.entries.get_mut(scope) {
+        match self.entries.get(scope) {
             Some(entry) if entry.cooldown.until <= now && !entry.passed => {
-                entry.passed = true;
+                self.put(Entry { passed: true, ..entry.clone() });
                 true
             }
             _ => false,
@@ -410,12 +412,13 @@ impl CooldownBook {
 
     /// Whether `scope` has had its cooldown and not yet shown that it works.
     pub fn is_on_trial(&self, now: Timestamp, scope: &CooldownScope) -> bool {
-        matches!(self.standing(now, scope), Standing::OnTrial | Standing::BeingTried(..))
+        let standing = self.entries.get(scope).map(|entry| entry.standing(now));
+        matches!(standing, Some(Standing::OnTrial | Standing::BeingTried(_)))
     }
 
-    /// Whether anything is held against `scope`: it is cooling, or its strikes are remembered.
-    pub fn remembers(&self, scope: &CooldownScope) -> bool {
-        self.entries.contains_key(scope)
+    /// Whether anything is held against this use: it is cooling, or its strikes are remembered.
+    pub fn remembers(&self, used: Use<'_>) -> bool {
+        self.entries.around(used).next().is_some()
     }
 
     /// Whether nothing is held against anything.
@@ -451,27 +454,34 @@ impl CooldownBook {
 
     /// The scopes of `provider`, cooling or remembered.
     pub fn scopes_of(&self, provider: &ProviderId) -> Vec<CooldownScope> {
-        self.entries.keys().filter(|scope| scope.provider() == provider).cloned().collect()
+        self.entries.values_of(provider).map(|entry| entry.cooldown.scope.clone()).collect()
     }
 
     /// All scopes, cooling or remembered.
     pub fn scopes(&self) -> Vec<CooldownScope> {
-        self.entries.keys().cloned().collect()
+        self.entries.values().map(|entry| entry.cooldown.scope.clone()).collect()
     }
 
     /// Reports each cooldown that has ended since the last call, once, and forgets old strikes.
     pub fn expire(&mut self, now: Timestamp) -> Vec<Cooldown> {
+        let is_forgotten = |entry: &Entry| now.since(entry.cooldown.until) >= STRIKE_MEMORY;
+        let over: Vec<Entry> = self
+            .entries
+            .values()
+            .filter(|entry| entry.cooldown.until <= now && (!entry.ended || is_forgotten(entry)))
+            .cloned()
+            .collect();
         let mut ended = Vec::new();
-        self.entries.retain(|_, entry| {
-            if entry.cooldown.until > now {
-                return true;
-            }
+        for entry in over {
             if !entry.ended {
-                entry.ended = true;
                 ended.push(entry.cooldown.clone());
             }
-            now.since(entry.cooldown.until) < STRIKE_MEMORY
-        });
+            if is_forgotten(&entry) {
+                self.entries.remove(&entry.cooldown.scope);
+            } else {
+                self.put(Entry { ended: true, ..entry });
+            }
+        }
         ended.sort_by(|a, b| a.scope.cmp(&b.scope));
         ended
     }

@@ -16,6 +16,7 @@ pub mod provider;
 pub mod readings;
 pub mod route;
 pub mod rule;
+pub mod scope_map;
 pub mod session;
 pub mod time;
 pub mod trace;

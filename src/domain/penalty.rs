@@ -1,9 +1,8 @@
 //! What a failed attempt costs: which scope is cooled for it, and for how long.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
+
+use rpds::HashTrieMapSync;
 
 use super::{
     cooldown::{CooldownScope, Length},
@@ -108,11 +107,11 @@ pub fn credential_penalty(
 ///
 /// Server-like failures: three in a minute cool for 10 s, doubling to 5 min. Overload: five in a
 /// minute cool for 5 s, doubling to 30 s. A provider on trial cools again at once. A missing model
-/// cools that model there for an hour, at once.
+/// cools that model there for an hour, at once. Copies are cheap.
 #[derive(Debug, Clone, Default)]
 pub struct ProviderFailures {
-    server: HashMap<ProviderId, VecDeque<Timestamp>>,
-    overload: HashMap<ProviderId, VecDeque<Timestamp>>,
+    server: HashTrieMapSync<ProviderId, VecDeque<Timestamp>>,
+    overload: HashTrieMapSync<ProviderId, VecDeque<Timestamp>>,
 }
 
 impl ProviderFailures {
@@ -151,14 +150,16 @@ impl ProviderFailures {
             | FailureClass::RateLimit
             | FailureClass::Cancelled => return None,
         };
-        let window = windows.entry(provider.clone()).or_default();
+        let mut window = windows.get(provider).cloned().unwrap_or_default();
         window.push_back(now);
         while window.front().is_some_and(|at| now.since(*at) > FAILURE_WINDOW)
             || window.len() > count
         {
             window.pop_front();
         }
-        if window.len() < count && !is_on_trial {
+        let is_due = window.len() >= count || is_on_trial;
+        windows.insert_mut(provider.clone(), window);
+        if !is_due {
             return None;
         }
         let (base, cap) = (Duration::from_secs(base), Duration::from_secs(cap));
@@ -172,8 +173,8 @@ impl ProviderFailures {
 
     /// Forgets the failures of a provider that answered, or that is gone.
     pub fn forget(&mut self, provider: &ProviderId) {
-        self.server.remove(provider);
-        self.overload.remove(provider);
+        self.server.remove_mut(provider);
+        self.overload.remove_mut(provider);
     }
 }
 

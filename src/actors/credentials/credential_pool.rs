@@ -1,7 +1,7 @@
 //! The credentials there are, and the rules by which they come and go. Knows no actor, clock or
 //! database.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use super::directory::{CredentialDirectory, Gauge, Held, Shelf, ShelfState};
 use crate::domain::{
@@ -13,7 +13,8 @@ use crate::domain::{
 /// What Credentials keeps.
 #[derive(Default)]
 pub struct CredentialPool {
-    shelves: BTreeMap<ProviderId, Arc<Shelf>>,
+    /// What is published is this very map, until one of its shelves changes.
+    shelves: Arc<HashMap<ProviderId, Arc<Shelf>>>,
 }
 
 impl CredentialPool {
@@ -105,16 +106,17 @@ impl CredentialPool {
     fn put(&mut self, provider: ProviderId, held: Vec<Arc<Held>>) {
         let known = self.shelves.get(&provider).map(|shelf| Arc::clone(shelf.state()));
         let state = known.unwrap_or_else(|| Arc::new(ShelfState::default()));
-        self.shelves.insert(provider, Arc::new(Shelf::new(held, state)));
+        let shelf = Arc::new(Shelf::new(held, state));
+        Arc::make_mut(&mut self.shelves).insert(provider, shelf);
     }
 
     pub fn remove_provider(&mut self, provider: &ProviderId) {
-        self.shelves.remove(provider);
+        Arc::make_mut(&mut self.shelves).remove(provider);
     }
 
     /// What is to be published.
     pub fn directory(&self, cooldowns: &CooldownBook) -> CredentialDirectory {
-        CredentialDirectory { shelves: self.shelves.clone(), cooldowns: cooldowns.clone() }
+        CredentialDirectory { shelves: Arc::clone(&self.shelves), cooldowns: cooldowns.clone() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The credentials as they are published: a request leases one by itself, without asking anyone.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -15,7 +15,7 @@ use super::{lease::Lease, messages::LeaseError};
 use crate::{
     actors::router::Turn,
     domain::{
-        cooldown::{CooldownBook, CooldownScope, TrialPass},
+        cooldown::{CooldownBook, CooldownScope, Use},
         credential::{Credential, StoredSecret},
         failure::FailureClass,
         id::{CredentialId, ModelName, ProviderId},
@@ -30,6 +30,13 @@ use crate::{
 pub struct Held {
     pub credential: Credential,
     pub gauge: Arc<Gauge>,
+}
+
+impl Held {
+    fn with<'a>(&'a self, model: &'a ModelName) -> Use<'a> {
+        let Credential { provider_id: provider, id, .. } = &self.credential;
+        Use { provider, credential: Some(id), model }
+    }
 }
 
 /// What goes on with one credential: written by all threads at once.
@@ -128,7 +135,7 @@ pub enum CredentialStatus {
 /// Every credential and what is held against it. Immutable, but for readings and turns.
 #[derive(Default)]
 pub struct CredentialDirectory {
-    pub(super) shelves: BTreeMap<ProviderId, Arc<Shelf>>,
+    pub(super) shelves: Arc<HashMap<ProviderId, Arc<Shelf>>>,
     pub(super) cooldowns: CooldownBook,
 }
 
@@ -165,10 +172,7 @@ impl CredentialDirectory {
         credential: &CredentialId,
         model: &ModelName,
     ) -> bool {
-        !self.cooldowns.is_empty()
-            && scopes(provider, credential, model)
-                .iter()
-                .any(|scope| self.cooldowns.remembers(scope))
+        self.cooldowns.remembers(Use { provider, credential: Some(credential), model })
     }
 
     /// How the credentials of a provider stand for a model, without taking any.
@@ -287,11 +291,8 @@ impl CredentialDirectory {
         if !credential.is_usable() || !has_share {
             return Availability::None;
         }
-        if !self.cooldowns.is_empty() {
-            let scopes = scopes(&credential.provider_id, &credential.id, model);
-            if let Some((until, cause)) = self.cooldowns.kept_from(now, &scopes) {
-                return Availability::Cooling { until, cause };
-            }
+        if let Some((until, cause)) = self.cooldowns.kept_from(now, held.with(model)) {
+            return Availability::Cooling { until, cause };
         }
         if settings.max_in_flight.is_some_and(|limit| gauge.in_flight() >= limit) {
             return Availability::Busy;
@@ -309,15 +310,8 @@ impl CredentialDirectory {
     ) -> Result<Lease, Availability> {
         let credential = &held.credential;
         let StoredSecret::Open(_) = &credential.secret else { return Err(Availability::None) };
-        let mut passes: Vec<TrialPass> = Vec::new();
-        if !self.cooldowns.is_empty() {
-            for scope in scopes(&credential.provider_id, &credential.id, model) {
-                let entered = self.cooldowns.enter(now, &scope);
-                passes.extend(
-                    entered.map_err(|(until, cause)| Availability::Cooling { until, cause })?,
-                );
-            }
-        }
+        let entered = self.cooldowns.enter(now, held.with(model));
+        let passes = entered.map_err(|(until, cause)| Availability::Cooling { until, cause })?;
         if !held.gauge.enter(credential.settings.max_in_flight) {
             return Err(Availability::Busy);
         }
@@ -393,17 +387,6 @@ fn nearer(a: Availability, b: Availability) -> Availability {
         (Availability::Cooling { .. }, _) => a,
         (_, other) => other,
     }
-}
-
-fn scopes(
-    provider: &ProviderId,
-    credential: &CredentialId,
-    model: &ModelName,
-) -> [CooldownScope; 2] {
-    [
-        CooldownScope::Credential(provider.clone(), credential.clone()),
-        CooldownScope::CredentialModel(provider.clone(), credential.clone(), model.clone()),
-    ]
 }
 
 #[cfg(test)]

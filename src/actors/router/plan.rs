@@ -15,7 +15,7 @@ use crate::{
         registry::{ListedProvider, ProviderTable, ProviderVitals, Serving},
     },
     domain::{
-        cooldown::{CooldownBook, CooldownScope},
+        cooldown::{CooldownBook, Use},
         failure::FailureClass,
         id::{ModelName, ProviderId},
         model::{Capabilities, ModelFacts},
@@ -262,11 +262,9 @@ fn consider(
         return Err(ExclusionReason::Lacks { capabilities });
     }
     let (id, model) = (&provider.id, &entry.serving.upstream);
-    if !ground.cooldowns.is_empty() {
-        let scopes = scopes(id, model);
-        if let Some((until, cause)) = ground.cooldowns.kept_from(ask.now, &scopes) {
-            return Err(ExclusionReason::Cooling { until, cause });
-        }
+    let used = Use { provider: id, credential: None, model };
+    if let Some((until, cause)) = ground.cooldowns.kept_from(ask.now, used) {
+        return Err(ExclusionReason::Cooling { until, cause });
     }
     if *credentials == 0 {
         return Ok(1);
@@ -277,14 +275,6 @@ fn consider(
         Availability::Cooling { until, cause } => Err(ExclusionReason::Cooling { until, cause }),
         Availability::None => Err(ExclusionReason::NoCredential),
     }
-}
-
-/// Where something may be held against a provider, for one of its models.
-pub(super) fn scopes(provider: &ProviderId, model: &ModelName) -> [CooldownScope; 2] {
-    [
-        CooldownScope::Provider(provider.clone()),
-        CooldownScope::ProviderModel(provider.clone(), model.clone()),
-    ]
 }
 
 /// Leaves out those whose window is certainly too small, unless nobody would be left: then the

@@ -9,13 +9,13 @@ use std::sync::{
 use super::{
     course::{Course, Stage},
     order::{Position, Rotation},
-    plan::{Among, Ask, Ground, Plan, plan, scopes},
+    plan::{Among, Ask, Ground, Plan, plan},
     route_table::RouteTable,
 };
 use crate::{
     actors::{credentials::CredentialDirectory, registry::ProviderTable},
     domain::{
-        cooldown::{CooldownBook, TrialPass},
+        cooldown::{CooldownBook, TrialPass, Use},
         failure::FailureClass,
         id::{ModelName, ProviderId},
         penalty::ProviderFailures,
@@ -137,20 +137,13 @@ impl RouterView {
         provider: &ProviderId,
         model: &ModelName,
     ) -> Result<Vec<TrialPass>, (Timestamp, FailureClass)> {
-        let mut passes = Vec::new();
-        if !self.cooldowns.is_empty() {
-            for scope in scopes(provider, model) {
-                passes.extend(self.cooldowns.enter(now, &scope)?);
-            }
-        }
-        Ok(passes)
+        self.cooldowns.enter(now, Use { provider, credential: None, model })
     }
 
     /// Whether an answer of this provider is news to the Router. Most of the time it is not.
     pub fn wants_success(&self, provider: &Provider, model: &ModelName) -> bool {
         provider.last_error.is_some()
             || self.failures.remembers(&provider.id)
-            || !self.cooldowns.is_empty()
-                && scopes(&provider.id, model).iter().any(|scope| self.cooldowns.remembers(scope))
+            || self.cooldowns.remembers(Use { provider: &provider.id, credential: None, model })
     }
 }

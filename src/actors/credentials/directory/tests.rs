@@ -3,7 +3,11 @@ use std::time::Duration;
 use super::*;
 use crate::{
     actors::credentials::CredentialPool,
-    domain::{cooldown::Length, credential::CredentialSettings, provider::Origin},
+    domain::{
+        cooldown::{CooldownScope, Length},
+        credential::CredentialSettings,
+        provider::Origin,
+    },
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);

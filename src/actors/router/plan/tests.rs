@@ -8,7 +8,7 @@ use crate::{
         router::{RouterView, Turn, course::Course, route_table::RouteTable},
     },
     domain::{
-        cooldown::Length,
+        cooldown::{CooldownScope, Length},
         credential::{Credential, CredentialSettings, StoredSecret},
         model::{Capability, ServedModel},
         pattern::NamePattern,
