@@ -1,11 +1,6 @@
 //! The providers as everyone sees them, and the index by which those that serve a model are found.
 
-use std::{
-    cmp::Reverse,
-    collections::{HashMap, HashSet},
-    iter,
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::HashMap, iter, sync::Arc};
 
 use url::Url;
 
@@ -52,11 +47,11 @@ impl From<(Arc<Provider>, usize)> for ListedProvider {
 }
 
 /// One usable provider that serves a model.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Serving<'t> {
     pub row: &'t ListedProvider,
     /// What the upstream calls the model.
-    pub upstream: ModelName,
+    pub upstream: &'t ModelName,
     /// What the provider says of it, above what the catalogue knows.
     pub facts: ModelFacts,
 }
@@ -83,6 +78,9 @@ struct Listing {
 pub struct ProviderTable {
     /// Sorted by priority, highest first, then by id.
     rows: Vec<ListedProvider>,
+    numbers: HashMap<ProviderId, usize>,
+    /// Of usable providers: their credentials, and those themselves that need none.
+    places: usize,
     listings: HashMap<ModelName, Listing>,
     /// The rows of usable providers that list no models and so take any name.
     any_name: Vec<usize>,
@@ -98,6 +96,7 @@ impl ProviderTable {
         });
         let mut table = Self::default();
         for (number, row) in rows.iter().enumerate() {
+            table.numbers.insert(row.provider.id.clone(), number);
             table.index(number, row);
         }
         Self { rows, ..table }
@@ -105,22 +104,22 @@ impl ProviderTable {
 
     fn index(&mut self, number: usize, row: &ListedProvider) {
         let is_usable = row.is_usable();
+        if is_usable {
+            self.places += row.credentials.max(1);
+        }
         if is_usable && row.provider.models.is_empty() {
             self.any_name.push(number);
         }
         let catalog = ModelCatalog::builtin();
         let mut chat_models = Vec::new();
-        let mut seen = HashSet::new();
         for model in &row.provider.models {
-            // Of a name that is listed twice, the first counts.
-            if !seen.insert(&model.name) {
-                continue;
-            }
             let listing = self.listings.entry(model.name.clone()).or_insert_with(|| Listing {
                 by: Vec::new(),
                 catalogued: catalog.facts(&model.name),
             });
-            if !is_usable {
+            // Of a name that is listed twice, the first counts.
+            let is_second = listing.by.last().is_some_and(|listed| listed.row == number);
+            if !is_usable || is_second {
                 continue;
             }
             let renamed = model.upstream_name.as_ref();
@@ -145,23 +144,23 @@ impl ProviderTable {
     }
 
     pub fn find(&self, id: &ProviderId) -> Option<(&Arc<Provider>, usize)> {
-        self.iter().find(|(provider, _)| provider.id == *id)
+        let row = &self.rows[*self.numbers.get(id)?];
+        Some((&row.provider, row.credentials))
     }
 
     /// Whether there is more than one place to go to, of providers or of credentials.
     pub fn has_choice(&self) -> bool {
-        let usable = self.rows.iter().filter(|row| row.is_usable());
-        usable.map(|row| row.credentials.max(1)).sum::<usize>() > 1
+        self.places > 1
     }
 
     /// Whether at least one provider could take a request.
     pub fn any_usable(&self) -> bool {
-        self.rows.iter().any(ListedProvider::is_usable)
+        self.places > 0
     }
 
     /// The usable providers that serve exactly this name, best first: those that list it, and those
     /// that list nothing. Costs one look-up, and then as much as there are of them.
-    pub fn serving<'t>(&'t self, asked: &ModelName) -> impl Iterator<Item = Serving<'t>> {
+    pub fn serving<'t>(&'t self, asked: &'t ModelName) -> impl Iterator<Item = Serving<'t>> {
         let listing = self.listings.get(asked);
         let mut listed = listing.map_or(&[][..], |listing| &listing.by).iter().peekable();
         let mut any_name = self.any_name.iter().peekable();
@@ -177,8 +176,26 @@ impl ProviderTable {
             }
             let row = &self.rows[*any_name.next()?];
             let facts = *facts_there.get_or_insert_with(|| ModelCatalog::builtin().facts(asked));
-            Some(Serving { row, upstream: asked.clone(), facts })
+            Some(Serving { row, upstream: asked, facts })
         })
+    }
+
+    /// The provider of this id, if it is among those [serving](Self::serving) this name.
+    pub fn serving_at<'t>(
+        &'t self,
+        provider: &ProviderId,
+        asked: &'t ModelName,
+    ) -> Option<Serving<'t>> {
+        let number = *self.numbers.get(provider)?;
+        let listing = self.listings.get(asked);
+        let by = listing.map_or(&[][..], |listing| &listing.by);
+        if let Ok(at) = by.binary_search_by_key(&number, |listed| listed.row) {
+            return Some(self.show(&by[at]));
+        }
+        self.any_name.binary_search(&number).ok()?;
+        let known = listing.map(|listing| listing.catalogued);
+        let facts = known.unwrap_or_else(|| ModelCatalog::builtin().facts(asked));
+        Some(Serving { row: &self.rows[number], upstream: asked, facts })
     }
 
     /// Whether some provider's list has this name, be it usable or not.
@@ -193,12 +210,8 @@ impl ProviderTable {
         self.shortlist.iter().map(|listed| self.show(listed))
     }
 
-    fn show(&self, listed: &Listed) -> Serving<'_> {
-        Serving {
-            row: &self.rows[listed.row],
-            upstream: listed.upstream.clone(),
-            facts: listed.facts,
-        }
+    fn show<'t>(&'t self, listed: &'t Listed) -> Serving<'t> {
+        Serving { row: &self.rows[listed.row], upstream: &listed.upstream, facts: listed.facts }
     }
 }
 
@@ -402,12 +415,26 @@ mod tests {
                     .collect();
                 let found: Vec<_> = table
                     .serving(&asked)
-                    .map(|s| (s.row.provider.id.clone(), s.upstream, s.facts))
+                    .map(|s| (s.row.provider.id.clone(), s.upstream.clone(), s.facts))
                     .collect();
-                prop_assert_eq!(found, scanned);
+                prop_assert_eq!(&found, &scanned);
+                for row in table.rows() {
+                    let there = table.serving_at(&row.provider.id, &asked);
+                    let there = there.map(|s| (s.row.provider.id.clone(), s.upstream.clone(), s.facts));
+                    let expected = scanned.iter().find(|(id, _, _)| *id == row.provider.id);
+                    prop_assert_eq!(there.as_ref(), expected);
+                }
                 let is_listed =
                     table.rows().iter().flat_map(|row| &row.provider.models).any(|m| m.name == asked);
                 prop_assert_eq!(table.lists(&asked), is_listed);
+            }
+            let usable = table.rows().iter().filter(|row| row.is_usable());
+            let places: usize = usable.map(|row| row.credentials.max(1)).sum();
+            prop_assert_eq!((table.any_usable(), table.has_choice()), (places > 0, places > 1));
+            prop_assert!(table.find(&ProviderId::parse("nobody").unwrap()).is_none());
+            for (provider, credentials) in table.iter() {
+                let (found, count) = table.find(&provider.id).unwrap();
+                prop_assert_eq!((&found.id, count), (&provider.id, credentials));
             }
         }
     }

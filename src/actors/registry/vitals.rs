@@ -63,6 +63,13 @@ impl ProviderVitals {
         self.find(model).map_or_else(History::default, |known| locked(&known.first_event).clone())
     }
 
+    /// The mean of [`Self::first_event`], and when it was last noted. `None` when unknown.
+    pub fn mean_first_event(&self, model: &ModelName) -> Option<(Duration, Timestamp)> {
+        let known = self.find(model)?;
+        let history = locked(&known.first_event);
+        Some((history.mean()?, history.last()?))
+    }
+
     /// How long a whole answer of this model (upstream name) took. Empty when unknown.
     pub fn whole_answer(&self, model: &ModelName) -> History {
         self.find(model).map_or_else(History::default, |known| locked(&known.whole_answer).clone())

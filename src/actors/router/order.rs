@@ -73,12 +73,13 @@ pub fn order(
     turn: &mut TakeTurn<'_>,
 ) -> Vec<Ranked> {
     let is_in = |index: &usize| strategy != Strategy::Weighted || contenders[*index].weight > 0;
-    let mut indexes: Vec<usize> = (0..contenders.len()).filter(is_in).collect();
-    if indexes.len() > 1 {
-        indexes.sort_by(|a, b| compare(now, strategy, &contenders[*a], &contenders[*b]));
+    let mut ranked = Vec::with_capacity(contenders.len());
+    ranked.extend((0..contenders.len()).filter(is_in).map(|index| Ranked { index, score: 0.0 }));
+    if ranked.len() > 1 {
+        ranked.sort_by(|a, b| compare(now, strategy, &contenders[a.index], &contenders[b.index]));
         match strategy {
-            Strategy::RoundRobin => start_at_turn(&mut indexes, contenders, turn),
-            Strategy::Weighted => put_turn_first(&mut indexes, contenders, turn),
+            Strategy::RoundRobin => start_at_turn(&mut ranked, contenders, turn),
+            Strategy::Weighted => put_turn_first(&mut ranked, contenders, turn),
             Strategy::Priority
             | Strategy::Cost
             | Strategy::Latency
@@ -86,12 +87,11 @@ pub fn order(
             | Strategy::LeastBusy => {}
         }
     }
-    let count = indexes.len();
-    let rank = |(position, index): (usize, usize)| {
-        let score = score(strategy, &contenders[index], count - position);
-        Ranked { index, score }
-    };
-    indexes.into_iter().enumerate().map(rank).collect()
+    let count = ranked.len();
+    for (position, place) in ranked.iter_mut().enumerate() {
+        place.score = score(strategy, &contenders[place.index], count - position);
+    }
+    ranked
 }
 
 /// Total: no two contenders are equal.
@@ -158,24 +158,24 @@ fn dollars(nano_usd: u64) -> f64 {
 }
 
 /// Turns the ring, sorted by id, until the one whose turn it is stands first.
-fn start_at_turn(indexes: &mut [usize], contenders: &[Contender<'_>], turn: &mut TakeTurn<'_>) {
+fn start_at_turn(ranked: &mut [Ranked], contenders: &[Contender<'_>], turn: &mut TakeTurn<'_>) {
     let members: Vec<_> =
-        indexes.iter().map(|index| member(&contenders[*index], Rotation::Slots)).collect();
+        ranked.iter().map(|place| member(&contenders[place.index], Rotation::Slots)).collect();
     if let Some(first) = turn(&members, Rotation::Slots) {
-        let count = indexes.len();
-        indexes.rotate_left(first % count);
+        let count = ranked.len();
+        ranked.rotate_left(first % count);
     }
 }
 
 /// Moves the one whose turn it is to the front; the others keep their order.
-fn put_turn_first(indexes: &mut [usize], contenders: &[Contender<'_>], turn: &mut TakeTurn<'_>) {
-    let mut ring = indexes.to_vec();
+fn put_turn_first(ranked: &mut [Ranked], contenders: &[Contender<'_>], turn: &mut TakeTurn<'_>) {
+    let mut ring: Vec<usize> = ranked.iter().map(|place| place.index).collect();
     ring.sort_by_key(|index| (contenders[*index].provider_id, contenders[*index].model));
     let members: Vec<_> =
         ring.iter().map(|index| member(&contenders[*index], Rotation::Weights)).collect();
     let first = turn(&members, Rotation::Weights).and_then(|first| ring.get(first));
-    if let Some(at) = first.and_then(|first| indexes.iter().position(|index| index == first)) {
-        indexes[..=at].rotate_right(1);
+    if let Some(at) = first.and_then(|first| ranked.iter().position(|it| it.index == *first)) {
+        ranked[..=at].rotate_right(1);
     }
 }
 

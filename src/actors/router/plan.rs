@@ -1,7 +1,7 @@
 //! The choice of candidates: a pure function of the providers, what is held against them, and the
 //! time.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use url::Url;
 
@@ -20,7 +20,7 @@ use crate::{
         id::{ModelName, ProviderId},
         model::{Capabilities, ModelFacts},
         provider::{Location, Provider},
-        route::{Mode, RouteOptions, Strategy},
+        route::{Mode, RouteOptions, RouteTarget, Strategy},
         time::Timestamp,
     },
 };
@@ -168,24 +168,28 @@ pub type Turns<'a> = dyn FnMut(Among<'_>, &[(Position, u32)], Rotation) -> Optio
 
 /// Picks and orders the candidates for one stage.
 pub fn plan(ask: &Ask<'_>, stage: &Stage, ground: &Ground<'_>, turns: &mut Turns<'_>) -> Plan {
-    let mut considered = Vec::new();
+    let mut entries = entries(stage, ground.providers);
     let mut exclusions = Vec::new();
-    for entry in entries(stage, ground.providers) {
-        match consider(ask, stage, &entry, ground) {
-            Ok(slots) => considered.push((entry, slots)),
-            Err(reason) => exclusions.push(exclusion(&entry, reason)),
+    entries.retain_mut(|entry| match consider(ask, stage, entry, ground) {
+        Ok(slots) => {
+            entry.slots = slots;
+            true
         }
-    }
-    drop_small_windows(ask, &mut considered, &mut exclusions);
+        Err(reason) => {
+            exclusions.push(exclusion(entry, reason));
+            false
+        }
+    });
+    drop_small_windows(ask, &mut entries, &mut exclusions);
     let strategy = stage.strategy(ask.options).unwrap_or(ground.strategy);
     let mut candidates = if stage.mode.is_some() {
-        rank_by_provider(ask.now, strategy, &considered, turns)
+        rank_by_provider(ask.now, strategy, &entries, turns)
     } else {
-        rank(ask.now, strategy, &considered, turns)
+        rank(ask.now, strategy, &entries, turns)
     };
     if strategy == Strategy::Weighted {
-        let unweighted = considered.iter().filter(|(entry, _)| entry.weight == 0);
-        exclusions.extend(unweighted.map(|(entry, _)| exclusion(entry, ExclusionReason::NoWeight)));
+        let unweighted = entries.iter().filter(|entry| entry.weight == 0);
+        exclusions.extend(unweighted.map(|entry| exclusion(entry, ExclusionReason::NoWeight)));
     }
     if let Some(first) = ask.options.prefer.as_ref().or(ask.bound) {
         candidates.sort_by_key(|candidate| candidate.provider.id != *first);
@@ -204,10 +208,12 @@ struct Entry<'t> {
     serving: Serving<'t>,
     place: usize,
     weight: u32,
+    /// Credentials ready to be used, once it is considered.
+    slots: u32,
 }
 
-fn entries<'t>(stage: &Stage, table: &'t ProviderTable) -> Vec<Entry<'t>> {
-    let entry = |serving| Entry { serving, place: 0, weight: 1 };
+fn entries<'t>(stage: &'t Stage, table: &'t ProviderTable) -> Vec<Entry<'t>> {
+    let entry = |serving| Entry { serving, place: 0, weight: 1, slots: 1 };
     if stage.mode.is_some() {
         return table.shortlist().map(entry).collect();
     }
@@ -215,18 +221,18 @@ fn entries<'t>(stage: &Stage, table: &'t ProviderTable) -> Vec<Entry<'t>> {
     if targets.is_empty() {
         return table.serving(&stage.model).map(entry).collect();
     }
-    let mut entries: Vec<Entry<'t>> = Vec::new();
-    for (place, target) in targets.iter().enumerate() {
-        let model = target.model.as_ref().unwrap_or(&stage.model);
-        for serving in table.serving(model) {
-            let id = &serving.row.provider.id;
-            let is_meant = target.provider.as_ref().is_none_or(|provider| provider == id);
-            let is_known = entries.iter().any(|known| {
-                known.serving.row.provider.id == *id && known.serving.upstream == serving.upstream
-            });
-            if is_meant && !is_known {
-                entries.push(Entry { serving, place, weight: target.weight });
+    let mut entries = Vec::with_capacity(targets.len());
+    let mut known = HashSet::with_capacity(targets.len());
+    for (place, RouteTarget { provider, model, weight }) in targets.iter().enumerate() {
+        let model = model.as_ref().unwrap_or(&stage.model);
+        let add = |serving: Serving<'t>| {
+            if known.insert((&serving.row.provider.id, serving.upstream)) {
+                entries.push(Entry { place, weight: *weight, ..entry(serving) });
             }
+        };
+        match provider {
+            Some(provider) => table.serving_at(provider, model).into_iter().for_each(add),
+            None => table.serving(model).for_each(add),
         }
     }
     entries
@@ -261,7 +267,7 @@ fn consider(
     if !capabilities.is_empty() && !options.relax {
         return Err(ExclusionReason::Lacks { capabilities });
     }
-    let (id, model) = (&provider.id, &entry.serving.upstream);
+    let (id, model) = (&provider.id, entry.serving.upstream);
     let used = Use { provider: id, credential: None, model };
     if let Some((until, cause)) = ground.cooldowns.kept_from(ask.now, used) {
         return Err(ExclusionReason::Cooling { until, cause });
@@ -281,19 +287,17 @@ fn consider(
 /// upstream may say it in its own words.
 fn drop_small_windows(
     ask: &Ask<'_>,
-    considered: &mut Vec<(Entry<'_>, u32)>,
+    entries: &mut Vec<Entry<'_>>,
     exclusions: &mut Vec<Exclusion>,
 ) {
     let fits = |entry: &Entry<'_>| {
         let window = entry.serving.facts.context_tokens.unwrap_or(u64::MAX);
         ask.prompt_bytes <= window || (ask.prompt_tokens)() <= window
     };
-    if considered.iter().all(|(entry, _)| fits(entry))
-        || !considered.iter().any(|(entry, _)| fits(entry))
-    {
+    if entries.iter().all(fits) || !entries.iter().any(fits) {
         return;
     }
-    considered.retain(|(entry, _)| {
+    entries.retain(|entry| {
         let fits = fits(entry);
         if !fits {
             exclusions.push(exclusion(entry, ExclusionReason::WindowTooSmall));
@@ -302,22 +306,22 @@ fn drop_small_windows(
     });
 }
 
-fn contender<'e>(entry: &'e Entry<'_>, slots: u32, strategy: Strategy) -> Contender<'e> {
+fn contender<'e>(entry: &Entry<'e>, strategy: Strategy) -> Contender<'e> {
     let ListedProvider { provider, vitals, .. } = entry.serving.row;
     let measured = || {
-        let history = vitals.first_event(&entry.serving.upstream);
-        Some(Measured { mean: history.mean()?, last: history.last()? })
+        let (mean, last) = vitals.mean_first_event(entry.serving.upstream)?;
+        Some(Measured { mean, last })
     };
     Contender {
         provider_id: &provider.id,
-        model: &entry.serving.upstream,
+        model: entry.serving.upstream,
         place: entry.place,
         priority: provider.priority,
         weight: entry.weight,
         price: None,
         latency: if strategy == Strategy::Latency { measured() } else { None },
         in_flight: vitals.in_flight(),
-        slots,
+        slots: entry.slots,
     }
 }
 
@@ -339,15 +343,17 @@ fn candidate(entry: &Entry<'_>, score: f64) -> Option<Candidate> {
 fn rank(
     now: Timestamp,
     strategy: Strategy,
-    considered: &[(Entry<'_>, u32)],
+    entries: &[Entry<'_>],
     turns: &mut Turns<'_>,
 ) -> Vec<Candidate> {
     let contenders: Vec<Contender<'_>> =
-        considered.iter().map(|(entry, slots)| contender(entry, *slots, strategy)).collect();
+        entries.iter().map(|entry| contender(entry, strategy)).collect();
     let ranked = order(now, strategy, &contenders, &mut |members, rotation| {
         turns(Among::Candidates, members, rotation)
     });
-    ranked.iter().filter_map(|place| candidate(&considered[place.index].0, place.score)).collect()
+    let mut candidates = Vec::with_capacity(ranked.len());
+    candidates.extend(ranked.iter().filter_map(|it| candidate(&entries[it.index], it.score)));
+    candidates
 }
 
 /// When no model is named, the strategy orders the providers, and each of them is asked for all its
@@ -355,26 +361,22 @@ fn rank(
 fn rank_by_provider(
     now: Timestamp,
     strategy: Strategy,
-    considered: &[(Entry<'_>, u32)],
+    entries: &[Entry<'_>],
     turns: &mut Turns<'_>,
 ) -> Vec<Candidate> {
-    let id = |at: usize| &considered[at].0.serving.row.provider.id;
+    let id = |at: usize| &entries[at].serving.row.provider.id;
     let firsts: Vec<usize> =
-        (0..considered.len()).filter(|at| *at == 0 || id(*at) != id(at - 1)).collect();
-    let contenders: Vec<Contender<'_>> = firsts
-        .iter()
-        .map(|at| contender(&considered[*at].0, considered[*at].1, strategy))
-        .collect();
+        (0..entries.len()).filter(|at| *at == 0 || id(*at) != id(at - 1)).collect();
+    let contenders: Vec<Contender<'_>> =
+        firsts.iter().map(|at| contender(&entries[*at], strategy)).collect();
     let ranked = order(now, strategy, &contenders, &mut |members, rotation| {
         turns(Among::Candidates, members, rotation)
     });
-    let mut candidates = Vec::with_capacity(considered.len());
+    let mut candidates = Vec::with_capacity(entries.len());
     for place in ranked {
         let first = firsts[place.index];
-        let models = considered[first..]
-            .iter()
-            .take_while(|(entry, _)| entry.serving.row.provider.id == *id(first));
-        let mut models: Vec<&Entry<'_>> = models.map(|(entry, _)| entry).collect();
+        let is_its = |entry: &&Entry<'_>| entry.serving.row.provider.id == *id(first);
+        let mut models: Vec<&Entry<'_>> = entries[first..].iter().take_while(is_its).collect();
         let rank = |entry: &Entry<'_>| entry.serving.facts.auto_rank;
         let equals = models.partition_point(|entry| rank(entry) == rank(models[0]));
         if equals > 1 {

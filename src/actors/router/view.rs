@@ -44,7 +44,10 @@ impl RequestCounter {
 /// exact only when they are counted in one place. Locked for the arithmetic of one turn, and only
 /// where a strategy goes by turns.
 #[derive(Debug, Clone, Default)]
-pub struct SharedTurns(Arc<Mutex<Turns<ModelName, Position>>>);
+pub struct SharedTurns(Arc<Mutex<Turns<TurnKey, Position>>>);
+
+/// A name, and the provider when the turns are those of its models.
+type TurnKey = (ModelName, Option<ProviderId>);
 
 /// Whether making a plan takes the turns it is made by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +61,7 @@ impl SharedTurns {
     fn next(
         &self,
         turn: Turn,
-        key: &ModelName,
+        key: &TurnKey,
         members: &[(Position, u32)],
         rotation: Rotation,
     ) -> Option<usize> {
@@ -116,13 +119,11 @@ impl RouterView {
         let strategy = self.routes.strategy();
         let ground = Ground { providers, credentials, cooldowns: &self.cooldowns, strategy };
         plan(ask, stage, &ground, &mut |among, members, rotation| {
-            let key = match among {
-                Among::Candidates => stage.model.clone(),
-                // A space is in no provider's id, and a name that begins with one is no model's.
-                Among::ModelsOf(provider) => {
-                    ModelName::parse(&format!("{} {provider}", stage.model)).ok()?
-                }
+            let provider = match among {
+                Among::Candidates => None,
+                Among::ModelsOf(provider) => Some(provider.clone()),
             };
+            let key = (stage.model.clone(), provider);
             self.turns.next(turn, &key, members, rotation)
         })
     }
