@@ -13,7 +13,7 @@ use providerpool::{
         credentials::{CredentialDirectory, CredentialPool, Lease, LeaseError, Wanted},
         published::publish,
         registry::{ListedProvider, ProviderBook, ProviderTable, VitalsBook, builtin},
-        router::{Ask, Plan, RouteTable, RouterView, Turn},
+        router::{Ask, Plan, RouteTable, RouterView},
     },
     domain::{
         cooldown::{CooldownBook, CooldownScope, Length},
@@ -25,6 +25,7 @@ use providerpool::{
         provider::{Origin, Provider},
         route::{Route, RouteOptions, RouteTarget, Strategy},
         time::Timestamp,
+        turns::Turn,
     },
 };
 

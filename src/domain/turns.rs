@@ -5,11 +5,18 @@ use std::{cmp::Reverse, collections::HashMap, hash::Hash};
 /// Most keys remembered; past it the least recently used one is forgotten.
 pub const MAX_KEYS: usize = 4_096;
 
+/// Whether a turn is taken, or only looked at by somebody who wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    Take,
+    Look,
+}
+
 /// Whose turn it is among members that come and go, for each key by itself. A key that was forgotten
 /// starts over.
 #[derive(Debug, Clone)]
 pub struct Turns<K, I> {
-    keys: HashMap<K, Turn<I>>,
+    keys: HashMap<K, Standing<I>>,
     /// Turns taken so far: tells which key was used last.
     taken: u64,
 }
@@ -21,7 +28,7 @@ impl<K, I> Default for Turns<K, I> {
 }
 
 #[derive(Debug, Clone)]
-struct Turn<I> {
+struct Standing<I> {
     used: u64,
     /// Who was served last in rotation, and how often in a row.
     last: Option<(I, u32)>,
@@ -29,7 +36,7 @@ struct Turn<I> {
     shares: Vec<Share<I>>,
 }
 
-impl<I> Default for Turn<I> {
+impl<I> Default for Standing<I> {
     fn default() -> Self {
         Self { used: 0, last: None, shares: Vec::new() }
     }
@@ -89,7 +96,7 @@ impl<K: Eq + Hash + Clone, I: Ord + Clone> Turns<K, I> {
     pub fn peek_rotate(&self, key: &K, members: &[(I, u32)]) -> Option<usize> {
         let next = match self.keys.get(key) {
             Some(turn) => turn.next_in_rotation(members),
-            None => Turn::default().next_in_rotation(members),
+            None => Standing::default().next_in_rotation(members),
         };
         next.map(|(position, _)| position)
     }
@@ -98,14 +105,14 @@ impl<K: Eq + Hash + Clone, I: Ord + Clone> Turns<K, I> {
     pub fn peek_weigh(&self, key: &K, members: &[(I, u32)]) -> Option<usize> {
         match self.keys.get(key) {
             Some(turn) => turn.next_by_weight(members),
-            None => Turn::default().next_by_weight(members),
+            None => Standing::default().next_by_weight(members),
         }
     }
 
-    fn turn(&mut self, key: &K) -> &mut Turn<I> {
+    fn turn(&mut self, key: &K) -> &mut Standing<I> {
         if !self.keys.contains_key(key) {
             self.make_room();
-            self.keys.insert(key.clone(), Turn::default());
+            self.keys.insert(key.clone(), Standing::default());
         }
         self.taken = self.taken.saturating_add(1);
         let turn = self.keys.get_mut(key).expect("it was inserted above if it was not there");
@@ -125,7 +132,7 @@ impl<K: Eq + Hash + Clone, I: Ord + Clone> Turns<K, I> {
     }
 }
 
-impl<I: Ord> Turn<I> {
+impl<I: Ord> Standing<I> {
     /// The position of the one served last while it has turns left, else of the next one by id; and
     /// how often in a row that one is then served.
     fn next_in_rotation(&self, members: &[(I, u32)]) -> Option<(usize, u32)> {

@@ -20,7 +20,7 @@ use crate::{
         clock::now,
         credentials::CredentialsReady,
         router::{
-            Ask, Candidate, Course, ExclusionReason, Plan, RouterReady, Stage, TakeRetry, Turn,
+            Ask, Candidate, Course, ExclusionReason, Plan, RouterReady, Stage, TakeRetry,
             never_asked,
         },
     },
@@ -29,6 +29,7 @@ use crate::{
         id::{CredentialId, ProviderId},
         time::Timestamp,
         trace::AttemptKind,
+        turns::Turn,
     },
 };
 

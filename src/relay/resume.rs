@@ -9,10 +9,11 @@ use super::{
     prove::{ProvedStream, prove_resumed},
 };
 use crate::{
-    actors::router::{Candidate, Turn},
+    actors::router::Candidate,
     domain::{
         failure::{Failure, FailureClass},
         trace::{AttemptEnd, AttemptKind},
+        turns::Turn,
     },
     gateway::stream::transcript::Transcript,
 };

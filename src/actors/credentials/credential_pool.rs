@@ -32,7 +32,7 @@ impl CredentialPool {
         let emptied = |(id, shelf): (&ProviderId, &Arc<Shelf>)| {
             (id.clone(), Arc::new(Shelf::new(Vec::new(), Arc::clone(shelf.state()))))
         };
-        let mut pool = Self { shelves: self.shelves.iter().map(emptied).collect() };
+        let mut pool = Self { shelves: Arc::new(self.shelves.iter().map(emptied).collect()) };
         for credential in credentials {
             let mut before = self.all(&credential.provider_id).iter();
             let known = before.find(|held| held.credential.id == credential.id);

@@ -12,18 +12,15 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::{lease::Lease, messages::LeaseError};
-use crate::{
-    actors::router::Turn,
-    domain::{
-        cooldown::{CooldownBook, CooldownScope, Use},
-        credential::{Credential, StoredSecret},
-        failure::FailureClass,
-        id::{CredentialId, ModelName, ProviderId},
-        readings::ResultRing,
-        route::CredentialStrategy,
-        time::Timestamp,
-        turns::Turns,
-    },
+use crate::domain::{
+    cooldown::{CooldownBook, CooldownScope, Use},
+    credential::{Credential, StoredSecret},
+    failure::FailureClass,
+    id::{CredentialId, ModelName, ProviderId},
+    readings::ResultRing,
+    route::CredentialStrategy,
+    time::Timestamp,
+    turns::{Turn, Turns},
 };
 
 /// One credential and its running readings, which outlive a change of its settings.

@@ -22,4 +22,4 @@ pub use route_book::RouteBook;
 pub use route_messages::*;
 pub use route_table::{RouteTable, Substitution};
 pub use routes::RouteKeeper;
-pub use view::{RouterView, Turn};
+pub use view::RouterView;

@@ -21,7 +21,7 @@ use crate::{
         penalty::ProviderFailures,
         provider::Provider,
         time::Timestamp,
-        turns::Turns,
+        turns::{Turn, Turns},
     },
 };
 
@@ -48,14 +48,6 @@ pub struct SharedTurns(Arc<Mutex<Turns<TurnKey, Position>>>);
 
 /// A name, and the provider when the turns are those of its models.
 type TurnKey = (ModelName, Option<ProviderId>);
-
-/// Whether making a plan takes the turns it is made by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    Take,
-    /// As if it were taken, for somebody who only wants to know.
-    Look,
-}
 
 impl SharedTurns {
     fn next(

@@ -130,7 +130,10 @@ impl World {
                 self.book.succeeded(self.now(), &scope(number));
                 if self.held.get(&number).is_some_and(|held| held.told && held.until <= self.now) {
                     self.held.remove(&number);
-                    prop_assert!(matches!(self.book.enter(self.now(), &scope(number)), Ok(None)));
+                    prop_assert!(matches!(
+                        self.book.enter_scope(self.now(), &scope(number)),
+                        Ok(None)
+                    ));
                 }
             }
             Step::Clear(number) => {
@@ -180,7 +183,7 @@ impl World {
     }
 
     fn enter(&mut self, number: usize) -> Result<(), TestCaseError> {
-        let entered = self.book.enter(self.now(), &scope(number));
+        let entered = self.book.enter_scope(self.now(), &scope(number));
         let Some(held) = self.held.get_mut(&number) else {
             prop_assert!(matches!(entered, Ok(None)));
             return Ok(());
@@ -226,7 +229,7 @@ impl World {
         };
         prop_assert_eq!(is_news, !held.passed);
         held.passed = true;
-        prop_assert!(matches!(self.book.enter(self.now(), &scope(number)), Ok(None)));
+        prop_assert!(matches!(self.book.enter_scope(self.now(), &scope(number)), Ok(None)));
         Ok(())
     }
 
@@ -253,7 +256,7 @@ impl World {
         prop_assert_eq!(cooling, expected);
         let longest = self.latest + 24 * HOUR + 30 * SECOND;
         for (number, held) in &self.held {
-            prop_assert!(self.book.remembers(&scope(*number)));
+            prop_assert!(self.book.remembers_scope(&scope(*number)));
             prop_assert!(held.until <= longest, "it does not end");
         }
         prop_assert_eq!(self.book.scopes().len(), self.held.len());
@@ -278,7 +281,7 @@ proptest! {
         }
         let end = Timestamp::from_millis(world.latest).plus(MAX_HINT + MAX_JITTER + TRIAL_TIME);
         for number in 0..SCOPES {
-            prop_assert!(world.book.enter(end, &scope(number)).is_ok());
+            prop_assert!(world.book.enter_scope(end, &scope(number)).is_ok());
         }
         world.book.expire(end);
         prop_assert!(world.book.list(end).is_empty());

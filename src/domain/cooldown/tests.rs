@@ -23,6 +23,25 @@ fn doubling() -> Length {
     Length::Doubling { base: seconds(10), cap: seconds(300) }
 }
 
+/// Looks at one scope by itself.
+impl CooldownBook {
+    pub(super) fn enter_scope(
+        &self,
+        now: Timestamp,
+        scope: &CooldownScope,
+    ) -> Result<Option<TrialPass>, (Timestamp, FailureClass)> {
+        self.entries.get(scope).map_or(Ok(None), |entry| entry.enter(now))
+    }
+
+    pub(super) fn standing_of(&self, now: Timestamp, scope: &CooldownScope) -> Standing {
+        self.entries.get(scope).map_or(Standing::Open, |entry| entry.standing(now))
+    }
+
+    pub(super) fn remembers_scope(&self, scope: &CooldownScope) -> bool {
+        self.entries.get(scope).is_some()
+    }
+}
+
 #[test]
 fn each_strike_doubles_up_to_the_cap_and_a_success_starts_over() {
     let mut book = CooldownBook::default();

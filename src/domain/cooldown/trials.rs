@@ -30,37 +30,38 @@ fn cooled() -> CooldownBook {
 }
 
 fn pass(book: &CooldownBook, at: u64) -> TrialPass {
-    book.enter(second(at), &scope()).unwrap().expect("the scope is on trial")
+    book.enter_scope(second(at), &scope()).unwrap().expect("the scope is on trial")
 }
 
 #[test]
 fn nobody_enters_while_it_cools() {
     let book = cooled();
     let until = second(10);
-    assert_eq!(book.enter(second(9), &scope()).unwrap_err(), (until, FailureClass::Server));
-    assert!(matches!(book.standing(second(9), &scope()), Standing::Cooling(c) if c.until == until));
+    assert_eq!(book.enter_scope(second(9), &scope()).unwrap_err(), (until, FailureClass::Server));
+    assert!(matches!(book.standing_of(second(9), &scope()), Standing::Cooling));
     assert!(!book.is_on_trial(second(9), &scope()));
 }
 
 #[test]
 fn against_what_never_failed_there_is_nothing() {
     let book = CooldownBook::default();
-    assert!(book.enter(START, &scope()).unwrap().is_none());
-    assert_eq!(book.standing(START, &scope()), Standing::Open);
+    assert!(book.enter_scope(START, &scope()).unwrap().is_none());
+    assert_eq!(book.standing_of(START, &scope()), Standing::Open);
 }
 
 #[test]
 fn of_many_who_come_after_a_cooldown_one_tries_and_the_others_wait() {
     let book = cooled();
     let copies: Vec<_> = (0..20).map(|_| book.clone()).collect();
-    let entered: Vec<_> = copies.iter().map(|copy| copy.enter(second(10), &scope())).collect();
+    let entered: Vec<_> =
+        copies.iter().map(|copy| copy.enter_scope(second(10), &scope())).collect();
     assert_eq!(entered.iter().filter(|entered| matches!(entered, Ok(Some(_)))).count(), 1);
     let waiting = entered.iter().filter_map(|entered| entered.as_ref().err());
     let look = second(10).plus(TRIAL_LOOK);
     assert_eq!(waiting.collect::<Vec<_>>(), vec![&(look, FailureClass::Server); 19]);
     let until = second(10).plus(TRIAL_TIME);
     assert!(
-        matches!(book.standing(second(10), &scope()), Standing::BeingTried(_, at) if at == until)
+        matches!(book.standing_of(second(10), &scope()), Standing::BeingTried(at) if at == until)
     );
 }
 
@@ -68,7 +69,7 @@ fn of_many_who_come_after_a_cooldown_one_tries_and_the_others_wait() {
 fn of_threads_that_come_at_once_one_tries() {
     let book = cooled();
     // Kept as a judged trial is, so that none who comes later has it after the first.
-    let try_it = || match book.enter(second(10), &scope()) {
+    let try_it = || match book.enter_scope(second(10), &scope()) {
         Ok(Some(pass)) => {
             pass.judged();
             1
@@ -85,7 +86,7 @@ fn of_threads_that_come_at_once_one_tries() {
 #[test]
 fn a_cooldown_that_has_just_ended_needs_no_other_event() {
     let book = cooled();
-    assert_eq!(book.standing(second(11), &scope()), Standing::OnTrial);
+    assert_eq!(book.standing_of(second(11), &scope()), Standing::OnTrial);
     assert!(book.is_on_trial(second(11), &scope()));
     assert_eq!(pass(&book, 11).scope(), &scope());
 }
@@ -94,7 +95,7 @@ fn a_cooldown_that_has_just_ended_needs_no_other_event() {
 fn a_look_takes_no_trial() {
     let book = cooled();
     for _ in 0..3 {
-        assert_eq!(book.standing(second(10), &scope()), Standing::OnTrial);
+        assert_eq!(book.standing_of(second(10), &scope()), Standing::OnTrial);
     }
     pass(&book, 10);
 }
@@ -104,9 +105,9 @@ fn a_pass_that_is_dropped_lets_the_next_one_try() {
     let book = cooled();
     drop(pass(&book, 10));
     let next = pass(&book, 10);
-    assert!(book.enter(second(10), &scope()).is_err());
+    assert!(book.enter_scope(second(10), &scope()).is_err());
     drop(next);
-    assert_eq!(book.standing(second(10), &scope()), Standing::OnTrial);
+    assert_eq!(book.standing_of(second(10), &scope()), Standing::OnTrial);
 }
 
 #[test]
@@ -114,21 +115,21 @@ fn a_judged_pass_keeps_the_others_out_until_the_owner_speaks() {
     let mut book = cooled();
     let published = book.clone();
     pass(&published, 10).judged();
-    assert!(published.enter(second(11), &scope()).is_err());
+    assert!(published.enter_scope(second(11), &scope()).is_err());
     assert!(book.is_on_trial(second(11), &scope()));
     assert!(book.passed(second(11), &scope()));
-    assert!(book.enter(second(11), &scope()).unwrap().is_none());
+    assert!(book.enter_scope(second(11), &scope()).unwrap().is_none());
 }
 
 #[test]
 fn a_trial_that_is_lost_is_over_after_a_minute() {
     let book = cooled();
     let lost = pass(&book, 10);
-    assert!(book.enter(second(69), &scope()).is_err());
+    assert!(book.enter_scope(second(69), &scope()).is_err());
     let next = pass(&book, 70);
     drop(lost);
     assert!(
-        book.enter(second(71), &scope()).is_err(),
+        book.enter_scope(second(71), &scope()).is_err(),
         "the late one has ended the trial of another"
     );
     drop(next);
@@ -143,8 +144,8 @@ fn a_lost_trial_of_what_is_refused_at_the_door_is_over_after_five_seconds() {
         let _lost = pass(&book, 10);
         let over = second(10).plus(DOOR_TRIAL_TIME);
         let before = over.minus(Duration::from_millis(1));
-        assert_eq!(book.enter(before, &scope()).unwrap_err(), (over, class));
-        assert!(book.enter(over, &scope()).unwrap().is_some());
+        assert_eq!(book.enter_scope(before, &scope()).unwrap_err(), (over, class));
+        assert!(book.enter_scope(over, &scope()).unwrap().is_some());
     }
 }
 
@@ -152,9 +153,11 @@ fn a_lost_trial_of_what_is_refused_at_the_door_is_over_after_five_seconds() {
 fn of_several_scopes_the_last_to_open_says_when_to_look_again() {
     let mut book = cooled();
     let longer = CooldownScope::Credential(scope().provider().clone(), "key_1".into());
-    let both = [scope(), longer.clone()];
     book.impose(START, longer, Length::Fixed(seconds(60)), (FailureClass::Auth, None), 0.0);
-    let kept = |at| book.kept_from(second(at), &both);
+    let (credential, model) = ("key_1".into(), ModelName::parse("m").unwrap());
+    let provider = scope().provider().clone();
+    let used = Use { provider: &provider, credential: Some(&credential), model: &model };
+    let kept = |at| book.kept_from(second(at), used);
     assert_eq!(kept(5), Some((second(60), FailureClass::Auth)));
     let trial = pass(&book, 60);
     assert_eq!(kept(60), Some((second(61), FailureClass::Server)));
@@ -170,10 +173,10 @@ fn a_trial_that_passed_lets_everyone_in_and_the_strikes_are_remembered() {
     assert!(!book.passed(second(11), &scope()), "it is news once");
     drop(first);
     for _ in 0..3 {
-        assert!(book.enter(second(11), &scope()).unwrap().is_none());
+        assert!(book.enter_scope(second(11), &scope()).unwrap().is_none());
     }
-    assert_eq!(book.standing(second(11), &scope()), Standing::Open);
-    assert!(book.remembers(&scope()));
+    assert_eq!(book.standing_of(second(11), &scope()), Standing::Open);
+    assert!(book.remembers_scope(&scope()));
     book.impose(second(12), scope(), doubling(), CAUSE, 0.0);
     assert_eq!(book.active(second(12), &scope()).unwrap().strikes, 2);
 }
@@ -182,7 +185,7 @@ fn a_trial_that_passed_lets_everyone_in_and_the_strikes_are_remembered() {
 fn a_cooldown_that_still_lasts_is_not_passed() {
     let mut book = cooled();
     assert!(!book.passed(second(9), &scope()));
-    assert!(book.enter(second(9), &scope()).is_err());
+    assert!(book.enter_scope(second(9), &scope()).is_err());
     assert!(!CooldownBook::default().passed(START, &scope()));
 }
 
@@ -194,7 +197,7 @@ fn a_trial_that_failed_cools_for_longer_and_ends_with_a_trial_again() {
     failed.judged();
     let Some(CooldownChange::Started(cooldown)) = change else { panic!("{change:?}") };
     assert_eq!((cooldown.strikes, cooldown.until), (2, second(32)));
-    assert!(book.enter(second(31), &scope()).is_err());
+    assert!(book.enter_scope(second(31), &scope()).is_err());
     pass(&book, 32);
 }
 
@@ -205,7 +208,7 @@ fn the_pass_of_an_earlier_cooldown_has_no_say_in_a_later_one() {
     book.impose(second(12), scope(), doubling(), CAUSE, 0.0);
     let later = pass(&book, 32);
     drop(earlier);
-    assert!(book.enter(second(33), &scope()).is_err());
+    assert!(book.enter_scope(second(33), &scope()).is_err());
     drop(later);
 }
 
@@ -213,17 +216,17 @@ fn the_pass_of_an_earlier_cooldown_has_no_say_in_a_later_one() {
 fn a_cooldown_that_is_cleared_needs_no_trial() {
     let mut book = cooled();
     assert!(book.clear(&scope()).is_some());
-    assert!(book.enter(second(1), &scope()).unwrap().is_none());
-    assert!(!book.remembers(&scope()));
+    assert!(book.enter_scope(second(1), &scope()).unwrap().is_none());
+    assert!(!book.remembers_scope(&scope()));
 }
 
 #[test]
 fn a_restored_cooldown_ends_with_a_trial_too() {
     let mut restored = CooldownBook::default();
     restored.restore(cooled().list(START));
-    assert!(restored.enter(second(9), &scope()).is_err());
+    assert!(restored.enter_scope(second(9), &scope()).is_err());
     let only = pass(&restored, 10);
-    assert!(restored.enter(second(10), &scope()).is_err());
+    assert!(restored.enter_scope(second(10), &scope()).is_err());
     drop(only);
 }
 
@@ -300,10 +303,10 @@ fn a_limit_of_one_model_leaves_the_others_open() {
     let mut book = CooldownBook::default();
     let length = Length::Fixed(seconds(60));
     book.impose(START, of_model("m"), length, (FailureClass::RateLimit, Some(429)), 0.0);
-    assert!(book.enter(START, &of_model("m")).is_err());
-    assert!(book.enter(START, &of_model("other")).unwrap().is_none());
+    assert!(book.enter_scope(START, &of_model("m")).is_err());
+    assert!(book.enter_scope(START, &of_model("other")).unwrap().is_none());
     let whole = CooldownScope::Credential(acme.clone(), key.clone());
-    assert!(book.enter(START, &whole).unwrap().is_none());
+    assert!(book.enter_scope(START, &whole).unwrap().is_none());
 }
 
 #[test]
@@ -313,6 +316,6 @@ fn an_answer_after_a_limit_forgets_it_with_its_strikes() {
     book.impose(START, scope(), limit, (FailureClass::RateLimit, Some(429)), 0.0);
     book.expire(second(1));
     book.succeeded(second(2), &scope());
-    assert!(!book.remembers(&scope()) && book.is_empty());
-    assert!(book.enter(second(2), &scope()).unwrap().is_none());
+    assert!(!book.remembers_scope(&scope()) && book.is_empty());
+    assert!(book.enter_scope(second(2), &scope()).unwrap().is_none());
 }

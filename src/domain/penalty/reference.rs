@@ -101,7 +101,7 @@ proptest! {
         let mut failures = ProviderFailures::default();
         for (time, class) in times {
             note(&mut failures, Timestamp::from_millis(time), 0, FailureClass::ALL[class], false);
-            let most = |windows: &HashMap<ProviderId, VecDeque<Timestamp>>| {
+            let most = |windows: &HashTrieMapSync<ProviderId, VecDeque<Timestamp>>| {
                 windows.values().map(VecDeque::len).max().unwrap_or(0)
             };
             prop_assert!(most(&failures.server) <= ProviderFailures::SERVER_COUNT);

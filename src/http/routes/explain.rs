@@ -13,7 +13,7 @@ use crate::{
         clock::now,
         credentials::{Binding, CredentialDirectory, LeaseError, Wanted},
         registry::ProviderTable,
-        router::{Ask, Candidate, Plan, RouterView, Stage, Turn, never_asked},
+        router::{Ask, Candidate, Plan, RouterView, Stage, never_asked},
     },
     domain::{
         access_key::Role,
@@ -23,6 +23,7 @@ use crate::{
         session::{SessionKey, SessionSignal, session_id},
         time::Timestamp,
         trace::{CandidateTrace, ExclusionTrace, MAX_ENTRIES, PlanTrace, SubstitutionTrace},
+        turns::Turn,
     },
     gateway::dialect::openai_chat::ChatRequest,
     http::{

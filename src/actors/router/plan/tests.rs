@@ -5,7 +5,7 @@ use crate::{
     actors::{
         credentials::CredentialPool,
         registry::builtin,
-        router::{RouterView, Turn, course::Course, route_table::RouteTable},
+        router::{RouterView, course::Course, route_table::RouteTable},
     },
     domain::{
         cooldown::{CooldownScope, Length},
@@ -14,6 +14,7 @@ use crate::{
         pattern::NamePattern,
         provider::Origin,
         route::{Alias, Route, RouteTarget},
+        turns::Turn,
     },
 };
 
