@@ -151,15 +151,17 @@ fn a_lost_trial_of_what_is_refused_at_the_door_is_over_after_five_seconds() {
 
 #[test]
 fn of_several_scopes_the_last_to_open_says_when_to_look_again() {
-    let mut book = cooled();
-    let longer = CooldownScope::Credential(scope().provider().clone(), "key_1".into());
-    book.impose(START, longer, Length::Fixed(seconds(60)), (FailureClass::Auth, None), 0.0);
-    let (credential, model) = ("key_1".into(), ModelName::parse("m").unwrap());
-    let provider = scope().provider().clone();
-    let used = Use { provider: &provider, credential: Some(&credential), model: &model };
+    let (provider, model) = (scope().provider().clone(), ModelName::parse("m").unwrap());
+    let key: CredentialId = "key_1".into();
+    let of_key = CooldownScope::Credential(provider.clone(), key.clone());
+    let of_model = CooldownScope::CredentialModel(provider.clone(), key.clone(), model.clone());
+    let mut book = CooldownBook::default();
+    book.impose(START, of_model.clone(), Length::Fixed(seconds(10)), CAUSE, 0.0);
+    book.impose(START, of_key, Length::Fixed(seconds(60)), (FailureClass::Auth, None), 0.0);
+    let used = Use { provider: &provider, credential: Some(&key), model: &model };
     let kept = |at| book.kept_from(second(at), used);
     assert_eq!(kept(5), Some((second(60), FailureClass::Auth)));
-    let trial = pass(&book, 60);
+    let trial = book.enter_scope(second(60), &of_model).unwrap().unwrap();
     assert_eq!(kept(60), Some((second(61), FailureClass::Server)));
     drop(trial);
     assert_eq!(kept(60), None);
