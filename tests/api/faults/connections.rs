@@ -68,10 +68,8 @@ const SLOW_FOR_EVER: &[Line] = &[
 const SLOW: &[Line] = &[on(Alone, Acme, [1, 0], NOTHING), on(SecondKey, Acme, [1, 0], NOTHING)];
 
 /// How long whole answers take is known after the first.
-const WHOLE_AND_THEN_SLOW: &[Line] = &[
-    on(SecondProvider, Acme, [2, 1], NOTHING).times(2).then(Backup),
-    on(Alone, Acme, [2, 0], NOTHING).times(2).then(Fails(504, "timeout")),
-];
+const WHOLE_AND_THEN_SLOW: &[Line] =
+    &[on(SecondProvider, Acme, [2, 1], NOTHING).times(2).then(Backup)];
 
 faults! {
     a_connection_that_is_refused: [both(|| Step::Reset, CONNECT).refusing()];
@@ -86,16 +84,15 @@ faults! {
         streamed(|| Step::Silent, SILENT).with(little_patience),
         streamed(silent_but_for_pings, SILENT).with(little_patience),
         streamed(|| Step::Silent, SILENT_BEHIND_KEEP_ALIVES).with(kept_alive),
+    ];
+    a_whole_answer_that_does_not_come: [
         unstreamed(|| Step::Silent, PAST_THE_DEADLINE).with(very_short_deadline),
     ];
     a_first_event_that_comes_late: [
         streamed(|| Step::Silent, SLOW_FOR_EVER).with(hedged_soon),
         streamed(|| Step::Silent, SILENT).with(not_hedged),
         streamed(slow_stream, SLOW).with(hedged_soon),
-        unstreamed(|| Step::Silent, WHOLE_AND_THEN_SLOW).at(|number| number == 1).with(|config| {
-            very_short_deadline(config);
-            hedged_whole(config);
-        }),
+        unstreamed(|| Step::Silent, WHOLE_AND_THEN_SLOW).at(|number| number == 1).with(hedged_whole),
     ];
 }
 
