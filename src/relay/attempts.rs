@@ -325,8 +325,9 @@ impl Attempts {
     /// Waits until what this request has told of its failures is in what is published.
     async fn heard(&self) -> bool {
         let peers = &self.relay().peers;
-        self.ask(&peers.router_ready, RouterReady).await.is_some()
-            && self.ask(&peers.credentials_ready, CredentialsReady).await.is_some()
+        // In this order: Credentials may have something to tell the Router.
+        self.ask(&peers.credentials_ready, CredentialsReady).await.is_some()
+            && self.ask(&peers.router_ready, RouterReady).await.is_some()
     }
 
     /// Takes one attempt more than there are requests from the budget, if it has one. `provider`: one

@@ -176,7 +176,7 @@ impl LiveStream {
     fn begin_resuming(&mut self, failure: Arc<Failure>) {
         let Some(transcript) = self.chat.transcript().cloned() else { return };
         let broken = self.place.candidate.clone();
-        let resuming = Rc::clone(&self.attempts).resume(transcript, broken);
+        let resuming = Rc::clone(&self.attempts).resume(transcript, broken, Arc::clone(&failure));
         self.resuming = Some((failure, Box::pin(resuming)));
     }
 

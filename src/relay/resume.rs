@@ -1,7 +1,7 @@
 //! Going on with a stream that broke off: another attempt is made, and continued only if it says again
 //! all that the client has.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use super::{
     attempts::Attempts,
@@ -43,7 +43,9 @@ impl Attempts {
         self: Rc<Self>,
         transcript: Transcript,
         broken: Candidate,
+        failure: Arc<Failure>,
     ) -> Option<(ProvedStream, Place)> {
+        self.state.borrow_mut().spent.note(&broken, &failure);
         let strip_usage = self.strips_usage();
         let mut queue = self.places_to_resume(&broken)?;
         while let Some(candidate) = queue.pop_front() {

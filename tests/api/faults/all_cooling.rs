@@ -40,14 +40,15 @@ const REJECTED: &[Line] = &[
         .then(COOLING),
 ];
 
+/// A model that is missing is not there either when its cooldown is over: there is nothing to come
+/// back for.
 const MISSING: &[Line] = &[on(
     Alone,
     Fails(404, "model_not_found"),
     [1, 0],
     &[cools("provider_model", "model_missing", 3_600)],
 )
-.times(2)
-.then(COOLING)];
+.times(2)];
 
 const FAILING: &[Line] =
     &[on(Alone, Fails(502, "upstream_error"), [3, 0], &[cools("provider", "server", 10)])
