@@ -387,4 +387,6 @@ fn nearer(a: Availability, b: Availability) -> Availability {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 pub(super) mod tests;

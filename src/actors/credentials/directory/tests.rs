@@ -40,14 +40,14 @@ fn with(id: &str, change: impl FnOnce(&mut CredentialSettings)) -> Credential {
 }
 
 /// A pool and what is held against its credentials.
-struct Desk {
-    pool: CredentialPool,
-    cooldowns: CooldownBook,
-    strategy: CredentialStrategy,
+pub(super) struct Desk {
+    pub(super) pool: CredentialPool,
+    pub(super) cooldowns: CooldownBook,
+    pub(super) strategy: CredentialStrategy,
 }
 
 impl Desk {
-    fn new(
+    pub(super) fn new(
         strategy: CredentialStrategy,
         credentials: impl IntoIterator<Item = Credential>,
     ) -> Self {
@@ -73,7 +73,18 @@ impl Desk {
     }
 
     fn lease(&self, now: Timestamp, model: &str, tried: &[&str]) -> Result<Lease, LeaseError> {
+        self.lease_preferring(now, model, tried, None)
+    }
+
+    pub(super) fn lease_preferring(
+        &self,
+        now: Timestamp,
+        model: &str,
+        tried: &[&str],
+        preferred: Option<&str>,
+    ) -> Result<Lease, LeaseError> {
         let tried: Vec<CredentialId> = tried.iter().map(|id| (*id).into()).collect();
+        let preferred = preferred.map(CredentialId::from);
         self.directory().lease(
             now,
             Wanted {
@@ -81,7 +92,7 @@ impl Desk {
                 model: &ModelName::parse(model).unwrap(),
                 strategy: self.strategy,
                 tried: &tried,
-                preferred: None,
+                preferred: preferred.as_ref(),
             },
         )
     }
@@ -280,17 +291,8 @@ fn many_threads_never_pass_the_limit_of_a_key_and_give_back_every_place() {
 fn the_preferred_key_is_taken_whatever_the_turn_and_the_priority_but_not_when_it_cools() {
     let high = with("a", |settings| settings.priority = 10);
     let mut desk = Desk::rotating([high, credential("b")]);
-    let bound = CredentialId::from("b");
     let lease = |desk: &Desk| {
-        let (provider, model) = (acme(), model());
-        let wanted = Wanted {
-            provider: &provider,
-            model: &model,
-            strategy: desk.strategy,
-            tried: &[],
-            preferred: Some(&bound),
-        };
-        let lease = desk.pool.directory(&desk.cooldowns).lease(NOW, wanted).unwrap();
+        let lease = desk.lease_preferring(NOW, "m", &[], Some("b")).unwrap();
         lease.id().to_string()
     };
     assert_eq!([lease(&desk), lease(&desk)], ["b", "b"]);
