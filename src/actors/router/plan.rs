@@ -429,4 +429,6 @@ pub fn never_asked(stage: &Stage, table: &ProviderTable) -> Vec<Exclusion> {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

@@ -18,13 +18,13 @@ use crate::{
     },
 };
 
-const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-fn model(name: &str) -> ModelName {
+pub(super) fn model(name: &str) -> ModelName {
     ModelName::parse(name).unwrap()
 }
 
-fn id(id: &str) -> ProviderId {
+pub(super) fn id(id: &str) -> ProviderId {
     ProviderId::parse(id).unwrap()
 }
 
@@ -32,13 +32,13 @@ fn served(names: &[&str]) -> Vec<ServedModel> {
     names.iter().map(|name| ServedModel::named(model(name))).collect()
 }
 
-fn provider(name: &str, priority: i32, models: &[&str]) -> Provider {
+pub(super) fn provider(name: &str, priority: i32, models: &[&str]) -> Provider {
     let entries = builtin().unwrap();
     let openai = entries.iter().find(|entry| entry.id.as_str() == "openai").unwrap();
     Provider { id: id(name), priority, models: served(models), ..openai.to_provider() }
 }
 
-fn key(provider: &ProviderId, n: usize) -> Credential {
+pub(super) fn key(provider: &ProviderId, n: usize) -> Credential {
     Credential {
         id: format!("{provider}_{n}").as_str().into(),
         provider_id: provider.clone(),
@@ -52,19 +52,19 @@ fn key(provider: &ProviderId, n: usize) -> Credential {
 }
 
 /// A pool to make plans in.
-struct Pool {
-    view: RouterView,
-    providers: ProviderTable,
-    credentials: CredentialDirectory,
-    options: RouteOptions,
-    needs: Capabilities,
-    prompt_tokens: u64,
-    bound: Option<ProviderId>,
+pub(super) struct Pool {
+    pub(super) view: RouterView,
+    pub(super) providers: ProviderTable,
+    pub(super) credentials: CredentialDirectory,
+    pub(super) options: RouteOptions,
+    pub(super) needs: Capabilities,
+    pub(super) prompt_tokens: u64,
+    pub(super) bound: Option<ProviderId>,
 }
 
 impl Pool {
     /// Providers, each with so many credentials.
-    fn new(rows: Vec<(Provider, usize)>) -> Self {
+    pub(super) fn new(rows: Vec<(Provider, usize)>) -> Self {
         let keys = rows.iter().flat_map(|(provider, n)| (0..*n).map(|n| key(&provider.id, n)));
         let pool = CredentialPool::new(keys.collect::<Vec<_>>());
         let rows = rows.into_iter().map(|(provider, n)| (Arc::new(provider), n));
@@ -84,7 +84,12 @@ impl Pool {
         Self::new(rows.iter().map(|(name, p)| (provider(name, *p, &["m"]), 1)).collect())
     }
 
-    fn routes(mut self, routes: Vec<Route>, aliases: Vec<Alias>, strategy: Strategy) -> Self {
+    pub(super) fn routes(
+        mut self,
+        routes: Vec<Route>,
+        aliases: Vec<Alias>,
+        strategy: Strategy,
+    ) -> Self {
         self.view.routes = Arc::new(RouteTable::new(routes, aliases, strategy));
         self
     }
@@ -93,16 +98,16 @@ impl Pool {
         self.routes(vec![], vec![], strategy)
     }
 
-    fn cool(&mut self, scope: CooldownScope, seconds: u64, cause: FailureClass) {
+    pub(super) fn cool(&mut self, scope: CooldownScope, seconds: u64, cause: FailureClass) {
         let length = Length::Fixed(Duration::from_secs(seconds));
         self.view.cooldowns.impose(NOW, scope, length, (cause, None), 0.0);
     }
 
-    fn course(&self, asked: &str) -> Course {
+    pub(super) fn course(&self, asked: &str) -> Course {
         self.view.course(&model(asked), &self.providers)
     }
 
-    fn plan_at(&self, now: Timestamp, stage: &Stage, turn: Turn) -> Plan {
+    pub(super) fn plan_at(&self, now: Timestamp, stage: &Stage, turn: Turn) -> Plan {
         let ask = Ask {
             now,
             options: &self.options,
@@ -134,7 +139,7 @@ impl Pool {
     }
 }
 
-fn shown(plan: &Plan) -> Vec<String> {
+pub(super) fn shown(plan: &Plan) -> Vec<String> {
     let pick = |candidate: &Candidate| format!("{}/{}", candidate.provider.id, candidate.model);
     plan.candidates.iter().map(pick).collect()
 }
