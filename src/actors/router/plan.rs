@@ -170,7 +170,12 @@ pub type Turns<'a> = dyn FnMut(Among<'_>, &[(Position, u32)], Rotation) -> Optio
 pub fn plan(ask: &Ask<'_>, stage: &Stage, ground: &Ground<'_>, turns: &mut Turns<'_>) -> Plan {
     let mut entries = entries(stage, ground.providers);
     let mut exclusions = Vec::new();
+    let strategy = stage.strategy(ask.options).unwrap_or(ground.strategy);
     entries.retain_mut(|entry| match consider(ask, stage, entry, ground) {
+        Ok(_) if strategy == Strategy::Weighted && entry.weight == 0 => {
+            exclusions.push(exclusion(entry, ExclusionReason::NoWeight));
+            false
+        }
         Ok(slots) => {
             entry.slots = slots;
             true
@@ -181,16 +186,11 @@ pub fn plan(ask: &Ask<'_>, stage: &Stage, ground: &Ground<'_>, turns: &mut Turns
         }
     });
     drop_small_windows(ask, &mut entries, &mut exclusions);
-    let strategy = stage.strategy(ask.options).unwrap_or(ground.strategy);
     let mut candidates = if stage.mode.is_some() {
         rank_by_provider(ask.now, strategy, &entries, turns)
     } else {
         rank(ask.now, strategy, &entries, turns)
     };
-    if strategy == Strategy::Weighted {
-        let unweighted = entries.iter().filter(|entry| entry.weight == 0);
-        exclusions.extend(unweighted.map(|entry| exclusion(entry, ExclusionReason::NoWeight)));
-    }
     if let Some(first) = ask.options.prefer.as_ref().or(ask.bound) {
         candidates.sort_by_key(|candidate| candidate.provider.id != *first);
     }

@@ -25,7 +25,7 @@ fn doubling() -> Length {
 
 /// Looks at one scope by itself.
 impl CooldownBook {
-    pub(super) fn enter_scope(
+    pub(crate) fn enter_scope(
         &self,
         now: Timestamp,
         scope: &CooldownScope,
@@ -35,6 +35,10 @@ impl CooldownBook {
 
     pub(super) fn standing_of(&self, now: Timestamp, scope: &CooldownScope) -> Standing {
         self.entries.get(scope).map_or(Standing::Open, |entry| entry.standing(now))
+    }
+
+    pub(crate) fn is_being_tried(&self, now: Timestamp, scope: &CooldownScope) -> bool {
+        matches!(self.standing_of(now, scope), Standing::BeingTried(_))
     }
 
     pub(super) fn remembers_scope(&self, scope: &CooldownScope) -> bool {

@@ -11,7 +11,7 @@ use super::{
     tests::{Desk, acme, credential},
     *,
 };
-use crate::domain::cooldown::{Length, Standing};
+use crate::domain::cooldown::{Length, TrialPass};
 
 mod history;
 
@@ -373,10 +373,10 @@ impl World {
             }
         }
         for (scope, against) in &self.against {
-            let standing = self.desk.cooldowns.standing(self.now(), &real(*scope));
             let is_tried = against.tried.is_some_and(|(_, until)| until > self.now);
             let expected = !against.passed && against.until <= self.now && is_tried;
-            prop_assert_eq!(matches!(standing, Standing::BeingTried(..)), expected);
+            let told = self.desk.cooldowns.is_being_tried(self.now(), &real(*scope));
+            prop_assert_eq!(told, expected);
         }
         Ok(())
     }

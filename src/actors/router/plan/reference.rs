@@ -21,14 +21,14 @@ use crate::{
     actors::{
         credentials::{CredentialPool, Lease, Wanted},
         registry::InFlight,
-        router::Turn,
     },
     domain::{
-        cooldown::{Length, TrialPass},
+        cooldown::{CooldownScope, Length, TrialPass},
         model::ServedModel,
         pattern::NamePattern,
         provider::Origin,
         route::{Alias, CredentialStrategy, Route, RouteTarget},
+        turns::Turn,
     },
 };
 
@@ -171,7 +171,7 @@ impl Real {
     fn go_to(&mut self, drawn: &Drawn, after: u64) {
         self.passes.clear();
         for cooled in drawn.cooled.iter().filter(|cooled| cooled.is_tried) {
-            let pass = self.pool.view.cooldowns.enter(second(after), &scope(cooled));
+            let pass = self.pool.view.cooldowns.enter_scope(second(after), &scope(cooled));
             self.passes.extend(pass.ok().flatten());
         }
     }

@@ -262,6 +262,24 @@ fn a_window_that_is_certainly_too_small_is_left_out_while_there_is_another() {
 }
 
 #[test]
+fn a_small_window_is_asked_when_the_only_larger_one_has_no_weight() {
+    let windowed = |name, window| {
+        let mut provider = provider(name, 1, &["m"]);
+        provider.models[0].context_tokens = Some(window);
+        (provider, 1)
+    };
+    let mut weighted = route("m", vec![target(Some("a"), None, 1), target(Some("b"), None, 0)]);
+    weighted.strategy = Some(Strategy::Weighted);
+    let mut pool = Pool::new(vec![windowed("a", 1_000), windowed("b", 100_000)]).routes(
+        vec![weighted],
+        vec![],
+        Strategy::Priority,
+    );
+    pool.prompt_tokens = 5_000;
+    assert_eq!(pool.providers("m"), ["a"], "the upstream may say it");
+}
+
+#[test]
 fn a_provider_without_a_usable_credential_is_left_out() {
     let mut pool = Pool::of(&[("a", 9), ("b", 1)]);
     let mut cooldowns = CooldownBook::default();

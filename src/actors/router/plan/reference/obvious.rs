@@ -282,14 +282,14 @@ impl Drawn {
             let reasons = self.reasons(&entry, meant, request);
             if reasons.is_empty() { asked.push(entry) } else { left_out.push((entry, reasons)) }
         }
+        if strategy == Strategy::Weighted {
+            let idle = asked.extract_if(.., |entry| entry.weight == 0);
+            left_out.extend(idle.map(|entry| (entry, vec![ExclusionReason::NoWeight])));
+        }
         let is_small = |entry: &Entry| entry.window.is_some_and(|window| window < request.prompt);
         if !asked.iter().all(is_small) {
             let small = asked.extract_if(.., |entry| is_small(entry));
             left_out.extend(small.map(|entry| (entry, vec![ExclusionReason::WindowTooSmall])));
-        }
-        if strategy == Strategy::Weighted {
-            let idle = asked.extract_if(.., |entry| entry.weight == 0);
-            left_out.extend(idle.map(|entry| (entry, vec![ExclusionReason::NoWeight])));
         }
         let mut firsts: Vec<Entry> = Vec::new();
         for entry in &asked {
@@ -332,9 +332,11 @@ impl Drawn {
         let row = |entry: &Entry| &self.rows[entry.provider];
         all.sort_by_key(|entry| entry.place);
         match strategy {
-            Strategy::Priority => all.sort_by_key(|e| (e.place, Reverse(row(e).priority))),
-            // No price is known.
-            Strategy::Cost | Strategy::FillFirst => {}
+            // No price is known, and where prices are equal it goes by preference.
+            Strategy::Priority | Strategy::Cost => {
+                all.sort_by_key(|e| (e.place, Reverse(row(e).priority)));
+            }
+            Strategy::FillFirst => {}
             Strategy::Latency => all.sort_by_key(|e| match row(e).latency {
                 Some(took) => took,
                 None if row(e).in_flight == 0 => 0,
