@@ -91,7 +91,7 @@ impl Capabilities {
         Self(self.0 & !other.0)
     }
 
-    pub const fn and(self, other: Self) -> Self {
+    pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

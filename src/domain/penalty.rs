@@ -48,7 +48,12 @@ pub fn is_the_credentials(class: FailureClass) -> bool {
 
 /// Whether a failed trial of a scope says that it still does not work, so that it is cooled again.
 /// Else the next request tries it.
-pub fn is_judged_by(scope: &CooldownScope, class: FailureClass) -> bool {
+pub fn is_judged_by(scope: &CooldownScope, failure: &Failure) -> bool {
+    // These are cooled by other rules, or not at all.
+    if failure.rule.is_some() || failure.by_proxy {
+        return false;
+    }
+    let class = failure.class;
     match scope {
         CooldownScope::Provider(_) => is_the_providers(class),
         CooldownScope::ProviderModel(..) => class == FailureClass::ModelMissing,
@@ -223,6 +228,28 @@ mod tests {
             let failure = Failure::new(class, "no");
             let due = failures.note(START, &acme(), &model(), &failure, true);
             assert!(matches!(due, Some((CooldownScope::Provider(_), _))), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn a_trial_is_judged_only_by_what_cools_again() {
+        let whole = CooldownScope::Provider(acme());
+        let failure = Failure::new(FailureClass::Connect, "refused");
+        assert!(is_judged_by(&whole, &failure));
+        let by_proxy = Failure { by_proxy: true, ..failure.clone() };
+        let ruled = Failure { rule: Some(RuleAction::Continue), ..failure };
+        assert!(!is_judged_by(&whole, &by_proxy) && !is_judged_by(&whole, &ruled));
+    }
+
+    #[test]
+    fn what_fails_at_a_credentials_proxy_costs_the_credential_and_not_the_provider() {
+        let refused = Failure::new(FailureClass::Connect, "refused");
+        let failure = Failure { by_proxy: true, ..refused };
+        let due = credential_penalty(&acme(), &"k".into(), &model(), &failure);
+        assert_eq!(due, Some((CooldownScope::Credential(acme(), "k".into()), SERVER_LENGTH)));
+        let mut failures = ProviderFailures::default();
+        for _ in 0..5 {
+            assert_eq!(failures.note(START, &acme(), &model(), &failure, true), None);
         }
     }
 

@@ -11,7 +11,7 @@ pub const MAX_RULES: usize = 64;
 pub const MAX_RULE_TEXT: usize = 1024;
 
 /// Largest compiled expression, in bytes.
-const MAX_COMPILED: usize = 1 << 20;
+const MAX_COMPILED: usize = 1 << 18;
 
 /// What an error that fits a rule leads to, whatever its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -97,7 +97,10 @@ impl FailureRule {
             return Err(RuleError::TooLong);
         }
         let compile = |expression: &String| {
-            let built = RegexBuilder::new(expression).size_limit(MAX_COMPILED).build();
+            let built = RegexBuilder::new(expression)
+                .size_limit(MAX_COMPILED)
+                .dfa_size_limit(MAX_COMPILED)
+                .build();
             built.map_err(|error| RuleError::Expression {
                 expression: expression.clone(),
                 reason: error.to_string(),

@@ -1,6 +1,6 @@
 //! The first step: is this a request we serve, from someone who may ask it?
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{cell::OnceCell, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -83,7 +83,8 @@ pub fn admit<'h>(
     let settlement = Settlement::open(Rc::clone(relay), arrived, entry, permit);
     let session = session(relay, &key, &request, &body, header);
     let needs = request.needs(&body);
-    let inquiry = Inquiry { id, request, body, options, needs, session };
+    let prompt_tokens = OnceCell::new();
+    let inquiry = Inquiry { id, request, body, options, needs, session, prompt_tokens };
     Ok(Rc::new(Attempts::new(settlement, inquiry, deadline)))
 }
 

@@ -9,7 +9,7 @@ use super::{
     deadline::{Deadline, DeadlinePassed},
     error::RelayError,
     inquiry::Inquiry,
-    place::{Place, Tried},
+    place::Place,
     prove::Prove,
     services::Relay,
     settle::Settlement,
@@ -63,6 +63,8 @@ pub(super) struct State {
     /// What the client is told if nobody answers.
     pub verdict: Option<Arc<Failure>>,
     pub spent: Spent,
+    /// Credentials that this request does not try again.
+    pub tried: Vec<CredentialId>,
     /// When the first of those passed over comes back.
     pub soonest: Option<(Timestamp, FailureClass)>,
     /// A provider that had no place left.
@@ -112,6 +114,7 @@ impl Attempts {
             last: None,
             verdict: None,
             spent: Spent::default(),
+            tried: Vec::new(),
             soonest: None,
             busy: None,
             stage: None,
@@ -249,13 +252,11 @@ impl Attempts {
             self.state.borrow_mut().spent.enter_stage(is_fallback);
             let mut queue = VecDeque::from(plan.candidates);
             while let Some(candidate) = self.next_of(&mut queue) {
-                match self.race(candidate, &mut queue, stage.may_hedge(), prove).await? {
-                    Tried::Won(proof, place) => {
-                        let mut state = self.state.borrow_mut();
-                        (state.stage, state.is_fallback) = (Some(stage.clone()), is_fallback);
-                        return Ok(Some((proof, place)));
-                    }
-                    Tried::Next => {}
+                let won = self.race(candidate, &mut queue, stage.may_hedge(), prove).await?;
+                if let Some((proof, place)) = won {
+                    let mut state = self.state.borrow_mut();
+                    (state.stage, state.is_fallback) = (Some(stage.clone()), is_fallback);
+                    return Ok(Some((proof, place)));
                 }
             }
             if *waits >= MAX_WAITS || !self.wait_for_limit(stage).await? {
@@ -273,7 +274,7 @@ impl Attempts {
             options: &self.inquiry.options,
             needs: self.inquiry.needs,
             prompt_bytes: self.inquiry.body.len() as u64,
-            prompt_tokens: &|| self.inquiry.request.estimated_tokens(&self.inquiry.body),
+            prompt_tokens: &|| self.inquiry.prompt_tokens(),
             bound: bound.as_ref().map(|binding| &binding.provider_id),
         };
         let (providers, credentials) = (sights.providers.read(), sights.credentials.read());
@@ -288,8 +289,10 @@ impl Attempts {
         if let Some((until, cause)) = plan.soonest_back() {
             note_soonest(&mut state.soonest, until, cause);
         }
-        if let Some(provider) = plan.busy() {
-            state.busy = Some(provider.clone());
+        let spent = &state.spent;
+        let busy = plan.busy().find(|busy| !spent.is_excluded(&busy.provider_id, &busy.model));
+        if let Some(busy) = busy {
+            state.busy = Some(busy.provider_id.clone());
         }
     }
 
@@ -319,7 +322,8 @@ impl Attempts {
             return Ok(false);
         }
         self.deadline.bound(tokio::time::sleep(wait)).await?;
-        Ok(true)
+        // Who was refused is asked again: that is a retry as any other.
+        Ok(!was_limited || self.take_retry(None).await)
     }
 
     /// Waits until what this request has told of its failures is in what is published.

@@ -1,5 +1,7 @@
 //! A request as routing sees it: what it asks for, what it needs, to which session it belongs.
 
+use std::cell::OnceCell;
+
 use bytes::Bytes;
 
 use crate::{
@@ -17,6 +19,14 @@ pub struct Inquiry {
     pub needs: Capabilities,
     /// Absent when there is nothing to choose from, or sessions are not kept together.
     pub session: Option<Session>,
+    pub(super) prompt_tokens: OnceCell<u64>,
+}
+
+impl Inquiry {
+    /// So many tokens the prompt has at least: counted when it is asked for, and then known.
+    pub fn prompt_tokens(&self) -> u64 {
+        *self.prompt_tokens.get_or_init(|| self.request.estimated_tokens(&self.body))
+    }
 }
 
 /// The session a request belongs to.

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// Most plans that a trace keeps.
+const MAX_PLANS: usize = 16;
+
 /// The plans and attempts of one request.
 pub struct Journey {
     arrived: Instant,
@@ -39,8 +42,17 @@ impl Journey {
     }
 
     pub fn planned(&mut self, stage: &Stage, strategy: Strategy, plan: &Plan) {
-        if self.plans.len() < MAX_ENTRIES {
-            self.plans.push(plan_trace(stage, strategy, plan, millis_since(self.arrived)));
+        if self.plans.len() >= MAX_PLANS {
+            return;
+        }
+        let plan = plan_trace(stage, strategy, plan, millis_since(self.arrived));
+        // Whoever waits looks again and again, mostly at the same.
+        let is_known = self.plans.last().is_some_and(|last| {
+            (&last.model, &last.candidates, &last.exclusions)
+                == (&plan.model, &plan.candidates, &plan.exclusions)
+        });
+        if !is_known {
+            self.plans.push(plan);
         }
     }
 

@@ -176,6 +176,7 @@ impl LiveStream {
     fn begin_resuming(&mut self, failure: Arc<Failure>) {
         let Some(transcript) = self.chat.transcript().cloned() else { return };
         let broken = self.place.candidate.clone();
+        self.place.give_back();
         let resuming = Rc::clone(&self.attempts).resume(transcript, broken, Arc::clone(&failure));
         self.resuming = Some((failure, Box::pin(resuming)));
     }
@@ -184,6 +185,7 @@ impl LiveStream {
         self.used_before = self.used();
         let ProvedStream { response, chat, held, ending } = proof;
         (self.response, self.chat, self.ending) = (response, chat, ending);
+        self.attempts.answered_by(&place);
         (self.place, self.resuming) = (place, None);
         self.gathered.push(held);
         self.note_tokens();
@@ -198,6 +200,8 @@ impl LiveStream {
     }
 
     fn broken_off(&mut self, failure: Arc<Failure>) -> Step {
+        // Whoever was to go on with it has not answered.
+        self.attempts.note_place(&self.place);
         let error = RelayError::BrokenOff(failure);
         self.attempts.state.borrow_mut().settlement.fail(&error);
         Step::Failed(self.gathered.take(), error)

@@ -33,27 +33,34 @@ use crate::{
     },
 };
 
+/// Most attempts of one request, whatever leads to them.
+const MAX_ATTEMPTS: u32 = 100;
+
 /// A candidate with all that an attempt there holds. Dropping it gives everything back.
 pub(super) struct Place {
     pub candidate: Candidate,
     pub lease: Option<Lease>,
+    credential_id: Option<CredentialId>,
     /// The number of the attempt.
     pub number: u32,
+    /// Whether it is to go on with a stream that broke off.
+    is_resume: bool,
     pub started: Instant,
     passes: Vec<TrialPass>,
     _in_flight: InFlight,
 }
 
-/// What became of a candidate.
-pub(super) enum Tried<P> {
-    Won(P, Place),
-    /// On to the next.
-    Next,
-}
+/// What became of a candidate. `None`: on to the next.
+pub(super) type Tried<P> = Option<(P, Place)>;
 
 impl Place {
     pub fn credential_id(&self) -> Option<&CredentialId> {
-        self.lease.as_ref().map(Lease::id)
+        self.credential_id.as_ref()
+    }
+
+    /// Gives back the credential before the rest, for another attempt to use it.
+    pub fn give_back(&mut self) {
+        self.lease = None;
     }
 
     /// What of it was on trial and has now begun a good answer.
@@ -67,9 +74,9 @@ impl Place {
 
     /// What was on trial and has failed is judged; what the failure says nothing about may be tried by
     /// the next request.
-    pub fn failed(&mut self, class: FailureClass) {
+    pub fn failed(&mut self, failure: &Failure) {
         for pass in self.take_passed() {
-            if is_judged_by(pass.scope(), class) {
+            if is_judged_by(pass.scope(), failure) {
                 pass.judged();
             }
         }
@@ -84,13 +91,18 @@ impl Attempts {
         mut kind: AttemptKind,
         prove: &impl Prove<P>,
     ) -> Result<Tried<P>, Dead> {
+        let is_resume = kind == AttemptKind::Resume;
         let mut tried: Vec<CredentialId> = Vec::new();
+        let mut last: Option<Arc<Failure>> = None;
         loop {
-            let Some(mut place) = self.enter(&candidate, &tried) else { return Ok(Tried::Next) };
+            let Some(mut place) = self.enter(&candidate, &tried, last.as_deref()) else {
+                return Ok(None);
+            };
+            place.is_resume = is_resume;
             let mut repeated = false;
             let next = loop {
                 let failure = match self.attempt(&mut place, kind, prove).await? {
-                    Ok(proof) => return Ok(Tried::Won(proof, place)),
+                    Ok(proof) => return Ok(Some((proof, place))),
                     Err(failure) => Arc::new(failure),
                 };
                 self.note_failure(&mut place, &failure);
@@ -108,26 +120,38 @@ impl Attempts {
                 (NextStep::OtherCredential, failure) => {
                     let Some(lease) = &place.lease else {
                         self.state.borrow_mut().spent.note(&candidate, &failure);
-                        return Ok(Tried::Next);
+                        return Ok(None);
                     };
                     tried.push(lease.id().clone());
-                    kind = AttemptKind::Failover;
+                    // A rate limit may be over when this candidate is asked again.
+                    if failure.class != FailureClass::RateLimit || failure.rule.is_some() {
+                        self.state.borrow_mut().tried.push(lease.id().clone());
+                    }
+                    (kind, last) = (AttemptKind::Failover, Some(failure));
                 }
                 (NextStep::OtherProvider | NextStep::LargerWindow | NextStep::Repeat, failure) => {
                     self.state.borrow_mut().spent.note(&candidate, &failure);
-                    return Ok(Tried::Next);
+                    return Ok(None);
                 }
             }
         }
     }
 
     /// Takes what an attempt at a candidate needs. `None`: it cannot be had now.
-    fn enter(&self, candidate: &Candidate, tried: &[CredentialId]) -> Option<Place> {
+    fn enter(
+        &self,
+        candidate: &Candidate,
+        tried: &[CredentialId],
+        last: Option<&Failure>,
+    ) -> Option<Place> {
+        if self.made() >= MAX_ATTEMPTS {
+            return None;
+        }
         let lease = if candidate.needs_credential {
             match self.lease(candidate, tried) {
                 Ok(lease) => Some(lease),
                 Err(error) => {
-                    self.note_none_left(candidate, tried, &error);
+                    self.note_none_left(candidate, last, &error);
                     return None;
                 }
             }
@@ -144,15 +168,17 @@ impl Attempts {
         };
         Some(Place {
             candidate: candidate.clone(),
+            credential_id: lease.as_ref().map(|lease| lease.id().clone()),
             lease,
             number: 0,
+            is_resume: false,
             started: Instant::now(),
             passes,
             _in_flight: candidate.vitals.enter(),
         })
     }
 
-    fn note_none_left(&self, candidate: &Candidate, tried: &[CredentialId], error: &LeaseError) {
+    fn note_none_left(&self, candidate: &Candidate, last: Option<&Failure>, error: &LeaseError) {
         let mut state = self.state.borrow_mut();
         match error {
             LeaseError::Cooling { until, cause } => {
@@ -160,8 +186,8 @@ impl Attempts {
             }
             LeaseError::Busy => state.busy = Some(candidate.provider.id.clone()),
             LeaseError::NoneLeft => {
-                if let Some(verdict) = state.verdict.clone().filter(|_| !tried.is_empty()) {
-                    state.spent.note(candidate, &verdict);
+                if let Some(last) = last {
+                    state.spent.note(candidate, last);
                 }
             }
         }
@@ -170,11 +196,13 @@ impl Attempts {
     fn lease(&self, candidate: &Candidate, tried: &[CredentialId]) -> Result<Lease, LeaseError> {
         let provider = &candidate.provider;
         let bound = self.binding().filter(|binding| binding.provider_id == provider.id);
+        let before = self.state.borrow().tried.clone();
+        let tried: Vec<CredentialId> = before.iter().chain(tried).cloned().collect();
         let wanted = Wanted {
             provider: &provider.id,
             model: &candidate.model,
             strategy: provider.credential_strategy,
-            tried,
+            tried: &tried,
             preferred: bound.as_ref().and_then(|binding| binding.credential_id.as_ref()),
         };
         self.relay().sights.credentials.read().lease(now(), wanted)
@@ -202,11 +230,8 @@ impl Attempts {
         if !self.deadline.allows(pause) {
             return false;
         }
-        let allowed = self.take_retry(Some(&candidate.provider.id)).await;
-        if allowed {
-            tokio::time::sleep(pause).await;
-        }
-        allowed
+        self.take_retry(Some(&candidate.provider.id)).await
+            && self.deadline.bound(tokio::time::sleep(pause)).await.is_ok()
     }
 
     /// One try of one candidate with one credential.
@@ -243,9 +268,11 @@ impl Attempts {
         };
         let proved = self.deadline.bound(prove(&relay, upstream)).await;
         match &proved {
-            Ok(Ok(_)) => self.proved(place, kind),
+            Ok(Ok(_)) => self.proved(place),
             Ok(Err(_)) => {}
             Err(_) if self.deadline.is_lowered() => {}
+            // It had too little of the request's time to be blamed.
+            Err(_) if place.started.elapsed() < idle.min(settings.timeout / 2) => {}
             Err(_) => {
                 let detail = "there was no whole answer within the time a request may take";
                 let failure = Arc::new(Failure::new(FailureClass::Silent, detail));
@@ -276,28 +303,42 @@ impl Attempts {
     }
 
     /// A candidate has shown that it answers: what was on trial is so no more, and sessions go there.
-    fn proved(&self, place: &mut Place, kind: AttemptKind) {
+    fn proved(&self, place: &mut Place) {
         let relay = self.relay();
         for pass in place.take_passed() {
             relay.tell_passed(pass);
         }
-        self.bind(place);
+        self.state.borrow_mut().settlement.journey().proved(place.number);
+        // Whoever goes on with a stream may still say something else.
+        if place.is_resume {
+            return;
+        }
         let (vitals, model) = (&place.candidate.vitals, &place.candidate.model);
         let took = place.started.elapsed();
-        if !self.is_streamed() {
-            vitals.note_whole_answer(now(), model, took);
-        } else if kind != AttemptKind::Resume {
+        if self.is_streamed() {
             vitals.note_first_event(now(), model, took);
+        } else {
+            vitals.note_whole_answer(now(), model, took);
         }
+        self.answered_by(place);
+    }
+
+    /// The answer is that of this place: its session goes there, and so does its account.
+    pub(super) fn answered_by(&self, place: &Place) {
+        self.bind(place);
+        self.note_place(place);
+    }
+
+    /// Puts on the account whose answer it is.
+    pub(super) fn note_place(&self, place: &Place) {
         let mut state = self.state.borrow_mut();
-        state.settlement.journey().proved(place.number);
         let made = state.made;
         note_entry(&mut state.settlement, place, made);
     }
 
     /// Tells what failed to all who have to know.
     pub(super) fn note_failure(&self, place: &mut Place, failure: &Arc<Failure>) {
-        place.failed(failure.class);
+        place.failed(failure);
         let mut state = self.state.borrow_mut();
         state.settlement.journey().failed(place.number, failure);
         let request_id = state.settlement.request_id();

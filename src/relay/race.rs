@@ -54,17 +54,19 @@ impl Attempts {
             tokio::select! {
                 biased;
                 Some((which, tried)) = race.racing.next() => match tried? {
-                    Tried::Won(proof, place) => {
+                    Some((proof, place)) => {
                         race.blame_the_slow(which);
-                        return Ok(Tried::Won(proof, place));
+                        return Ok(Some((proof, place)));
                     }
-                    Tried::Next => {
+                    None => {
                         race.started[which].is_over = true;
                         if race.racing.is_empty() {
-                            return Ok(Tried::Next);
+                            return Ok(None);
                         }
-                        // The other one is slow: it is not waited for alone.
-                        if let Some(next) = self.next_of(queue) {
+                        // One that is slow is not waited for alone; one that is not has its time.
+                        if race.slow_at() <= Instant::now()
+                            && let Some(next) = self.next_of(queue)
+                        {
                             race.start(next, AttemptKind::Failover);
                         }
                     }
@@ -115,9 +117,10 @@ impl<'r, P: 'r, Q: Prove<P>> Race<'r, P, Q> {
         }));
     }
 
-    /// When the one started last is slow.
+    /// When the last one that is still being asked is slow.
     fn slow_at(&self) -> Instant {
-        self.started.last().map_or_else(Instant::now, |started| started.slow_at)
+        let mut asked = self.started.iter().rev().filter(|started| !started.is_over);
+        asked.next().map_or_else(Instant::now, |started| started.slow_at)
     }
 
     /// Those who were slow while another answered have failed by their silence: else a silent

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use super::{
     attempts::Attempts,
-    place::{Place, Tried},
+    place::Place,
     prove::{ProvedStream, prove_resumed},
 };
 use crate::{
@@ -65,12 +65,12 @@ impl Attempts {
                 })
                 .await;
             match tried.ok()? {
-                Tried::Won(Some(proof), place) => return Some((proof, place)),
-                Tried::Won(None, place) => {
+                Some((Some(proof), place)) => return Some((proof, place)),
+                Some((None, place)) => {
                     let mut state = self.state.borrow_mut();
                     state.settlement.journey().ended(place.number, AttemptEnd::Differs);
                 }
-                Tried::Next => {}
+                None => {}
             }
         }
         None

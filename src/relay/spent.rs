@@ -44,13 +44,17 @@ impl Spent {
         }
     }
 
+    /// Whether a place was found to be of no use, whatever its window.
+    pub fn is_excluded(&self, provider: &ProviderId, model: &ModelName) -> bool {
+        self.providers.contains(provider)
+            || self.models.iter().any(|(p, m)| p == provider && m == model)
+    }
+
     /// Whether `candidate` need not be tried. After a prompt was too long only a window that is known
     /// to be larger is worth it; a fallback somebody has named is, unless it is known not to be.
     pub fn is_spent(&self, candidate: &Candidate) -> bool {
-        let id = &candidate.provider.id;
         let window = candidate.facts.context_tokens;
-        self.providers.contains(id)
-            || self.models.iter().any(|(p, model)| p == id && *model == candidate.model)
+        self.is_excluded(&candidate.provider.id, &candidate.model)
             || self.too_small.is_some_and(|too_small| match window {
                 Some(window) => window <= too_small,
                 None => !self.is_fallback,

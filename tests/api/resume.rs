@@ -74,6 +74,8 @@ async fn one_that_says_something_else_is_not_heard() {
     assert!(!text.contains("sailor") && !text.contains("yourself") && !text.contains("[DONE]"));
     assert_eq!((app.upstream.calls(), app.backup.calls()), (1, 1));
     assert_eq!(app.ledger().await.failed, 1);
+    let usage = app.get("/api/v1/usage?period=all").await;
+    assert_eq!(usage.json["totals"][0]["provider_id"], "acme", "who differed has not answered");
 }
 
 #[actix_web::test]

@@ -129,6 +129,37 @@ async fn a_key_with_one_place_serves_one_request_after_the_other() {
 }
 
 #[actix_web::test]
+async fn nobody_waits_for_a_place_where_it_has_failed() {
+    fn one_place_each(config: &mut Config) {
+        config.relay.retry_pause_ms = 1;
+        for provider in &mut config.providers {
+            provider.api_keys[0].max_in_flight = Some(1);
+        }
+    }
+    let app =
+        TestApp::with(Setup { backup: true, configure: one_place_each, ..Setup::default() }).await;
+    app.upstream.always(|| error(400).into());
+    app.upstream.next(error(500));
+    app.upstream.next(error(500));
+    let (open, opened) = gate();
+    app.backup.next(stream().send(content("b")).wait(opened).send(finish()).send(DONE));
+    let prefer = |text: &str, stream: bool| {
+        app.relay(chat_body(text, stream).to_string()).header("x-providerpool-prefer", "backup")
+    };
+    let held = super::support::Streaming::to(prefer("held", true)).await;
+
+    let waiting = begin(&app);
+    eventually("acme has failed", async || (app.upstream.calls() == 2).then_some(())).await;
+    app.backup.next(error(500));
+    app.backup.next(error(500));
+    open.open();
+    held.rest().await;
+
+    assert_eq!(waiting.await.unwrap().status, 502, "it failed everywhere, and that is told");
+    assert_eq!(app.upstream.calls(), 2);
+}
+
+#[actix_web::test]
 async fn when_most_keys_fail_alike_the_provider_is_to_blame_and_the_keys_are_spared() {
     let app = TestApp::with(Setup { keys: 3, backup: true, ..Setup::default() }).await;
     app.upstream.always(|| error(401).into());

@@ -66,7 +66,7 @@ pub struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.gauge.in_flight.fetch_sub(1, Ordering::AcqRel);
-        self.shelf.freed.notify_waiters();
+        self.shelf.freed.notify_one();
     }
 }
 

@@ -147,7 +147,14 @@ pub fn save_credential_settings(
         if !credentials::save_settings(conn, id, &PlainSettings::from(settings))? {
             return Ok(false);
         }
-        let stored = credentials::load_sealed(conn, id)?;
+        let row = credentials::load_one(conn, id)?;
+        if let Err(key_id) = open_credential(sealer, &row) {
+            // What of a locked row would open is not known to whoever changes it, and stays.
+            let knows_no_secrets =
+                settings.egress.to_secret().is_none() && settings.headers.is_empty();
+            return if knows_no_secrets { Ok(true) } else { Err(DbError::Locked { key_id }) };
+        }
+        let stored = row.sealed_settings;
         let egress = (egress_of(id.as_str()), settings.egress.to_secret());
         let headers = (credential_headers_of(id.as_str()), headers_text(&settings.headers));
         let sealed = SealedSettings {
@@ -313,7 +320,7 @@ mod tests {
         on_every_database(|database| {
             let (mut conn, sealer) = (database.conn(), sealer());
             add(&mut conn, &sealer, &with_secrets("http://u:hunter2@proxy.test", "hunter3"));
-            let sealed = credentials::load_sealed(&mut conn, &"c1".into()).unwrap();
+            let sealed = credentials::load_one(&mut conn, &"c1".into()).unwrap().sealed_settings;
             let (egress, headers) = (sealed.egress_sealed.unwrap(), sealed.headers_sealed.unwrap());
             assert!(open_egress(&sealer, &egress_of("c1"), &egress).is_ok());
             assert!(open_egress(&sealer, &egress_of("c2"), &egress).is_err());

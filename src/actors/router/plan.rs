@@ -22,6 +22,7 @@ use crate::{
         provider::{Location, Provider},
         route::{Mode, RouteOptions, RouteTarget, Strategy},
         time::Timestamp,
+        turns::Turn,
     },
 };
 
@@ -54,6 +55,8 @@ pub enum ExclusionReason {
     /// It does not speak the client's dialect.
     OtherDialect,
     OtherModel,
+    /// It serves the name, and the route leads elsewhere.
+    NotInRoute,
     /// The request, or its key, names it as not to be asked.
     ExcludedByRequest,
     /// The request wants a cloud provider, or a local one.
@@ -84,6 +87,7 @@ impl ExclusionReason {
             Self::NoCredential => "no_credential",
             Self::OtherDialect => "other_dialect",
             Self::OtherModel => "other_model",
+            Self::NotInRoute => "not_in_route",
             Self::ExcludedByRequest => "excluded_by_request",
             Self::OtherMode => "other_mode",
             Self::Lacks { .. } => "lacks_capability",
@@ -124,10 +128,9 @@ impl Plan {
         ends.min_by_key(|(until, _)| *until)
     }
 
-    /// A provider that could be asked as soon as one of its requests is over.
-    pub fn busy(&self) -> Option<&ProviderId> {
-        let mut busy = self.exclusions.iter().filter(|e| e.reason == ExclusionReason::Busy);
-        busy.next().map(|exclusion| &exclusion.provider_id)
+    /// Those who could be asked as soon as one of their requests is over.
+    pub fn busy(&self) -> impl Iterator<Item = &Exclusion> {
+        self.exclusions.iter().filter(|exclusion| exclusion.reason == ExclusionReason::Busy)
     }
 }
 
@@ -163,8 +166,12 @@ pub enum Among<'a> {
     ModelsOf(&'a ProviderId),
 }
 
-/// Says whose turn it is: the position among the members, which are sorted by id.
-pub type Turns<'a> = dyn FnMut(Among<'_>, &[(Position, u32)], Rotation) -> Option<usize> + 'a;
+/// Says whose turn it is: the position among the members, which are sorted by id. A turn is only
+/// looked at when somebody else will be asked first all the same.
+pub type Turns<'a> = dyn FnMut(Among<'_>, Turn, &[(Position, u32)], Rotation) -> Option<usize> + 'a;
+
+/// The same, once it is settled whether turns are taken.
+type Chosen<'a> = dyn FnMut(Among<'_>, &[(Position, u32)], Rotation) -> Option<usize> + 'a;
 
 /// Picks and orders the candidates for one stage.
 pub fn plan(ask: &Ask<'_>, stage: &Stage, ground: &Ground<'_>, turns: &mut Turns<'_>) -> Plan {
@@ -186,16 +193,24 @@ pub fn plan(ask: &Ask<'_>, stage: &Stage, ground: &Ground<'_>, turns: &mut Turns
         }
     });
     drop_small_windows(ask, &mut entries, &mut exclusions);
+    let first = ask.options.prefer.as_ref().or(ask.bound);
+    let is_there =
+        |id: &ProviderId| entries.iter().any(|entry| entry.serving.row.provider.id == *id);
+    // Who is asked first whatever the turn leaves it to the next.
+    let turn = if first.is_some_and(is_there) { Turn::Look } else { Turn::Take };
+    let turns = &mut |among: Among<'_>, members: &[(Position, u32)], rotation| {
+        turns(among, turn, members, rotation)
+    };
     let mut candidates = if stage.mode.is_some() {
         rank_by_provider(ask.now, strategy, &entries, turns)
     } else {
         rank(ask.now, strategy, &entries, turns)
     };
-    if let Some(first) = ask.options.prefer.as_ref().or(ask.bound) {
+    if let Some(first) = first {
         candidates.sort_by_key(|candidate| candidate.provider.id != *first);
     }
     for candidate in &mut candidates {
-        candidate.lacks = candidate.facts.lacks(ask.needs.and(ask.options.required));
+        candidate.lacks = candidate.facts.lacks(ask.needs.union(ask.options.required));
     }
     if ask.options.relax {
         candidates.sort_by_key(|candidate| !candidate.lacks.is_empty());
@@ -263,7 +278,7 @@ fn consider(
     if !fits(options.mode) || !stage.mode.is_none_or(fits) {
         return Err(ExclusionReason::OtherMode);
     }
-    let capabilities = entry.serving.facts.lacks(ask.needs.and(options.required));
+    let capabilities = entry.serving.facts.lacks(ask.needs.union(options.required));
     if !capabilities.is_empty() && !options.relax {
         return Err(ExclusionReason::Lacks { capabilities });
     }
@@ -344,7 +359,7 @@ fn rank(
     now: Timestamp,
     strategy: Strategy,
     entries: &[Entry<'_>],
-    turns: &mut Turns<'_>,
+    turns: &mut Chosen<'_>,
 ) -> Vec<Candidate> {
     let contenders: Vec<Contender<'_>> =
         entries.iter().map(|entry| contender(entry, strategy)).collect();
@@ -362,7 +377,7 @@ fn rank_by_provider(
     now: Timestamp,
     strategy: Strategy,
     entries: &[Entry<'_>],
-    turns: &mut Turns<'_>,
+    turns: &mut Chosen<'_>,
 ) -> Vec<Candidate> {
     let id = |at: usize| &entries[at].serving.row.provider.id;
     let firsts: Vec<usize> =
@@ -398,8 +413,10 @@ fn rank_by_provider(
 
 /// Why each of those who could not be asked in any case is left out: for a person who wonders.
 pub fn never_asked(stage: &Stage, table: &ProviderTable) -> Vec<Exclusion> {
-    let wanted = stage.targets().iter().filter_map(|target| target.model.as_ref());
-    let wanted: Vec<&ModelName> = std::iter::once(&stage.model).chain(wanted).collect();
+    let meant: HashSet<&ProviderId> =
+        entries(stage, table).iter().map(|entry| &entry.serving.row.provider.id).collect();
+    let serves_name: HashSet<&ProviderId> =
+        table.serving(&stage.model).map(|serving| &serving.row.provider.id).collect();
     let reason = |row: &ListedProvider| {
         let ListedProvider { provider, credentials, .. } = row;
         if !provider.is_enabled(*credentials) {
@@ -417,9 +434,11 @@ pub fn never_asked(stage: &Stage, table: &ProviderTable) -> Vec<Exclusion> {
         if row.chat_url.is_none() {
             return Some(ExclusionReason::OtherDialect);
         }
-        let serves = stage.mode.is_some()
-            || wanted.iter().any(|model| provider.upstream_model(model).is_some());
-        (!serves).then_some(ExclusionReason::OtherModel)
+        if meant.contains(&provider.id) {
+            return None;
+        }
+        let is_left_out = serves_name.contains(&provider.id);
+        Some(if is_left_out { ExclusionReason::NotInRoute } else { ExclusionReason::OtherModel })
     };
     let exclusion = |row: &ListedProvider| {
         let provider_id = row.provider.id.clone();

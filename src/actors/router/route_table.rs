@@ -72,12 +72,14 @@ impl RouteTable {
     ///
     /// At most one alias is applied, and what it leads to is not looked up among the aliases again.
     /// One without a star always holds. One with a star stands behind what providers list, so that
-    /// no model is hidden by a pattern that happens to fit it.
+    /// no model is hidden by a pattern that happens to fit it. The names of modes are no models: only
+    /// a route or an alias of exactly that name takes their place.
     pub fn resolve(&self, asked: &ModelName, is_listed: impl Fn(&ModelName) -> bool) -> Resolved {
         let substitution = self.substitute(asked, is_listed);
         let model = substitution.as_ref().map_or(asked, |substitution| &substitution.to).clone();
-        let route = self.routes.find(&model).cloned();
-        let mode = if route.is_none() { Mode::of_name(&model) } else { None };
+        let exact = self.routes.exact.get(&model);
+        let mode = Mode::of_name(&model).filter(|_| exact.is_none());
+        let route = if mode.is_some() { None } else { self.routes.find(&model).cloned() };
         Resolved { model, route, mode, substitution }
     }
 
@@ -89,6 +91,10 @@ impl RouteTable {
         let apply = |alias: &Arc<Alias>| Some((meant(alias, asked)?, alias.name.clone()));
         let exact = self.aliases.exact.get(asked);
         let (to, by) = exact.and_then(apply).or_else(|| {
+            // Whoever asks for a local provider must not be sent to the cloud by a star.
+            if Mode::of_name(asked).is_some() {
+                return None;
+            }
             let mut fitting = self.aliases.globs.iter().filter_map(apply).peekable();
             fitting.peek()?;
             if is_listed(asked) { None } else { fitting.next() }
@@ -330,6 +336,14 @@ mod tests {
         assert_eq!(resolve("local"), (None, true));
         assert_eq!(resolve("near"), (None, true));
         assert_eq!(resolve("Cloud"), (None, false));
+    }
+
+    #[test]
+    fn no_star_takes_the_place_of_a_mode() {
+        let table = table(&["*"], &[("*", "gpt-4o"), ("l*", "far")]);
+        let resolved = table.resolve(&model("local"), none_listed);
+        assert_eq!((resolved.mode, resolved.substitution), (Some(Mode::Local), None));
+        assert!(resolved.route.is_none());
     }
 
     #[test]

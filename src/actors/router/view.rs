@@ -110,7 +110,8 @@ impl RouterView {
     ) -> Plan {
         let strategy = self.routes.strategy();
         let ground = Ground { providers, credentials, cooldowns: &self.cooldowns, strategy };
-        plan(ask, stage, &ground, &mut |among, members, rotation| {
+        plan(ask, stage, &ground, &mut |among, wanted, members, rotation| {
+            let turn = if wanted == Turn::Look { Turn::Look } else { turn };
             let provider = match among {
                 Among::Candidates => None,
                 Among::ModelsOf(provider) => Some(provider.clone()),

@@ -42,8 +42,11 @@ impl TraceRing {
             return;
         }
         let id = trace.request_id;
-        for (attempt, cooldown) in self.early.remove(&id).unwrap_or_default() {
-            attach(&mut trace, attempt, cooldown);
+        if let Some(early) = self.early.remove(&id) {
+            self.early_order.retain(|waiting| *waiting != id);
+            for (attempt, cooldown) in early {
+                attach(&mut trace, attempt, cooldown);
+            }
         }
         if self.traces.insert(id, Arc::new(trace)).is_none() {
             self.order.push_back(id);

@@ -38,11 +38,11 @@ pub fn save_settings(
     Ok(changed > 0)
 }
 
-/// The sealed settings of a credential that is there.
+/// The row of a credential that is there.
 ///
 /// Errors: not found.
-pub fn load_sealed(conn: &mut DbConnection, id: &CredentialId) -> QueryResult<SealedSettings> {
-    credentials::table.find(id.as_str()).select(SealedSettings::as_select()).first(conn)
+pub fn load_one(conn: &mut DbConnection, id: &CredentialId) -> QueryResult<CredentialRow> {
+    credentials::table.find(id.as_str()).select(CredentialRow::as_select()).first(conn)
 }
 
 /// Writes other sealed settings over the stored ones, readable or not.
@@ -165,9 +165,9 @@ pub(in crate::persistence) mod tests {
             assert!(read.settings == settings, "a setting was lost");
 
             replace_sealed(&mut conn, &id, &SealedSettings::default()).unwrap();
-            let sealed = load_sealed(&mut conn, &id).unwrap();
+            let sealed = load_one(&mut conn, &id).unwrap().sealed_settings;
             assert_eq!((sealed.egress_sealed, sealed.headers_sealed), (None, None));
-            assert!(load_sealed(&mut conn, &"c2".into()).is_err());
+            assert!(load_one(&mut conn, &"c2".into()).is_err());
         });
     }
 

@@ -216,6 +216,34 @@ fn a_session_stays_where_it_was_served_until_that_place_cools() {
 }
 
 #[test]
+fn a_session_that_keeps_its_place_takes_nobodys_turn() {
+    let mut pool = Pool::of(&[("a", 1), ("b", 1)]).strategy(Strategy::RoundRobin);
+    let mut firsts = Vec::new();
+    for _ in 0..4 {
+        pool.bound = Some(id("b"));
+        assert_eq!(pool.providers("m")[0], "b");
+        pool.bound = None;
+        firsts.push(pool.providers("m")[0].clone());
+    }
+    assert_eq!(firsts, ["a", "b", "a", "b"]);
+}
+
+#[test]
+fn a_provider_that_a_route_leaves_out_is_told_apart_from_one_that_has_other_models() {
+    let rows = vec![
+        (provider("a", 1, &["m"]), 1),
+        (provider("b", 1, &["m"]), 1),
+        (provider("c", 1, &["x"]), 1),
+    ];
+    let only_a = route("m", vec![target(Some("a"), None, 1)]);
+    let pool = Pool::new(rows).routes(vec![only_a], vec![], Strategy::Priority);
+    let never = never_asked(&pool.course("m").stages[0], &pool.providers);
+    let reasons: Vec<_> = never.iter().map(|e| (e.provider_id.as_str(), e.reason)).collect();
+    let expected = [("b", ExclusionReason::NotInRoute), ("c", ExclusionReason::OtherModel)];
+    assert_eq!(reasons, expected);
+}
+
+#[test]
 fn a_mode_leaves_out_the_other_location() {
     let mut local = provider("near", 1, &["m"]);
     local.location = Location::Local;

@@ -127,11 +127,14 @@ impl Drawn {
     pub(super) fn means(&self, asked: &str) -> Meant<'_> {
         let mut aliases: Vec<_> = self.aliases.iter().map(|number| ALIASES[*number]).collect();
         aliases.sort_by_key(|(name, _)| particular(name));
-        aliases.retain(|(name, _)| !name.contains('*') || !self.is_listed(asked));
+        let is_mode = |name: &str| matches!(name, "auto" | "cloud" | "local");
+        let by_star = !self.is_listed(asked) && !is_mode(asked);
+        aliases.retain(|(name, _)| !name.contains('*') || by_star);
         let put = |(name, to): &(&str, &str)| Some(to.replace('*', star(name, asked)?));
         let name = aliases.iter().find_map(put).unwrap_or_else(|| asked.to_owned());
         let mut routes: Vec<&DrawnRoute> = self.routes.iter().rev().collect();
         routes.sort_by_key(|route| particular(ROUTES[route.name]));
+        routes.retain(|route| !is_mode(&name) || ROUTES[route.name] == name);
         let route = routes.into_iter().find(|route| star(ROUTES[route.name], &name).is_some());
         let mode = match name.as_str() {
             "auto" => Some(Mode::Auto),
@@ -298,6 +301,7 @@ impl Drawn {
                 firsts.push(entry.clone());
             }
         }
+        let before = taken.clone();
         self.order(strategy, &meant.name, &mut firsts, taken);
         let mut ordered = Vec::new();
         for first in firsts {
@@ -318,6 +322,10 @@ impl Drawn {
             ordered.extend(equals.into_iter().chain(others));
         }
         let preferred = request.prefer.or(request.bound);
+        // Whoever is asked whatever the turn has taken none.
+        if preferred.is_some_and(|number| asked.iter().any(|entry| entry.provider == number)) {
+            *taken = before;
+        }
         ordered.sort_by_key(|entry| preferred.is_some_and(|number| number != entry.provider));
         if request.relax {
             ordered.sort_by_key(|entry| !lacking(entry, request).is_empty());
@@ -365,7 +373,7 @@ impl Drawn {
 }
 
 pub(super) fn lacking(entry: &Entry, request: &Request) -> Capabilities {
-    let wanted = request.needs.and(request.required);
+    let wanted = request.needs.union(request.required);
     entry.capabilities.map_or(Capabilities::NONE, |known| wanted.without(known))
 }
 
