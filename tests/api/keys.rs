@@ -366,6 +366,10 @@ async fn a_viewer_may_look_and_not_change() {
     for path in ["/api/v1/providers", "/api/v1/usage", "/api/v1/cooldowns", "/metrics"] {
         assert_eq!(call(Method::GET, path, json!({})).await, 200, "{path}");
     }
+    // Explaining changes nothing.
+    let explain = "/api/v1/routes/explain";
+    assert_eq!(call(Method::POST, explain, json!({"model": "test-model"})).await, 200);
+    assert_eq!(call(Method::PUT, explain, json!({})).await, 403);
     assert!(app.try_events("", viewer, None).await.is_ok());
     for (method, path) in [
         (Method::POST, "/api/v1/providers"),

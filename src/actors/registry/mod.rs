@@ -5,6 +5,7 @@
 
 mod actor;
 mod catalog;
+mod change;
 mod messages;
 mod model_catalog;
 mod provider_book;

@@ -1,0 +1,341 @@
+//! Which status, code and words each error of ours gets. Matched without a default, so that a new one
+//! does not compile before somebody has chosen.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+
+use super::{LATER, Problem, SOON};
+use crate::{
+    actors::{
+        access_keys::AccessKeyError,
+        credentials::CredentialError,
+        db::DbError,
+        events::SubscribeError,
+        registry::RegistryError,
+        router::{NameKind, RouteError},
+        usage_tracker::LedgerError,
+    },
+    domain::{
+        failure::{Failure as AttemptFailure, FailureClass},
+        id::IdError,
+        model::Capability,
+        pattern::PatternError,
+    },
+    relay::RelayError,
+};
+
+impl From<RelayError> for Problem {
+    fn from(error: RelayError) -> Self {
+        let said = error.to_string();
+        match error {
+            RelayError::Draining => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", said).retry_after(LATER)
+            }
+            RelayError::Busy { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", said).retry_after(SOON)
+            }
+            RelayError::BadRequest { param, .. } => Self { param, ..Self::bad_request(said) },
+            RelayError::ModelNotAllowed(_) => {
+                Self::new(StatusCode::FORBIDDEN, "model_not_allowed", said).about("model")
+            }
+            RelayError::NoProvider => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_provider", said)
+                    .retry_after(LATER)
+                    .needs_a_person()
+            }
+            RelayError::NoSuchModel(_) => Self::not_found("model_not_found", said).about("model"),
+            RelayError::Lacking { capabilities, .. } => {
+                let words: Vec<_> = capabilities.iter().map(Capability::as_str).collect();
+                let hint = "allow others with the header x-providerpool-relax: true";
+                let message = format!("{said}: {}; {hint}", words.join(", "));
+                Self::new(StatusCode::BAD_REQUEST, "capability_missing", message).about("model")
+            }
+            RelayError::NoneAllowed { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "no_provider_allowed", said)
+            }
+            RelayError::Cooling { cause, retry_after, .. } => {
+                let (status, code) = match cause {
+                    FailureClass::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+                    FailureClass::Payment => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota"),
+                    _ => (StatusCode::SERVICE_UNAVAILABLE, "providers_cooling"),
+                };
+                Self::new(status, code, said).retry_after(retry_after)
+            }
+            RelayError::AtFault(failure) => at_fault(&failure, said),
+            RelayError::Exhausted { last, retry_after, .. } => {
+                exhausted(last.class, said, retry_after)
+            }
+            RelayError::BrokenOff(_) => Self::new(StatusCode::BAD_GATEWAY, "stream_broken", said),
+            RelayError::DeadlinePassed => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", said),
+            RelayError::LedgerUnavailable => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", said)
+                    .retry_after(LATER)
+            }
+        }
+    }
+}
+
+/// The upstream's own reason, since it is about what the client sent.
+fn at_fault(failure: &AttemptFailure, said: String) -> Problem {
+    let status = failure
+        .status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        // Others are about our credential or our rate there, not about the client's; unless a rule of
+        // the provider says that they are.
+        .filter(|status| {
+            failure.rule.is_some() || matches!(status.as_u16(), 400 | 404 | 409 | 413 | 415 | 422)
+        })
+        .unwrap_or(StatusCode::BAD_REQUEST);
+    let code = match failure.class {
+        FailureClass::ContextTooLong => "context_length_exceeded",
+        FailureClass::Refusal => "content_filter",
+        _ => "invalid_request",
+    };
+    let Some(reason) = failure.reason.clone().filter(|reason| !reason.message.is_empty()) else {
+        return Problem::new(status, code, said);
+    };
+    Problem {
+        param: reason.param,
+        kind: reason.kind,
+        ..Problem::new(status, reason.code.unwrap_or_else(|| code.to_owned()), reason.message)
+    }
+}
+
+fn exhausted(class: FailureClass, said: String, retry_after: Option<Duration>) -> Problem {
+    let wait = retry_after.unwrap_or(SOON);
+    match class {
+        FailureClass::RateLimit => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", said).retry_after(wait)
+        }
+        FailureClass::Payment => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", said)
+                .retry_after(wait)
+        }
+        FailureClass::Overload => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", said).retry_after(wait)
+        }
+        FailureClass::Auth => Problem::new(StatusCode::BAD_GATEWAY, "upstream_auth", said),
+        FailureClass::ModelMissing => Problem::not_found("model_not_found", said).about("model"),
+        FailureClass::Silent | FailureClass::Stalled => {
+            Problem::new(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", said)
+        }
+        FailureClass::Server | FailureClass::Connect | FailureClass::Cut => {
+            Problem::new(StatusCode::BAD_GATEWAY, "upstream_error", said)
+        }
+        FailureClass::ClientFault
+        | FailureClass::ContextTooLong
+        | FailureClass::Refusal
+        | FailureClass::Cancelled => Problem::bad_request(said),
+    }
+}
+
+impl From<IdError> for Problem {
+    fn from(error: IdError) -> Self {
+        let code = match error {
+            IdError::Empty | IdError::Malformed(_) => "invalid_provider_id",
+            IdError::Reserved(_) => "reserved_provider_id",
+            IdError::EmptyModel | IdError::MalformedModel => "invalid_model_name",
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, error)
+    }
+}
+
+impl From<PatternError> for Problem {
+    fn from(error: PatternError) -> Self {
+        match error {
+            PatternError::Name(error) => error.into(),
+            PatternError::Stars => Self::new(StatusCode::BAD_REQUEST, "invalid_model_name", error),
+        }
+    }
+}
+
+impl From<RouteError> for Problem {
+    fn from(error: RouteError) -> Self {
+        let said = error.to_string();
+        match error {
+            // "route_not_found" is said of paths.
+            RouteError::NotFound(NameKind::Route, _) => {
+                Self::not_found("model_route_not_found", said)
+            }
+            RouteError::NotFound(NameKind::Alias, _) => Self::not_found("alias_not_found", said),
+            RouteError::OwnedByConfiguration(..) => {
+                Self::new(StatusCode::CONFLICT, "owned_by_configuration", said)
+            }
+            RouteError::Unreadable(NameKind::Route, _) => {
+                Self::new(StatusCode::CONFLICT, "model_route_unreadable", said)
+            }
+            RouteError::Unreadable(NameKind::Alias, _) => {
+                Self::new(StatusCode::CONFLICT, "alias_unreadable", said)
+            }
+            RouteError::TooMany { .. } => Self::new(StatusCode::CONFLICT, "too_many", said),
+            RouteError::Invalid(invalid) => Self::bad_request(said).about(invalid.field),
+            RouteError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let said = error.to_string();
+        match error {
+            RegistryError::NotFound(_) => Self::not_found("provider_not_found", said),
+            RegistryError::Exists(_) => Self::new(StatusCode::CONFLICT, "provider_exists", said),
+            RegistryError::Unreadable(_) => {
+                Self::new(StatusCode::CONFLICT, "provider_unreadable", said)
+            }
+            RegistryError::OwnedByConfiguration(_) => {
+                Self::new(StatusCode::CONFLICT, "owned_by_configuration", said)
+            }
+            RegistryError::BuiltIn(_) => {
+                Self::new(StatusCode::CONFLICT, "provider_is_built_in", said)
+            }
+            RegistryError::FixedByCatalog(_, field) => {
+                Self::new(StatusCode::CONFLICT, "fixed_by_catalog", said).about(field)
+            }
+            RegistryError::Invalid { field, .. } => Self::bad_request(said).about(field),
+            RegistryError::Id(error) => error.into(),
+            RegistryError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<CredentialError> for Problem {
+    fn from(error: CredentialError) -> Self {
+        let said = error.to_string();
+        match error {
+            CredentialError::NotFound { .. } => Self::not_found("key_not_found", said),
+            CredentialError::NotStored { .. } => {
+                Self::new(StatusCode::CONFLICT, "key_is_not_stored", said)
+            }
+            CredentialError::Invalid(_) => Self::bad_request(said).about("key"),
+            CredentialError::InvalidSetting { field, .. } => Self::bad_request(said).about(field),
+            CredentialError::Locked { .. } => {
+                Self::new(StatusCode::CONFLICT, "key_is_locked", said)
+            }
+            CredentialError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccessKeyError> for Problem {
+    fn from(error: AccessKeyError) -> Self {
+        let said = error.to_string();
+        match error {
+            AccessKeyError::NotFound(_) => Self::not_found("key_not_found", said),
+            AccessKeyError::Invalid { field, .. } => Self::bad_request(said).about(field),
+            AccessKeyError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<SubscribeError> for Problem {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::TooMany { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_subscribers", error)
+                    .retry_after(LATER)
+            }
+            SubscribeError::Stopping => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", error).retry_after(LATER)
+            }
+        }
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        tracing::error!(%error, "a question about usage could not be answered");
+        let message = "the ledger cannot be reached; its entries are safe, try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", message).retry_after(LATER)
+    }
+}
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Self {
+        tracing::error!(%error, "a change could not be stored");
+        let unavailable = |message| {
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
+                .retry_after(LATER)
+        };
+        match error {
+            DbError::Busy | DbError::Stopped | DbError::Connection(_) => {
+                unavailable("the database cannot be reached; nothing was changed, try again later")
+            }
+            DbError::Timeout => unavailable(
+                "the database did not answer in time; whether the change was made is not known, \
+                 look before you try again",
+            ),
+            DbError::Panicked => {
+                unavailable("the database part has just restarted; nothing was changed, try again")
+            }
+            DbError::Duplicate => Self::new(
+                StatusCode::CONFLICT,
+                "stored_already",
+                "the database holds it already, from another process; it is known here after a restart",
+            ),
+            DbError::Query(_) | DbError::Corrupt { .. } | DbError::Locked { .. } => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "database_error",
+                "the database refused the change; the log says why",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::failure::Reason;
+
+    fn relay_problem(error: RelayError) -> Problem {
+        error.into()
+    }
+
+    #[test]
+    fn every_429_and_503_says_when_to_come_back() {
+        for class in FailureClass::ALL {
+            let last = Arc::new(AttemptFailure::new(class, "x"));
+            let problem =
+                relay_problem(RelayError::Exhausted { last, attempts: 1, retry_after: None });
+            let must_say = matches!(problem.status.as_u16(), 429 | 503);
+            assert_eq!(problem.retry_after.is_some(), must_say, "{class:?}");
+        }
+        for error in [
+            RelayError::Draining,
+            RelayError::Busy { limit: 1 },
+            RelayError::NoProvider,
+            RelayError::LedgerUnavailable,
+        ] {
+            let problem = relay_problem(error);
+            assert!(problem.retry_after.is_some(), "{}", problem.code);
+        }
+    }
+
+    #[test]
+    fn the_key_of_the_pool_is_never_the_clients_fault() {
+        let mut failure = AttemptFailure::new(FailureClass::Auth, "acme answered 401");
+        failure.status = Some(401);
+        let last = Arc::new(failure);
+        let problem = relay_problem(RelayError::Exhausted { last, attempts: 1, retry_after: None });
+        assert_eq!(problem.status, StatusCode::BAD_GATEWAY);
+    }
+
+    #[test]
+    fn a_reason_about_the_request_is_passed_on_in_the_upstreams_words() {
+        let mut failure = AttemptFailure::new(FailureClass::ClientFault, "acme answered 422");
+        failure.status = Some(422);
+        failure.reason = Some(Box::new(Reason {
+            message: "temperature is too high".into(),
+            kind: Some("invalid_request_error".into()),
+            code: None,
+            param: Some("temperature".into()),
+        }));
+        let problem = relay_problem(RelayError::AtFault(Arc::new(failure)));
+        assert_eq!(problem.status.as_u16(), 422);
+        assert_eq!(problem.message, "temperature is too high");
+        assert_eq!(problem.param.as_deref(), Some("temperature"));
+    }
+}
