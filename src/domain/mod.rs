@@ -3,6 +3,7 @@
 //! Values and rules only. Nothing here does I/O, reads a clock, or knows another folder.
 
 pub mod access_key;
+pub mod chat;
 pub mod cooldown;
 pub mod credential;
 pub mod event;

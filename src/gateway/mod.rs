@@ -7,4 +7,5 @@ pub mod dialect;
 pub mod failure;
 pub mod stream;
 mod times;
+pub mod translate;
 pub mod upstream;

@@ -1,0 +1,85 @@
+//! What a model answers.
+
+use super::{Losses, Part};
+use crate::domain::usage::TokenUsage;
+
+/// A whole answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// What the upstream calls it.
+    pub id: Option<String>,
+    /// The model that the upstream says has answered.
+    pub model: Option<String>,
+    /// One unless the client asked for more; by their index.
+    pub choices: Vec<Choice>,
+    /// Absent when the upstream told none that can be read.
+    pub usage: Option<Usage>,
+    pub service_tier: Option<String>,
+    /// What the reader met and could not put into this form.
+    pub losses: Losses,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Choice {
+    pub parts: Vec<Part>,
+    pub stop: StopReason,
+    pub logprobs: Option<Vec<TokenLogprob>>,
+}
+
+/// Why an answer ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum StopReason {
+    /// It was complete.
+    #[default]
+    Finished,
+    /// One of the client's stop texts came: which one, where that is told.
+    StopText(Option<String>),
+    /// The limit on output was reached.
+    MaxTokens,
+    /// The model's window was full.
+    WindowFull,
+    ToolCalls,
+    /// The provider held it back: content filter, policy.
+    Filtered,
+    /// The model refused.
+    Refused,
+    /// A turn of tools that the maker carries out is to be gone on with.
+    Paused,
+    /// The upstream's own word for something else.
+    Other(String),
+}
+
+/// What was used. `tokens` are in disjoint classes; the other counts are shares of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub tokens: TokenUsage,
+    /// Of the output: spent on thoughts. Absent where it is not told.
+    pub reasoning: Option<u64>,
+    /// Whether the pool has counted by itself, because the upstream told nothing.
+    pub is_estimated: bool,
+}
+
+impl Usage {
+    /// All of the prompt: uncached, read from and written to a cache.
+    pub fn prompt(&self) -> u64 {
+        let tokens = &self.tokens;
+        [tokens.cache_read, tokens.cache_write_5m, tokens.cache_write_1h]
+            .into_iter()
+            .fold(tokens.input, u64::saturating_add)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprob {
+    pub token: String,
+    pub logprob: f64,
+    pub bytes: Option<Vec<u8>>,
+    pub top: Vec<TopLogprob>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopLogprob {
+    pub token: String,
+    pub logprob: f64,
+    pub bytes: Option<Vec<u8>>,
+}

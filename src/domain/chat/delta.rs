@@ -1,0 +1,100 @@
+//! A stream in the common form: what each event adds to the answer.
+
+use std::borrow::Cow;
+
+use super::{CallKind, Citation, Part, Seal, StopReason, TokenLogprob, Usage};
+
+/// What one event of a stream adds. Deltas of one choice come in the order of its parts: one of
+/// another kind than before begins a new part, and so does whatever follows a [`Break`](Self::Break).
+/// Calls are told apart by their number, and their pieces may be mixed.
+///
+/// Texts borrow from the event they came with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delta<'a> {
+    /// The stream has begun. At most once, and not by every dialect.
+    Begin {
+        id: Option<Cow<'a, str>>,
+        model: Option<Cow<'a, str>>,
+    },
+    Text {
+        choice: u32,
+        text: Cow<'a, str>,
+    },
+    /// More of its thoughts, or of their summary.
+    Reasoning {
+        choice: u32,
+        text: Cow<'a, str>,
+        is_summary: bool,
+    },
+    /// Completes the thoughts before it; or stands for thoughts that are not shown.
+    ReasoningSeal {
+        choice: u32,
+        seal: Seal,
+        is_redacted: bool,
+    },
+    Refusal {
+        choice: u32,
+        text: Cow<'a, str>,
+    },
+    /// A call begins. `number` counts the calls of a choice from 0.
+    CallBegin {
+        choice: u32,
+        number: u32,
+        id: Cow<'a, str>,
+        name: Cow<'a, str>,
+        kind: CallKind,
+        seal: Option<Seal>,
+    },
+    /// More of a call's input.
+    CallInput {
+        choice: u32,
+        number: u32,
+        text: Cow<'a, str>,
+    },
+    /// A source of the text before it.
+    Citation {
+        choice: u32,
+        citation: Box<Citation>,
+    },
+    /// A part that comes all at once: a picture, or what only one dialect knows.
+    Whole {
+        choice: u32,
+        part: Box<Part>,
+    },
+    Logprobs {
+        choice: u32,
+        tokens: Vec<TokenLogprob>,
+    },
+    /// The part that was growing is complete.
+    Break {
+        choice: u32,
+    },
+    /// A choice is complete.
+    Stop {
+        choice: u32,
+        reason: StopReason,
+    },
+    /// What was used up to now: each one counts in the place of those before it.
+    Usage(Usage),
+}
+
+impl Delta<'_> {
+    /// Whether it carries anything of the answer: a candidate that has sent it has proved itself.
+    pub fn is_content(&self) -> bool {
+        match self {
+            Self::Text { text, .. } | Self::Reasoning { text, .. } | Self::Refusal { text, .. } => {
+                !text.is_empty()
+            }
+            Self::CallBegin { .. }
+            | Self::CallInput { .. }
+            | Self::ReasoningSeal { .. }
+            | Self::Citation { .. }
+            | Self::Whole { .. } => true,
+            Self::Begin { .. }
+            | Self::Logprobs { .. }
+            | Self::Break { .. }
+            | Self::Stop { .. }
+            | Self::Usage(_) => false,
+        }
+    }
+}

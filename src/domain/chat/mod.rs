@@ -1,0 +1,32 @@
+//! The common form of a conversation: what every chat API can say, in one shape.
+//!
+//! A request is read from the client's dialect into it and written from it in the upstream's; an
+//! answer goes the other way, whole ([`Answer`]) or piece by piece ([`Delta`]). What a dialect cannot
+//! say is never dropped in silence: whoever drops it notes that in [`Losses`].
+//!
+//! Values only: no bytes of any dialect, no I/O, no clock.
+
+mod answer;
+mod citation;
+mod delta;
+mod json;
+mod losses;
+mod part;
+mod request;
+mod seal;
+mod thinking;
+mod tool;
+
+pub use answer::{Answer, Choice, StopReason, TokenLogprob, TopLogprob, Usage};
+pub use citation::{Citation, Place};
+pub use delta::Delta;
+pub use json::Json;
+pub use losses::Losses;
+pub use part::{
+    CacheHint, Content, Document, ImageDetail, Part, Reasoning, Role, Source, ToolCall, ToolResult,
+    Turn,
+};
+pub use request::{OutputFormat, Request, Sampling};
+pub use seal::{Dialect, Seal};
+pub use thinking::{Effort, Thinking, ThinkingMode};
+pub use tool::{CallKind, FunctionTool, Tool, ToolChoice};

@@ -1,0 +1,180 @@
+//! Between the bytes of each dialect and the common form of [`domain::chat`](crate::domain::chat).
+//!
+//! One folder a dialect. Its [`ClientSide`] reads what clients send and writes what they get; its
+//! [`UpstreamSide`] writes what upstreams get and reads what they answer. Wire types are those of
+//! [`dialect`](super::dialect). Nothing here knows which pair of dialects it serves: what a dialect
+//! cannot say is noted in [`Losses`] by the one that would have to say it.
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use crate::domain::{
+    chat::{Answer, Delta, Losses, Request, Usage},
+    failure::Failure,
+    id::ModelName,
+    time::Timestamp,
+};
+
+/// A client's request that is refused before anyone is asked: it would be wrong everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct InvalidRequest {
+    /// For people.
+    pub message: String,
+    /// The parameter it is about, by its path.
+    pub param: Option<Cow<'static, str>>,
+}
+
+impl InvalidRequest {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), param: None }
+    }
+
+    pub fn about(param: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { message: message.into(), param: Some(param.into()) }
+    }
+}
+
+/// What the path of a request has said already, where a dialect has it there and not in the body.
+#[derive(Debug, Clone, Default)]
+pub struct Addressed {
+    pub model: Option<ModelName>,
+    pub stream: Option<bool>,
+}
+
+/// Whom a request is written for.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The upstream's name of the model.
+    pub model: &'a ModelName,
+    /// Most tokens the model can generate, where that is known. For dialects that must say a limit.
+    pub max_output_tokens: Option<u64>,
+    /// Whether to ask for the usage of a stream, where that has to be asked for.
+    pub asks_stream_usage: bool,
+}
+
+/// A request in an upstream's dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub body: Vec<u8>,
+    /// What the dialect cannot say, those that the reader noted included.
+    pub losses: Losses,
+}
+
+/// As what an answer is shown to its client.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// Makes ids of answers, messages and items: letters and digits, another for each request.
+    pub id: &'a str,
+    pub created: Timestamp,
+    /// The model, where the upstream does not say who has answered.
+    pub model: &'a ModelName,
+    /// What was asked for, for those who repeat it in the answer.
+    pub request: &'a Request,
+}
+
+/// An error as a client is shown it. It becomes the dialect's own object.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorView<'a> {
+    /// The status it has, or would have were it not within a stream.
+    pub status: u16,
+    pub message: &'a str,
+    /// OpenAI's word for the kind of error, such as `invalid_request_error`.
+    pub kind: &'a str,
+    pub param: Option<&'a str>,
+    pub code: Option<&'a str>,
+}
+
+/// How the events of a stream stand in its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events.
+    Sse,
+    /// A JSON value a line.
+    Lines,
+}
+
+/// What an event means for the stream, beside its deltas.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said {
+    /// There is more to come.
+    More,
+    /// It was the terminal event.
+    Done,
+    /// It was an error.
+    Failed(Box<Failure>),
+}
+
+/// The data of an event is nothing that this dialect has. It is dropped, and counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the event is not of this dialect")]
+pub struct Unparsable;
+
+/// Reads one stream of an upstream. Keeps no more than it needs to tell the next event's meaning.
+pub trait ReadStream {
+    /// Reads the data of one event and hands on what it adds. A dialect without a terminal event
+    /// never says [`Said::Done`]: then a clean end after the last [`Delta::Stop`] is the end.
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable>;
+
+    /// What could not be put into the common form up to now.
+    fn losses(&self) -> &Losses;
+}
+
+/// Writes one stream to a client. Holds back only what its dialect says at the end.
+pub trait WriteStream {
+    /// Writes the events that say this, if there are any to be said already.
+    fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>);
+
+    /// Writes the rest of a complete answer: what was held back, the usage, the terminal event.
+    fn finish(&mut self, usage: Usage, out: &mut Vec<u8>);
+
+    /// Writes the event that ends a stream with an error. Nothing may follow it.
+    fn fail(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>);
+
+    /// What could not be said up to now.
+    fn losses(&self) -> &Losses;
+}
+
+/// What an upstream speaks.
+pub trait UpstreamSide: Sync {
+    /// Writes a request.
+    fn write_request(&self, request: &Request, target: &Target<'_>) -> Written;
+
+    /// Reads the body of a 200, all of it.
+    ///
+    /// Errors: the failure that an error object stands for, or one of the server's when it is no
+    /// answer.
+    fn read_answer(&self, body: &[u8]) -> Result<Answer, Failure>;
+
+    fn framing(&self) -> Framing;
+
+    fn stream_reader(&self) -> Box<dyn ReadStream>;
+}
+
+/// What a client speaks.
+pub trait ClientSide: Sync {
+    /// Reads a request. What it cannot put into the common form is in its losses; fields that nobody
+    /// knows are losses too.
+    ///
+    /// Errors: [`InvalidRequest`] when it would be wrong everywhere.
+    fn read_request(&self, body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest>;
+
+    /// Writes a whole answer. What cannot be said is added to `losses`. An answer without usage is
+    /// given one by the caller first.
+    fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8>;
+
+    /// The media type of a stream.
+    fn stream_type(&self) -> &'static str;
+
+    fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream>;
+
+    /// Writes the body of an error response.
+    fn error_body(&self, error: &ErrorView<'_>) -> Vec<u8>;
+
+    /// Writes the event that ends with an error a stream to which no [`WriteStream`] has written.
+    fn error_event(&self, error: &ErrorView<'_>) -> Vec<u8>;
+
+    /// What keeps a silent stream open and says nothing. Empty where the dialect has no such thing.
+    fn keep_alive(&self) -> &'static [u8];
+}
