@@ -192,8 +192,5 @@ mod tests {
             "provider acme: the base URL cannot be used: 10.0.0.7 is a private or loopback address, \
              which is only called for a local provider"
         );
-        let error = refusal("base_url = \"https://a.test\"\nheaders = { Host = \"b\" }").await;
-        assert!(is_usage(&error));
-        assert_eq!(in_words(&error), "provider acme: the header host is set by the pool itself");
     }
 }

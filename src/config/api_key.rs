@@ -10,9 +10,8 @@ use serde::{
 
 use super::{bounds::Bounds, headers, secret};
 use crate::domain::{
-    credential::{
-        CredentialSettings, Egress, MAX_API_KEY_LEN, MAX_HEADERS, MAX_IN_FLIGHT, MAX_LABEL_CHARS,
-    },
+    credential::{CredentialSettings, Egress, MAX_API_KEY_LEN, MAX_IN_FLIGHT, MAX_LABEL_CHARS},
+    provider::MAX_HEADERS,
     route::MAX_WEIGHT,
 };
 
@@ -46,12 +45,7 @@ pub struct ApiKeyConfig {
     )]
     pub proxy_url: Option<SecretString>,
     /// Headers sent with its requests, by name, above the provider's own. At most 32.
-    #[serde(
-        default,
-        deserialize_with = "secret::read_table",
-        serialize_with = "secret::mask_table",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, with = "headers", skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, SecretString>,
 }
 
@@ -140,7 +134,9 @@ impl ApiKeyConfig {
     pub(super) fn check(&self, entry: &str, bounds: &mut Bounds) {
         let at = |field: &str| format!("{entry}.{field}");
         let length = self.key.expose_secret().len();
-        if length == 0 || length > MAX_API_KEY_LEN || !headers::is_printable(&self.key) {
+        let is_printable = |byte: u8| (0x20..0x7f).contains(&byte);
+        let key = self.key.expose_secret();
+        if length == 0 || length > MAX_API_KEY_LEN || !key.bytes().all(is_printable) {
             let wanted = format!("must be 1 to {MAX_API_KEY_LEN} printable ASCII characters");
             bounds.refuse_secret(entry, wanted);
         }
@@ -258,7 +254,7 @@ mod tests {
             "api_keys.0.weight is 1000001: must be 0 to 1000000",
             "api_keys.0.max_in_flight is 0: must be 1 to 100000 requests",
             "api_keys.0.proxy_url: a proxy is http://",
-            "api_keys.0.headers is \"a b\": must be a header name",
+            "api_keys.0.headers: \"a b\" is not a header name",
         ]) {
             assert!(line.starts_with(beginning), "{line} is not {beginning}");
         }

@@ -1,30 +1,31 @@
-//! `headers` of a provider and of a key: which of them can be sent.
+//! `headers` of a provider and of a key: read as secrets, never written, and checked for whether they
+//! can be sent.
 
 use std::collections::BTreeMap;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
+use serde::{Deserialize as _, Deserializer, Serializer};
 
-use super::bounds::Bounds;
+use super::{bounds::Bounds, secret::MASK};
+use crate::domain::provider::SecretHeader;
+
+/// By name.
+type Headers = BTreeMap<String, SecretString>;
+
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Headers, D::Error> {
+    let table = BTreeMap::<String, String>::deserialize(deserializer)?;
+    Ok(table.into_iter().map(|(name, value)| (name, value.into())).collect())
+}
+
+pub fn serialize<S: Serializer>(table: &Headers, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(table.keys().map(|name| (name, MASK)))
+}
 
 /// `table` names where they stand.
-pub fn check(headers: &BTreeMap<String, SecretString>, table: &str, bounds: &mut Bounds) {
+pub fn check(headers: &Headers, table: &str, bounds: &mut Bounds) {
     for (name, value) in headers {
-        if !is_header_name(name) {
-            bounds.refuse(table, format!("{name:?}"), "must be a header name");
-        } else if !is_printable(value) {
-            let wanted = "must be printable ASCII characters";
-            bounds.refuse_secret(&format!("{table}.{name}"), wanted);
+        if let Err(error) = SecretHeader::parse(name, value.clone()) {
+            bounds.refuse_secret(table, error.to_string());
         }
     }
-}
-
-pub fn is_printable(value: &SecretString) -> bool {
-    value.expose_secret().bytes().all(|byte| (0x20..0x7f).contains(&byte))
-}
-
-/// Source: RFC 9110 §5.6.2, `token`.
-fn is_header_name(name: &str) -> bool {
-    let is_token_byte =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(is_token_byte)
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{api_key::ApiKeyConfig, bounds::Bounds, headers, secret};
+use super::{api_key::ApiKeyConfig, bounds::Bounds, headers};
 use crate::domain::{
     id::ProviderId,
     model::{MAX_CONTEXT_TOKENS, ServedModel},
@@ -48,12 +48,7 @@ pub struct ProviderConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<ApiKeyConfig>,
     /// Headers sent with every request, by name.
-    #[serde(
-        default,
-        deserialize_with = "secret::read_table",
-        serialize_with = "secret::mask_table",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, with = "headers", skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, SecretString>,
 }
 
@@ -153,14 +148,14 @@ mod tests {
             base_url = "ftp://a.test"
             chat_path = "chat"
             api_keys = ["", "sk-\n1"]
-            headers = { "a b" = "x", "c" = "secret\u0000" }
+            headers = { "a b" = "x", "c" = "secret\u0000", Host = "x" }
 
             [[providers]]
             id = "b"
             base_url = "https://user:hunter2@b.test"
         "#;
         let problems = problems(text);
-        assert_eq!(problems.lines().count(), 7, "{problems}");
+        assert_eq!(problems.lines().count(), 8, "{problems}");
         for secret in ["sk-", "secret", "hunter2"] {
             assert!(!problems.contains(secret), "{problems}");
         }

@@ -9,7 +9,7 @@ use crate::domain::{
     id::ModelName,
     pattern::NamePattern,
     provider::Origin,
-    route::{Alias, Route, RouteTarget, Strategy},
+    route::{Alias, Named as _, Route, RouteTarget, Strategy, default_hedge},
 };
 
 /// How requests find their way.
@@ -46,10 +46,6 @@ pub struct RouteConfig {
     /// Whether a second candidate may be started beside one that is slow to answer.
     #[serde(default = "default_hedge")]
     pub hedge: bool,
-}
-
-fn default_hedge() -> bool {
-    true
 }
 
 /// One alias of the file.
@@ -104,7 +100,7 @@ pub(super) fn check(
         if !names.insert(&alias.name) {
             bounds.refuse(&key("name"), &alias.name, "must be of no other alias");
         }
-        if let Err(invalid) = alias.to_alias().check() {
+        if let Err(invalid) = alias.to_alias().check(strategy) {
             bounds.refuse(&key(invalid.field), &alias.model, invalid.reason);
         }
     }

@@ -1,7 +1,5 @@
 //! How secrets are read, and that they are never written.
 
-use std::collections::BTreeMap;
-
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serializer};
 
@@ -18,20 +16,6 @@ pub fn read_optional<'de, D: Deserializer<'de>>(
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 
-pub fn read_table<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, SecretString>, D::Error> {
-    let table = BTreeMap::<String, String>::deserialize(deserializer)?;
-    Ok(table.into_iter().map(|(name, value)| (name, value.into())).collect())
-}
-
 pub fn mask<T, S: Serializer>(_: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(MASK)
-}
-
-pub fn mask_table<S: Serializer>(
-    table: &BTreeMap<String, SecretString>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(table.keys().map(|name| (name, MASK)))
 }

@@ -16,9 +16,6 @@ pub const MAX_API_KEY_LEN: usize = 4096;
 /// Longest label of a credential, in characters.
 pub const MAX_LABEL_CHARS: usize = 128;
 
-/// Most headers of a credential.
-pub const MAX_HEADERS: usize = 32;
-
 /// Largest number that can be set for the requests of a credential at once.
 pub const MAX_IN_FLIGHT: u32 = 100_000;
 

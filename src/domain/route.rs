@@ -1,5 +1,7 @@
 //! Routes and aliases: what the names that clients ask for lead to.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -133,27 +135,75 @@ fn default_weight() -> u32 {
     1
 }
 
+/// Whether a route hedges that does not say.
+pub fn default_hedge() -> bool {
+    true
+}
+
 /// A name or glob that clients ask for, and where it leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Route {
+    /// A model's name, or a name with one `*` that stands for any text.
+    #[schema(value_type = String)]
     pub name: NamePattern,
     /// In order of preference. Empty: every provider that serves the name asked for.
     pub targets: Vec<RouteTarget>,
     /// Absent: the pool's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
     /// Other models, tried in order when none of the targets can answer.
+    #[schema(value_type = Vec<String>)]
     pub fallbacks: Vec<ModelName>,
     /// Whether a second candidate may be started beside one that is slow to answer.
     pub hedge: bool,
+    /// Who owns it: the configuration file, or the API.
     pub origin: Origin,
 }
 
-/// Another name for a model. With a `*` in both, what the first stands for is put in the second.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Another name for a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Alias {
+    /// A model's name, or a name with one `*` that stands for any text.
+    #[schema(value_type = String)]
     pub name: NamePattern,
+    /// What it stands for. A `*` in it is what the one in the name stands for.
+    #[schema(value_type = String)]
     pub model: NamePattern,
+    /// Who owns it: the configuration file, or the API.
     pub origin: Origin,
+}
+
+/// What stands under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    Route,
+    Alias,
+}
+
+impl fmt::Display for NameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Route => "route",
+            Self::Alias => "alias",
+        })
+    }
+}
+
+/// A route or an alias: what is known under a name or a pattern.
+pub trait Named: Clone + Send + 'static {
+    const KIND: NameKind;
+
+    fn name(&self) -> &NamePattern;
+
+    fn origin(&self) -> Origin;
+
+    /// The same, owned by `origin`.
+    fn owned_by(self, origin: Origin) -> Self;
+
+    /// Whether it can be followed, when `pool` is the strategy of routes without their own.
+    ///
+    /// Errors: [`InvalidRoute`].
+    fn check(&self, pool: Strategy) -> Result<(), InvalidRoute>;
 }
 
 /// What of a route or an alias cannot be meant.
@@ -168,11 +218,22 @@ fn invalid(field: &'static str, reason: impl Into<String>) -> InvalidRoute {
     InvalidRoute { field, reason: reason.into() }
 }
 
-impl Route {
-    /// Whether the route can be followed, when `pool` is the strategy of routes without their own.
-    ///
-    /// Errors: [`InvalidRoute`].
-    pub fn check(&self, pool: Strategy) -> Result<(), InvalidRoute> {
+impl Named for Route {
+    const KIND: NameKind = NameKind::Route;
+
+    fn name(&self) -> &NamePattern {
+        &self.name
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    fn owned_by(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    fn check(&self, pool: Strategy) -> Result<(), InvalidRoute> {
         let too_many = || format!("must be at most {MAX_TARGETS}");
         let is_pattern = |name: &ModelName| name.as_str().contains('*');
         if self.targets.len() > MAX_TARGETS {
@@ -203,11 +264,22 @@ impl Route {
     }
 }
 
-impl Alias {
-    /// Whether the alias leads to a name.
-    ///
-    /// Errors: [`InvalidRoute`].
-    pub fn check(&self) -> Result<(), InvalidRoute> {
+impl Named for Alias {
+    const KIND: NameKind = NameKind::Alias;
+
+    fn name(&self) -> &NamePattern {
+        &self.name
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    fn owned_by(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    fn check(&self, _: Strategy) -> Result<(), InvalidRoute> {
         if self.model == self.name {
             return Err(invalid("model", "must not be the name of the alias itself"));
         }
@@ -312,7 +384,8 @@ mod tests {
     fn an_alias_leads_to_another_name() {
         let check = |name, model| {
             let parse = |text| NamePattern::parse(text).unwrap();
-            Alias { name: parse(name), model: parse(model), origin: Origin::Api }.check()
+            Alias { name: parse(name), model: parse(model), origin: Origin::Api }
+                .check(Strategy::Priority)
         };
         for (name, model) in [("a", "b"), ("a-*", "b-*"), ("a-*", "b"), ("*-latest", "*")] {
             assert_eq!(fault(check(name, model)), "", "{name} to {model}");

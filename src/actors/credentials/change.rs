@@ -11,11 +11,10 @@ use crate::{
     actors::registry::Change,
     domain::{
         credential::{
-            Credential, CredentialSettings, Egress, MAX_HEADERS, MAX_IN_FLIGHT, MAX_LABEL_CHARS,
-            StoredSecret,
+            Credential, CredentialSettings, Egress, MAX_IN_FLIGHT, MAX_LABEL_CHARS, StoredSecret,
         },
         event::{EventData, EventType},
-        provider::Origin,
+        provider::{MAX_HEADERS, Origin},
         route::MAX_WEIGHT,
     },
 };

@@ -11,4 +11,4 @@ mod secrets;
 
 pub use error::DbError;
 pub use handle::{DbHandle, OnRestart, StoredProviders};
-pub use routing::{StoredAliases, StoredRoutes};
+pub use routing::{StoredByName, StoredNames};

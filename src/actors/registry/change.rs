@@ -3,7 +3,7 @@
 use super::messages::{Change, ProviderChange, RegistryError};
 use crate::domain::{
     model::ServedModel,
-    provider::{Location, StoredHeaders, StoredProvider},
+    provider::{Location, MAX_HEADERS, StoredHeaders, StoredProvider},
     rule::MAX_RULES,
 };
 
@@ -11,8 +11,6 @@ use crate::domain::{
 const MAX_NAME_CHARS: usize = 128;
 /// Most models one provider may list.
 const MAX_MODELS: usize = 2_000;
-/// Most headers one provider may add.
-const MAX_HEADERS: usize = 32;
 
 /// The settings after a change.
 ///

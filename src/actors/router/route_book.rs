@@ -6,14 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    route_messages::{NameKind, RouteError},
-    route_table::RouteTable,
-};
+use super::{route_messages::RouteError, route_table::RouteTable};
 use crate::domain::{
     pattern::NamePattern,
     provider::Origin,
-    route::{Alias, Route, Strategy},
+    route::{Alias, Named, Route, Strategy},
 };
 
 /// Most routes, and most aliases, that the API may make: each request looks through the patterns.
@@ -27,17 +24,37 @@ pub struct RouteBook {
     table: Arc<RouteTable>,
 }
 
+/// What the book has a shelf for.
+pub(super) trait Kept: Named {
+    fn shelf(book: &RouteBook) -> &Shelf<Self>;
+    fn shelf_mut(book: &mut RouteBook) -> &mut Shelf<Self>;
+}
+
+impl Kept for Route {
+    fn shelf(book: &RouteBook) -> &Shelf<Self> {
+        &book.routes
+    }
+
+    fn shelf_mut(book: &mut RouteBook) -> &mut Shelf<Self> {
+        &mut book.routes
+    }
+}
+
+impl Kept for Alias {
+    fn shelf(book: &RouteBook) -> &Shelf<Self> {
+        &book.aliases
+    }
+
+    fn shelf_mut(book: &mut RouteBook) -> &mut Shelf<Self> {
+        &mut book.aliases
+    }
+}
+
 impl RouteBook {
     /// What the configuration file says. `strategy` is that of all routes without their own.
     pub fn new(routes: Vec<Route>, aliases: Vec<Alias>, strategy: Strategy) -> Self {
-        let routes = routes.into_iter().map(|route| (route.name.clone(), route));
-        let aliases = aliases.into_iter().map(|alias| (alias.name.clone(), alias));
-        let mut book = Self {
-            strategy,
-            routes: Shelf::new(NameKind::Route, routes),
-            aliases: Shelf::new(NameKind::Alias, aliases),
-            table: Arc::default(),
-        };
+        let (routes, aliases) = (Shelf::new(routes), Shelf::new(aliases));
+        let mut book = Self { strategy, routes, aliases, table: Arc::default() };
         book.rebuild();
         book
     }
@@ -54,90 +71,56 @@ impl RouteBook {
 
     /// Takes the rows of the database for what is stored. `unreadable` names those that are there
     /// and not understood.
-    pub fn load_routes(&mut self, rows: Vec<Route>, unreadable: Vec<String>) {
-        let rows = rows.into_iter().map(|route| (route.name.clone(), route));
-        self.routes.load(rows, unreadable);
+    pub(super) fn load<T: Kept>(&mut self, rows: Vec<T>, unreadable: Vec<String>) {
+        let shelf = T::shelf_mut(self);
+        shelf.stored = by_name(rows);
+        shelf.unreadable = unreadable.into_iter().collect();
         self.rebuild();
     }
 
-    /// As [`Self::load_routes`].
-    pub fn load_aliases(&mut self, rows: Vec<Alias>, unreadable: Vec<String>) {
-        let rows = rows.into_iter().map(|alias| (alias.name.clone(), alias));
-        self.aliases.load(rows, unreadable);
-        self.rebuild();
+    /// What to save, when it may be made or replaced.
+    pub(super) fn check_set<T: Kept>(&self, entry: T) -> Result<T, RouteError> {
+        T::shelf(self).check_set(entry.name())?;
+        entry.check(self.strategy)?;
+        Ok(entry.owned_by(Origin::Api))
     }
 
-    /// The route to save, when it may be made or replaced.
-    pub fn check_route(&self, route: Route) -> Result<Route, RouteError> {
-        self.routes.check_set(&route.name)?;
-        route.check(self.strategy)?;
-        Ok(Route { origin: Origin::Api, ..route })
+    /// Whether what has this name may be deleted.
+    pub(super) fn check_delete<T: Kept>(&self, name: &NamePattern) -> Result<(), RouteError> {
+        T::shelf(self).check_delete(name)
     }
 
-    /// The alias to save, when it may be made or replaced.
-    pub fn check_alias(&self, alias: Alias) -> Result<Alias, RouteError> {
-        self.aliases.check_set(&alias.name)?;
-        alias.check()?;
-        Ok(Alias { origin: Origin::Api, ..alias })
-    }
-
-    /// Whether a route may be deleted.
-    pub fn check_delete_route(&self, name: &NamePattern) -> Result<(), RouteError> {
-        self.routes.check_delete(name)
-    }
-
-    /// Whether an alias may be deleted.
-    pub fn check_delete_alias(&self, name: &NamePattern) -> Result<(), RouteError> {
-        self.aliases.check_delete(name)
-    }
-
-    /// Takes over a route that has been saved. Says whether it is new.
-    pub fn adopt_route(&mut self, route: Route) -> bool {
-        let is_new = self.routes.stored.insert(route.name.clone(), route).is_none();
+    /// Takes over what has been saved. Says whether it is new.
+    pub(super) fn adopt<T: Kept>(&mut self, entry: T) -> bool {
+        let is_new = T::shelf_mut(self).stored.insert(entry.name().clone(), entry).is_none();
         self.rebuild();
         is_new
     }
 
-    /// Takes over an alias that has been saved. Says whether it is new.
-    pub fn adopt_alias(&mut self, alias: Alias) -> bool {
-        let is_new = self.aliases.stored.insert(alias.name.clone(), alias).is_none();
-        self.rebuild();
-        is_new
-    }
-
-    /// Lets go of a route that has been deleted. Says whether it was there.
-    pub fn remove_route(&mut self, name: &NamePattern) -> bool {
-        let was_there = self.routes.stored.remove(name).is_some();
-        self.rebuild();
-        was_there
-    }
-
-    /// Lets go of an alias that has been deleted. Says whether it was there.
-    pub fn remove_alias(&mut self, name: &NamePattern) -> bool {
-        let was_there = self.aliases.stored.remove(name).is_some();
+    /// Lets go of what has been deleted. Says whether it was there.
+    pub(super) fn remove<T: Kept>(&mut self, name: &NamePattern) -> bool {
+        let was_there = T::shelf_mut(self).stored.remove(name).is_some();
         self.rebuild();
         was_there
     }
 }
 
 /// What there is of one kind.
-struct Shelf<T> {
-    kind: NameKind,
+pub(super) struct Shelf<T> {
     configured: BTreeMap<NamePattern, T>,
     stored: BTreeMap<NamePattern, T>,
     /// Nothing is saved over these, and they are not used.
     unreadable: BTreeSet<String>,
 }
 
-impl<T> Shelf<T> {
-    fn new(kind: NameKind, configured: impl Iterator<Item = (NamePattern, T)>) -> Self {
-        let (stored, unreadable) = (BTreeMap::new(), BTreeSet::new());
-        Self { kind, configured: configured.collect(), stored, unreadable }
-    }
+fn by_name<T: Named>(entries: Vec<T>) -> BTreeMap<NamePattern, T> {
+    entries.into_iter().map(|entry| (entry.name().clone(), entry)).collect()
+}
 
-    fn load(&mut self, rows: impl Iterator<Item = (NamePattern, T)>, unreadable: Vec<String>) {
-        self.stored = rows.collect();
-        self.unreadable = unreadable.into_iter().collect();
+impl<T: Named> Shelf<T> {
+    fn new(configured: Vec<T>) -> Self {
+        let (stored, unreadable) = (BTreeMap::new(), BTreeSet::new());
+        Self { configured: by_name(configured), stored, unreadable }
     }
 
     fn all(&self) -> impl Iterator<Item = &T> {
@@ -146,10 +129,10 @@ impl<T> Shelf<T> {
 
     fn check_touch(&self, name: &NamePattern) -> Result<(), RouteError> {
         if self.configured.contains_key(name) {
-            return Err(RouteError::OwnedByConfiguration(self.kind, name.clone()));
+            return Err(RouteError::OwnedByConfiguration(T::KIND, name.clone()));
         }
         if self.unreadable.contains(name.as_str()) {
-            return Err(RouteError::Unreadable(self.kind, name.clone()));
+            return Err(RouteError::Unreadable(T::KIND, name.clone()));
         }
         Ok(())
     }
@@ -157,7 +140,7 @@ impl<T> Shelf<T> {
     fn check_set(&self, name: &NamePattern) -> Result<(), RouteError> {
         self.check_touch(name)?;
         if self.stored.len() >= MAX_STORED && !self.stored.contains_key(name) {
-            return Err(RouteError::TooMany { kind: self.kind, limit: MAX_STORED });
+            return Err(RouteError::TooMany { kind: T::KIND, limit: MAX_STORED });
         }
         Ok(())
     }
@@ -165,7 +148,7 @@ impl<T> Shelf<T> {
     fn check_delete(&self, name: &NamePattern) -> Result<(), RouteError> {
         self.check_touch(name)?;
         if !self.stored.contains_key(name) {
-            return Err(RouteError::NotFound(self.kind, name.clone()));
+            return Err(RouteError::NotFound(T::KIND, name.clone()));
         }
         Ok(())
     }
@@ -174,7 +157,10 @@ impl<T> Shelf<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{id::ModelName, route::RouteTarget};
+    use crate::domain::{
+        id::ModelName,
+        route::{NameKind, RouteTarget},
+    };
 
     fn pattern(text: &str) -> NamePattern {
         NamePattern::parse(text).unwrap()
@@ -201,8 +187,8 @@ mod tests {
         let (routes, aliases) =
             (vec![route("fixed", configured)], vec![alias("fixed", configured)]);
         let mut book = RouteBook::new(routes, aliases, Strategy::Weighted);
-        book.load_routes(vec![route("made", Origin::Api)], vec!["broken".into()]);
-        book.load_aliases(vec![alias("made", Origin::Api)], vec!["broken".into()]);
+        book.load(vec![route("made", Origin::Api)], vec!["broken".into()]);
+        book.load(vec![alias("made", Origin::Api)], vec!["broken".into()]);
         book
     }
 
@@ -227,19 +213,19 @@ mod tests {
     #[test]
     fn what_is_saved_is_in_force_and_what_is_deleted_is_not() {
         let mut book = book();
-        let new = book.check_route(route("new", Origin::Config)).unwrap();
+        let new = book.check_set(route("new", Origin::Config)).unwrap();
         assert_eq!(new.origin, Origin::Api, "the API cannot make what it could not change");
-        assert!(book.adopt_route(new.clone()));
-        assert!(!book.adopt_route(new));
-        let new = book.check_alias(alias("new*", Origin::Config)).unwrap();
+        assert!(book.adopt(new.clone()));
+        assert!(!book.adopt(new));
+        let new = book.check_set(alias("new*", Origin::Config)).unwrap();
         assert_eq!(new.origin, Origin::Api);
-        assert!(book.adopt_alias(new.clone()));
-        assert!(!book.adopt_alias(new));
+        assert!(book.adopt(new.clone()));
+        assert!(!book.adopt(new));
         let made = pattern("made");
-        book.check_delete_route(&made).unwrap();
-        assert!(book.remove_route(&made) && !book.remove_route(&made));
-        book.check_delete_alias(&made).unwrap();
-        assert!(book.remove_alias(&made) && !book.remove_alias(&made));
+        book.check_delete::<Route>(&made).unwrap();
+        assert!(book.remove::<Route>(&made) && !book.remove::<Route>(&made));
+        book.check_delete::<Alias>(&made).unwrap();
+        assert!(book.remove::<Alias>(&made) && !book.remove::<Alias>(&made));
         assert_eq!(names(&book), (owned(&["fixed", "new"]), owned(&["fixed", "new*"])));
     }
 
@@ -248,15 +234,15 @@ mod tests {
         let mut book = book();
         let fixed = pattern("fixed");
         let refused = [
-            book.check_route(route("fixed", Origin::Api)).err(),
-            book.check_alias(alias("fixed", Origin::Api)).err(),
-            book.check_delete_route(&fixed).err(),
-            book.check_delete_alias(&fixed).err(),
+            book.check_set(route("fixed", Origin::Api)).err(),
+            book.check_set(alias("fixed", Origin::Api)).err(),
+            book.check_delete::<Route>(&fixed).err(),
+            book.check_delete::<Alias>(&fixed).err(),
         ];
         for error in refused {
             assert!(matches!(error, Some(RouteError::OwnedByConfiguration(..))), "{error:?}");
         }
-        book.load_routes(vec![Route { hedge: false, ..route("fixed", Origin::Api) }], Vec::new());
+        book.load(vec![Route { hedge: false, ..route("fixed", Origin::Api) }], Vec::new());
         assert!(book.table().routes()[0].hedge);
     }
 
@@ -265,10 +251,10 @@ mod tests {
         let book = book();
         let broken = pattern("broken");
         let refused = [
-            book.check_route(route("broken", Origin::Api)).err(),
-            book.check_alias(alias("broken", Origin::Api)).err(),
-            book.check_delete_route(&broken).err(),
-            book.check_delete_alias(&broken).err(),
+            book.check_set(route("broken", Origin::Api)).err(),
+            book.check_set(alias("broken", Origin::Api)).err(),
+            book.check_delete::<Route>(&broken).err(),
+            book.check_delete::<Alias>(&broken).err(),
         ];
         for error in refused {
             assert!(matches!(error, Some(RouteError::Unreadable(..))), "{error:?}");
@@ -278,9 +264,9 @@ mod tests {
     #[test]
     fn what_is_not_there_cannot_be_deleted() {
         let (book, name) = (book(), pattern("nobody"));
-        let refused = book.check_delete_route(&name);
+        let refused = book.check_delete::<Route>(&name);
         assert!(matches!(refused, Err(RouteError::NotFound(NameKind::Route, _))));
-        let refused = book.check_delete_alias(&name);
+        let refused = book.check_delete::<Alias>(&name);
         assert!(matches!(refused, Err(RouteError::NotFound(NameKind::Alias, _))));
     }
 
@@ -290,18 +276,18 @@ mod tests {
         // Weighted is the strategy of the pool.
         let idle = RouteTarget { provider: None, model: ModelName::parse("m").ok(), weight: 0 };
         let idle = Route { targets: vec![idle], ..route("new", Origin::Api) };
-        assert!(matches!(book.check_route(idle), Err(RouteError::Invalid(_))));
+        assert!(matches!(book.check_set(idle), Err(RouteError::Invalid(_))));
         let idle = Alias { model: pattern("new"), ..alias("new", Origin::Api) };
-        assert!(matches!(book.check_alias(idle), Err(RouteError::Invalid(_))));
+        assert!(matches!(book.check_set(idle), Err(RouteError::Invalid(_))));
     }
 
     #[test]
     fn there_is_a_limit_and_what_is_there_can_still_be_changed() {
         let mut book = book();
         let rows = (0..MAX_STORED).map(|n| route(&format!("r{n}"), Origin::Api)).collect();
-        book.load_routes(rows, Vec::new());
-        let refused = book.check_route(route("new", Origin::Api));
+        book.load(rows, Vec::new());
+        let refused = book.check_set(route("new", Origin::Api));
         assert!(matches!(refused, Err(RouteError::TooMany { .. })));
-        assert!(book.check_route(route("r7", Origin::Api)).is_ok());
+        assert!(book.check_set(route("r7", Origin::Api)).is_ok());
     }
 }

@@ -1,7 +1,5 @@
 //! What can be asked of the Router about routes and aliases. They are read from what it publishes.
 
-use std::fmt;
-
 use actix::Message;
 use thiserror::Error;
 
@@ -9,25 +7,9 @@ use crate::{
     actors::db::DbError,
     domain::{
         pattern::NamePattern,
-        route::{Alias, InvalidRoute, Route},
+        route::{Alias, InvalidRoute, NameKind, Route},
     },
 };
-
-/// What stands under a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NameKind {
-    Route,
-    Alias,
-}
-
-impl fmt::Display for NameKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Route => "route",
-            Self::Alias => "alias",
-        })
-    }
-}
 
 /// Why a route or an alias could not be made, changed or deleted.
 #[derive(Debug, Error)]

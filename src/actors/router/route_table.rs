@@ -9,7 +9,7 @@ use crate::domain::{
     id::ModelName,
     pattern::NamePattern,
     provider::Origin,
-    route::{Alias, Mode, Route, Strategy},
+    route::{Alias, Mode, Named, Route, Strategy},
 };
 
 /// All routes and aliases at one moment. Immutable.
@@ -112,32 +112,6 @@ fn meant(alias: &Alias, asked: &ModelName) -> Option<ModelName> {
     }
 }
 
-/// What is known under a name or a pattern.
-trait Entry {
-    fn name(&self) -> &NamePattern;
-    fn origin(&self) -> Origin;
-}
-
-impl Entry for Route {
-    fn name(&self) -> &NamePattern {
-        &self.name
-    }
-
-    fn origin(&self) -> Origin {
-        self.origin
-    }
-}
-
-impl Entry for Alias {
-    fn name(&self) -> &NamePattern {
-        &self.name
-    }
-
-    fn origin(&self) -> Origin {
-        self.origin
-    }
-}
-
 #[derive(Debug)]
 struct Entries<T> {
     /// Sorted by name.
@@ -153,7 +127,7 @@ impl<T> Default for Entries<T> {
     }
 }
 
-impl<T: Entry> Entries<T> {
+impl<T: Named> Entries<T> {
     fn new(entries: impl IntoIterator<Item = T>) -> Self {
         let mut by_name: BTreeMap<NamePattern, Arc<T>> = BTreeMap::new();
         for entry in entries {

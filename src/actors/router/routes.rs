@@ -7,14 +7,20 @@ use tokio::sync::Mutex;
 
 use super::{
     actor::Router,
-    route_book::RouteBook,
-    route_messages::{DeleteAlias, DeleteRoute, NameKind, RouteError, SetAlias, SetRoute},
+    route_book::{Kept, RouteBook},
+    route_messages::{DeleteAlias, DeleteRoute, RouteError, SetAlias, SetRoute},
 };
 use crate::{
-    actors::{clock::now, db::DbHandle, events::Record, loading::load_first},
+    actors::{
+        clock::now,
+        db::{DbHandle, StoredByName},
+        events::Record,
+        loading::load_first,
+    },
     domain::{
         event::{EventData, EventType, Fact},
         pattern::NamePattern,
+        route::{Alias, NameKind, Route},
     },
 };
 
@@ -44,11 +50,11 @@ impl Router {
         let db = self.routes.db.clone();
         let load = move || {
             let db = db.clone();
-            async move { Ok((db.load_routes().await?, db.load_aliases().await?)) }
+            async move { Ok((db.load_named::<Route>().await?, db.load_named::<Alias>().await?)) }
         };
         load_first(self, ctx, "routes", load, |router, (routes, aliases)| {
-            router.routes.book.load_routes(routes.rows, routes.unreadable);
-            router.routes.book.load_aliases(aliases.rows, aliases.unreadable);
+            router.routes.book.load(routes.rows, routes.unreadable);
+            router.routes.book.load(aliases.rows, aliases.unreadable);
             router.publish();
         });
     }
@@ -73,22 +79,57 @@ impl Router {
             Ok(answer)
         }))
     }
+
+    /// Makes or replaces what has a name. `true`: it is new.
+    fn set<T: Kept + StoredByName>(
+        &self,
+        entry: T,
+    ) -> ResponseActFuture<Self, Result<bool, RouteError>> {
+        let entry = self.routes.book.check_set(entry);
+        let db = self.routes.db.clone();
+        let save = async move {
+            let entry = entry?;
+            db.save_named(entry.clone(), now()).await?;
+            Ok(entry)
+        };
+        let told = match T::KIND {
+            NameKind::Route => EventType::RouteChanged,
+            NameKind::Alias => EventType::AliasChanged,
+        };
+        self.save_then(told, save, |book, entry| Ok((entry.name().clone(), book.adopt(entry))))
+    }
+
+    /// Deletes what has a name.
+    fn delete<T: Kept + StoredByName>(
+        &self,
+        name: NamePattern,
+    ) -> ResponseActFuture<Self, Result<(), RouteError>> {
+        let allowed = self.routes.book.check_delete::<T>(&name);
+        let db = self.routes.db.clone();
+        let delete = async move {
+            allowed?;
+            db.delete_named::<T>(name.clone()).await?;
+            Ok(name)
+        };
+        let told = match T::KIND {
+            NameKind::Route => EventType::RouteDeleted,
+            NameKind::Alias => EventType::AliasDeleted,
+        };
+        self.save_then(told, delete, |book, name| {
+            if book.remove::<T>(&name) {
+                Ok((name, ()))
+            } else {
+                Err(RouteError::NotFound(T::KIND, name))
+            }
+        })
+    }
 }
 
 impl Handler<SetRoute> for Router {
     type Result = ResponseActFuture<Self, Result<bool, RouteError>>;
 
     fn handle(&mut self, msg: SetRoute, _: &mut Self::Context) -> Self::Result {
-        let route = self.routes.book.check_route(msg.route);
-        let db = self.routes.db.clone();
-        let save = async move {
-            let route = route?;
-            db.save_route(route.clone(), now()).await?;
-            Ok(route)
-        };
-        self.save_then(EventType::RouteChanged, save, |book, route| {
-            Ok((route.name.clone(), book.adopt_route(route)))
-        })
+        self.set(msg.route)
     }
 }
 
@@ -96,20 +137,7 @@ impl Handler<DeleteRoute> for Router {
     type Result = ResponseActFuture<Self, Result<(), RouteError>>;
 
     fn handle(&mut self, msg: DeleteRoute, _: &mut Self::Context) -> Self::Result {
-        let allowed = self.routes.book.check_delete_route(&msg.name);
-        let db = self.routes.db.clone();
-        let delete = async move {
-            allowed?;
-            db.delete_route(msg.name.clone()).await?;
-            Ok(msg.name)
-        };
-        self.save_then(EventType::RouteDeleted, delete, |book, name| {
-            if book.remove_route(&name) {
-                Ok((name, ()))
-            } else {
-                Err(RouteError::NotFound(NameKind::Route, name))
-            }
-        })
+        self.delete::<Route>(msg.name)
     }
 }
 
@@ -117,16 +145,7 @@ impl Handler<SetAlias> for Router {
     type Result = ResponseActFuture<Self, Result<bool, RouteError>>;
 
     fn handle(&mut self, msg: SetAlias, _: &mut Self::Context) -> Self::Result {
-        let alias = self.routes.book.check_alias(msg.alias);
-        let db = self.routes.db.clone();
-        let save = async move {
-            let alias = alias?;
-            db.save_alias(alias.clone(), now()).await?;
-            Ok(alias)
-        };
-        self.save_then(EventType::AliasChanged, save, |book, alias| {
-            Ok((alias.name.clone(), book.adopt_alias(alias)))
-        })
+        self.set(msg.alias)
     }
 }
 
@@ -134,19 +153,6 @@ impl Handler<DeleteAlias> for Router {
     type Result = ResponseActFuture<Self, Result<(), RouteError>>;
 
     fn handle(&mut self, msg: DeleteAlias, _: &mut Self::Context) -> Self::Result {
-        let allowed = self.routes.book.check_delete_alias(&msg.name);
-        let db = self.routes.db.clone();
-        let delete = async move {
-            allowed?;
-            db.delete_alias(msg.name.clone()).await?;
-            Ok(msg.name)
-        };
-        self.save_then(EventType::AliasDeleted, delete, |book, name| {
-            if book.remove_alias(&name) {
-                Ok((name, ()))
-            } else {
-                Err(RouteError::NotFound(NameKind::Alias, name))
-            }
-        })
+        self.delete::<Alias>(msg.name)
     }
 }

@@ -8,12 +8,8 @@ use actix_web::http::StatusCode;
 use super::{LATER, Problem, SOON};
 use crate::{
     actors::{
-        access_keys::AccessKeyError,
-        credentials::CredentialError,
-        db::DbError,
-        events::SubscribeError,
-        registry::RegistryError,
-        router::{NameKind, RouteError},
+        access_keys::AccessKeyError, credentials::CredentialError, db::DbError,
+        events::SubscribeError, registry::RegistryError, router::RouteError,
         usage_tracker::LedgerError,
     },
     domain::{
@@ -21,6 +17,7 @@ use crate::{
         id::IdError,
         model::Capability,
         pattern::PatternError,
+        route::NameKind,
     },
     relay::RelayError,
 };

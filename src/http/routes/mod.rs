@@ -11,6 +11,7 @@ mod keys;
 mod metrics;
 mod model_routes;
 mod models;
+mod named;
 pub mod openapi;
 mod providers;
 mod requests;
