@@ -21,7 +21,7 @@ fn good_stream() -> String {
     let pieces = stream_of(&["Hello", " world"]).pieces.into_iter();
     let text = pieces.map(|piece| match piece {
         Piece::Send(text) => text,
-        Piece::Wait(_) | Piece::Pause(_) => String::new(),
+        Piece::Wait(_) | Piece::Told => String::new(),
     });
     text.collect()
 }

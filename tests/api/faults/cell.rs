@@ -254,7 +254,12 @@ async fn ask(app: &TestApp, streamed: bool) -> (Outcome, Option<i64>) {
     let retry_after = streaming.header("retry-after").parse().ok();
     let status = streaming.status();
     let is_stream = streaming.header("content-type").starts_with("text/event-stream");
-    let body = streaming.rest().await;
+    let tell = |piece: &str| {
+        if piece.starts_with(':') {
+            app.upstream.client_is_told();
+        }
+    };
+    let body = streaming.rest_and(tell).await;
     if !is_stream {
         return (Outcome::of_whole(status, &body), retry_after);
     }

@@ -1,14 +1,12 @@
 //! Connections that are not made, are lost, or are silent, before there is any answer.
 
-use std::time::Duration;
-
 use providerpool::config::Config;
 
 use super::{
     super::support::script::{DONE, End, Step, content, finish, role, stream},
     cell::{Line, NOTHING, Sees::*, both, cools, on, streamed, whole as unstreamed},
-    lines::{CONNECT, SILENT},
-    settings::{Setting::*, little_patience},
+    lines::{CONNECT, SILENT, SILENT_BEHIND_KEEP_ALIVES},
+    settings::{Setting::*, little_patience, told_early},
 };
 
 fn kept_alive(config: &mut Config) {
@@ -26,6 +24,12 @@ fn hedged_soon(config: &mut Config) {
     config.relay.hedge_unknown_ms = 500;
 }
 
+/// The client is told that there will be more when the hedge is due already.
+fn told_past_the_hedge(config: &mut Config) {
+    hedged_soon(config);
+    config.relay.keep_alive_ms = 800;
+}
+
 fn not_hedged(config: &mut Config) {
     hedged_soon(config);
     config.relay.hedge = false;
@@ -35,8 +39,6 @@ fn hedged_whole(config: &mut Config) {
     config.relay.hedge_whole_min_ms = 500;
 }
 
-const PAST_THE_HEDGE: Duration = Duration::from_millis(800);
-
 /// There is no time left for anybody else.
 const PAST_THE_DEADLINE: &[Line] = &[
     on(Alone, Fails(504, "timeout"), [1, 0], NOTHING),
@@ -45,14 +47,6 @@ const PAST_THE_DEADLINE: &[Line] = &[
     on(Fallback, Fails(504, "timeout"), [1, 0], NOTHING),
     // It is held against the provider all the same.
     on(Alone, Fails(504, "timeout"), [3, 0], &[cools("provider", "silent", 10)]).times(3),
-];
-
-/// The client has a stream by the time nobody has answered.
-const SILENT_BEHIND_KEEP_ALIVES: &[Line] = &[
-    on(Alone, Breaks("", "upstream_timeout"), [1, 0], NOTHING),
-    on(SecondKey, Breaks("", "upstream_timeout"), [1, 0], NOTHING),
-    on(SecondProvider, Backup, [1, 1], NOTHING),
-    on(Fallback, Backup, [1, 1], NOTHING),
 ];
 
 /// Another provider is asked beside a slow one. A fallback is not another provider of the model, and
@@ -82,7 +76,7 @@ faults! {
 
     an_upstream_that_is_silent: [
         streamed(|| Step::Silent, SILENT).with(little_patience),
-        streamed(silent_but_for_pings, SILENT).with(little_patience),
+        streamed(silent_but_for_pings, SILENT_BEHIND_KEEP_ALIVES).with(told_early),
         streamed(|| Step::Silent, SILENT_BEHIND_KEEP_ALIVES).with(kept_alive),
     ];
     a_whole_answer_that_does_not_come: [
@@ -91,16 +85,16 @@ faults! {
     a_first_event_that_comes_late: [
         streamed(|| Step::Silent, SLOW_FOR_EVER).with(hedged_soon),
         streamed(|| Step::Silent, SILENT).with(not_hedged),
-        streamed(slow_stream, SLOW).with(hedged_soon),
+        streamed(slow_stream, SLOW).with(told_past_the_hedge),
         unstreamed(|| Step::Silent, WHOLE_AND_THEN_SLOW).at(|number| number == 1).with(hedged_whole),
     ];
 }
 
 fn slow_stream() -> Step {
-    let begun = stream().send(role()).pause(PAST_THE_HEDGE);
+    let begun = stream().send(role()).until_told();
     begun.send(content("Hello world")).send(finish()).send(DONE).into()
 }
 
 fn silent_but_for_pings() -> Step {
-    stream().pause(Duration::from_millis(300)).send(": ping\n\n").then(End::Stall).into()
+    stream().until_told().send(": ping\n\n").then(End::Stall).into()
 }

@@ -89,6 +89,15 @@ pub const PAYMENT: &[Line] = &[
     on(Fallback, Backup, [1, 1], &[cools("credential", "payment", 1_800)]),
 ];
 
+/// The client has a stream by the time nobody has answered.
+pub const SILENT_BEHIND_KEEP_ALIVES: &[Line] = &[
+    on(Alone, Breaks("", "upstream_timeout"), [1, 0], NOTHING),
+    on(SecondKey, Breaks("", "upstream_timeout"), [1, 0], NOTHING),
+    on(SecondProvider, Backup, [1, 1], NOTHING),
+    on(Fallback, Backup, [1, 1], NOTHING),
+    on(SecondProvider, Backup, [3, 3], &[cools("provider", "silent", 10)]).times(3),
+];
+
 /// One of two accounts has no money left.
 pub const PAYMENT_OF_ONE: &[Line] =
     &[on(SecondKey, Acme, [2, 0], &[cools("credential", "payment", 1_800)])];

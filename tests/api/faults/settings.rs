@@ -85,6 +85,13 @@ pub fn little_patience(config: &mut Config) {
     config.relay.idle_timeout_ms = 1_500;
 }
 
+/// The client is told that there will be more while most of the patience is left: what comes then
+/// does not make the upstream less silent.
+pub fn told_early(config: &mut Config) {
+    little_patience(config);
+    config.relay.keep_alive_ms = 300;
+}
+
 /// Shorter than most cooldowns.
 pub fn short_deadline(config: &mut Config) {
     config.relay.timeout_ms = 4_000;

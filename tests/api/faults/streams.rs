@@ -1,14 +1,12 @@
 //! Streams that go wrong on their way. That each place of a cut is the same is in `cut_streams`.
 
-use std::time::Duration;
-
 use super::{
     super::support::script::{
         DONE, End, Script, content, error_event, finish, role, stream, usage_chunk,
     },
     cell::{Line, NOTHING, Sees::*, cools, on, streamed},
-    lines::{CUT, SILENT, WELL, breaks_after},
-    settings::{Setting::*, little_patience},
+    lines::{CUT, SILENT_BEHIND_KEEP_ALIVES, WELL, breaks_after},
+    settings::{Setting::*, little_patience, told_early},
 };
 
 /// A stream that has said all of its text and has not ended.
@@ -22,7 +20,7 @@ fn begun() -> Script {
 
 /// What comes so late that there is no doubt that the wait for the first word ends first.
 fn late() -> Script {
-    stream().pause(Duration::from_millis(300))
+    stream().until_told()
 }
 
 /// A provider that breaks off is left alone the third time.
@@ -48,8 +46,8 @@ faults! {
         streamed(|| begun().then(End::Cut).into(), CUT_THREE_TIMES),
     ];
     a_stream_that_stops_before_its_first_word: [
-        streamed(|| late().send(role()).then(End::Stall).into(), SILENT)
-            .with(little_patience),
+        streamed(|| late().send(role()).then(End::Stall).into(), SILENT_BEHIND_KEEP_ALIVES)
+            .with(told_early),
     ];
     a_stream_that_stops: [
         streamed(|| begun().then(End::Stall).into(), breaks_after!("Hello")).with(little_patience),

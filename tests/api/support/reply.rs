@@ -81,13 +81,19 @@ impl Streaming {
     }
 
     /// Reads to the end.
-    pub async fn rest(mut self) -> String {
+    pub async fn rest(self) -> String {
+        self.rest_and(|_| {}).await
+    }
+
+    /// Reads to the end, and shows each piece as it comes.
+    pub async fn rest_and(mut self, mut show: impl FnMut(&str)) -> String {
         let mut text = String::new();
         loop {
             let piece = self.piece().await;
             if piece.is_empty() {
                 return text;
             }
+            show(&piece);
             text.push_str(&piece);
         }
     }

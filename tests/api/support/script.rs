@@ -1,7 +1,5 @@
 //! What an upstream can be told to do, step by step, and the bytes it says.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -43,8 +41,8 @@ pub enum Piece {
     Send(String),
     /// Goes on when the test says so.
     Wait(oneshot::Receiver<()>),
-    /// Goes on after so long: the upstream is slow.
-    Pause(Duration),
+    /// Goes on when the client has been told that there will be more: the pool has waited for so long.
+    Told,
 }
 
 pub enum End {
@@ -183,8 +181,8 @@ impl Script {
         self
     }
 
-    pub fn pause(mut self, length: Duration) -> Self {
-        self.pieces.push(Piece::Pause(length));
+    pub fn until_told(mut self) -> Self {
+        self.pieces.push(Piece::Told);
         self
     }
 

@@ -13,11 +13,11 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
+    sync::Notify,
 };
 
 use super::{
     script::{Answer, End, MakeStep, Piece, Script, Step, stream_of, whole},
-    wait::let_pass,
 };
 
 /// A scripted upstream. Each call takes the next step; without one it answers well.
@@ -40,6 +40,8 @@ struct Shared {
     words: Mutex<&'static [&'static str]>,
     seen: Mutex<Vec<Seen>>,
     hung_up: AtomicUsize,
+    /// Wakes whoever waits for the client to be told that there will be more.
+    told: Notify,
 }
 
 /// A request as it arrived.
@@ -130,6 +132,12 @@ impl Upstream {
         *self.shared.always.lock().unwrap() = Some((step, which));
     }
 
+    /// The client has been told that there will be more. Only those who wait by now go on: a client
+    /// is told again and again.
+    pub fn client_is_told(&self) {
+        self.shared.told.notify_waiters();
+    }
+
     pub fn calls(&self) -> usize {
         self.shared.seen.lock().unwrap().len()
     }
@@ -190,7 +198,7 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> Option<()> {
         match step {
             Step::Answer(answer) => write_answer(&mut socket, &answer).await?,
             Step::Stream(script) => {
-                if !write_script(&mut socket, script).await? {
+                if !write_script(&mut socket, script, &shared.told).await? {
                     return Some(());
                 }
             }
@@ -252,7 +260,7 @@ async fn write_answer(socket: &mut TcpStream, answer: &Answer) -> Option<()> {
 }
 
 /// Whether the connection can be used again; `None` when the pool closed it.
-async fn write_script(socket: &mut TcpStream, script: Script) -> Option<bool> {
+async fn write_script(socket: &mut TcpStream, script: Script, told: &Notify) -> Option<bool> {
     let kind = script.content_type;
     let head =
         format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n");
@@ -267,7 +275,10 @@ async fn write_script(socket: &mut TcpStream, script: Script) -> Option<bool> {
                 _ = opened => {}
                 () = read_to_end(socket) => return None,
             },
-            Piece::Pause(length) => let_pass(length).await,
+            Piece::Told => tokio::select! {
+                () = told.notified() => {}
+                () = read_to_end(socket) => return None,
+            },
         }
     }
     match script.end {

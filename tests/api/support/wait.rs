@@ -32,11 +32,6 @@ pub async fn settled<T>(mut look: impl AsyncFnMut() -> T, is_good: impl Fn(&T) -
     seen
 }
 
-/// For an upstream that is slow.
-pub async fn let_pass(length: Duration) {
-    tokio::time::sleep(length).await;
-}
-
 /// Waits for what has to come by itself. A test that would hang fails instead.
 pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     let Ok(done) = tokio::time::timeout(LONGEST, work).await else {
