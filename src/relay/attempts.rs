@@ -212,6 +212,8 @@ impl Attempts {
                     () = routing => {}
                     () = credentials => {}
                     () = freed => {}
+                    // Who still cannot be served then is told so, instead of being cut off.
+                    () = self.relay().gate.closed() => {}
                 }
             };
             let waited = self.deadline.bound(wait).await;
@@ -321,7 +323,15 @@ impl Attempts {
         if wait > WORTH_WAITING || !self.deadline.allows(wait) {
             return Ok(false);
         }
-        self.deadline.bound(tokio::time::sleep(wait)).await?;
+        let ended = async {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => true,
+                () = self.relay().gate.closed() => false,
+            }
+        };
+        if !self.deadline.bound(ended).await? {
+            return Ok(false);
+        }
         // Who was refused is asked again: that is a retry as any other.
         Ok(!was_limited || self.take_retry(None).await)
     }

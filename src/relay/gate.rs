@@ -18,6 +18,7 @@ struct Inner {
     limit: usize,
     inside: AtomicUsize,
     draining: AtomicBool,
+    closed: Notify,
     emptied: Notify,
     metrics: Arc<Metrics>,
 }
@@ -32,6 +33,7 @@ impl Gate {
             limit,
             inside: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            closed: Notify::new(),
             emptied: Notify::new(),
             metrics,
         }))
@@ -65,6 +67,15 @@ impl Gate {
     /// Closes the gate for good.
     pub fn close(&self) {
         self.0.draining.store(true, Ordering::SeqCst);
+        self.0.closed.notify_waiters();
+    }
+
+    /// Waits until the gate is closed.
+    pub async fn closed(&self) {
+        let closed = self.0.closed.notified();
+        if !self.is_draining() {
+            closed.await;
+        }
     }
 
     /// Waits until nobody is inside.
@@ -113,6 +124,18 @@ mod tests {
         assert_eq!(gate.inside(), 1);
         drop(inside);
         assert_eq!(gate.inside(), 0);
+    }
+
+    #[actix_web::test]
+    async fn whoever_waits_for_it_to_close_is_woken_and_later_ones_need_not_wait() {
+        let gate = Gate::new(2, Metrics::new());
+        let waiting = gate.clone();
+        let closed = actix_web::rt::spawn(async move { waiting.closed().await });
+        tokio::task::yield_now().await;
+        assert!(!closed.is_finished());
+        gate.close();
+        closed.await.unwrap();
+        gate.closed().await;
     }
 
     #[actix_web::test]

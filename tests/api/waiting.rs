@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::support::{
     Reply, Setup, TestApp, chat_body, eventually,
     script::{DONE, Step, content, error, finish, gate, stream, whole},
+    within,
 };
 
 fn limited(millis: u32) -> Step {
@@ -78,6 +79,53 @@ async fn while_all_cool_a_request_waits_and_goes_on_as_soon_as_it_may() {
 
     assert_eq!(waiting.await.unwrap().status, 200);
     assert_eq!(app.upstream.calls(), 2);
+}
+
+/// Stops while one request waits, and says what comes of it.
+async fn stopped_while_waiting(app: &mut TestApp) -> Reply {
+    let waiting = begin(app);
+    eventually("it waits", async || {
+        (app.metric("providerpool_requests_in_flight").await == 1).then_some(())
+    })
+    .await;
+    for _ in 0..20 {
+        app.cooldowns().await;
+    }
+
+    let stopped = app.begin_stop();
+
+    let answer = waiting.await.unwrap();
+    assert_eq!(within("the stop", stopped).await.unwrap().cut_off, 0);
+    answer
+}
+
+/// Longer than a test may take: who is cut off at its end is cut off too late.
+fn long_drain(config: &mut Config) {
+    config.server.drain_timeout_ms = 60_000;
+}
+
+#[actix_web::test]
+async fn who_waits_for_a_cooldown_is_told_of_it_when_the_pool_stops() {
+    let mut app = TestApp::configured(long_drain).await;
+    app.upstream.next(limited(120_000));
+    assert_eq!(app.chat("hello").await.status, 429);
+
+    let refused = stopped_while_waiting(&mut app).await;
+
+    assert_eq!((refused.status, &refused.json["error"]["code"]), (429, &json!("rate_limited")));
+    assert!(refused.retry_after() > 60);
+    assert_eq!(app.upstream.calls(), 1);
+}
+
+#[actix_web::test]
+async fn who_was_refused_and_waits_to_ask_again_is_told_of_it_when_the_pool_stops() {
+    let mut app = TestApp::configured(long_drain).await;
+    app.upstream.always(|| limited(2_000));
+
+    let refused = stopped_while_waiting(&mut app).await;
+
+    assert_eq!((refused.status, &refused.json["error"]["code"]), (429, &json!("rate_limited")));
+    assert_eq!(app.upstream.calls(), 1);
 }
 
 #[actix_web::test]

@@ -16,9 +16,7 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{
-    script::{Answer, End, MakeStep, Piece, Script, Step, stream_of, whole},
-};
+use super::script::{Answer, End, MakeStep, Piece, Script, Step, stream_of, whole};
 
 /// A scripted upstream. Each call takes the next step; without one it answers well.
 #[derive(Clone)]
