@@ -20,7 +20,7 @@ use crate::{
         clock::now,
         credentials::CredentialsReady,
         router::{
-            Ask, Candidate, Course, ExclusionReason, Plan, RouterReady, Stage, TakeRetry,
+            Ask, Candidate, Course, ExclusionReason, Locked, Plan, RouterReady, Stage, TakeRetry,
             never_asked,
         },
     },
@@ -400,6 +400,9 @@ impl Attempts {
     fn nobody(&self, course: &Course) -> RelayError {
         let state = self.state.borrow();
         let first = &course.stages[0];
+        if let Some(Locked { kind, name }) = first.locked.clone() {
+            return RelayError::RouteUnreadable { kind, name };
+        }
         let model = first.model.clone();
         if let Some((until, cause)) = state.soonest {
             return RelayError::Cooling { model, cause, retry_after: until.since(now()) };

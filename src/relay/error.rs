@@ -8,6 +8,8 @@ use crate::domain::{
     failure::{Failure, FailureClass},
     id::ModelName,
     model::Capabilities,
+    pattern::NamePattern,
+    route::NameKind,
 };
 
 /// Why a request got no answer.
@@ -25,6 +27,9 @@ pub enum RelayError {
     NoProvider,
     #[error("no provider in use serves the model {0}")]
     NoSuchModel(ModelName),
+    /// What is stored under the name is not understood, and nobody is asked in its place.
+    #[error("the {kind} {name} cannot be read; the operator finds in the log what is wrong")]
+    RouteUnreadable { kind: NameKind, name: NamePattern },
     /// Those who serve it are known not to be able to do what the request needs.
     #[error("no provider of the model {model} can do what the request needs")]
     Lacking { model: ModelName, capabilities: Capabilities },
@@ -64,6 +69,7 @@ impl RelayError {
             | Self::ModelNotAllowed(_)
             | Self::NoProvider
             | Self::NoSuchModel(_)
+            | Self::RouteUnreadable { .. }
             | Self::Lacking { .. }
             | Self::NoneAllowed { .. }
             | Self::LedgerUnavailable => None,

@@ -5,7 +5,7 @@ use providerpool::persistence::connection::{Connector, open};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::support::{Reply, TestApp, with_json};
+use super::support::{Reply, TestApp, named_body, with_json};
 
 const SPOILS: [&str; 7] = [
     "UPDATE providers SET location = 'moon' WHERE id = 'broken'",
@@ -96,4 +96,35 @@ async fn one_bad_row_in_each_table_stops_nothing_else_and_is_left_alone() {
     }
     app.stop().await;
     each_changes_one_row(&app, STILL_THERE);
+}
+
+#[actix_web::test]
+async fn nobody_is_asked_in_the_place_of_a_route_or_an_alias_that_is_not_understood() {
+    let mut app = TestApp::start().await;
+    let led_elsewhere = json!({"targets": [{"provider": "nobody"}]});
+    assert_eq!(put(&app, "/api/v1/routes/broken", led_elsewhere).await.status, 201);
+    let alias = json!({"model": "m"});
+    assert_eq!(put(&app, "/api/v1/aliases/secret-*", alias).await.status, 201);
+    app.stop().await;
+    let mut conn = connect(&app);
+    for spoil in [
+        "UPDATE routes SET strategy = 'by mood' WHERE name = 'broken'",
+        "UPDATE model_aliases SET model = '**' WHERE name = 'secret-*'",
+    ] {
+        assert_eq!(sql_query(spoil).execute(&mut *conn).unwrap(), 1, "{spoil}");
+    }
+    drop(conn);
+
+    app.start_again().await.unwrap();
+
+    for (model, code) in [("broken", "model_route_unreadable"), ("secret-1", "alias_unreadable")] {
+        let refused = Reply::to(app.relay(named_body(model, "hello").to_string())).await;
+        assert_eq!((refused.status, &refused.json["error"]["code"]), (503, &json!(code)));
+        assert!(refused.retry_after() > 0);
+        let explained = app.post("/api/v1/routes/explain", json!({"model": model})).await;
+        let reason = &explained.json["stages"][0]["exclusions"][0]["reason"];
+        assert_eq!(reason, "route_unreadable", "{}", explained.text());
+    }
+    assert_eq!(app.upstream.calls(), 0);
+    assert_eq!(app.chat("hello").await.status, 200);
 }

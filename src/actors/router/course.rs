@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::route_table::{RouteTable, Substitution};
+use super::route_table::{Locked, Resolved, RouteTable, Substitution};
 use crate::domain::{
     id::ModelName,
     route::{Mode, Route, RouteOptions, RouteTarget, Strategy},
@@ -15,6 +15,8 @@ pub struct Stage {
     pub route: Option<Arc<Route>>,
     /// Set when no model is named: any, of providers that fit.
     pub mode: Option<Mode>,
+    /// Set when what is stored under the name is not understood: nobody is asked then.
+    pub locked: Option<Locked>,
 }
 
 impl Stage {
@@ -50,9 +52,9 @@ impl Course {
         is_listed: impl Fn(&ModelName) -> bool + Copy,
     ) -> Self {
         let stage = |name: &ModelName| {
-            let resolved = routes.resolve(name, is_listed);
-            let stage = Stage { model: resolved.model, route: resolved.route, mode: resolved.mode };
-            (stage, resolved.substitution)
+            let Resolved { model, route, mode, substitution, locked } =
+                routes.resolve(name, is_listed);
+            (Stage { model, route, mode, locked }, substitution)
         };
         let (first, substitution) = stage(asked);
         let mut stages = vec![first];

@@ -20,6 +20,6 @@ pub use messages::*;
 pub use plan::{Ask, Candidate, Exclusion, ExclusionReason, Plan, never_asked};
 pub use route_book::RouteBook;
 pub use route_messages::*;
-pub use route_table::{RouteTable, Substitution};
+pub use route_table::{Locked, RouteTable, Substitution};
 pub use routes::RouteKeeper;
 pub use view::RouterView;

@@ -61,6 +61,8 @@ pub enum ExclusionReason {
     ExcludedByRequest,
     /// The request wants a cloud provider, or a local one.
     OtherMode,
+    /// The route or alias of the name is stored in a way that is not understood.
+    RouteUnreadable,
     /// It is known to lack what the request needs.
     Lacks {
         capabilities: Capabilities,
@@ -90,6 +92,7 @@ impl ExclusionReason {
             Self::NotInRoute => "not_in_route",
             Self::ExcludedByRequest => "excluded_by_request",
             Self::OtherMode => "other_mode",
+            Self::RouteUnreadable => "route_unreadable",
             Self::Lacks { .. } => "lacks_capability",
             Self::WindowTooSmall => "window_too_small",
             Self::NoWeight => "no_weight",
@@ -266,6 +269,9 @@ fn consider(
     ground: &Ground<'_>,
 ) -> Result<u32, ExclusionReason> {
     let ListedProvider { provider, credentials, .. } = entry.serving.row;
+    if stage.locked.is_some() {
+        return Err(ExclusionReason::RouteUnreadable);
+    }
     let options = ask.options;
     if options.exclude.contains(&provider.id) {
         return Err(ExclusionReason::ExcludedByRequest);

@@ -66,7 +66,8 @@ impl RouteBook {
 
     fn rebuild(&mut self) {
         let (routes, aliases) = (self.routes.all().cloned(), self.aliases.all().cloned());
-        self.table = Arc::new(RouteTable::new(routes, aliases, self.strategy));
+        let table = RouteTable::new(routes, aliases, self.strategy);
+        self.table = Arc::new(table.with_locked(self.routes.locked(), self.aliases.locked()));
     }
 
     /// Takes the rows of the database for what is stored. `unreadable` names those that are there
@@ -109,7 +110,7 @@ impl RouteBook {
 pub(super) struct Shelf<T> {
     configured: BTreeMap<NamePattern, T>,
     stored: BTreeMap<NamePattern, T>,
-    /// Nothing is saved over these, and they are not used.
+    /// Nothing is saved over these, they are not used, and nobody is asked in their place.
     unreadable: BTreeSet<String>,
 }
 
@@ -125,6 +126,11 @@ impl<T: Named> Shelf<T> {
 
     fn all(&self) -> impl Iterator<Item = &T> {
         self.configured.values().chain(self.stored.values())
+    }
+
+    /// The names that are taken by what is not understood. What is no name leads nowhere anyway.
+    fn locked(&self) -> Vec<NamePattern> {
+        self.unreadable.iter().filter_map(|name| NamePattern::parse(name).ok()).collect()
     }
 
     fn check_touch(&self, name: &NamePattern) -> Result<(), RouteError> {

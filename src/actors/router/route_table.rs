@@ -9,7 +9,7 @@ use crate::domain::{
     id::ModelName,
     pattern::NamePattern,
     provider::Origin,
-    route::{Alias, Mode, Named, Route, Strategy},
+    route::{Alias, Mode, NameKind, Named, Route, Strategy},
 };
 
 /// All routes and aliases at one moment. Immutable.
@@ -31,6 +31,16 @@ pub struct Resolved {
     pub mode: Option<Mode>,
     /// Set when an alias has changed the name.
     pub substitution: Option<Substitution>,
+    /// Set when what stands under the name is not understood.
+    pub locked: Option<Locked>,
+}
+
+/// A route or an alias that is stored and not understood. Where it would lead is not known, and so
+/// nobody is asked in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locked {
+    pub kind: NameKind,
+    pub name: NamePattern,
 }
 
 /// A name that an alias has put in the place of another.
@@ -51,6 +61,13 @@ impl RouteTable {
         strategy: Strategy,
     ) -> Self {
         Self { routes: Entries::new(routes), aliases: Entries::new(aliases), strategy }
+    }
+
+    /// The same, where these are stored too and not understood.
+    pub fn with_locked(mut self, routes: Vec<NamePattern>, aliases: Vec<NamePattern>) -> Self {
+        self.routes.locked = routes;
+        self.aliases.locked = aliases;
+        self
     }
 
     /// How candidates are ordered, where nobody says otherwise.
@@ -75,12 +92,33 @@ impl RouteTable {
     /// no model is hidden by a pattern that happens to fit it. The names of modes are no models: only
     /// a route or an alias of exactly that name takes their place.
     pub fn resolve(&self, asked: &ModelName, is_listed: impl Fn(&ModelName) -> bool) -> Resolved {
+        if let Some(name) = self.locked_alias(asked, &is_listed) {
+            let locked = Some(Locked { kind: NameKind::Alias, name: name.clone() });
+            let model = asked.clone();
+            return Resolved { model, route: None, mode: None, substitution: None, locked };
+        }
         let substitution = self.substitute(asked, is_listed);
         let model = substitution.as_ref().map_or(asked, |substitution| &substitution.to).clone();
-        let exact = self.routes.exact.get(&model);
-        let mode = Mode::of_name(&model).filter(|_| exact.is_none());
-        let route = if mode.is_some() { None } else { self.routes.find(&model).cloned() };
-        Resolved { model, route, mode, substitution }
+        let locked = self.routes.find_locked(&model);
+        let is_named = self.routes.exact.contains_key(&model)
+            || locked.is_some_and(|name| name.exact().is_some());
+        let mode = Mode::of_name(&model).filter(|_| !is_named);
+        let locked = locked.filter(|_| mode.is_none()).cloned();
+        let locked = locked.map(|name| Locked { kind: NameKind::Route, name });
+        let is_open = mode.is_none() && locked.is_none();
+        let route = if is_open { self.routes.find(&model).cloned() } else { None };
+        Resolved { model, route, mode, substitution, locked }
+    }
+
+    /// The alias that would hold for a name, if it were understood.
+    fn locked_alias(
+        &self,
+        asked: &ModelName,
+        is_listed: impl Fn(&ModelName) -> bool,
+    ) -> Option<&NamePattern> {
+        let locked = self.aliases.find_locked(asked)?;
+        let holds = locked.exact().is_some() || Mode::of_name(asked).is_none() && !is_listed(asked);
+        holds.then_some(locked)
     }
 
     fn substitute(
@@ -119,11 +157,13 @@ struct Entries<T> {
     exact: HashMap<ModelName, Arc<T>>,
     /// The most particular first.
     globs: Vec<Arc<T>>,
+    /// The names of those that are not understood.
+    locked: Vec<NamePattern>,
 }
 
 impl<T> Default for Entries<T> {
     fn default() -> Self {
-        Self { all: Vec::new(), exact: HashMap::new(), globs: Vec::new() }
+        Self { all: Vec::new(), exact: HashMap::new(), globs: Vec::new(), locked: Vec::new() }
     }
 }
 
@@ -146,12 +186,20 @@ impl<T: Named> Entries<T> {
             }
         }
         globs.sort_by(|a, b| a.name().particularity().cmp(&b.name().particularity()));
-        Self { all, exact, globs }
+        Self { all, exact, globs, locked: Vec::new() }
     }
 
     fn find(&self, name: &ModelName) -> Option<&Arc<T>> {
         let fits = |entry: &&Arc<T>| entry.name().capture(name.as_str()).is_some();
         self.exact.get(name).or_else(|| self.globs.iter().find(fits))
+    }
+
+    /// The name that is the most particular one to fit, if what it stands for is not understood.
+    fn find_locked(&self, name: &ModelName) -> Option<&NamePattern> {
+        let fitting = self.locked.iter().filter(|locked| locked.capture(name.as_str()).is_some());
+        let locked = fitting.min_by(|a, b| a.particularity().cmp(&b.particularity()))?;
+        let is_ahead = |found: &Arc<T>| found.name().particularity() <= locked.particularity();
+        if self.find(name).is_some_and(is_ahead) { None } else { Some(locked) }
     }
 }
 
@@ -207,11 +255,53 @@ mod tests {
         (resolved.model.to_string(), resolved.route.map(|route| route.name.to_string()))
     }
 
+    /// The kind and name of what is not understood, where that is what a name leads to.
+    fn locked_by(table: &RouteTable, asked: &str, listed: &[&str]) -> Option<(NameKind, String)> {
+        let resolved = table.resolve(&model(asked), |name| listed.contains(&name.as_str()));
+        let locked = resolved.locked.clone()?;
+        assert!(resolved.route.is_none() && resolved.substitution.is_none(), "{resolved:?}");
+        Some((locked.kind, locked.name.to_string()))
+    }
+
+    #[test]
+    fn nobody_takes_the_place_of_a_route_that_is_not_understood() {
+        let patterns = |names: &[&str]| names.iter().map(|name| pattern(name)).collect();
+        let table = table(&["gpt-*", "gpt-4o-mini", "both"], &[])
+            .with_locked(patterns(&["broken", "gpt-4*", "both", "auto"]), Vec::new());
+        let route = |name: &str| Some((NameKind::Route, name.to_owned()));
+        assert_eq!(locked_by(&table, "broken", &["broken"]), route("broken"));
+        assert_eq!(locked_by(&table, "auto", &[]), route("auto"));
+        assert_eq!(locked_by(&table, "gpt-4o", &[]), route("gpt-4*"), "a wider one took its place");
+        for other in ["gpt-4o-mini", "gpt-5", "both", "other", "local"] {
+            assert_eq!(locked_by(&table, other, &[]), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn nobody_takes_the_place_of_an_alias_that_is_not_understood() {
+        let patterns = |names: &[&str]| names.iter().map(|name| pattern(name)).collect();
+        let table = table(&[], &[("best-one", "x"), ("b*", "y")])
+            .with_locked(Vec::new(), patterns(&["broken", "best-*", "c*"]));
+        let alias = |name: &str| Some((NameKind::Alias, name.to_owned()));
+        assert_eq!(locked_by(&table, "broken", &["broken"]), alias("broken"));
+        assert_eq!(locked_by(&table, "best-two", &[]), alias("best-*"));
+        assert_eq!(locked_by(&table, "best-two", &["best-two"]), None, "a model is hidden");
+        assert_eq!(locked_by(&table, "cloud", &[]), None, "a mode is hidden");
+        assert_eq!(leads_to(&table, "best-one"), ("x".to_owned(), None));
+        assert_eq!(leads_to(&table, "big"), ("y".to_owned(), None));
+    }
+
     #[test]
     fn a_name_without_route_or_alias_stays_what_it_is() {
         let resolved = table(&[], &[]).resolve(&model("gpt-4o"), none_listed);
         let expected =
-            Resolved { model: model("gpt-4o"), route: None, mode: None, substitution: None };
+            Resolved {
+                model: model("gpt-4o"),
+                route: None,
+                mode: None,
+                substitution: None,
+                locked: None,
+            };
         assert_eq!(resolved, expected);
     }
 

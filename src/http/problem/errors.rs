@@ -41,6 +41,12 @@ impl From<RelayError> for Problem {
                     .retry_after(LATER)
                     .needs_a_person()
             }
+            RelayError::RouteUnreadable { kind, .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, unreadable(kind), said)
+                    .about("model")
+                    .retry_after(LATER)
+                    .needs_a_person()
+            }
             RelayError::NoSuchModel(_) => Self::not_found("model_not_found", said).about("model"),
             RelayError::Lacking { capabilities, .. } => {
                 let words: Vec<_> = capabilities.iter().map(Capability::as_str).collect();
@@ -159,16 +165,20 @@ impl From<RouteError> for Problem {
             RouteError::OwnedByConfiguration(..) => {
                 Self::new(StatusCode::CONFLICT, "owned_by_configuration", said)
             }
-            RouteError::Unreadable(NameKind::Route, _) => {
-                Self::new(StatusCode::CONFLICT, "model_route_unreadable", said)
-            }
-            RouteError::Unreadable(NameKind::Alias, _) => {
-                Self::new(StatusCode::CONFLICT, "alias_unreadable", said)
+            RouteError::Unreadable(kind, _) => {
+                Self::new(StatusCode::CONFLICT, unreadable(kind), said)
             }
             RouteError::TooMany { .. } => Self::new(StatusCode::CONFLICT, "too_many", said),
             RouteError::Invalid(invalid) => Self::bad_request(said).about(invalid.field),
             RouteError::Db(error) => error.into(),
         }
+    }
+}
+
+fn unreadable(kind: NameKind) -> &'static str {
+    match kind {
+        NameKind::Route => "model_route_unreadable",
+        NameKind::Alias => "alias_unreadable",
     }
 }
 
