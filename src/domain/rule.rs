@@ -38,7 +38,7 @@ impl RuleAction {
 /// Why a rule cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RuleError {
-    #[error("status must be 400 to 599")]
+    #[error("status must be 400 to 599, or 200 for an error inside an answer that began well")]
     Status,
     #[error("a rule holds at most {MAX_RULES} texts, and each at most {MAX_RULE_TEXT} bytes")]
     TooLong,
@@ -60,7 +60,8 @@ pub enum RulesError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleText {
-    /// The upstream's status.
+    /// The upstream's status, or one that stands in its error. 200: any error inside an answer that
+    /// began well.
     pub status: u16,
     /// Texts of which one must be in the upstream's body. With no texts and no expressions the
     /// status alone decides.
@@ -88,7 +89,7 @@ impl PartialEq for FailureRule {
 impl FailureRule {
     /// Errors: [`RuleError`].
     pub fn parse(text: RuleText) -> Result<Self, RuleError> {
-        if !(400..600).contains(&text.status) {
+        if !matches!(text.status, 200 | 400..600) {
             return Err(RuleError::Status);
         }
         let mut words = text.contains.iter().chain(&text.matches);
@@ -174,8 +175,8 @@ mod tests {
             matches: vec![],
             action: RuleAction::Stop,
         };
-        let error = parse_rules(vec![text(403), text(200)]).unwrap_err();
-        assert_eq!(error.to_string(), "rule 2: status must be 400 to 599");
+        let error = parse_rules(vec![text(403), text(204)]).unwrap_err();
+        assert!(error.to_string().starts_with("rule 2: status must be 400 to 599"), "{error}");
         assert_eq!(parse_rules(vec![text(403); MAX_RULES]).unwrap().len(), MAX_RULES);
         assert_eq!(parse_rules(vec![text(403); MAX_RULES + 1]), Err(RulesError::TooMany));
     }

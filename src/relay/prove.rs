@@ -4,14 +4,17 @@ use bytes::{Bytes, BytesMut};
 
 use super::services::Relay;
 use crate::{
-    domain::failure::{Failure, FailureClass},
+    domain::{
+        failure::{Failure, FailureClass},
+        rule::FailureRule,
+    },
     gateway::{
         dialect::openai_chat::WholeAnswer,
         stream::{
             chat_stream::{ChatStream, Ending, StreamEnd},
             transcript::Transcript,
         },
-        upstream::{UpstreamRequest, UpstreamResponse},
+        upstream::{UpstreamRequest, UpstreamResponse, ruled_inside},
     },
 };
 
@@ -41,10 +44,15 @@ pub async fn prove_whole(
     relay: &Relay,
     request: UpstreamRequest<'_>,
 ) -> Result<ProvedWhole, Failure> {
+    let rules = request.rules;
     let response = relay.upstream.send(request).await?;
     let body = response.read_whole(relay.settings.max_answer_bytes).await?;
-    let answer = WholeAnswer::parse(&body)?;
+    let answer = parse_whole(&body, rules)?;
     Ok(ProvedWhole { body, answer })
+}
+
+fn parse_whole(body: &[u8], rules: &[FailureRule]) -> Result<WholeAnswer, Failure> {
+    WholeAnswer::parse(body).map_err(|failure| ruled_inside(failure, body, rules))
 }
 
 /// Sends a request and reads its stream up to the first content event.
@@ -90,10 +98,11 @@ async fn read_to_proof(
     request: UpstreamRequest<'_>,
     mut chat: ChatStream,
 ) -> Result<Option<ProvedStream>, Failure> {
+    let rules = request.rules;
     let mut response = relay.upstream.send(request).await?;
     if response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
         // Most likely an error that came with a good status; it says more than that it is no stream.
-        WholeAnswer::parse(&response.read_whole(relay.settings.max_answer_bytes).await?)?;
+        parse_whole(&response.read_whole(relay.settings.max_answer_bytes).await?, rules)?;
         let detail = "the provider sent a whole answer where a stream was asked for";
         return Err(Failure::new(FailureClass::Server, detail));
     }
@@ -112,7 +121,9 @@ async fn read_to_proof(
         };
         let is_proved = chat.progress().proved;
         match ending {
-            Some(Ending::Failed(failure)) => return Err(failure),
+            Some(Ending::Failed(failure)) => {
+                return Err(ruled_inside(failure, chat.error().unwrap_or_default(), rules));
+            }
             Some(Ending::Mismatch) => return Ok(None),
             Some(Ending::Done(_)) if !is_proved => return Err(cut("the stream was empty")),
             ending if is_proved => {

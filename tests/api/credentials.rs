@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::support::{
     Reply, Setup, TestApp, chat_body, eventually, named_body,
-    script::{error, raw},
+    script::{Step, error, raw, role, stream},
 };
 
 fn asking(app: &TestApp) -> RequestBuilder {
@@ -252,5 +252,43 @@ async fn a_rule_says_what_an_error_of_a_provider_leads_to() {
         // Without its words the error is what it always is: the key's.
         app.backup.next(error(403));
         ask(&app).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_rule_sees_an_error_inside_an_answer_that_began_well() {
+    let words = json!({"error": {"message": "this is not in your plan", "type": "plan", "param": null, "code": "plan"}});
+    let (whole, streamed) = (words.to_string(), format!("data: {words}\n\n"));
+    for action in ["stop", "continue"] {
+        let app = with_keys(0).await;
+        let rule = json!({"status": 200, "contains": ["not in your plan"], "action": action});
+        let ruled = json!({"id": "ruled", "name": "ruled", "location": "local", "priority": 90,
+            "rules": [rule], "base_url": format!("http://{}", app.backup.address)});
+        assert_eq!(app.post("/api/v1/providers", ruled).await.status, 201);
+        for key in ["sk-1", "sk-2"] {
+            app.post("/api/v1/providers/ruled/keys", json!({"key": key})).await;
+        }
+        let steps: [(bool, Step); 3] = [
+            (false, raw(200, &whole).into()),
+            (true, raw(200, &whole).into()),
+            (true, stream().send(role()).send(&streamed).into()),
+        ];
+        for (n, (is_streamed, step)) in steps.into_iter().enumerate() {
+            let (case, before) = (format!("{action} {n}"), app.backup.calls());
+            app.backup.next(step);
+
+            let answer = Reply::to(app.relay(chat_body("hello", is_streamed).to_string())).await;
+
+            if action == "stop" {
+                assert_eq!((answer.status, &answer.json), (400, &words), "{case}");
+                assert_eq!(app.backup.calls(), before + 1, "{case}");
+            } else {
+                assert_eq!(by(&answer), "ruled", "{case}");
+                let used = app.backup.keys().split_off(before);
+                assert!(used.len() == 2 && used[0] != used[1], "{case}: {used:?}");
+            }
+            assert_eq!(app.upstream.calls(), 0, "{case}");
+            assert_eq!(app.cooldowns().await, Vec::<Value>::new(), "{case}");
+        }
     }
 }

@@ -248,7 +248,7 @@ async fn a_rule_that_cannot_be_used_is_named_and_changes_nothing() {
     create_mine(&app).await;
     let good = json!({"status": 403, "action": "continue"});
     for (rules, words) in [
-        (json!([good, {"status": 200, "action": "stop"}]), "rules: rule 2: status must be 400"),
+        (json!([good, {"status": 204, "action": "stop"}]), "rules: rule 2: status must be 400"),
         (
             json!([{"status": 403, "matches": ["("], "action": "stop"}]),
             "rules: rule 1: \"(\" is not",

@@ -294,14 +294,13 @@ mod tests {
     #[test]
     fn a_name_without_route_or_alias_stays_what_it_is() {
         let resolved = table(&[], &[]).resolve(&model("gpt-4o"), none_listed);
-        let expected =
-            Resolved {
-                model: model("gpt-4o"),
-                route: None,
-                mode: None,
-                substitution: None,
-                locked: None,
-            };
+        let expected = Resolved {
+            model: model("gpt-4o"),
+            route: None,
+            mode: None,
+            substitution: None,
+            locked: None,
+        };
         assert_eq!(resolved, expected);
     }
 

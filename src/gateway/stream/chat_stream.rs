@@ -91,6 +91,8 @@ pub struct ChatStream {
     progress: Progress,
     strip_usage: bool,
     is_over: bool,
+    /// The event that was an error.
+    error: Option<Bytes>,
     transcript: Option<Transcript>,
     resumption: Option<Resumption>,
 }
@@ -104,6 +106,7 @@ impl ChatStream {
             progress: Progress::default(),
             strip_usage,
             is_over: false,
+            error: None,
             transcript: keep_transcript.then(Transcript::default),
             resumption: None,
         }
@@ -126,6 +129,11 @@ impl ChatStream {
 
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// What the event held that has ended it with an error, if one has.
+    pub fn error(&self) -> Option<&[u8]> {
+        self.error.as_deref()
     }
 
     /// What has been given to be forwarded, if it was kept: by this stream and those it resumes.
@@ -175,6 +183,7 @@ impl ChatStream {
                     break;
                 }
                 Verdict::Failed(failure) => {
+                    self.error = Some(Bytes::copy_from_slice(event.data(&buffer)));
                     ending = Some(Ending::Failed(failure));
                     break;
                 }

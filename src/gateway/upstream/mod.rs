@@ -23,3 +23,4 @@ pub use client::Upstream;
 pub use request::{UpstreamRequest, Waits};
 pub use response::UpstreamResponse;
 pub use settings::{UpstreamSettings, UpstreamSetupError};
+pub use verdict::ruled_inside;

@@ -23,7 +23,7 @@ use crate::domain::{
 };
 
 /// Most bytes of an error body that are read.
-const MAX_ERROR_BYTES: usize = 64 * 1024;
+pub(super) const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// The longest time an error body is waited for: the status has said the most of it.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
-use super::{hint::retry_after, windows::rejected_windows};
+use super::{hint::retry_after, response::MAX_ERROR_BYTES, windows::rejected_windows};
 use crate::{
     domain::{
         failure::{Failure, FailureClass, MAX_HINT},
@@ -47,6 +47,24 @@ pub fn judge(
         failure.rule = rule.map(FailureRule::action);
     }
     failure
+}
+
+/// The failure of an answer that began well and holds an error, as the operator's `rules` would have
+/// it. `error` is the body, or the event, that it stands in.
+///
+/// Such an error has no status of its own: a rule is about it when its status is the one that stands
+/// in the error object, or 200.
+pub fn ruled_inside(failure: Failure, error: &[u8], rules: &[FailureRule]) -> Failure {
+    if rules.is_empty() || error.len() > MAX_ERROR_BYTES {
+        return failure;
+    }
+    let Some(object) = ErrorObject::parse(error) else { return failure };
+    let text = String::from_utf8_lossy(error);
+    let fits = |rule: &&FailureRule| {
+        rule.fits(200, &text) || object.status.is_some_and(|status| rule.fits(status, &text))
+    };
+    let rule = rules.iter().find(fits).map(FailureRule::action);
+    Failure { rule, ..failure }
 }
 
 /// Whether Cloudflare answers in the upstream's place and wants a person to prove themselves: it
@@ -110,6 +128,25 @@ mod tests {
         assert_eq!(judged(b"\xff not text, your plan").rule, Some(RuleAction::ContinueAndCooldown));
         assert_eq!(judged(b"").rule, Some(RuleAction::Continue));
         assert_eq!(judge(404, &HeaderMap::new(), b"plan", &rules, NOW).rule, None);
+    }
+
+    #[test]
+    fn a_rule_fits_an_error_inside_an_answer_by_the_status_in_it_or_by_200() {
+        let failure = || Failure::new(FailureClass::Payment, "upstream answered 200");
+        let judged = |rules: &[FailureRule], error: &str| {
+            ruled_inside(failure(), error.as_bytes(), rules).rule
+        };
+        let rules = [
+            rule(402, &["plan"], RuleAction::Stop),
+            rule(200, &["plan"], RuleAction::Continue),
+            rule(403, &[], RuleAction::StopAndCooldown),
+        ];
+        let with_code = |code| format!(r#"{{"error":{{"code":{code},"message":"your plan"}}}}"#);
+        assert_eq!(judged(&rules, &with_code(402)), Some(RuleAction::Stop));
+        assert_eq!(judged(&rules, &with_code(429)), Some(RuleAction::Continue));
+        assert_eq!(judged(&rules[2..], &with_code(402)), None);
+        assert_eq!(judged(&rules, "your plan"), None, "that is no error");
+        assert_eq!(judged(&rules, r#"{"choices":"your plan"}"#), None, "that is no error");
     }
 
     #[test]

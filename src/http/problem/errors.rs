@@ -87,7 +87,9 @@ fn at_fault(failure: &AttemptFailure, said: String) -> Problem {
         // Others are about our credential or our rate there, not about the client's; unless a rule of
         // the provider says that they are.
         .filter(|status| {
-            failure.rule.is_some() || matches!(status.as_u16(), 400 | 404 | 409 | 413 | 415 | 422)
+            let is_error = status.is_client_error() || status.is_server_error();
+            failure.rule.is_some() && is_error
+                || matches!(status.as_u16(), 400 | 404 | 409 | 413 | 415 | 422)
         })
         .unwrap_or(StatusCode::BAD_REQUEST);
     let code = match failure.class {

@@ -256,7 +256,7 @@ mod tests {
                 ("base_url", "'nowhere'"),
                 ("models", "'[{}]'"),
                 ("credential_strategy", "'RoundRobin'"),
-                ("rules", r#"'[{"status":200,"action":"stop"}]'"#),
+                ("rules", r#"'[{"status":204,"action":"stop"}]'"#),
                 ("last_error_at", "NULL"),
             ] {
                 save(&mut conn, &(&full()).into()).unwrap();
