@@ -1,22 +1,21 @@
 //! The providers and keys that nobody has to make: catalogue, configuration file, environment.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::storage::Storage;
 use crate::{
     actors::registry::{CatalogEntry, builtin},
-    config::{ApiKeyConfig, Config, Environment, ProviderConfig},
+    config::{Config, Environment, ProviderConfig},
     crypto::mac::Mac,
     domain::{
-        credential::{Credential, CredentialSettings, Egress, StoredSecret, mask},
+        credential::{Credential, CredentialSettings, StoredSecret, mask},
         id::ProviderId,
         provider::{
-            ApiFormat, HeaderError, Origin, Provider, ProviderKind, SecretHeader, default_chat_path,
+            ApiFormat, Origin, Provider, ProviderKind, ProviderSettings, StoredHeaders,
+            default_chat_path,
         },
-        rule::parse_rules,
+        setting::parse_api_key,
         time::Timestamp,
     },
     gateway::upstream::check_base_url,
@@ -45,10 +44,10 @@ pub fn collect(
         let name = &section.id;
         for (index, api_key) in section.api_keys.iter().enumerate() {
             let id = format!("config_{name}_{}", index + 1);
-            let set = settings(api_key).with_context(|| format!("provider {name}"))?;
+            let set = api_key.to_settings().with_context(|| format!("provider {name}"))?;
+            let secret = parse_api_key(&api_key.key).with_context(|| format!("provider {name}"))?;
             let keys = &storage.fingerprints;
-            let secret = &api_key.key;
-            credentials.push(credential(&id, &section.id, secret, set, Origin::Config, keys));
+            credentials.push(credential(&id, &section.id, &secret, set, Origin::Config, keys));
         }
     }
     Ok(Given { providers, credentials })
@@ -56,13 +55,7 @@ pub fn collect(
 
 /// Whether the providers of the configuration file can be what they say, without starting anything.
 pub fn check(config: &Config) -> anyhow::Result<()> {
-    from_file(config, &builtin()?)?;
-    for section in &config.providers {
-        for api_key in &section.api_keys {
-            settings(api_key).with_context(|| format!("provider {}", section.id))?;
-        }
-    }
-    Ok(())
+    from_file(config, &builtin()?).map(drop)
 }
 
 fn from_file(config: &Config, catalog: &[CatalogEntry]) -> anyhow::Result<Vec<Provider>> {
@@ -112,33 +105,14 @@ fn credential(
     }
 }
 
-/// What the configuration file sets for a key.
-fn settings(api_key: &ApiKeyConfig) -> anyhow::Result<CredentialSettings> {
-    let egress = match &api_key.proxy_url {
-        None => Egress::Usual,
-        Some(url) => Egress::parse(url.expose_secret())?,
-    };
-    Ok(CredentialSettings {
-        label: api_key.label.clone(),
-        enabled: api_key.enabled,
-        priority: api_key.priority,
-        weight: api_key.weight,
-        max_in_flight: api_key.max_in_flight,
-        egress,
-        headers: parse_headers(&api_key.headers)?,
-    })
-}
-
-fn parse_headers(
-    headers: &BTreeMap<String, SecretString>,
-) -> Result<Vec<SecretHeader>, HeaderError> {
-    let parse = |(name, value): (&String, &SecretString)| SecretHeader::parse(name, value.clone());
-    headers.iter().map(parse).collect()
-}
-
 /// A provider of the configuration file. One that the catalogue knows keeps what is only told there.
 fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow::Result<Provider> {
     check_base_url(&section.base_url, section.location)?;
+    let ProviderSettings { headers, rules, .. } = section.to_settings()?;
+    let headers = match headers {
+        Some(StoredHeaders::Open(headers)) => headers,
+        Some(StoredHeaders::Locked { .. }) | None => Vec::new(),
+    };
     let never = Timestamp::from_millis(0);
     let speaks_chat = section.api_format == ApiFormat::Openai;
     let usual_path = || speaks_chat.then(|| default_chat_path(&section.base_url).to_owned());
@@ -155,9 +129,9 @@ fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow:
         priority: section.priority,
         enabled: Some(section.enabled),
         models: section.models.clone(),
-        headers: parse_headers(&section.headers)?,
+        headers,
         credential_strategy: section.credential_strategy,
-        rules: parse_rules(section.rules.clone())?,
+        rules: rules.unwrap_or_default(),
         locked: None,
         last_error: None,
         beta: entry.is_some_and(|entry| entry.beta),

@@ -10,9 +10,9 @@ use serde::{
 
 use super::{bounds::Bounds, headers, secret};
 use crate::domain::{
-    credential::{CredentialSettings, Egress, MAX_API_KEY_LEN, MAX_IN_FLIGHT, MAX_LABEL_CHARS},
-    provider::MAX_HEADERS,
-    route::MAX_WEIGHT,
+    credential::{CredentialSettings, Egress, ProxyError},
+    provider::SecretHeader,
+    setting::{InvalidSetting, parse_api_key, parse_headers},
 };
 
 /// A key of a provider of the file.
@@ -130,32 +130,42 @@ impl ApiKeyConfig {
             && headers.is_empty()
     }
 
+    /// What is set for it.
+    ///
+    /// Errors: [`InvalidSetting`], of what cannot be read.
+    pub fn to_settings(&self) -> Result<CredentialSettings, InvalidSetting> {
+        let egress =
+            self.egress().map_err(|error| InvalidSetting::new("proxy_url", error.to_string()))?;
+        let headers = parse_headers(&self.headers)
+            .map_err(|error| InvalidSetting::new("headers", error.to_string()))?;
+        Ok(self.settings(egress, headers))
+    }
+
+    fn egress(&self) -> Result<Egress, ProxyError> {
+        self.proxy_url.as_ref().map_or(Ok(Egress::Usual), |url| Egress::parse(url.expose_secret()))
+    }
+
+    fn settings(&self, egress: Egress, headers: Vec<SecretHeader>) -> CredentialSettings {
+        CredentialSettings {
+            label: self.label.clone(),
+            enabled: self.enabled,
+            priority: self.priority,
+            weight: self.weight,
+            max_in_flight: self.max_in_flight,
+            egress,
+            headers,
+        }
+    }
+
     /// `entry` names the entry: `providers.0.api_keys.0`.
     pub(super) fn check(&self, entry: &str, bounds: &mut Bounds) {
-        let at = |field: &str| format!("{entry}.{field}");
-        let length = self.key.expose_secret().len();
-        let is_printable = |byte: u8| (0x20..0x7f).contains(&byte);
-        let key = self.key.expose_secret();
-        if length == 0 || length > MAX_API_KEY_LEN || !key.bytes().all(is_printable) {
-            let wanted = format!("must be 1 to {MAX_API_KEY_LEN} printable ASCII characters");
-            bounds.refuse_secret(entry, wanted);
+        if let Err(fault) = parse_api_key(&self.key) {
+            bounds.refuse_secret(entry, fault.reason);
         }
-        if let Some(label) = &self.label {
-            bounds.number(&at("label"), label.chars().count(), 0..=MAX_LABEL_CHARS, "characters");
-        }
-        if self.weight > MAX_WEIGHT {
-            bounds.refuse(&at("weight"), self.weight, format!("must be 0 to {MAX_WEIGHT}"));
-        }
-        if let Some(most) = self.max_in_flight {
-            bounds.number(&at("max_in_flight"), most, 1..=MAX_IN_FLIGHT, "requests");
-        }
-        if let Some(url) = &self.proxy_url
-            && let Err(error) = Egress::parse(url.expose_secret())
-        {
-            bounds.refuse_secret(&at("proxy_url"), error.to_string());
-        }
-        bounds.number(&at("headers"), self.headers.len(), 0..=MAX_HEADERS, "entries");
-        headers::check(&self.headers, &at("headers"), bounds);
+        let egress = bounds.read(entry, "proxy_url", self.egress());
+        let headers = bounds.read(entry, "headers", parse_headers(&self.headers));
+        let settings = self.settings(egress.unwrap_or_default(), headers.unwrap_or_default());
+        bounds.faults(entry, settings.faults());
     }
 }
 
@@ -249,16 +259,26 @@ mod tests {
             "#,
         ));
         for (line, beginning) in problems.lines().zip([
-            "api_keys.0: must be 1 to 4096 printable",
-            "api_keys.0.label is 129: must be 0 to 128 characters",
-            "api_keys.0.weight is 1000001: must be 0 to 1000000",
-            "api_keys.0.max_in_flight is 0: must be 1 to 100000 requests",
+            "api_keys.0: holds white space",
             "api_keys.0.proxy_url: a proxy is http://",
             "api_keys.0.headers: \"a b\" is not a header name",
+            "api_keys.0.label: has more than 128 characters",
+            "api_keys.0.weight: must be 0 to 1000000",
+            "api_keys.0.max_in_flight: must be 1 to 100000",
         ]) {
             assert!(line.starts_with(beginning), "{line} is not {beginning}");
         }
         assert_eq!(problems.lines().count(), 6, "{problems}");
         assert!(!problems.contains("hunter2") && !problems.contains("sk-"), "{problems}");
+    }
+
+    #[test]
+    fn headers_are_bounded_as_in_the_api() {
+        let with = |headers: &str| problems(&format!("key = \"sk-1\"\nheaders = {{ {headers} }}"));
+        let many =
+            |count| (0..count).map(|n| format!("x-{n} = \"v\"")).collect::<Vec<_>>().join(",");
+        assert_eq!(with(&many(32)), "");
+        assert_eq!(with(&many(33)), "api_keys.0.headers: has more than 32 entries");
+        assert_eq!(with("X-A = \"1\", x-a = \"2\""), "api_keys.0.headers: names x-a twice");
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 use figment::Figment;
 
 use super::error::{ConfigError, place_of};
+use crate::domain::setting::InvalidSetting;
 
 /// What the sections have found wrong.
 #[derive(Default)]
@@ -45,6 +46,24 @@ impl Bounds {
     pub fn refuse_secret(&mut self, key: &str, wanted: impl Into<String>) {
         let found = String::new();
         self.problems.push(Problem { key: key.to_owned(), found, wanted: wanted.into() });
+    }
+
+    /// What the domain says cannot be set. `table` names where it stands.
+    pub fn faults(&mut self, table: &str, faults: impl IntoIterator<Item = InvalidSetting>) {
+        for InvalidSetting { field, reason } in faults {
+            self.refuse_secret(&format!("{table}.{field}"), reason);
+        }
+    }
+
+    /// What can be read of a field; what cannot is a fault of it.
+    pub fn read<T, E: ToString>(
+        &mut self,
+        table: &str,
+        field: &'static str,
+        read: Result<T, E>,
+    ) -> Option<T> {
+        read.map_err(|error| self.faults(table, [InvalidSetting::new(field, error.to_string())]))
+            .ok()
     }
 
     /// Errors: [`ConfigError::Invalid`] with every problem, each with the place its value came from.

@@ -1,13 +1,11 @@
-//! `headers` of a provider and of a key: read as secrets, never written, and checked for whether they
-//! can be sent.
+//! `headers` of a provider and of a key: read as secrets, and never written.
 
 use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 use serde::{Deserialize as _, Deserializer, Serializer};
 
-use super::{bounds::Bounds, secret::MASK};
-use crate::domain::provider::SecretHeader;
+use super::secret::MASK;
 
 /// By name.
 type Headers = BTreeMap<String, SecretString>;
@@ -19,13 +17,4 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Headers
 
 pub fn serialize<S: Serializer>(table: &Headers, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(table.keys().map(|name| (name, MASK)))
-}
-
-/// `table` names where they stand.
-pub fn check(headers: &Headers, table: &str, bounds: &mut Bounds) {
-    for (name, value) in headers {
-        if let Err(error) = SecretHeader::parse(name, value.clone()) {
-            bounds.refuse_secret(table, error.to_string());
-        }
-    }
 }

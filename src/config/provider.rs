@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{api_key::ApiKeyConfig, bounds::Bounds, headers};
 use crate::domain::{
     id::ProviderId,
-    model::{MAX_CONTEXT_TOKENS, ServedModel},
-    provider::{ApiFormat, Location},
+    model::ServedModel,
+    provider::{ApiFormat, Location, ProviderSettings, SecretHeader, StoredHeaders},
     route::CredentialStrategy,
-    rule::RuleText,
+    rule::{FailureRule, RuleText, parse_rules},
+    setting::{InvalidSetting, parse_headers},
 };
 
 /// One provider of the file.
@@ -67,37 +68,63 @@ fn default_enabled() -> bool {
 pub(super) fn check(providers: &[ProviderConfig], bounds: &mut Bounds) {
     let mut ids = HashSet::new();
     for (index, provider) in providers.iter().enumerate() {
-        let key = |field: &str| format!("providers.{index}.{field}");
+        let table = format!("providers.{index}");
         if !ids.insert(&provider.id) {
-            bounds.refuse(&key("id"), &provider.id, "must be of no other provider");
+            bounds.refuse(&format!("{table}.id"), &provider.id, "must be of no other provider");
         }
-        provider.check(&key, bounds);
+        provider.check(&table, bounds);
     }
 }
 
 impl ProviderConfig {
-    fn check(&self, key: &dyn Fn(&str) -> String, bounds: &mut Bounds) {
-        let url = &self.base_url;
+    fn check(&self, table: &str, bounds: &mut Bounds) {
+        let (url, key) = (&self.base_url, format!("{table}.base_url"));
         let has_secret = !url.username().is_empty() || url.password().is_some();
         if has_secret || url.query().is_some() || url.fragment().is_some() {
             let wanted = "must have no user, password, query or fragment (use api_keys or headers)";
-            bounds.refuse_secret(&key("base_url"), wanted);
+            bounds.refuse_secret(&key, wanted);
         } else if !matches!(url.scheme(), "http" | "https") {
-            bounds.refuse(&key("base_url"), url, "must begin with https:// or http://");
+            bounds.refuse(&key, url, "must begin with https:// or http://");
         }
-        if let Some(path) = self.chat_path.as_ref().filter(|path| !path.starts_with('/')) {
-            bounds.refuse(&key("chat_path"), path, "must begin with \"/\"");
-        }
-        for (index, model) in self.models.iter().enumerate() {
-            if let Some(tokens) = model.context_tokens {
-                let key = key(&format!("models.{index}.context_tokens"));
-                bounds.number(&key, tokens, 1..=MAX_CONTEXT_TOKENS, "tokens");
+        let rules = bounds.read(table, "rules", parse_rules(self.rules.clone()));
+        let headers = bounds.read(table, "headers", parse_headers(&self.headers));
+        let settings = self.settings(headers.unwrap_or_default(), rules.unwrap_or_default());
+        bounds.faults(table, settings.faults());
+        let mut keys = HashSet::new();
+        for (index, api_key) in self.api_keys.iter().enumerate() {
+            let entry = format!("{table}.api_keys.{index}");
+            api_key.check(&entry, bounds);
+            if !keys.insert(api_key.key.expose_secret().trim()) {
+                bounds.refuse_secret(&entry, "must be no other key's again");
             }
         }
-        for (index, api_key) in self.api_keys.iter().enumerate() {
-            api_key.check(&key(&format!("api_keys.{index}")), bounds);
+    }
+
+    /// Its headers and rules.
+    ///
+    /// Errors: [`InvalidSetting`], of what cannot be read.
+    pub fn to_settings(&self) -> Result<ProviderSettings, InvalidSetting> {
+        let headers = parse_headers(&self.headers)
+            .map_err(|error| InvalidSetting::new("headers", error.to_string()))?;
+        let rules = parse_rules(self.rules.clone())
+            .map_err(|error| InvalidSetting::new("rules", error.to_string()))?;
+        Ok(self.settings(headers, rules))
+    }
+
+    fn settings(&self, headers: Vec<SecretHeader>, rules: Vec<FailureRule>) -> ProviderSettings {
+        ProviderSettings {
+            name: self.name.clone(),
+            location: Some(self.location),
+            base_url: Some(self.base_url.clone()),
+            chat_path: self.chat_path.clone(),
+            api_format: Some(self.api_format),
+            priority: Some(self.priority),
+            enabled: Some(self.enabled),
+            models: Some(self.models.clone()),
+            headers: Some(StoredHeaders::Open(headers)),
+            credential_strategy: Some(self.credential_strategy),
+            rules: Some(rules),
         }
-        headers::check(&self.headers, &key("headers"), bounds);
     }
 }
 
@@ -148,16 +175,38 @@ mod tests {
             base_url = "ftp://a.test"
             chat_path = "chat"
             api_keys = ["", "sk-\n1"]
-            headers = { "a b" = "x", "c" = "secret\u0000", Host = "x" }
+            headers = { "c" = "secret\u0000" }
 
             [[providers]]
             id = "b"
             base_url = "https://user:hunter2@b.test"
         "#;
         let problems = problems(text);
-        assert_eq!(problems.lines().count(), 8, "{problems}");
+        assert_eq!(problems.lines().count(), 6, "{problems}");
         for secret in ["sk-", "secret", "hunter2"] {
             assert!(!problems.contains(secret), "{problems}");
+        }
+    }
+
+    #[test]
+    fn what_the_api_would_not_take_is_not_taken_from_the_file() {
+        let with = |line: &str| {
+            let provider = "[[providers]]\nid = \"a\"\nbase_url = \"https://a.test\"\n";
+            problems(&format!("{provider}{line}"))
+        };
+        for (line, problem) in [
+            ("name = \" \"", "name: must have 1 to 128 characters"),
+            ("chat_path = \"/v1?a=b\"", "chat_path: must be a path"),
+            ("models = [{ name = \"m\" }, { name = \"m\" }]", "models: lists m twice"),
+            ("models = [{ name = \"m\", context_tokens = 0 }]", "models: context_tokens must be"),
+            ("rules = [{ status = 99, action = \"stop\" }]", "rules: rule 1: status must be"),
+            ("headers = { Host = \"a\" }", "headers: the header host is set by the pool itself"),
+            ("headers = { X-A = \"1\", x-a = \"2\" }", "headers: names x-a twice"),
+            ("api_keys = [\"sk-1\", \"sk-2\", \" sk-1\"]", "api_keys.2: must be no other"),
+        ] {
+            let problems = with(line);
+            assert!(problems.starts_with(&format!("providers.0.{problem}")), "{problems}");
+            assert_eq!(problems.lines().count(), 1, "{problems}");
         }
     }
 }

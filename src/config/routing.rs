@@ -85,14 +85,11 @@ pub(super) fn check(
 ) {
     let mut names = HashSet::new();
     for (index, route) in routes.iter().enumerate() {
-        let key = |field: &str| format!("routes.{index}.{field}");
+        let table = format!("routes.{index}");
         if !names.insert(&route.name) {
-            bounds.refuse(&key("name"), &route.name, "must be of no other route");
+            bounds.refuse(&format!("{table}.name"), &route.name, "must be of no other route");
         }
-        if let Err(invalid) = route.to_route().check(strategy) {
-            // A list would be too long to show.
-            bounds.refuse_secret(&key(invalid.field), invalid.reason);
-        }
+        bounds.faults(&table, route.to_route().check(strategy).err());
     }
     let mut names = HashSet::new();
     for (index, alias) in aliases.iter().enumerate() {

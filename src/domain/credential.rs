@@ -10,15 +10,6 @@ use super::{
     time::Timestamp,
 };
 
-/// Longest API key taken, in bytes.
-pub const MAX_API_KEY_LEN: usize = 4096;
-
-/// Longest label of a credential, in characters.
-pub const MAX_LABEL_CHARS: usize = 128;
-
-/// Largest number that can be set for the requests of a credential at once.
-pub const MAX_IN_FLIGHT: u32 = 100_000;
-
 /// Longest address of a proxy taken, in bytes.
 const MAX_PROXY_URL_LEN: usize = 2048;
 

@@ -19,6 +19,7 @@ pub mod route;
 pub mod rule;
 pub mod scope_map;
 pub mod session;
+pub mod setting;
 pub mod time;
 pub mod trace;
 pub mod turns;

@@ -13,9 +13,6 @@ use super::{
     time::Timestamp,
 };
 
-/// Most headers of one provider, and of one credential.
-pub const MAX_HEADERS: usize = 32;
-
 /// The API an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::{
     id::{ModelName, ProviderId},
     model::Capabilities,
     pattern::NamePattern,
     provider::Origin,
+    setting::InvalidSetting,
 };
 
 /// Most targets and most fallbacks of one route.
@@ -202,20 +202,8 @@ pub trait Named: Clone + Send + 'static {
 
     /// Whether it can be followed, when `pool` is the strategy of routes without their own.
     ///
-    /// Errors: [`InvalidRoute`].
-    fn check(&self, pool: Strategy) -> Result<(), InvalidRoute>;
-}
-
-/// What of a route or an alias cannot be meant.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{field}: {reason}")]
-pub struct InvalidRoute {
-    pub field: &'static str,
-    pub reason: String,
-}
-
-fn invalid(field: &'static str, reason: impl Into<String>) -> InvalidRoute {
-    InvalidRoute { field, reason: reason.into() }
+    /// Errors: [`InvalidSetting`].
+    fn check(&self, pool: Strategy) -> Result<(), InvalidSetting>;
 }
 
 impl Named for Route {
@@ -233,32 +221,38 @@ impl Named for Route {
         Self { origin, ..self }
     }
 
-    fn check(&self, pool: Strategy) -> Result<(), InvalidRoute> {
+    fn check(&self, pool: Strategy) -> Result<(), InvalidSetting> {
         let too_many = || format!("must be at most {MAX_TARGETS}");
         let is_pattern = |name: &ModelName| name.as_str().contains('*');
         if self.targets.len() > MAX_TARGETS {
-            return Err(invalid("targets", too_many()));
+            return Err(InvalidSetting::new("targets", too_many()));
         }
         if self.targets.iter().any(|target| target.weight > MAX_WEIGHT) {
-            return Err(invalid("targets", format!("a weight must be 0 to {MAX_WEIGHT}")));
+            return Err(InvalidSetting::new(
+                "targets",
+                format!("a weight must be 0 to {MAX_WEIGHT}"),
+            ));
         }
         if self.targets.iter().any(|target| target.model.as_ref().is_some_and(is_pattern)) {
-            return Err(invalid("targets", "a model must be a name without '*'"));
+            return Err(InvalidSetting::new("targets", "a model must be a name without '*'"));
         }
         let is_weighted = self.strategy.unwrap_or(pool) == Strategy::Weighted;
         let are_idle = self.targets.iter().all(|target| target.weight == 0);
         if is_weighted && are_idle && !self.targets.is_empty() {
             let reason = "one must have a weight above 0 under the strategy weighted";
-            return Err(invalid("targets", reason));
+            return Err(InvalidSetting::new("targets", reason));
         }
         if self.fallbacks.len() > MAX_TARGETS {
-            return Err(invalid("fallbacks", too_many()));
+            return Err(InvalidSetting::new("fallbacks", too_many()));
         }
         if self.fallbacks.iter().any(|fallback| fallback.as_str() == self.name.as_str()) {
-            return Err(invalid("fallbacks", "must not hold the name of the route itself"));
+            return Err(InvalidSetting::new(
+                "fallbacks",
+                "must not hold the name of the route itself",
+            ));
         }
         if self.fallbacks.iter().any(is_pattern) {
-            return Err(invalid("fallbacks", "must be names without '*'"));
+            return Err(InvalidSetting::new("fallbacks", "must be names without '*'"));
         }
         Ok(())
     }
@@ -279,12 +273,15 @@ impl Named for Alias {
         Self { origin, ..self }
     }
 
-    fn check(&self, _: Strategy) -> Result<(), InvalidRoute> {
+    fn check(&self, _: Strategy) -> Result<(), InvalidSetting> {
         if self.model == self.name {
-            return Err(invalid("model", "must not be the name of the alias itself"));
+            return Err(InvalidSetting::new("model", "must not be the name of the alias itself"));
         }
         if self.model.exact().is_none() && self.name.exact().is_some() {
-            return Err(invalid("model", "may hold a '*' only when the name of the alias does"));
+            return Err(InvalidSetting::new(
+                "model",
+                "may hold a '*' only when the name of the alias does",
+            ));
         }
         Ok(())
     }
@@ -341,7 +338,7 @@ mod tests {
         }
     }
 
-    fn fault<T>(checked: Result<T, InvalidRoute>) -> &'static str {
+    fn fault<T>(checked: Result<T, InvalidSetting>) -> &'static str {
         checked.err().map_or("", |invalid| invalid.field)
     }
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use rand::{TryRngCore, rngs::OsRng};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::{
-    change::check,
     credential_pool::CredentialPool,
     directory::CredentialDirectory,
     messages::{
@@ -31,13 +30,14 @@ use crate::{
     crypto::mac::Mac,
     domain::{
         cooldown::{Cooldown, CooldownScope},
-        credential::{Credential, MAX_API_KEY_LEN, StoredSecret, mask},
+        credential::{Credential, StoredSecret, mask},
         event::{EventData, EventType, Fact},
         failure::{Failure, FailureClass},
         id::{CredentialId, ProviderId},
         incident::{INCIDENT_WINDOW, Incident, IncidentWatch},
         penalty::credential_penalty,
         provider::Origin,
+        setting::parse_api_key,
     },
 };
 
@@ -163,24 +163,6 @@ impl Credentials {
     }
 }
 
-/// Errors: [`CredentialError::Invalid`] for what no provider ever issued as a key.
-fn parse_key(secret: &SecretString) -> Result<SecretString, CredentialError> {
-    let trimmed = secret.expose_secret().trim();
-    if trimmed.is_empty() {
-        return Err(CredentialError::Invalid("is empty"));
-    }
-    if trimmed.len() > MAX_API_KEY_LEN {
-        return Err(CredentialError::Invalid("is longer than 4096 bytes"));
-    }
-    // It goes into a header: anything else could end the header and begin another.
-    if !trimmed.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(CredentialError::Invalid(
-            "holds white space, control characters or letters outside ASCII",
-        ));
-    }
-    Ok(trimmed.into())
-}
-
 fn generate_id() -> CredentialId {
     let mut bytes = [0_u8; 8];
     OsRng.try_fill_bytes(&mut bytes).expect("the operating system gives random bytes");
@@ -258,10 +240,10 @@ impl Handler<AddCredential> for Credentials {
 
     fn handle(&mut self, msg: AddCredential, _: &mut Self::Context) -> Self::Result {
         let at_once = |answer| AtomicResponse::new(Box::pin(fut::ready(answer)));
-        let parsed = check(&msg.settings).and_then(|()| parse_key(&msg.secret));
+        let parsed = msg.settings.check().and_then(|()| parse_api_key(&msg.secret));
         let secret = match parsed {
             Ok(secret) => secret,
-            Err(error) => return at_once(Err(error)),
+            Err(error) => return at_once(Err(error.into())),
         };
         let fingerprint = self.fingerprints.fingerprint(&secret);
         if let Some(same) = self.pool.find_same(&msg.provider_id, &fingerprint) {

@@ -10,12 +10,9 @@ use super::{
 use crate::{
     actors::registry::Change,
     domain::{
-        credential::{
-            Credential, CredentialSettings, Egress, MAX_IN_FLIGHT, MAX_LABEL_CHARS, StoredSecret,
-        },
+        credential::{Credential, CredentialSettings, Egress, StoredSecret},
         event::{EventData, EventType},
-        provider::{MAX_HEADERS, Origin},
-        route::MAX_WEIGHT,
+        provider::Origin,
     },
 };
 
@@ -47,30 +44,6 @@ fn replace<T>(change: Change<T>, field: &mut T, unset: T) {
     }
 }
 
-/// Errors: [`CredentialError::InvalidSetting`], which names the field.
-pub fn check(settings: &CredentialSettings) -> Result<(), CredentialError> {
-    let invalid = |field, reason| Err(CredentialError::InvalidSetting { field, reason });
-    let label = settings.label.as_deref().unwrap_or_default();
-    if label.chars().count() > MAX_LABEL_CHARS {
-        return invalid("label", format!("has more than {MAX_LABEL_CHARS} characters"));
-    }
-    if settings.weight > MAX_WEIGHT {
-        return invalid("weight", format!("must be 0 to {MAX_WEIGHT}"));
-    }
-    if settings.max_in_flight.is_some_and(|most| !(1..=MAX_IN_FLIGHT).contains(&most)) {
-        return invalid("max_in_flight", format!("must be 1 to {MAX_IN_FLIGHT}"));
-    }
-    if settings.headers.len() > MAX_HEADERS {
-        return invalid("headers", format!("has more than {MAX_HEADERS} entries"));
-    }
-    let mut names: Vec<&str> = settings.headers.iter().map(|it| it.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some([name, _]) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return invalid("headers", format!("names {name} twice"));
-    }
-    Ok(())
-}
-
 /// The credential as it is after a change, not yet saved.
 fn changed(pool: &CredentialPool, order: ChangeCredential) -> Result<Credential, CredentialError> {
     let ChangeCredential { provider_id, id, change } = order;
@@ -86,7 +59,7 @@ fn changed(pool: &CredentialPool, order: ChangeCredential) -> Result<Credential,
         return Err(CredentialError::Locked { id, key_id: key_id.clone() });
     }
     let settings = change.applied_to(credential.settings.clone());
-    check(&settings)?;
+    settings.check()?;
     Ok(Credential { settings, ..credential.clone() })
 }
 
@@ -181,31 +154,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_refused_by_the_name_of_its_field() {
-        let unset = CredentialSettings::default;
-        let largest = CredentialSettings {
-            label: Some("é".repeat(128)),
-            weight: 1_000_000,
-            max_in_flight: Some(100_000),
-            headers: headers(32),
-            ..unset()
-        };
-        assert!(check(&largest).is_ok());
-        let twice = [headers(1), headers(1)].concat();
-        for (field, settings) in [
-            ("label", CredentialSettings { label: Some("l".repeat(129)), ..unset() }),
-            ("weight", CredentialSettings { weight: 1_000_001, ..unset() }),
-            ("max_in_flight", CredentialSettings { max_in_flight: Some(0), ..unset() }),
-            ("max_in_flight", CredentialSettings { max_in_flight: Some(100_001), ..unset() }),
-            ("headers", CredentialSettings { headers: headers(33), ..unset() }),
-            ("headers", CredentialSettings { headers: twice, ..unset() }),
-        ] {
-            let error = check(&settings).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{field}: ")), "{error}");
-        }
-    }
-
-    #[test]
     fn only_a_stored_key_can_be_changed() {
         let given = Credential { origin: Origin::Environment, ..credential("env") };
         let pool = CredentialPool::new([credential("a"), given]);
@@ -214,6 +162,11 @@ mod tests {
         assert_eq!(after.settings.weight, 7);
         let refused = changed(&pool, order("env", change())).err();
         assert!(matches!(refused, Some(CredentialError::NotStored { .. })));
+        let heavy = CredentialChange { weight: Change::Set(1_000_001), ..change() };
+        let refused = changed(&pool, order("a", heavy)).err();
+        assert!(
+            matches!(refused, Some(CredentialError::Invalid(fault)) if fault.field == "weight")
+        );
         let refused = changed(&pool, order("gone", change())).err();
         assert!(matches!(refused, Some(CredentialError::NotFound { .. })));
     }

@@ -14,6 +14,7 @@ use crate::{
         failure::{Failure, FailureClass},
         id::{CredentialId, ModelName, ProviderId, RequestId},
         provider::SecretHeader,
+        setting::InvalidSetting,
         time::Timestamp,
     },
 };
@@ -25,10 +26,8 @@ pub enum CredentialError {
     NotFound { provider_id: ProviderId, id: CredentialId },
     #[error("key {id} comes from the environment or the configuration file; change it there")]
     NotStored { id: CredentialId },
-    #[error("key: {0}")]
-    Invalid(&'static str),
-    #[error("{field}: {reason}")]
-    InvalidSetting { field: &'static str, reason: String },
+    #[error(transparent)]
+    Invalid(#[from] InvalidSetting),
     #[error(
         "key {id} is sealed under master key {key_id}, which is not in use: its proxy and headers \
          cannot be changed; start with that master key, or remove the key"

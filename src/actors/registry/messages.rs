@@ -15,6 +15,7 @@ use crate::{
         provider::{ApiFormat, Location, Provider, SecretHeader},
         route::CredentialStrategy,
         rule::FailureRule,
+        setting::InvalidSetting,
     },
 };
 
@@ -33,8 +34,8 @@ pub enum RegistryError {
     BuiltIn(ProviderId),
     #[error("provider {0} is built in: its {1} cannot be changed")]
     FixedByCatalog(ProviderId, &'static str),
-    #[error("{field}: {reason}")]
-    Invalid { field: &'static str, reason: String },
+    #[error(transparent)]
+    Invalid(#[from] InvalidSetting),
     #[error(transparent)]
     Id(#[from] IdError),
     #[error(transparent)]

@@ -16,6 +16,7 @@ use crate::domain::{
         ProviderStatus, StoredHeaders, StoredProvider, default_chat_path,
     },
     route::CredentialStrategy,
+    setting::InvalidSetting,
     time::Timestamp,
 };
 
@@ -107,7 +108,7 @@ impl ProviderBook {
             ("base_url", matches!(settings.base_url, Change::Set(_))),
         ] {
             if !given {
-                return Err(RegistryError::Invalid { field, reason: "is required".into() });
+                return Err(InvalidSetting::new(field, "is required").into());
             }
         }
         let row = StoredProvider {
@@ -148,7 +149,7 @@ impl ProviderBook {
                 ] {
                     if reset {
                         let reason = "cannot be cleared: a provider of your own has no default";
-                        return Err(RegistryError::Invalid { field, reason: reason.into() });
+                        return Err(InvalidSetting::new(field, reason).into());
                     }
                 }
             }
@@ -335,7 +336,7 @@ mod tests {
         settings.base_url = Change::Set("http://169.254.169.254/latest".parse().unwrap());
         settings.location = Change::Set(Location::Local);
         let refused = book().create(NOW, id("x"), settings);
-        assert!(matches!(refused, Err(RegistryError::Invalid { field: "base_url", .. })));
+        assert!(matches!(refused, Err(RegistryError::Invalid(it)) if it.field == "base_url"));
 
         let mut settings = acme();
         settings.base_url = Change::Set("http://127.0.0.1:8000".parse().unwrap());

@@ -7,7 +7,8 @@ use crate::{
     actors::db::DbError,
     domain::{
         pattern::NamePattern,
-        route::{Alias, InvalidRoute, NameKind, Route},
+        route::{Alias, NameKind, Route},
+        setting::InvalidSetting,
     },
 };
 
@@ -23,7 +24,7 @@ pub enum RouteError {
     #[error("there are {limit} of the kind {kind} already; delete one first")]
     TooMany { kind: NameKind, limit: usize },
     #[error(transparent)]
-    Invalid(#[from] InvalidRoute),
+    Invalid(#[from] InvalidSetting),
     #[error(transparent)]
     Db(#[from] DbError),
 }

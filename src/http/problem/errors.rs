@@ -202,7 +202,7 @@ impl From<RegistryError> for Problem {
             RegistryError::FixedByCatalog(_, field) => {
                 Self::new(StatusCode::CONFLICT, "fixed_by_catalog", said).about(field)
             }
-            RegistryError::Invalid { field, .. } => Self::bad_request(said).about(field),
+            RegistryError::Invalid(invalid) => Self::bad_request(said).about(invalid.field),
             RegistryError::Id(error) => error.into(),
             RegistryError::Db(error) => error.into(),
         }
@@ -217,8 +217,7 @@ impl From<CredentialError> for Problem {
             CredentialError::NotStored { .. } => {
                 Self::new(StatusCode::CONFLICT, "key_is_not_stored", said)
             }
-            CredentialError::Invalid(_) => Self::bad_request(said).about("key"),
-            CredentialError::InvalidSetting { field, .. } => Self::bad_request(said).about(field),
+            CredentialError::Invalid(invalid) => Self::bad_request(said).about(invalid.field),
             CredentialError::Locked { .. } => {
                 Self::new(StatusCode::CONFLICT, "key_is_locked", said)
             }

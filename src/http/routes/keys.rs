@@ -21,8 +21,9 @@ use crate::{
     domain::{
         credential::{Credential, CredentialSettings, Egress, StoredSecret},
         id::{CredentialId, ProviderId},
-        provider::{Origin, SecretHeader},
+        provider::Origin,
         readings::ResultBucket,
+        setting::{InvalidSetting, parse_headers},
         time::Timestamp,
     },
     http::{
@@ -123,7 +124,7 @@ pub struct KeyBody {
 }
 
 impl KeyBody {
-    fn into_change(self) -> Result<CredentialChange, CredentialError> {
+    fn into_change(self) -> Result<CredentialChange, InvalidSetting> {
         Ok(CredentialChange {
             label: self.label,
             enabled: self.enabled,
@@ -131,24 +132,20 @@ impl KeyBody {
             weight: fitted(self.weight)?,
             max_in_flight: fitted(self.max_in_flight)?,
             egress: self.proxy_url.try_map(|url| {
-                Egress::parse(url.expose_secret()).map_err(|error| invalid("proxy_url", &error))
+                Egress::parse(url.expose_secret())
+                    .map_err(|error| InvalidSetting::new("proxy_url", error.to_string()))
             })?,
             headers: self.headers.try_map(|headers| {
-                let parse = |(name, value): (String, _)| SecretHeader::parse(&name, value);
-                let parsed: Result<_, _> = headers.into_iter().map(parse).collect();
-                parsed.map_err(|error| invalid("headers", &error))
+                parse_headers(&headers)
+                    .map_err(|error| InvalidSetting::new("headers", error.to_string()))
             })?,
         })
     }
 }
 
 /// What is too small or too large for the type is out of every bound, and refused with its field.
-fn fitted(number: Change<i64>) -> Result<Change<u32>, CredentialError> {
+fn fitted(number: Change<i64>) -> Result<Change<u32>, InvalidSetting> {
     number.try_map(|number| Ok(u32::try_from(number).unwrap_or(u32::MAX)))
-}
-
-fn invalid(field: &'static str, reason: &dyn std::error::Error) -> CredentialError {
-    CredentialError::InvalidSetting { field, reason: reason.to_string() }
 }
 
 /// A key of this directory as it is shown.
@@ -229,7 +226,10 @@ pub async fn add(
     let Some(secret) = body.key.take() else {
         return Err(Problem::bad_request("key: is required").into());
     };
-    let settings = body.into_change()?.applied_to(CredentialSettings::default());
+    let settings = body
+        .into_change()
+        .map_err(CredentialError::from)?
+        .applied_to(CredentialSettings::default());
     let added = ask(&actors.credentials, AddCredential { provider_id, secret, settings }).await??;
     counted(&actors).await?;
     let mut response = if added.existed { HttpResponse::Ok() } else { HttpResponse::Created() };
@@ -253,7 +253,11 @@ pub async fn change(
         return Err(Problem::bad_request(message).into());
     }
     let (provider_id, id) = (ProviderId::parse(&provider)?, key.into());
-    let change = ChangeCredential { provider_id, id, change: body.into_change()? };
+    let change = ChangeCredential {
+        provider_id,
+        id,
+        change: body.into_change().map_err(CredentialError::from)?,
+    };
     let credential = ask(&actors.credentials, change).await??;
     counted(&actors).await?;
     Ok(Json(current(&actors, &credential)))

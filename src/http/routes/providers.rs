@@ -24,11 +24,10 @@ use crate::{
         credential::CredentialSettings,
         id::{ModelName, ProviderId},
         model::ServedModel,
-        provider::{
-            ApiFormat, Location, Origin, Provider, ProviderKind, ProviderStatus, SecretHeader,
-        },
+        provider::{ApiFormat, Location, Origin, Provider, ProviderKind, ProviderStatus},
         route::CredentialStrategy,
         rule::{RuleText, parse_rules},
+        setting::{InvalidSetting, parse_headers},
         time::Timestamp,
     },
     http::{
@@ -177,13 +176,12 @@ pub struct ProviderBody {
 impl ProviderBody {
     fn into_change(self) -> Result<ProviderChange, RegistryError> {
         let headers = self.headers.try_map(|headers| {
-            let parse = |(name, value): (String, _)| SecretHeader::parse(&name, value);
-            let parsed: Result<_, _> = headers.into_iter().map(parse).collect();
-            parsed.map_err(|error| invalid("headers", &error))
+            parse_headers(&headers)
+                .map_err(|error| InvalidSetting::new("headers", error.to_string()))
         })?;
-        let rules = self
-            .rules
-            .try_map(|rules| parse_rules(rules).map_err(|error| invalid("rules", &error)))?;
+        let rules = self.rules.try_map(|rules| {
+            parse_rules(rules).map_err(|error| InvalidSetting::new("rules", error.to_string()))
+        })?;
         Ok(ProviderChange {
             name: self.name,
             location: self.location,
@@ -198,10 +196,6 @@ impl ProviderBody {
             rules,
         })
     }
-}
-
-fn invalid(field: &'static str, reason: &dyn std::error::Error) -> RegistryError {
-    RegistryError::Invalid { field, reason: reason.to_string() }
 }
 
 fn provider_view(

@@ -1,0 +1,255 @@
+//! Which values settings may have, whoever sets them: the configuration file or the API.
+
+use std::collections::{BTreeMap, HashSet};
+
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+
+use super::{
+    credential::CredentialSettings,
+    model::ServedModel,
+    provider::{HeaderError, ProviderSettings, SecretHeader, StoredHeaders},
+    route::MAX_WEIGHT,
+    rule::MAX_RULES,
+};
+
+/// Longest name of a provider, in characters.
+const MAX_NAME_CHARS: usize = 128;
+/// Longest path of an API, in bytes.
+const MAX_PATH_LEN: usize = 512;
+/// Most models one provider may list.
+const MAX_MODELS: usize = 2_000;
+/// Most headers of one provider, and of one credential.
+const MAX_HEADERS: usize = 32;
+/// Longest label of a credential, in characters.
+const MAX_LABEL_CHARS: usize = 128;
+/// Largest number that can be set for the requests of a credential at once.
+const MAX_IN_FLIGHT: u32 = 100_000;
+/// Longest API key taken, in bytes.
+const MAX_API_KEY_LEN: usize = 4096;
+
+/// A setting that cannot be taken. Does not show the value.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{field}: {reason}")]
+pub struct InvalidSetting {
+    pub field: &'static str,
+    pub reason: String,
+}
+
+impl InvalidSetting {
+    pub fn new(field: &'static str, reason: impl Into<String>) -> Self {
+        Self { field, reason: reason.into() }
+    }
+}
+
+impl ProviderSettings {
+    /// Errors: the first of [`Self::faults`].
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        first(self.faults())
+    }
+
+    /// All that is wrong with what is set. Whether the base URL can be called is not looked at.
+    pub fn faults(&self) -> Vec<InvalidSetting> {
+        let mut faults = Vec::new();
+        let mut refuse = |field, reason: String| faults.push(InvalidSetting { field, reason });
+        let is_name =
+            |name: &String| !name.trim().is_empty() && name.chars().count() <= MAX_NAME_CHARS;
+        if !self.name.as_ref().is_none_or(is_name) {
+            refuse("name", format!("must have 1 to {MAX_NAME_CHARS} characters"));
+        }
+        let is_path = |path: &String| {
+            path.starts_with('/') && !path.contains(['?', '#']) && path.len() <= MAX_PATH_LEN
+        };
+        if !self.chat_path.as_ref().is_none_or(is_path) {
+            let reason = "must be a path that begins with '/', without '?' or '#', in at most \
+                          512 bytes";
+            refuse("chat_path", reason.to_owned());
+        }
+        let models = self.models.as_deref().unwrap_or_default();
+        if models.len() > MAX_MODELS {
+            refuse("models", format!("lists more than {MAX_MODELS} models"));
+        }
+        let mut names = HashSet::new();
+        if let Some(twice) = models.iter().find(|model| !names.insert(&model.name)) {
+            refuse("models", format!("lists {} twice", twice.name));
+        }
+        if !models.iter().all(ServedModel::is_possible) {
+            refuse("models", "context_tokens must be 1 to 1000000000".to_owned());
+        }
+        if let Some(StoredHeaders::Open(headers)) = &self.headers {
+            faults.extend(fault_of_headers(headers));
+        }
+        if self.rules.as_ref().is_some_and(|rules| rules.len() > MAX_RULES) {
+            faults.push(InvalidSetting::new("rules", format!("has more than {MAX_RULES} entries")));
+        }
+        faults
+    }
+}
+
+impl CredentialSettings {
+    /// Errors: the first of [`Self::faults`].
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        first(self.faults())
+    }
+
+    /// All that is wrong with what is set.
+    pub fn faults(&self) -> Vec<InvalidSetting> {
+        let mut faults = Vec::new();
+        let mut refuse = |field, reason: String| faults.push(InvalidSetting { field, reason });
+        let label = self.label.as_deref().unwrap_or_default();
+        if label.chars().count() > MAX_LABEL_CHARS {
+            refuse("label", format!("has more than {MAX_LABEL_CHARS} characters"));
+        }
+        if self.weight > MAX_WEIGHT {
+            refuse("weight", format!("must be 0 to {MAX_WEIGHT}"));
+        }
+        if self.max_in_flight.is_some_and(|most| !(1..=MAX_IN_FLIGHT).contains(&most)) {
+            refuse("max_in_flight", format!("must be 1 to {MAX_IN_FLIGHT}"));
+        }
+        faults.extend(fault_of_headers(&self.headers));
+        faults
+    }
+}
+
+fn first(faults: Vec<InvalidSetting>) -> Result<(), InvalidSetting> {
+    faults.into_iter().next().map_or(Ok(()), Err)
+}
+
+fn fault_of_headers(headers: &[SecretHeader]) -> Option<InvalidSetting> {
+    if headers.len() > MAX_HEADERS {
+        return Some(InvalidSetting::new(
+            "headers",
+            format!("has more than {MAX_HEADERS} entries"),
+        ));
+    }
+    let mut names = HashSet::new();
+    let twice = headers.iter().find(|header| !names.insert(header.name.as_str()))?;
+    Some(InvalidSetting::new("headers", format!("names {} twice", twice.name)))
+}
+
+/// Reads headers as they are written, by name. How many there may be is not looked at.
+///
+/// Errors: [`HeaderError`], for the first that cannot be sent.
+pub fn parse_headers(
+    headers: &BTreeMap<String, SecretString>,
+) -> Result<Vec<SecretHeader>, HeaderError> {
+    headers.iter().map(|(name, value)| SecretHeader::parse(name, value.clone())).collect()
+}
+
+/// Reads an API key. White space around it is taken away.
+///
+/// Errors: what no provider ever issued as a key.
+pub fn parse_api_key(secret: &SecretString) -> Result<SecretString, InvalidSetting> {
+    let trimmed = secret.expose_secret().trim();
+    if trimmed.is_empty() {
+        return Err(InvalidSetting::new("key", "is empty"));
+    }
+    if trimmed.len() > MAX_API_KEY_LEN {
+        return Err(InvalidSetting::new("key", format!("is longer than {MAX_API_KEY_LEN} bytes")));
+    }
+    // It goes into a header: anything else could end the header and begin another.
+    if !trimmed.bytes().all(|b| b.is_ascii_graphic()) {
+        let reason = "holds white space, control characters or letters outside ASCII";
+        return Err(InvalidSetting::new("key", reason));
+    }
+    Ok(trimmed.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::ModelName;
+
+    fn fields(faults: &[InvalidSetting]) -> Vec<&'static str> {
+        faults.iter().map(|fault| fault.field).collect()
+    }
+
+    fn headers(count: usize) -> Vec<SecretHeader> {
+        let header = |n| SecretHeader { name: format!("x-{n}"), value: "v".into() };
+        (0..count).map(header).collect()
+    }
+
+    fn models(count: usize) -> Vec<ServedModel> {
+        (0..count)
+            .map(|n| ServedModel::named(ModelName::parse(&format!("m{n}")).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn settings_of_a_credential_are_bounded() {
+        let largest = CredentialSettings {
+            label: Some("é".repeat(128)),
+            weight: 1_000_000,
+            max_in_flight: Some(100_000),
+            headers: headers(32),
+            ..CredentialSettings::default()
+        };
+        assert_eq!(fields(&largest.faults()), [""; 0]);
+        let too_large = CredentialSettings {
+            label: Some("l".repeat(129)),
+            weight: 1_000_001,
+            max_in_flight: Some(100_001),
+            headers: headers(33),
+            ..CredentialSettings::default()
+        };
+        let all = ["label", "weight", "max_in_flight", "headers"];
+        assert_eq!(fields(&too_large.faults()), all);
+        let twice = CredentialSettings {
+            max_in_flight: Some(0),
+            headers: [headers(1), headers(1)].concat(),
+            ..CredentialSettings::default()
+        };
+        assert_eq!(fields(&twice.faults()), ["max_in_flight", "headers"]);
+    }
+
+    #[test]
+    fn settings_of_a_provider_are_bounded() {
+        let largest = ProviderSettings {
+            name: Some("é".repeat(128)),
+            chat_path: Some(format!("/{}", "p".repeat(511))),
+            models: Some(models(2_000)),
+            headers: Some(StoredHeaders::Open(headers(32))),
+            ..ProviderSettings::default()
+        };
+        assert_eq!(fields(&largest.faults()), [""; 0]);
+        let too_large = ProviderSettings {
+            name: Some("n".repeat(129)),
+            chat_path: Some(format!("/{}", "p".repeat(512))),
+            models: Some(models(2_001)),
+            headers: Some(StoredHeaders::Open(headers(33))),
+            ..ProviderSettings::default()
+        };
+        assert_eq!(fields(&too_large.faults()), ["name", "chat_path", "models", "headers"]);
+        for (field, settings) in [
+            ("name", ProviderSettings { name: Some(" ".into()), ..ProviderSettings::default() }),
+            (
+                "chat_path",
+                ProviderSettings { chat_path: Some("/a?b".into()), ..ProviderSettings::default() },
+            ),
+            (
+                "models",
+                ProviderSettings {
+                    models: Some([models(2), models(1)].concat()),
+                    ..ProviderSettings::default()
+                },
+            ),
+            (
+                "headers",
+                ProviderSettings {
+                    headers: Some(StoredHeaders::Open([headers(1), headers(1)].concat())),
+                    ..ProviderSettings::default()
+                },
+            ),
+        ] {
+            assert_eq!(fields(&settings.faults()), [field]);
+        }
+    }
+
+    #[test]
+    fn a_key_is_what_fits_into_a_header() {
+        assert_eq!(parse_api_key(&" sk-1\n".into()).unwrap().expose_secret(), "sk-1");
+        for wrong in ["", " ", "sk 1", "sk-\n1", "schlüssel", &"k".repeat(4097)] {
+            assert_eq!(parse_api_key(&wrong.into()).unwrap_err().field, "key");
+        }
+    }
+}
