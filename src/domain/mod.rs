@@ -6,6 +6,7 @@ pub mod access_key;
 pub mod chat;
 pub mod cooldown;
 pub mod credential;
+pub mod embedding;
 pub mod event;
 pub mod failure;
 pub mod id;

@@ -1,3 +1,4 @@
 //! One module per API: its wire types and cheap looks at its bytes. No I/O, no policy.
 
+pub mod ollama;
 pub mod openai_chat;

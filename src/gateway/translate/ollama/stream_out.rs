@@ -1,0 +1,226 @@
+//! A stream for a client.
+//!
+//! Text and thoughts go out as they come. A call goes out whole, as the server sends it, so that it is
+//! held until something else begins.
+
+use super::{
+    MAX_CALLS, OllamaApi,
+    answer_out::{end_of, picture, write_call, write_logprobs},
+    error,
+    lines::{Lines, Says},
+};
+use crate::{
+    domain::chat::{Content, Delta, Losses, Part, StopReason, ToolCall, Usage},
+    gateway::translate::{ErrorView, Shown, WriteStream},
+};
+
+/// Most bytes of calls that are held at once. One that does not end within them is lost.
+const MAX_HELD_BYTES: usize = 8 * 1024 * 1024;
+
+pub(super) struct Writer {
+    api: OllamaApi,
+    lines: Lines,
+    id: String,
+    calls: HeldCalls,
+    thoughts: Thoughts,
+    stop: StopReason,
+    losses: Losses,
+}
+
+/// Calls that are growing, by their number.
+#[derive(Default)]
+struct HeldCalls {
+    growing: Vec<(u32, ToolCall)>,
+    bytes: usize,
+    /// How many have been sent.
+    sent: usize,
+}
+
+/// Where the thoughts are: those of several parts are put apart by an empty line, as in a whole answer.
+#[derive(Default, PartialEq)]
+enum Thoughts {
+    #[default]
+    None,
+    Growing,
+    Complete,
+}
+
+impl Writer {
+    pub fn new(api: OllamaApi, shown: &Shown<'_>) -> Self {
+        Self {
+            api,
+            lines: Lines::new(api, shown.model.as_str(), shown.created),
+            id: shown.id.to_owned(),
+            calls: HeldCalls::default(),
+            thoughts: Thoughts::None,
+            stop: StopReason::Finished,
+            losses: Losses::default(),
+        }
+    }
+
+    fn say(&self, says: &Says<'_>, out: &mut Vec<u8>) {
+        self.lines.add(says, None, out);
+    }
+
+    fn say_text(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.begin_other(out);
+        self.complete_thoughts();
+        if !text.is_empty() {
+            self.say(&Says { text, ..Says::default() }, out);
+        }
+    }
+
+    fn think(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.begin_other(out);
+        if text.is_empty() {
+            return;
+        }
+        if self.thoughts == Thoughts::Complete {
+            self.say(&Says { thinking: "\n\n", ..Says::default() }, out);
+        }
+        self.thoughts = Thoughts::Growing;
+        self.say(&Says { thinking: text, ..Says::default() }, out);
+    }
+
+    fn complete_thoughts(&mut self) {
+        if self.thoughts == Thoughts::Growing {
+            self.thoughts = Thoughts::Complete;
+        }
+    }
+
+    fn begin_call(&mut self, number: u32, call: ToolCall) {
+        self.complete_thoughts();
+        let held = &mut self.calls;
+        let size = call.id.len() + call.name.len();
+        if held.sent + held.growing.len() >= MAX_CALLS || held.bytes + size > MAX_HELD_BYTES {
+            self.losses.note("tool_calls");
+            return;
+        }
+        held.bytes += size;
+        held.growing.push((number, call));
+    }
+
+    fn grow_call(&mut self, number: u32, text: &str) {
+        let held = &mut self.calls;
+        let Some(place) = held.growing.iter().rposition(|(growing, _)| *growing == number) else {
+            return;
+        };
+        if held.bytes + text.len() > MAX_HELD_BYTES {
+            held.growing.remove(place);
+            self.losses.note("tool_calls");
+            return;
+        }
+        held.bytes += text.len();
+        held.growing[place].1.input.push_str(text);
+    }
+
+    /// Something that is no call begins: those that were growing are complete.
+    fn begin_other(&mut self, out: &mut Vec<u8>) {
+        if self.calls.growing.is_empty() {
+            return;
+        }
+        let complete = std::mem::take(&mut self.calls.growing);
+        self.calls.bytes = 0;
+        let mut calls = Vec::with_capacity(complete.len());
+        for (_, call) in &complete {
+            calls.push(write_call(call, self.calls.sent, &self.id, &mut self.losses));
+            self.calls.sent += 1;
+        }
+        self.say(&Says { calls: &calls, ..Says::default() }, out);
+    }
+
+    fn show(&mut self, part: &Part, out: &mut Vec<u8>) {
+        self.begin_other(out);
+        self.complete_thoughts();
+        match &part.content {
+            Content::Text { text, citations } => {
+                self.losses.note_if(!citations.is_empty(), "citations");
+                self.say_text(text, out);
+            }
+            other => {
+                if let Some(base64) = picture(other, self.api, &mut self.losses) {
+                    self.say(&Says { images: &[base64], ..Says::default() }, out);
+                }
+            }
+        }
+    }
+
+    fn write_first_choice(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        match delta {
+            Delta::Begin { model, .. } => {
+                if let Some(model) = model.filter(|model| !model.is_empty()) {
+                    self.lines.set_model(&model);
+                }
+            }
+            Delta::Text { text, .. } => self.say_text(&text, out),
+            Delta::Refusal { text, .. } => {
+                self.losses.note("refusal");
+                self.say_text(&text, out);
+            }
+            Delta::Reasoning { text, .. } => self.think(&text, out),
+            Delta::ReasoningSeal { is_redacted, .. } => {
+                self.losses.note("reasoning.signature");
+                self.losses.note_if(is_redacted, "reasoning");
+                self.complete_thoughts();
+            }
+            Delta::CallBegin { number, id, name, kind, seal, .. } => {
+                let (id, name) = (id.into_owned(), name.into_owned());
+                self.begin_call(number, ToolCall { id, name, kind, input: String::new(), seal });
+            }
+            Delta::CallInput { number, text, .. } => self.grow_call(number, &text),
+            Delta::Citation { .. } => self.losses.note("citations"),
+            Delta::Whole { part, .. } => self.show(&part, out),
+            Delta::Logprobs { tokens, .. } => {
+                let logprobs = write_logprobs(&tokens);
+                self.say(&Says { logprobs: &logprobs, ..Says::default() }, out);
+            }
+            Delta::Break { .. } => self.complete_thoughts(),
+            Delta::Stop { reason, .. } => {
+                self.begin_other(out);
+                self.stop = reason;
+            }
+            Delta::Usage(_) => (),
+        }
+    }
+}
+
+impl WriteStream for Writer {
+    fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        if choice_of(&delta) == 0 {
+            self.write_first_choice(delta, out);
+        } else {
+            self.losses.note("n");
+        }
+    }
+
+    fn finish(&mut self, usage: Usage, out: &mut Vec<u8>) {
+        self.begin_other(out);
+        let end = end_of(&self.stop, usage, &mut self.losses);
+        self.lines.add(&Says::default(), Some(end), out);
+    }
+
+    fn fail(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>) {
+        out.extend(error::event(error));
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
+    }
+}
+
+fn choice_of(delta: &Delta<'_>) -> u32 {
+    match delta {
+        Delta::Text { choice, .. }
+        | Delta::Reasoning { choice, .. }
+        | Delta::ReasoningSeal { choice, .. }
+        | Delta::Refusal { choice, .. }
+        | Delta::CallBegin { choice, .. }
+        | Delta::CallInput { choice, .. }
+        | Delta::Citation { choice, .. }
+        | Delta::Whole { choice, .. }
+        | Delta::Logprobs { choice, .. }
+        | Delta::Break { choice }
+        | Delta::Stop { choice, .. } => *choice,
+        Delta::Begin { .. } | Delta::Usage(_) => 0,
+    }
+}
