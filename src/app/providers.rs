@@ -11,10 +11,7 @@ use crate::{
     domain::{
         credential::{Credential, CredentialSettings, StoredSecret, mask},
         id::ProviderId,
-        provider::{
-            ApiFormat, Origin, Provider, ProviderKind, ProviderSettings, StoredHeaders,
-            default_chat_path,
-        },
+        provider::{Origin, Provider, ProviderKind, ProviderSettings, StoredHeaders},
         setting::parse_api_key,
         time::Timestamp,
     },
@@ -114,8 +111,6 @@ fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow:
         Some(StoredHeaders::Locked { .. }) | None => Vec::new(),
     };
     let never = Timestamp::from_millis(0);
-    let speaks_chat = section.api_format == ApiFormat::Openai;
-    let usual_path = || speaks_chat.then(|| default_chat_path(&section.base_url).to_owned());
     let known_name = entry.map_or_else(|| section.id.to_string(), |entry| entry.name.clone());
     Ok(Provider {
         id: section.id.clone(),
@@ -124,8 +119,9 @@ fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow:
         origin: Origin::Config,
         location: section.location,
         base_url: Some(section.base_url.clone()),
-        chat_path: section.chat_path.clone().or_else(usual_path),
+        chat_path: section.chat_path.clone(),
         api_format: section.api_format,
+        also_speaks: section.also_speaks.clone(),
         priority: section.priority,
         enabled: Some(section.enabled),
         models: section.models.clone(),

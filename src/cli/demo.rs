@@ -96,6 +96,7 @@ fn configure(mut config: Config, folder: &Path, simulated: SocketAddr) -> anyhow
                 location: Location::Local,
                 api_format: ApiFormat::Openai,
                 chat_path: None,
+                also_speaks: Vec::new(),
                 priority,
                 enabled: true,
                 models: vec![ServedModel::named(ModelName::parse(MODEL)?)],

@@ -32,6 +32,9 @@ pub struct ProviderConfig {
     /// Path of Chat Completions below the base URL. Absent: the usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_path: Option<String>,
+    /// What it speaks beside its own format, as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_speaks: Vec<ApiFormat>,
     /// Higher is preferred.
     #[serde(default)]
     pub priority: i32,
@@ -118,6 +121,7 @@ impl ProviderConfig {
             base_url: Some(self.base_url.clone()),
             chat_path: self.chat_path.clone(),
             api_format: Some(self.api_format),
+            also_speaks: Some(self.also_speaks.clone()),
             priority: Some(self.priority),
             enabled: Some(self.enabled),
             models: Some(self.models.clone()),

@@ -172,6 +172,11 @@ impl RequestId {
         let hex = text.strip_prefix("req_")?;
         Uuid::try_parse(hex).ok().map(Self)
     }
+
+    /// Letters and digits alone: for ids that are made of it.
+    pub fn as_plain(self) -> String {
+        self.0.as_simple().to_string()
+    }
 }
 
 impl fmt::Display for RequestId {

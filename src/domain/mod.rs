@@ -9,6 +9,7 @@ pub mod credential;
 pub mod embedding;
 pub mod event;
 pub mod failure;
+pub mod format;
 pub mod id;
 pub mod incident;
 pub mod model;

@@ -6,6 +6,7 @@ use thiserror::Error;
 use url::Url;
 
 use super::{
+    chat::Dialect,
     id::{ModelName, ProviderId},
     model::ServedModel,
     route::CredentialStrategy,
@@ -14,7 +15,7 @@ use super::{
 };
 
 /// The API an upstream speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ApiFormat {
     Openai,
@@ -22,8 +23,44 @@ pub enum ApiFormat {
     Anthropic,
     Ollama,
     Google,
+    /// Google's, in an envelope.
     Cloudcode,
+    /// OpenAI's, with headers of GitHub's.
     Copilot,
+}
+
+impl ApiFormat {
+    /// The dialect of its conversations.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Self::Openai | Self::Copilot => Dialect::Chat,
+            Self::Responses => Dialect::Responses,
+            Self::Anthropic => Dialect::Messages,
+            Self::Google | Self::Cloudcode => Dialect::Gemini,
+            Self::Ollama => Dialect::Ollama,
+        }
+    }
+
+    /// The usual path below a base URL that has no version in it. The first word is the version's.
+    fn usual_path(self) -> &'static str {
+        match self {
+            Self::Openai => "/v1/chat/completions",
+            Self::Copilot => "/chat/completions",
+            Self::Responses => "/v1/responses",
+            Self::Anthropic => "/v1/messages",
+            Self::Google => "/v1beta/models",
+            Self::Cloudcode => "/v1internal",
+            Self::Ollama => "/api/chat",
+        }
+    }
+}
+
+/// Where a provider takes requests of one format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub format: ApiFormat,
+    /// What its requests are posted to. Google's name the model and the method behind it.
+    pub url: Url,
 }
 
 /// Where a provider runs. Only a local one may have a private address, and only a local one is
@@ -137,6 +174,7 @@ pub struct ProviderSettings {
     pub base_url: Option<Url>,
     pub chat_path: Option<String>,
     pub api_format: Option<ApiFormat>,
+    pub also_speaks: Option<Vec<ApiFormat>>,
     pub priority: Option<i32>,
     pub enabled: Option<bool>,
     pub models: Option<Vec<ServedModel>>,
@@ -177,9 +215,12 @@ pub struct Provider {
     pub location: Location,
     /// Absent only for a catalogue entry whose user must set it.
     pub base_url: Option<Url>,
-    /// Path of Chat Completions below the base URL. Absent: does not speak it.
+    /// Path of Chat Completions below the base URL, where it is not the usual one.
     pub chat_path: Option<String>,
+    /// What it considers its own.
     pub api_format: ApiFormat,
+    /// What it speaks beside that, as well.
+    pub also_speaks: Vec<ApiFormat>,
     /// Higher is preferred.
     pub priority: i32,
     /// The user's choice. Absent: on as soon as there is a credential.
@@ -234,24 +275,61 @@ impl Provider {
         Some(served.upstream().clone())
     }
 
-    /// The address of Chat Completions, when this provider speaks it.
-    pub fn chat_url(&self) -> Option<Url> {
-        let mut url = self.base_url.clone()?;
-        let path = format!("{}{}", url.path().trim_end_matches('/'), self.chat_path.as_deref()?);
-        url.set_path(&path);
-        Some(url)
+    /// Where it takes requests: its own format first. Empty without a base URL.
+    ///
+    /// A base URL that is itself an address of one format takes that one alone.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let Some(base) = &self.base_url else { return Vec::new() };
+        if let Some(format) = locked_format(base) {
+            return vec![Endpoint { format, url: base.clone() }];
+        }
+        let mut endpoints: Vec<Endpoint> = Vec::with_capacity(1 + self.also_speaks.len());
+        for format in std::iter::once(&self.api_format).chain(&self.also_speaks) {
+            if endpoints.iter().any(|endpoint| endpoint.format == *format) {
+                continue;
+            }
+            let own_path = self.chat_path.as_deref().filter(|_| *format == ApiFormat::Openai);
+            let path = own_path.unwrap_or_else(|| usual_path(base, *format));
+            let mut url = base.clone();
+            url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+            endpoints.push(Endpoint { format: *format, url });
+        }
+        endpoints
     }
 }
 
-/// The usual Chat Completions path below a base URL: a base that already ends in a version
-/// (`/v1`, `/v4`) gets none.
-pub fn default_chat_path(base_url: &Url) -> &'static str {
-    let last = base_url.path().trim_end_matches('/').rsplit('/').next().unwrap_or("");
-    let is_version = last.strip_prefix('v').is_some_and(|rest| {
+/// The format whose address a base URL already is, by how its path ends. An `/anthropic` is a base
+/// below which Messages are.
+fn locked_format(base: &Url) -> Option<ApiFormat> {
+    let path = base.path().trim_end_matches('/').to_ascii_lowercase();
+    [
+        ("/responses", ApiFormat::Responses),
+        ("/messages", ApiFormat::Anthropic),
+        ("/chat/completions", ApiFormat::Openai),
+        ("/api/chat", ApiFormat::Ollama),
+    ]
+    .into_iter()
+    .find_map(|(end, format)| path.ends_with(end).then_some(format))
+}
+
+/// The usual path of a format below a base URL: a base that already ends in a version (`/v1`, `/v4`)
+/// gets no second one.
+fn usual_path(base: &Url, format: ApiFormat) -> &'static str {
+    let last = base.path().trim_end_matches('/').rsplit('/').next().unwrap_or("");
+    let ends_in_version = is_version(last);
+    let path = format.usual_path();
+    match path[1..].split_once('/') {
+        Some((first, _)) if ends_in_version && is_version(first) => &path[1 + first.len()..],
+        None if ends_in_version && is_version(&path[1..]) => "",
+        _ => path,
+    }
+}
+
+fn is_version(word: &str) -> bool {
+    word.strip_prefix('v').is_some_and(|rest| {
         rest.starts_with(|c: char| c.is_ascii_digit())
             && rest.bytes().all(|b| b.is_ascii_alphanumeric())
-    });
-    if is_version { "/chat/completions" } else { "/v1/chat/completions" }
+    })
 }
 
 impl PartialEq for SecretHeader {
@@ -275,6 +353,7 @@ mod tests {
             base_url: Some("https://acme.test/openai/".parse().unwrap()),
             chat_path: Some("/v1/chat/completions".into()),
             api_format: ApiFormat::Openai,
+            also_speaks: vec![],
             priority: 0,
             enabled: None,
             models: vec![],
@@ -312,11 +391,9 @@ mod tests {
     }
 
     #[test]
-    fn the_chat_address_is_base_and_path() {
-        assert_eq!(
-            provider().chat_url().unwrap().as_str(),
-            "https://acme.test/openai/v1/chat/completions"
-        );
+    fn a_providers_own_path_stands_below_its_base() {
+        let url = provider().endpoints()[0].url.to_string();
+        assert_eq!(url, "https://acme.test/openai/v1/chat/completions");
     }
 
     #[test]
@@ -330,13 +407,49 @@ mod tests {
         assert!(matches!(parse("x", "a\r\nhost: b"), Err(HeaderError::Value(_))));
     }
 
+    fn address(base: &str, format: ApiFormat) -> String {
+        let base_url = Some(base.parse().unwrap());
+        let provider = Provider { base_url, chat_path: None, api_format: format, ..provider() };
+        provider.endpoints()[0].url.to_string()
+    }
+
     #[test]
     fn a_base_that_ends_in_a_version_gets_no_second_one() {
-        let path = |base: &str| default_chat_path(&base.parse().unwrap());
-        assert_eq!(path("https://a.test"), "/v1/chat/completions");
-        assert_eq!(path("https://a.test/v1/"), "/chat/completions");
-        assert_eq!(path("https://a.test/api/paas/v4"), "/chat/completions");
-        assert_eq!(path("https://a.test/vendor"), "/v1/chat/completions");
+        use ApiFormat::*;
+        for (base, format, expected) in [
+            ("https://a.test", Openai, "https://a.test/v1/chat/completions"),
+            ("https://a.test/v1/", Openai, "https://a.test/v1/chat/completions"),
+            ("https://a.test/api/paas/v4", Openai, "https://a.test/api/paas/v4/chat/completions"),
+            ("https://a.test/vendor", Openai, "https://a.test/vendor/v1/chat/completions"),
+            ("https://a.test/v1", Responses, "https://a.test/v1/responses"),
+            ("https://a.test/anthropic", Anthropic, "https://a.test/anthropic/v1/messages"),
+            ("https://a.test/v1beta", Google, "https://a.test/v1beta/models"),
+            ("https://a.test", Google, "https://a.test/v1beta/models"),
+            ("https://a.test", Cloudcode, "https://a.test/v1internal"),
+            ("http://localhost:11434", Ollama, "http://localhost:11434/api/chat"),
+            ("https://a.test", Copilot, "https://a.test/chat/completions"),
+        ] {
+            assert_eq!(address(base, format), expected);
+        }
+    }
+
+    #[test]
+    fn a_base_that_is_an_address_takes_only_its_own_format() {
+        let base_url = Some("https://a.test/backend/codex/responses/".parse().unwrap());
+        let also_speaks = vec![ApiFormat::Anthropic];
+        let endpoints = Provider { base_url, also_speaks, ..provider() }.endpoints();
+        assert_eq!(endpoints.len(), 1);
+        assert_eq!(endpoints[0].format, ApiFormat::Responses);
+        assert_eq!(endpoints[0].url.path(), "/backend/codex/responses/");
+    }
+
+    #[test]
+    fn a_provider_may_speak_several_formats_its_own_first() {
+        let also_speaks = vec![ApiFormat::Responses, ApiFormat::Openai, ApiFormat::Anthropic];
+        let endpoints = Provider { also_speaks, ..provider() }.endpoints();
+        let formats: Vec<ApiFormat> = endpoints.iter().map(|endpoint| endpoint.format).collect();
+        assert_eq!(formats, [ApiFormat::Openai, ApiFormat::Responses, ApiFormat::Anthropic]);
+        assert!(endpoints[1].url.path().ends_with("/openai/v1/responses"));
     }
 
     #[test]

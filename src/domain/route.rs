@@ -299,6 +299,8 @@ pub struct RouteOptions {
     pub required: Capabilities,
     /// Whether candidates that lack what is required may be asked after all others.
     pub relax: bool,
+    /// Whether nothing of the request may be lost in translation.
+    pub strict: bool,
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use super::{
 const MAX_NAME_CHARS: usize = 128;
 /// Longest path of an API, in bytes.
 const MAX_PATH_LEN: usize = 512;
+/// Most formats one provider may speak beside its own.
+const MAX_FORMATS: usize = 8;
 /// Most models one provider may list.
 const MAX_MODELS: usize = 2_000;
 /// Most headers of one provider, and of one credential.
@@ -64,6 +66,9 @@ impl ProviderSettings {
             let reason = "must be a path that begins with '/', without '?' or '#', in at most \
                           512 bytes";
             refuse("chat_path", reason.to_owned());
+        }
+        if self.also_speaks.as_ref().is_some_and(|formats| formats.len() > MAX_FORMATS) {
+            refuse("also_speaks", format!("lists more than {MAX_FORMATS} formats"));
         }
         let models = self.models.as_deref().unwrap_or_default();
         if models.len() > MAX_MODELS {

@@ -7,6 +7,7 @@ use super::{
     failure::FailureClass,
     id::{CredentialId, ModelName, ProviderId, RequestId},
     model::Capabilities,
+    provider::ApiFormat,
     time::Timestamp,
     usage::Outcome,
 };
@@ -160,6 +161,11 @@ pub struct AttemptTrace {
     pub provider_id: ProviderId,
     #[schema(value_type = String)]
     pub model_id: ModelName,
+    /// In which it was asked.
+    pub api_format: ApiFormat,
+    /// What of request and answer could not be said on the way, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub credential_id: Option<CredentialId>,

@@ -4,8 +4,10 @@
 //! Keeps nothing between requests but open connections. Decides nothing about where a request goes.
 
 pub mod dialect;
+pub mod exchange;
 pub mod failure;
 pub mod stream;
 mod times;
+pub mod tokens;
 pub mod translate;
 pub mod upstream;

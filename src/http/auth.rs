@@ -1,6 +1,6 @@
 //! Who calls: client keys at the relay, admin keys everywhere else. Without one, nothing is told.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use actix_web::{
     HttpRequest,
@@ -21,17 +21,29 @@ use crate::{
 };
 
 /// The key a caller presents as `Authorization: Bearer …`.
-fn presented(request: &HttpRequest) -> Option<&str> {
+fn bearer(request: &HttpRequest) -> Option<Cow<'_, str>> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().into())
+}
+
+/// The key a client presents in its dialect's own way: Anthropic's clients in `x-api-key`, Google's in
+/// `x-goog-api-key` or as `key` in the query. The query is never logged.
+fn in_own_way(request: &HttpRequest) -> Option<Cow<'_, str>> {
+    let header = |name: &str| Some(request.headers().get(name)?.to_str().ok()?.trim().into());
+    let in_query = || {
+        let mut pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+        pairs.find(|(name, _)| name == "key").map(|(_, key)| key)
+    };
+    header("x-api-key").or_else(|| header("x-goog-api-key")).or_else(in_query)
 }
 
 /// The client key of a relay request.
 ///
 /// Errors: a [`Problem`] of 401 when there is none of ours, of 403 when it is not for the relay.
 pub fn client(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<Arc<AccessKey>, Problem> {
-    let key = verified(request, keys)?;
+    let presented = bearer(request).or_else(|| in_own_way(request));
+    let key = verified(presented.as_deref(), keys)?;
     if key.role != Role::Client {
         return Err(Problem::forbidden(
             "this is an admin key; the relay takes client keys, which begin with ppk_",
@@ -40,8 +52,8 @@ pub fn client(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<Arc<Ac
     Ok(key)
 }
 
-fn verified(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<Arc<AccessKey>, Problem> {
-    let Some(presented) = presented(request) else {
+fn verified(presented: Option<&str>, keys: &Published<KeyRing>) -> Result<Arc<AccessKey>, Problem> {
+    let Some(presented) = presented else {
         return Err(Problem::unauthorized("no key; send it as 'Authorization: Bearer <key>'"));
     };
     let ring = keys.read();
@@ -57,7 +69,9 @@ pub async fn require_admin<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let actors =
         request.app_data::<Data<Actors>>().expect("the server gives every scope its actors");
-    let key = verified(request.request(), &actors.key_ring).map_err(Failure::<Management>::from)?;
+    let presented = bearer(request.request());
+    let key = verified(presented.as_deref(), &actors.key_ring);
+    let key = key.map_err(Failure::<Management>::from)?;
     // Explaining needs a body, and changes nothing.
     let only_looks = matches!(*request.method(), Method::GET | Method::HEAD)
         || (*request.method() == Method::POST && request.path() == "/api/v1/routes/explain");

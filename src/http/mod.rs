@@ -4,9 +4,11 @@
 
 mod actors;
 mod auth;
+
 mod json;
 mod paging;
 mod problem;
+mod relayed;
 mod routes;
 mod routing_headers;
 mod server;

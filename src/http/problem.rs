@@ -1,7 +1,7 @@
 //! Errors as answers: what a caller is told when something went wrong, and in which envelope. Which
 //! error becomes what is in `errors`, and nowhere else.
 
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -10,7 +10,10 @@ use actix_web::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{domain::id::RequestId, gateway::dialect::openai_chat};
+use crate::{
+    domain::id::RequestId,
+    gateway::{exchange::ClientApi, translate::ErrorView},
+};
 
 mod errors;
 
@@ -100,16 +103,12 @@ impl Problem {
 /// How errors look to one kind of caller.
 pub trait Envelope: fmt::Debug + 'static {
     /// The body, JSON.
-    fn body(problem: &Problem, request_id: RequestId) -> Bytes;
+    fn body(&self, problem: &Problem, request_id: RequestId) -> Bytes;
 }
 
 /// Callers of the management API.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Management;
-
-/// Callers that speak OpenAI's APIs.
-#[derive(Debug)]
-pub struct OpenAi;
 
 #[derive(Serialize)]
 struct ManagementError<'a> {
@@ -131,7 +130,7 @@ struct Details<'a> {
 }
 
 impl Envelope for Management {
-    fn body(problem: &Problem, request_id: RequestId) -> Bytes {
+    fn body(&self, problem: &Problem, request_id: RequestId) -> Bytes {
         let error = ManagementErrorBody {
             code: &problem.code,
             message: &problem.message,
@@ -142,15 +141,16 @@ impl Envelope for Management {
     }
 }
 
-impl Envelope for OpenAi {
-    fn body(problem: &Problem, _: RequestId) -> Bytes {
-        openai_chat::error_body(openai_view(problem))
+/// Callers of the relay: in the dialect they speak.
+impl Envelope for ClientApi {
+    fn body(&self, problem: &Problem, _: RequestId) -> Bytes {
+        self.side().error_body(&error_view(problem)).into()
     }
 }
 
-/// A problem as an OpenAI error object. Its types: <https://platform.openai.com/docs/guides/error-codes>,
-/// read 2026-11-22.
-pub fn openai_view(problem: &Problem) -> openai_chat::ErrorView<'_> {
+/// A problem as the dialects make their errors of it. The kinds are OpenAI's:
+/// <https://platform.openai.com/docs/guides/error-codes>, read 2026-11-22.
+pub fn error_view(problem: &Problem) -> ErrorView<'_> {
     let kind = match problem.status.as_u16() {
         401 => "authentication_error",
         403 => "permission_error",
@@ -158,7 +158,8 @@ pub fn openai_view(problem: &Problem) -> openai_chat::ErrorView<'_> {
         400..=499 => "invalid_request_error",
         _ => "server_error",
     };
-    openai_chat::ErrorView {
+    ErrorView {
+        status: problem.status.as_u16(),
         message: &problem.message,
         kind: problem.kind.as_deref().unwrap_or(kind),
         param: problem.param.as_deref(),
@@ -171,18 +172,18 @@ pub fn openai_view(problem: &Problem) -> openai_chat::ErrorView<'_> {
 pub struct Failure<D> {
     problem: Problem,
     request_id: RequestId,
-    envelope: PhantomData<D>,
+    envelope: D,
 }
 
 impl<D> Failure<D> {
-    pub fn of(problem: impl Into<Problem>, request_id: RequestId) -> Self {
-        Self { problem: problem.into(), request_id, envelope: PhantomData }
+    pub fn of(envelope: D, problem: impl Into<Problem>, request_id: RequestId) -> Self {
+        Self { problem: problem.into(), request_id, envelope }
     }
 }
 
-impl<D, E: Into<Problem>> From<E> for Failure<D> {
+impl<D: Default, E: Into<Problem>> From<E> for Failure<D> {
     fn from(error: E) -> Self {
-        Self::of(error, RequestId::generate())
+        Self::of(D::default(), error, RequestId::generate())
     }
 }
 
@@ -213,7 +214,7 @@ impl<D: Envelope> ResponseError for Failure<D> {
             // Heeded by OpenAI's clients: `_should_retry` of openai-python 3.54, read 2026-11-22.
             response.insert_header(("x-should-retry", "false"));
         }
-        response.body(D::body(&self.problem, self.request_id))
+        response.body(self.envelope.body(&self.problem, self.request_id))
     }
 }
 
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn a_wait_is_rounded_up_to_whole_seconds() {
         let problem = Problem::restarting().retry_after(Duration::from_millis(1_001));
-        let response = Failure::<OpenAi>::from(problem).error_response();
+        let response = Failure::<Management>::from(problem).error_response();
         assert_eq!(response.headers().get("retry-after").unwrap(), "2");
     }
 
@@ -232,7 +233,7 @@ mod tests {
     fn the_management_envelope_has_its_documented_shape() {
         let id = RequestId::generate();
         let problem = Problem::bad_request("priority: must be a number").about("priority");
-        let body = Management::body(&problem, id);
+        let body = Management.body(&problem, id);
         let expected = format!(
             r#"{{"error":{{"code":"invalid_request","message":"priority: must be a number","details":{{"param":"priority"}},"request_id":"{id}"}}}}"#
         );

@@ -12,8 +12,8 @@ use crate::domain::{
 /// Most providers that one request may exclude.
 pub const MAX_EXCLUDED: usize = 64;
 
-/// Reads the headers `x-providerpool-mode`, `-strategy`, `-exclude`, `-prefer`, `-require` and
-/// `-relax`.
+/// Reads the headers `x-providerpool-mode`, `-strategy`, `-exclude`, `-prefer`, `-require`, `-relax`
+/// and `-strict`.
 ///
 /// Errors: [`Problem::bad_request`] that names the header: a wish that is not understood is not
 /// passed over.
@@ -53,6 +53,10 @@ pub fn route_options(request: &HttpRequest) -> Result<RouteOptions, Problem> {
     if let Some(word) = text("x-providerpool-relax")? {
         let wanted = || wrong("x-providerpool-relax", "true or false");
         options.relax = word.parse().map_err(|_| wanted())?;
+    }
+    if let Some(word) = text("x-providerpool-strict")? {
+        let wanted = || wrong("x-providerpool-strict", "true or false");
+        options.strict = word.parse().map_err(|_| wanted())?;
     }
     Ok(options)
 }
@@ -96,6 +100,7 @@ mod tests {
             ("x-providerpool-prefer", "c"),
             ("x-providerpool-require", "vision,tools"),
             ("x-providerpool-relax", "true"),
+            ("x-providerpool-strict", "true"),
         ]);
         let id = |id| ProviderId::parse(id).unwrap();
         let expected = RouteOptions {
@@ -105,6 +110,7 @@ mod tests {
             prefer: Some(id("c")),
             required: Capabilities::NONE.with(Capability::Vision).with(Capability::Tools),
             relax: true,
+            strict: true,
         };
         assert_eq!(read.ok(), Some(expected));
     }

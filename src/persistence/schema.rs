@@ -22,6 +22,7 @@ diesel::table! {
         headers_sealed -> Nullable<Text>,
         credential_strategy -> Nullable<Text>,
         rules -> Nullable<Text>,
+        also_speaks -> Nullable<Text>,
         last_error -> Nullable<Text>,
         last_error_at -> Nullable<BigInt>,
         created_at -> BigInt,

@@ -19,16 +19,21 @@ use crate::{
     domain::{
         access_key::AccessKey,
         id::RequestId,
-        route::RouteOptions,
-        session::{SessionKey, SessionSignal},
+        route::{Mode, RouteOptions},
         usage::{Outcome, UsageEntry},
     },
-    gateway::dialect::openai_chat::ChatRequest,
+    gateway::{
+        exchange::{Asked, ClientRequest, Operation},
+        translate::{Addressed, InvalidRequest},
+    },
 };
 
 /// A request as it came in.
 pub struct Incoming {
     pub id: RequestId,
+    pub asked: Asked,
+    /// What its path has said already.
+    pub addressed: Addressed,
     pub key: Arc<AccessKey>,
     pub arrived: Instant,
     /// What the client allows it to take, when that is less than we do.
@@ -55,36 +60,41 @@ pub fn admit<'h>(
     incoming: Incoming,
     header: impl Fn(&str) -> Option<&'h str>,
 ) -> Result<Rc<Attempts>, RelayError> {
-    let Incoming { id, key, arrived, timeout, body, options, permit } = incoming;
-    let request = ChatRequest::parse(&body).map_err(|error| RelayError::BadRequest {
-        message: error.message,
-        param: error.param.map(str::to_owned),
+    let Incoming { id, asked, addressed, key, arrived, timeout, body, options, permit } = incoming;
+    let request = ClientRequest::parse(asked, body, &addressed).map_err(|error| {
+        let InvalidRequest { message, param } = error;
+        RelayError::BadRequest { message, param: param.map(Into::into) }
     })?;
-    if !key.allows(&request.model) {
-        return Err(RelayError::ModelNotAllowed(request.model));
+    let request = request.with_headers(&header);
+    if asked.operation() == Operation::Embed && Mode::of_name(request.model()).is_some() {
+        let message = "model must name a model: none is chosen for embeddings".to_owned();
+        return Err(RelayError::BadRequest { message, param: Some("model".to_owned()) });
+    }
+    if !key.allows(request.model()) {
+        return Err(RelayError::ModelNotAllowed(request.model().clone()));
     }
     let deadline = Deadline::new(arrived, relay.settings.timeout, timeout);
     let entry = UsageEntry {
         request_id: id,
         at: now().minus(arrived.elapsed()),
         client_key_id: key.id.clone(),
-        model: request.model.clone(),
+        model: request.model().clone(),
         provider_id: None,
         upstream_model: None,
         credential_id: None,
         outcome: Outcome::Cancelled,
         failure: None,
-        streamed: request.stream,
+        streamed: request.is_streamed(),
         attempts: 0,
         tokens: None,
         first_event_ms: None,
         duration_ms: 0,
     };
     let settlement = Settlement::open(Rc::clone(relay), arrived, entry, permit);
-    let session = session(relay, &key, &request, &body, header);
-    let needs = request.needs(&body);
-    let prompt_tokens = OnceCell::new();
-    let inquiry = Inquiry { id, request, body, options, needs, session, prompt_tokens };
+    let session = session(relay, &key, &request, header);
+    let needs = request.needs();
+    let (request, prompt_tokens) = (Rc::new(request), OnceCell::new());
+    let inquiry = Inquiry { id, request, options, needs, session, prompt_tokens };
     Ok(Rc::new(Attempts::new(settlement, inquiry, deadline)))
 }
 
@@ -92,16 +102,12 @@ pub fn admit<'h>(
 fn session<'h>(
     relay: &Relay,
     key: &AccessKey,
-    request: &ChatRequest,
-    body: &[u8],
+    request: &ClientRequest,
     header: impl Fn(&str) -> Option<&'h str>,
 ) -> Option<Session> {
     if !relay.settings.session_affinity || !relay.sights.providers.read().has_choice() {
         return None;
     }
-    // Of both only one is ever borrowed from, and the shorter life is enough.
-    let signal = request.session_signal(body, |name| header(name))?;
-    let is_named = matches!(signal, SessionSignal::Named { .. });
-    let is_continued = is_named || request.is_continuation(body);
-    Some(Session { key: SessionKey::new(&key.id, &request.model, signal), is_continued })
+    let (key, is_named) = request.session(&key.id, header)?;
+    Some(Session { key, is_continued: is_named || request.is_continuation() })
 }

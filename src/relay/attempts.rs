@@ -25,6 +25,7 @@ use crate::{
         },
     },
     domain::{
+        chat::Losses,
         failure::{Failure, FailureClass},
         id::{CredentialId, ProviderId},
         time::Timestamp,
@@ -77,6 +78,10 @@ pub(super) struct State {
     pub is_substituted: bool,
     /// Attempts made to go on with a stream.
     pub resumes: u32,
+    /// What would be lost on the way to a candidate that was passed over because of it.
+    pub lossy: Option<Losses>,
+    /// Whether a candidate was passed over because its APIs have nothing of what is asked for.
+    pub is_unserved: bool,
 }
 
 /// The attempt before.
@@ -121,17 +126,14 @@ impl Attempts {
             is_fallback: false,
             is_substituted: false,
             resumes: 0,
+            lossy: None,
+            is_unserved: false,
         };
         Self { inquiry, deadline, state: RefCell::new(state), relay }
     }
 
     pub(super) fn is_streamed(&self) -> bool {
-        self.inquiry.request.stream
-    }
-
-    /// Whether the pool asks for usage where the client did not, and so keeps the report to itself.
-    pub(super) fn strips_usage(&self) -> bool {
-        self.relay().settings.ask_stream_usage && self.inquiry.request.may_ask_usage()
+        self.inquiry.request.is_streamed()
     }
 
     pub(super) fn relay(&self) -> &Rc<Relay> {
@@ -162,22 +164,32 @@ impl Attempts {
     ///
     /// Errors: [`RelayError`]; the request is settled then.
     pub(super) async fn run<P>(self: Rc<Self>, prove: impl Prove<P>) -> Result<Won<P>, RelayError> {
+        self.win(prove).await.map_err(|(error, attempts)| {
+            attempts.state.borrow_mut().settlement.fail(&error);
+            error
+        })
+    }
+
+    /// The same for whoever may have another answer.
+    ///
+    /// Errors: [`RelayError`], and the request, which is not settled.
+    pub(super) async fn win<P>(
+        self: Rc<Self>,
+        prove: impl Prove<P>,
+    ) -> Result<Won<P>, (RelayError, Rc<Self>)> {
         match self.try_all(&prove).await {
             Ok((proof, place)) => {
                 self.state.borrow_mut().settlement.journey().won(place.number);
                 Ok(Won { proof, place, attempts: self })
             }
-            Err(error) => {
-                self.state.borrow_mut().settlement.fail(&error);
-                Err(error)
-            }
+            Err(error) => Err((error, self)),
         }
     }
 
     async fn try_all<P>(&self, prove: &impl Prove<P>) -> Result<(P, Place), RelayError> {
         let sights = &self.relay().sights;
         sights.routing.read().count_request();
-        let asked = &self.inquiry.request.model;
+        let asked = self.inquiry.request.model();
         let course = sights.routing.read().course(asked, &sights.providers.read());
         if let Some(substitution) = &course.substitution {
             let mut state = self.state.borrow_mut();
@@ -275,7 +287,7 @@ impl Attempts {
             now: now(),
             options: &self.inquiry.options,
             needs: self.inquiry.needs,
-            prompt_bytes: self.inquiry.body.len() as u64,
+            prompt_bytes: self.inquiry.request.body().len() as u64,
             prompt_tokens: &|| self.inquiry.prompt_tokens(),
             bound: bound.as_ref().map(|binding| &binding.provider_id),
         };
@@ -404,6 +416,12 @@ impl Attempts {
             return RelayError::RouteUnreadable { kind, name };
         }
         let model = first.model.clone();
+        if let Some(losses) = &state.lossy {
+            return RelayError::Lossy { model, losses: losses.clone() };
+        }
+        if state.is_unserved {
+            return RelayError::NotOffered { model };
+        }
         if let Some((until, cause)) = state.soonest {
             return RelayError::Cooling { model, cause, retry_after: until.since(now()) };
         }

@@ -19,10 +19,30 @@ use super::{
     error::RelayError,
     live_stream::{LiveStream, Step},
 };
-use crate::gateway::stream::sse::KEEP_ALIVE;
+use crate::gateway::exchange::SharedWriter;
 
 /// How long after its deadline a stream that its client does not read is kept.
 const UNREAD_GRACE: Duration = Duration::from_secs(5);
+
+/// What a silent stream is kept open with, and how often.
+#[derive(Debug, Clone)]
+pub struct KeepAlive {
+    pub every: Duration,
+    /// In the client's dialect.
+    pub bytes: Bytes,
+}
+
+/// Why a stream ends that was opened, and who has written it so far, if anyone has.
+pub struct BrokenStream {
+    pub error: RelayError,
+    pub writer: Option<SharedWriter>,
+}
+
+impl From<RelayError> for BrokenStream {
+    fn from(error: RelayError) -> Self {
+        Self { error, writer: None }
+    }
+}
 
 /// An answer on its way to a client. An error is the last item, and is to be sent in the client's
 /// dialect; by then the request is settled.
@@ -34,7 +54,7 @@ pub struct ClientStream {
 /// What there is of the answer, and what is due to the client.
 struct Passage {
     state: State,
-    keep_alive: Duration,
+    keep_alive: KeepAlive,
     last_sent: Instant,
     /// Fires at the earliest time anything could be due. Set later when it turns out not to be,
     /// which is cheaper than setting it anew with each event.
@@ -47,28 +67,28 @@ enum State {
     Live(Box<LiveStream>),
     /// Complete, but the journal could not be written: the database must take the entry first.
     Recording(LocalBoxFuture<'static, Result<Bytes, RelayError>>),
-    Failing(RelayError),
+    Failing(BrokenStream),
     Over,
 }
 
 impl ClientStream {
     pub(super) fn waiting(
         proving: LocalBoxFuture<'static, Result<Box<LiveStream>, RelayError>>,
-        keep_alive: Duration,
+        keep_alive: KeepAlive,
         deadline: Deadline,
     ) -> Self {
         // The wait before has used up the first interval: the keep-alive that opens it is due now.
-        let last_sent = Instant::now() - keep_alive;
+        let last_sent = Instant::now() - keep_alive.every;
         Self::new(State::Waiting(proving), keep_alive, last_sent, deadline)
     }
 
-    pub(super) fn live(live: Box<LiveStream>, keep_alive: Duration) -> Self {
+    pub(super) fn live(live: Box<LiveStream>, keep_alive: KeepAlive) -> Self {
         let deadline = live.deadline();
         Self::new(State::Live(live), keep_alive, Instant::now(), deadline)
     }
 
-    fn new(state: State, keep_alive: Duration, last_sent: Instant, deadline: Deadline) -> Self {
-        let timer = Box::pin(sleep_until(last_sent + keep_alive));
+    fn new(state: State, keep_alive: KeepAlive, last_sent: Instant, deadline: Deadline) -> Self {
+        let timer = Box::pin(sleep_until(last_sent + keep_alive.every));
         let passage = Rc::new(RefCell::new(Passage { state, keep_alive, last_sent, timer }));
         // A client that reads nothing stops the polling, and all timers with it.
         let (unread, over) = (Rc::clone(&passage), deadline.instant() + UNREAD_GRACE);
@@ -87,7 +107,7 @@ impl Drop for ClientStream {
 }
 
 impl Stream for ClientStream {
-    type Item = Result<Bytes, RelayError>;
+    type Item = Result<Bytes, BrokenStream>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.passage.borrow_mut().poll_next(cx)
@@ -97,17 +117,20 @@ impl Stream for ClientStream {
 impl Passage {
     /// Lets go of everything but the word for it.
     fn give_up(&mut self) {
+        let mut writer = None;
         if let State::Live(live) = &mut self.state {
             live.overdue();
+            writer = live.writer();
         }
         if !matches!(self.state, State::Over) {
-            self.state = State::Failing(RelayError::DeadlinePassed);
+            let error = RelayError::DeadlinePassed;
+            self.state = State::Failing(BrokenStream { error, writer });
         }
     }
 
     /// When the next keep-alive is due, or the request must be over.
     fn next_due(&self) -> Instant {
-        let keep_alive = self.last_sent + self.keep_alive;
+        let keep_alive = self.last_sent + self.keep_alive.every;
         self.deadline().map_or(keep_alive, |deadline| keep_alive.min(deadline))
     }
 
@@ -132,7 +155,7 @@ impl Passage {
             if self.deadline().is_some_and(|deadline| now >= deadline) {
                 return Poll::Ready(Due::Deadline);
             }
-            if now >= self.last_sent + self.keep_alive {
+            if now >= self.last_sent + self.keep_alive.every {
                 self.last_sent = now;
                 return Poll::Ready(Due::KeepAlive);
             }
@@ -140,7 +163,7 @@ impl Passage {
         }
     }
 
-    fn sent(&mut self, bytes: Bytes) -> Poll<Option<Result<Bytes, RelayError>>> {
+    fn sent(&mut self, bytes: Bytes) -> Poll<Option<Result<Bytes, BrokenStream>>> {
         self.last_sent = Instant::now();
         Poll::Ready(Some(Ok(bytes)))
     }
@@ -158,16 +181,16 @@ enum Due {
 }
 
 impl Passage {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RelayError>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenStream>>> {
         let this = self;
         loop {
             match &mut this.state {
                 State::Waiting(proving) => match proving.as_mut().poll(cx) {
                     Poll::Ready(Ok(live)) => this.state = State::Live(live),
-                    Poll::Ready(Err(error)) => this.state = State::Failing(error),
+                    Poll::Ready(Err(error)) => this.state = State::Failing(error.into()),
                     Poll::Pending => {
                         ready!(this.poll_due(cx));
-                        return Poll::Ready(Some(Ok(Bytes::from_static(KEEP_ALIVE))));
+                        return Poll::Ready(Some(Ok(this.keep_alive.bytes.clone())));
                     }
                 },
                 State::Live(live) => {
@@ -175,7 +198,7 @@ impl Passage {
                         Poll::Ready(step) => step,
                         Poll::Pending => match ready!(this.poll_due(cx)) {
                             Due::KeepAlive => {
-                                return Poll::Ready(Some(Ok(Bytes::from_static(KEEP_ALIVE))));
+                                return Poll::Ready(Some(Ok(this.keep_alive.bytes.clone())));
                             }
                             Due::Deadline => match &mut this.state {
                                 State::Live(live) => live.overdue(),
@@ -186,7 +209,13 @@ impl Passage {
                     let last = match step {
                         Step::Send(bytes) => return this.sent(bytes),
                         Step::Complete(bytes) => this.complete(bytes),
-                        Step::Failed(bytes, error) => this.end(bytes, State::Failing(error)),
+                        Step::Failed(bytes, error) => {
+                            let writer = match &this.state {
+                                State::Live(live) => live.writer(),
+                                _ => None,
+                            };
+                            this.end(bytes, State::Failing(BrokenStream { error, writer }))
+                        }
                     };
                     if let Some(bytes) = last {
                         return this.sent(bytes);
@@ -195,12 +224,14 @@ impl Passage {
                 State::Recording(recording) => {
                     let recorded = ready!(recording.as_mut().poll(cx));
                     this.state = State::Over;
-                    return Poll::Ready(Some(recorded));
+                    return Poll::Ready(Some(recorded.map_err(Into::into)));
                 }
-                State::Failing(error) => {
-                    let error = error.clone();
-                    this.state = State::Over;
-                    return Poll::Ready(Some(Err(error)));
+                State::Failing(_) => {
+                    let State::Failing(broken) = std::mem::replace(&mut this.state, State::Over)
+                    else {
+                        return Poll::Ready(None);
+                    };
+                    return Poll::Ready(Some(Err(broken)));
                 }
                 State::Over => return Poll::Ready(None),
             }
@@ -244,15 +275,18 @@ mod tests {
         });
         let minute = Duration::from_mins(1);
         let deadline = Deadline::new(Instant::now(), minute, None);
-        let mut stream = ClientStream::waiting(proving, Duration::from_secs(15), deadline);
-        assert_eq!(stream.next().await.unwrap().unwrap(), KEEP_ALIVE);
+        let bytes = Bytes::from_static(b": keep-alive");
+        let keep_alive = KeepAlive { every: Duration::from_secs(15), bytes: bytes.clone() };
+        let mut stream = ClientStream::waiting(proving, keep_alive, deadline);
+        assert_eq!(stream.next().await.unwrap().ok(), Some(bytes));
 
         tokio::time::advance(minute + UNREAD_GRACE).await;
         while Rc::strong_count(&upstream) > 1 {
             tokio::task::yield_now().await;
         }
 
-        assert!(matches!(stream.next().await, Some(Err(RelayError::DeadlinePassed))));
+        let last = stream.next().await.unwrap().err().unwrap();
+        assert!(matches!(last.error, RelayError::DeadlinePassed));
         assert!(stream.next().await.is_none());
     }
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::domain::{
+    chat::Losses,
     failure::{Failure, FailureClass},
     id::ModelName,
     model::Capabilities,
@@ -33,6 +34,14 @@ pub enum RelayError {
     /// Those who serve it are known not to be able to do what the request needs.
     #[error("no provider of the model {model} can do what the request needs")]
     Lacking { model: ModelName, capabilities: Capabilities },
+    /// The request does not allow that anything of it is lost in translation.
+    #[error(
+        "something of the request would be lost at every provider of the model {model}: {losses}"
+    )]
+    Lossy { model: ModelName, losses: Losses },
+    /// Those who serve it have no API for what is asked of it.
+    #[error("no provider of the model {model} offers what is asked of it")]
+    NotOffered { model: ModelName },
     /// The request's own wishes leave nobody.
     #[error("the request excludes every provider of the model {model}")]
     NoneAllowed { model: ModelName },
@@ -72,6 +81,8 @@ impl RelayError {
             | Self::RouteUnreadable { .. }
             | Self::Lacking { .. }
             | Self::NoneAllowed { .. }
+            | Self::Lossy { .. }
+            | Self::NotOffered { .. }
             | Self::LedgerUnavailable => None,
         }
     }

@@ -1,19 +1,16 @@
 //! A request as routing sees it: what it asks for, what it needs, to which session it belongs.
 
-use std::cell::OnceCell;
-
-use bytes::Bytes;
+use std::{cell::OnceCell, rc::Rc};
 
 use crate::{
     domain::{id::RequestId, model::Capabilities, route::RouteOptions, session::SessionKey},
-    gateway::dialect::openai_chat::ChatRequest,
+    gateway::exchange::ClientRequest,
 };
 
 /// A request that is admitted, apart from its account.
 pub struct Inquiry {
     pub id: RequestId,
-    pub request: ChatRequest,
-    pub body: Bytes,
+    pub request: Rc<ClientRequest>,
     pub options: RouteOptions,
     /// What a model must be able to do, as the body shows.
     pub needs: Capabilities,
@@ -25,7 +22,7 @@ pub struct Inquiry {
 impl Inquiry {
     /// So many tokens the prompt has at least: counted when it is asked for, and then known.
     pub fn prompt_tokens(&self) -> u64 {
-        *self.prompt_tokens.get_or_init(|| self.request.estimated_tokens(&self.body))
+        *self.prompt_tokens.get_or_init(|| self.request.prompt_tokens())
     }
 }
 

@@ -5,9 +5,11 @@ use tokio::time::Instant;
 use crate::{
     actors::router::{Candidate, Exclusion, ExclusionReason, Plan, Stage, Substitution},
     domain::{
+        chat::Losses,
         credential::Credential,
         failure::Failure,
         model::Capabilities,
+        provider::ApiFormat,
         route::Strategy,
         trace::{
             AttemptEnd, AttemptKind, AttemptTrace, CandidateTrace, ExclusionTrace, FailureTrace,
@@ -62,6 +64,7 @@ impl Journey {
         number: u32,
         kind: AttemptKind,
         candidate: &Candidate,
+        format: ApiFormat,
         credential: Option<&Credential>,
     ) {
         if self.attempts.len() >= MAX_ENTRIES {
@@ -73,6 +76,8 @@ impl Journey {
             kind,
             provider_id: candidate.provider.id.clone(),
             model_id: candidate.model.clone(),
+            api_format: format,
+            losses: Vec::new(),
             credential_id: credential.map(|credential| credential.id.clone()),
             credential_label: credential.and_then(|credential| credential.settings.label.clone()),
             after_ms: millis_since(self.arrived),
@@ -82,6 +87,14 @@ impl Journey {
             failure: None,
             cooldowns: Vec::new(),
         });
+    }
+
+    /// What was lost on the way to or from an attempt.
+    pub fn translated(&mut self, number: u32, losses: &Losses) {
+        if !losses.is_empty() {
+            let names = losses.iter().map(str::to_owned).collect();
+            self.with(number, |attempt, _| attempt.losses = names);
+        }
     }
 
     pub fn proved(&mut self, number: u32) {

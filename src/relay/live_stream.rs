@@ -24,8 +24,8 @@ use crate::{
         usage::TokenUsage,
     },
     gateway::{
-        dialect::openai_chat::DONE_EVENT,
-        stream::chat_stream::{ChatStream, Ending, StreamEnd},
+        exchange::{Ended, Passage, SharedWriter},
+        stream::chat_stream::Ending,
         upstream::UpstreamResponse,
     },
 };
@@ -39,7 +39,7 @@ type Resuming = LocalBoxFuture<'static, Option<(ProvedStream, Place)>>;
 /// A stream that has shown content, on its way through.
 pub struct LiveStream {
     response: UpstreamResponse,
-    chat: ChatStream,
+    passage: Passage,
     gathered: Gathered,
     /// Whether the reader of the socket has had a turn since the last piece.
     gave_a_turn: bool,
@@ -64,11 +64,11 @@ pub enum Step {
 impl LiveStream {
     pub(super) fn new(won: Won<ProvedStream>) -> Self {
         let Won { proof, place, attempts } = won;
-        let ProvedStream { response, chat, held, ending } = proof;
+        let ProvedStream { response, passage, held, ending } = proof;
         let gathered = Gathered::from(held);
         Self {
             response,
-            chat,
+            passage,
             gathered,
             gave_a_turn: false,
             ending,
@@ -79,6 +79,11 @@ impl LiveStream {
         }
     }
 
+    /// Who writes it, where it is written anew.
+    pub fn writer(&self) -> Option<SharedWriter> {
+        self.passage.writer()
+    }
+
     pub fn deadline(&self) -> Deadline {
         self.attempts.deadline
     }
@@ -86,6 +91,7 @@ impl LiveStream {
     /// What is left to do with a complete answer: its account, and what was used.
     pub(super) fn finish(self) -> (Settlement, Option<TokenUsage>) {
         let usage = self.used();
+        self.attempts.note_losses(&self.place, &self.passage.losses());
         self.response.recycle();
         self.attempts.relay().tell_success(&self.place);
         (self.attempts.into_settlement(), usage)
@@ -105,9 +111,7 @@ impl LiveStream {
             }
             match self.ending.take() {
                 Some(Ending::Done(terminal)) => {
-                    let missing = terminal.is_empty();
-                    let own = Bytes::from_static(DONE_EVENT);
-                    self.gathered.push(if missing { own } else { terminal });
+                    self.gathered.push(terminal);
                     self.count_dropped();
                     return Poll::Ready(Step::Complete(self.gathered.take()));
                 }
@@ -115,7 +119,7 @@ impl LiveStream {
                     let failure = Arc::new(failure);
                     self.attempts.note_failure(&mut self.place, &failure);
                     self.count_dropped();
-                    if !self.attempts.may_resume(&failure, self.chat.transcript()) {
+                    if !self.attempts.may_resume(&failure, self.passage.can_resume()) {
                         return Poll::Ready(self.broken_off(failure));
                     }
                     self.begin_resuming(failure);
@@ -131,7 +135,7 @@ impl LiveStream {
             match self.response.poll_chunk(cx) {
                 Poll::Ready(Ok(Some(chunk))) => {
                     self.gave_a_turn = false;
-                    let output = self.chat.feed(chunk);
+                    let output = self.passage.feed(chunk);
                     self.gathered.push(output.forward);
                     self.ending = output.ending;
                     self.note_tokens();
@@ -141,11 +145,10 @@ impl LiveStream {
                 }
                 Poll::Ready(Err(failure)) => self.ending = Some(Ending::Failed(failure)),
                 Poll::Ready(Ok(None)) => {
-                    self.ending = Some(match self.chat.end() {
-                        StreamEnd::Complete | StreamEnd::CompleteWithoutDone => {
-                            Ending::Done(Bytes::new())
-                        }
-                        StreamEnd::Cut => {
+                    self.ending = Some(match self.passage.end() {
+                        Ended::Whole(last) => Ending::Done(last),
+                        Ended::Otherwise(ending) => ending,
+                        Ended::Cut => {
                             let detail = "the stream ended before the answer did";
                             Ending::Failed(Failure::new(FailureClass::Cut, detail))
                         }
@@ -174,7 +177,7 @@ impl LiveStream {
     }
 
     fn begin_resuming(&mut self, failure: Arc<Failure>) {
-        let Some(transcript) = self.chat.transcript().cloned() else { return };
+        let Some(transcript) = self.passage.transcript() else { return };
         let broken = self.place.candidate.clone();
         self.place.give_back();
         let resuming = Rc::clone(&self.attempts).resume(transcript, broken, Arc::clone(&failure));
@@ -183,8 +186,8 @@ impl LiveStream {
 
     fn go_on(&mut self, (proof, place): (ProvedStream, Place)) {
         self.used_before = self.used();
-        let ProvedStream { response, chat, held, ending } = proof;
-        (self.response, self.chat, self.ending) = (response, chat, ending);
+        let ProvedStream { response, passage, held, ending } = proof;
+        (self.response, self.passage, self.ending) = (response, passage, ending);
         self.attempts.answered_by(&place);
         (self.place, self.resuming) = (place, None);
         self.gathered.push(held);
@@ -193,7 +196,7 @@ impl LiveStream {
 
     /// What all attempts have used, as far as they told.
     fn used(&self) -> Option<TokenUsage> {
-        match (self.used_before, self.chat.progress().usage) {
+        match (self.used_before, self.passage.usage()) {
             (Some(before), Some(now)) => Some(before.plus(now)),
             (before, now) => before.or(now),
         }
@@ -218,7 +221,7 @@ impl LiveStream {
     }
 
     fn count_dropped(&self) {
-        let dropped = self.chat.progress().dropped;
+        let dropped = self.passage.dropped();
         if dropped > 0 {
             self.attempts.relay().metrics.stream_events_dropped.inc_by(dropped);
         }

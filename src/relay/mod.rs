@@ -6,6 +6,7 @@
 mod admit;
 mod attempts;
 mod client_stream;
+mod count_tokens;
 mod deadline;
 mod error;
 mod gate;
@@ -15,6 +16,7 @@ mod live_stream;
 mod next_step;
 mod outbox;
 mod place;
+mod prepare;
 mod prove;
 mod race;
 mod reports;
@@ -26,7 +28,7 @@ mod soft_limit;
 mod spent;
 
 pub use admit::{Incoming, admit, enter};
-pub use client_stream::ClientStream;
+pub use client_stream::{BrokenStream, ClientStream};
 pub use deadline::Deadline;
 pub use error::RelayError;
 pub use gate::{Gate, Permit};

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{
     attempts::{Attempts, Dead, LastFailed, note_soonest},
     next_step::{NextStep, next_step},
+    prepare::Prepared,
     prove::Prove,
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         router::Candidate,
     },
     domain::{
+        chat::Losses,
         cooldown::TrialPass,
         credential::Egress,
         event::FailoverStep,
@@ -27,10 +29,7 @@ use crate::{
         penalty::is_judged_by,
         trace::AttemptKind,
     },
-    gateway::{
-        dialect::openai_chat::rewrite,
-        upstream::{UpstreamRequest, Waits},
-    },
+    gateway::upstream::{UpstreamRequest, Waits},
 };
 
 /// Most attempts of one request, whatever leads to them.
@@ -39,6 +38,7 @@ const MAX_ATTEMPTS: u32 = 100;
 /// A candidate with all that an attempt there holds. Dropping it gives everything back.
 pub(super) struct Place {
     pub candidate: Candidate,
+    prepared: Rc<Prepared>,
     pub lease: Option<Lease>,
     credential_id: Option<CredentialId>,
     /// The number of the attempt.
@@ -54,6 +54,11 @@ pub(super) struct Place {
 pub(super) type Tried<P> = Option<(P, Place)>;
 
 impl Place {
+    /// What of the request is lost on the way there.
+    pub fn losses(&self) -> &Losses {
+        &self.prepared.losses
+    }
+
     pub fn credential_id(&self) -> Option<&CredentialId> {
         self.credential_id.as_ref()
     }
@@ -92,10 +97,12 @@ impl Attempts {
         prove: &impl Prove<P>,
     ) -> Result<Tried<P>, Dead> {
         let is_resume = kind == AttemptKind::Resume;
+        let Some(prepared) = self.prepare(&candidate)? else { return Ok(None) };
+        let prepared = Rc::new(prepared);
         let mut tried: Vec<CredentialId> = Vec::new();
         let mut last: Option<Arc<Failure>> = None;
         loop {
-            let Some(mut place) = self.enter(&candidate, &tried, last.as_deref()) else {
+            let Some(mut place) = self.enter(&candidate, &prepared, &tried, last.as_deref()) else {
                 return Ok(None);
             };
             place.is_resume = is_resume;
@@ -141,6 +148,7 @@ impl Attempts {
     fn enter(
         &self,
         candidate: &Candidate,
+        prepared: &Rc<Prepared>,
         tried: &[CredentialId],
         last: Option<&Failure>,
     ) -> Option<Place> {
@@ -168,6 +176,7 @@ impl Attempts {
         };
         Some(Place {
             candidate: candidate.clone(),
+            prepared: Rc::clone(prepared),
             credential_id: lease.as_ref().map(|lease| lease.id().clone()),
             lease,
             number: 0,
@@ -244,29 +253,32 @@ impl Attempts {
         self.begin(place, kind);
         let relay = Rc::clone(self.relay());
         let (settings, candidate) = (&relay.settings, &place.candidate);
-        let (request, body) = (&self.inquiry.request, &self.inquiry.body);
+        let prepared = Rc::clone(&place.prepared);
+        let stream = self.is_streamed();
         let idle = settings.idle_timeout;
         // The request's own deadline comes first.
         let later = Duration::from_secs(1);
         let waits = Waits {
             deadline: self.deadline.instant() + later,
-            head: if request.stream { idle } else { settings.timeout + later },
+            head: if stream { idle } else { settings.timeout + later },
             idle,
         };
         let credential = place.lease.as_ref().map(Lease::credential);
         let upstream = UpstreamRequest {
-            url: &candidate.url,
+            url: prepared.url(),
+            format: prepared.endpoint().format,
+            forwarded: self.inquiry.request.forwarded(prepared.endpoint().format),
             credential: place.lease.as_ref().and_then(Lease::secret),
             headers: &candidate.provider.headers,
             own_headers: credential.map_or(&[], |credential| &credential.settings.headers),
             egress: credential.map_or(&Egress::Usual, |credential| &credential.settings.egress),
             rules: &candidate.provider.rules,
-            body: rewrite(body, request, &candidate.model, settings.ask_stream_usage),
-            stream: request.stream,
+            body: prepared.body.clone(),
+            stream,
             location: candidate.provider.location,
             waits,
         };
-        let proved = self.deadline.bound(prove(&relay, upstream)).await;
+        let proved = self.deadline.bound(prove(&relay, upstream, &prepared.pair)).await;
         match &proved {
             Ok(Ok(_)) => self.proved(place),
             Ok(Err(_)) => {}
@@ -294,7 +306,9 @@ impl Attempts {
             self.tell_failover(state.last.as_ref(), place);
         }
         let (candidate, number) = (&place.candidate, place.number);
-        state.settlement.journey().begun(number, kind, candidate, credential);
+        let journey = state.settlement.journey();
+        journey.begun(number, kind, candidate, place.prepared.endpoint().format, credential);
+        journey.translated(number, place.losses());
         note_entry(&mut state.settlement, place, number);
         if number == 1 {
             let own_time = state.settlement.arrived().elapsed();
@@ -327,6 +341,15 @@ impl Attempts {
     pub(super) fn answered_by(&self, place: &Place) {
         self.bind(place);
         self.note_place(place);
+    }
+
+    /// Puts on the trace what was lost of the answer on its way to the client.
+    pub(super) fn note_losses(&self, place: &Place, losses: &Losses) {
+        if !losses.is_empty() {
+            let mut all = place.losses().clone();
+            all.absorb(losses);
+            self.state.borrow_mut().settlement.journey().translated(place.number, &all);
+        }
     }
 
     /// Puts on the account whose answer it is.

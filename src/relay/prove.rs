@@ -9,30 +9,21 @@ use crate::{
         rule::FailureRule,
     },
     gateway::{
-        dialect::openai_chat::WholeAnswer,
-        stream::{
-            chat_stream::{ChatStream, Ending, StreamEnd},
-            transcript::Transcript,
-        },
+        exchange::{Ended, Pair, Passage, Transcript, WholeAnswer},
+        stream::chat_stream::Ending,
         upstream::{UpstreamRequest, UpstreamResponse, ruled_inside},
     },
 };
 
 /// Sends a request upstream and reads as much as proves the candidate.
-pub trait Prove<P>: AsyncFn(&Relay, UpstreamRequest<'_>) -> Result<P, Failure> {}
+pub trait Prove<P>: AsyncFn(&Relay, UpstreamRequest<'_>, &Pair) -> Result<P, Failure> {}
 
-impl<P, F: AsyncFn(&Relay, UpstreamRequest<'_>) -> Result<P, Failure>> Prove<P> for F {}
-
-/// A complete good answer.
-pub struct ProvedWhole {
-    pub body: Bytes,
-    pub answer: WholeAnswer,
-}
+impl<P, F: AsyncFn(&Relay, UpstreamRequest<'_>, &Pair) -> Result<P, Failure>> Prove<P> for F {}
 
 /// A stream that has shown content.
 pub struct ProvedStream {
     pub response: UpstreamResponse,
-    pub chat: ChatStream,
+    pub passage: Passage,
     /// What has come of it so far and is to be sent.
     pub held: Bytes,
     /// Set when it is over already.
@@ -43,28 +34,28 @@ pub struct ProvedStream {
 pub async fn prove_whole(
     relay: &Relay,
     request: UpstreamRequest<'_>,
-) -> Result<ProvedWhole, Failure> {
+    pair: &Pair,
+) -> Result<WholeAnswer, Failure> {
     let rules = request.rules;
     let response = relay.upstream.send(request).await?;
     let body = response.read_whole(relay.settings.max_answer_bytes).await?;
-    let answer = parse_whole(&body, rules)?;
-    Ok(ProvedWhole { body, answer })
+    whole(pair, body, rules)
 }
 
-fn parse_whole(body: &[u8], rules: &[FailureRule]) -> Result<WholeAnswer, Failure> {
-    WholeAnswer::parse(body).map_err(|failure| ruled_inside(failure, body, rules))
+fn whole(pair: &Pair, body: Bytes, rules: &[FailureRule]) -> Result<WholeAnswer, Failure> {
+    pair.whole(body.clone()).map_err(|failure| ruled_inside(failure, &body, rules))
 }
 
 /// Sends a request and reads its stream up to the first content event.
 pub async fn prove_stream(
     relay: &Relay,
     request: UpstreamRequest<'_>,
-    strip_usage: bool,
+    pair: &Pair,
 ) -> Result<ProvedStream, Failure> {
     let idle = relay.settings.idle_timeout;
-    let chat = ChatStream::new(strip_usage, relay.settings.resume);
+    let passage = pair.stream(relay.settings.resume);
     // An upstream's own keep-alives do not make it less silent.
-    let proving = tokio::time::timeout(idle, read_to_proof(relay, request, chat));
+    let proving = tokio::time::timeout(idle, read_to_proof(relay, request, pair, passage));
     let silent = || {
         let detail = format!("no first event within {} s", idle.as_secs_f32());
         Failure::new(FailureClass::Silent, detail)
@@ -80,11 +71,11 @@ pub async fn prove_stream(
 pub async fn prove_resumed(
     relay: &Relay,
     request: UpstreamRequest<'_>,
+    pair: &Pair,
     transcript: &Transcript,
-    strip_usage: bool,
 ) -> Result<Option<ProvedStream>, Failure> {
-    match ChatStream::resuming(transcript.clone(), strip_usage) {
-        Some(chat) => read_to_proof(relay, request, chat).await,
+    match pair.resuming(transcript) {
+        Some(passage) => read_to_proof(relay, request, pair, passage).await,
         None => Ok(None),
     }
 }
@@ -96,13 +87,14 @@ fn cut(detail: &str) -> Failure {
 async fn read_to_proof(
     relay: &Relay,
     request: UpstreamRequest<'_>,
-    mut chat: ChatStream,
+    pair: &Pair,
+    mut passage: Passage,
 ) -> Result<Option<ProvedStream>, Failure> {
     let rules = request.rules;
     let mut response = relay.upstream.send(request).await?;
     if response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
         // Most likely an error that came with a good status; it says more than that it is no stream.
-        parse_whole(&response.read_whole(relay.settings.max_answer_bytes).await?, rules)?;
+        whole(pair, response.read_whole(relay.settings.max_answer_bytes).await?, rules)?;
         let detail = "the provider sent a whole answer where a stream was asked for";
         return Err(Failure::new(FailureClass::Server, detail));
     }
@@ -110,30 +102,31 @@ async fn read_to_proof(
     loop {
         let ending = match response.next_chunk().await? {
             Some(chunk) => {
-                let output = chat.feed(chunk);
+                let output = passage.feed(chunk);
                 held.extend_from_slice(&output.forward);
                 output.ending
             }
-            None if chat.end() == StreamEnd::Cut => {
-                return Err(cut("the stream ended before any content"));
-            }
-            None => Some(Ending::Done(Bytes::new())),
+            None => match passage.end() {
+                Ended::Whole(last) => Some(Ending::Done(last)),
+                Ended::Otherwise(ending) => Some(ending),
+                Ended::Cut => return Err(cut("the stream ended before any content")),
+            },
         };
-        let is_proved = chat.progress().proved;
+        let is_proved = passage.is_proved();
         match ending {
             Some(Ending::Failed(failure)) => {
-                return Err(ruled_inside(failure, chat.error().unwrap_or_default(), rules));
+                return Err(ruled_inside(failure, passage.error().unwrap_or_default(), rules));
             }
             Some(Ending::Mismatch) => return Ok(None),
             Some(Ending::Done(_)) if !is_proved => return Err(cut("the stream was empty")),
             ending if is_proved => {
                 let held = held.freeze();
-                return Ok(Some(ProvedStream { response, chat, held, ending }));
+                return Ok(Some(ProvedStream { response, passage, held, ending }));
             }
             // What has no content after so many bytes is let through: holding back more helps nobody.
             None if held.len() > relay.settings.hold_back_bytes => {
                 let held = held.freeze();
-                return Ok(Some(ProvedStream { response, chat, held, ending: None }));
+                return Ok(Some(ProvedStream { response, passage, held, ending: None }));
             }
             _ => {}
         }

@@ -15,15 +15,16 @@ use crate::{
         trace::{AttemptEnd, AttemptKind},
         turns::Turn,
     },
-    gateway::stream::transcript::Transcript,
+    gateway::exchange::Transcript,
 };
 
 /// Most attempts to go on with one request's stream.
 const MAX_RESUMES: u32 = 2;
 
 impl Attempts {
-    /// Whether a stream that ended with this failure may be taken up again.
-    pub(super) fn may_resume(&self, failure: &Failure, transcript: Option<&Transcript>) -> bool {
+    /// Whether a stream that ended with this failure may be taken up again. `is_kept`: what has been
+    /// sent of it can be compared.
+    pub(super) fn may_resume(&self, failure: &Failure, is_kept: bool) -> bool {
         let is_broken = match failure.class {
             FailureClass::Cut
             | FailureClass::Stalled
@@ -31,10 +32,7 @@ impl Attempts {
             | FailureClass::Overload => failure.rule.is_none(),
             _ => false,
         };
-        is_broken
-            && self.relay().settings.resume
-            && !self.relay().gate.is_draining()
-            && transcript.is_some_and(Transcript::can_resume)
+        is_broken && self.relay().settings.resume && !self.relay().gate.is_draining() && is_kept
     }
 
     /// Goes on with a stream at another place, or, when there is none, at the one it broke off at.
@@ -46,7 +44,6 @@ impl Attempts {
         failure: Arc<Failure>,
     ) -> Option<(ProvedStream, Place)> {
         self.state.borrow_mut().spent.note(&broken, &failure);
-        let strip_usage = self.strips_usage();
         let mut queue = self.places_to_resume(&broken)?;
         while let Some(candidate) = queue.pop_front() {
             {
@@ -60,8 +57,8 @@ impl Attempts {
                 return None;
             }
             let tried = self
-                .try_candidate(candidate, AttemptKind::Resume, &async |relay, request| {
-                    prove_resumed(relay, request, &transcript, strip_usage).await
+                .try_candidate(candidate, AttemptKind::Resume, &async |relay, request, pair| {
+                    prove_resumed(relay, request, pair, &transcript).await
                 })
                 .await;
             match tried.ok()? {

@@ -6,13 +6,21 @@ use bytes::Bytes;
 
 use super::{
     attempts::{Attempts, Won},
-    client_stream::ClientStream,
+    client_stream::{ClientStream, KeepAlive},
+    count_tokens::count_tokens,
     error::RelayError,
     live_stream::LiveStream,
     place::Place,
     prove::{ProvedStream, prove_stream, prove_whole},
 };
-use crate::domain::id::{ModelName, ProviderId};
+use crate::{
+    actors::clock::now,
+    domain::{
+        chat::Losses,
+        id::{ModelName, ProviderId},
+    },
+    gateway::exchange::Asked,
+};
 
 /// Who answered.
 #[derive(Debug, Clone)]
@@ -23,12 +31,14 @@ pub struct Answered {
     pub attempts: u32,
     /// What was put in the place of the model that the client named: by an alias, or as a fallback.
     pub substitution: Option<&'static str>,
+    /// What was lost in translation, as far as it is known when the answer begins.
+    pub losses: Losses,
 }
 
 /// What the client gets.
 pub enum Served {
-    /// A complete answer, on the ledger already.
-    Whole { by: Answered, body: Bytes },
+    /// A complete answer, on the ledger already. `by` is absent when the pool has found it by itself.
+    Whole { by: Option<Answered>, body: Bytes },
     /// A stream. `by` is unknown when it was opened before anyone had answered.
     Stream { by: Option<Answered>, body: ClientStream },
 }
@@ -38,18 +48,28 @@ pub enum Served {
 ///
 /// Errors: [`RelayError`]; the request is settled then.
 pub async fn serve(attempts: Rc<Attempts>) -> Result<Served, RelayError> {
+    if let Asked::TokenCount(api) = attempts.inquiry.request.asked() {
+        return count_tokens(api, attempts).await;
+    }
     if !attempts.is_streamed() {
         let Won { proof, place, attempts } = attempts.run(prove_whole).await?;
-        let by = answered(&attempts, &place);
+        attempts.note_losses(&place, &proof.losses);
+        let mut by = answered(&attempts, &place);
+        by.losses.absorb(&proof.losses);
         attempts.relay().tell_success(&place);
         drop(place);
-        attempts.into_settlement().complete(proof.answer.usage).await?;
-        return Ok(Served::Whole { by, body: proof.body });
+        attempts.into_settlement().complete(proof.usage).await?;
+        return Ok(Served::Whole { by: Some(by), body: proof.body });
     }
     let relay = Rc::clone(attempts.relay());
-    let (keep_alive, deadline) = (relay.settings.keep_alive, attempts.deadline);
+    let request = &attempts.inquiry.request;
+    let keep_alive = KeepAlive {
+        every: relay.settings.keep_alive,
+        bytes: request.api().keep_alive(request.model(), now()),
+    };
+    let deadline = attempts.deadline;
     let mut winning = Box::pin(win_stream(attempts));
-    match tokio::time::timeout(keep_alive, &mut winning).await {
+    match tokio::time::timeout(keep_alive.every, &mut winning).await {
         Ok(won) => {
             let (by, live) = won?;
             Ok(Served::Stream { by: Some(by), body: ClientStream::live(live, keep_alive) })
@@ -65,10 +85,7 @@ pub async fn serve(attempts: Rc<Attempts>) -> Result<Served, RelayError> {
 }
 
 async fn win_stream(attempts: Rc<Attempts>) -> Result<(Answered, Box<LiveStream>), RelayError> {
-    let strip_usage = attempts.strips_usage();
-    let won: Won<ProvedStream> = attempts
-        .run(async |relay, request| prove_stream(relay, request, strip_usage).await)
-        .await?;
+    let won: Won<ProvedStream> = attempts.run(prove_stream).await?;
     let by = answered(&won.attempts, &won.place);
     {
         let mut state = won.attempts.state.borrow_mut();
@@ -81,11 +98,12 @@ async fn win_stream(attempts: Rc<Attempts>) -> Result<(Answered, Box<LiveStream>
     Ok((by, Box::new(LiveStream::new(won))))
 }
 
-fn answered(attempts: &Attempts, place: &Place) -> Answered {
+pub(super) fn answered(attempts: &Attempts, place: &Place) -> Answered {
     Answered {
         provider_id: place.candidate.provider.id.clone(),
         model: place.candidate.model.clone(),
         attempts: attempts.made(),
         substitution: attempts.substitution(),
+        losses: place.losses().clone(),
     }
 }

@@ -10,6 +10,7 @@ mod cooldowns;
 mod crashes;
 mod credentials;
 mod deadline;
+mod dialects;
 mod environment;
 mod events;
 mod explain;

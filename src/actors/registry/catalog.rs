@@ -25,6 +25,8 @@ pub struct CatalogEntry {
     pub base_url: Option<Url>,
     pub api_format: ApiFormat,
     pub chat_path: Option<String>,
+    #[serde(default)]
+    pub also_speaks: Vec<ApiFormat>,
     pub priority: i32,
     #[serde(default)]
     pub beta: bool,
@@ -67,6 +69,7 @@ impl CatalogEntry {
             base_url: self.base_url.clone(),
             chat_path: self.chat_path.clone(),
             api_format: self.api_format,
+            also_speaks: self.also_speaks.clone(),
             priority: self.priority,
             enabled: None,
             models: self.models.iter().cloned().map(ServedModel::named).collect(),
@@ -119,8 +122,10 @@ mod tests {
     fn openai_answers_at_its_documented_address() {
         let entries = builtin().unwrap();
         let openai = entries.iter().find(|entry| entry.id.as_str() == "openai").unwrap();
-        let url = openai.to_provider().chat_url().unwrap();
-        assert_eq!(url.as_str(), "https://api.openai.com/v1/chat/completions");
+        let endpoints = openai.to_provider().endpoints();
+        let urls: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.url.as_str()).collect();
+        let v1 = "https://api.openai.com/v1";
+        assert_eq!(urls, [format!("{v1}/chat/completions"), format!("{v1}/responses")]);
         assert!(openai.env.contains(&"OPENAI_API_KEY".to_owned()));
     }
 }

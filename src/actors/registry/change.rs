@@ -35,6 +35,7 @@ fn apply(change: ProviderChange, settings: &mut ProviderSettings) {
     change.base_url.apply(&mut settings.base_url);
     change.chat_path.apply(&mut settings.chat_path);
     change.api_format.apply(&mut settings.api_format);
+    change.also_speaks.apply(&mut settings.also_speaks);
     change.priority.apply(&mut settings.priority);
     change.enabled.apply(&mut settings.enabled);
     change.models.apply(&mut settings.models);

@@ -87,6 +87,7 @@ pub struct ProviderChange {
     pub base_url: Change<Url>,
     pub chat_path: Change<String>,
     pub api_format: Change<ApiFormat>,
+    pub also_speaks: Change<Vec<ApiFormat>>,
     pub priority: Change<i32>,
     pub enabled: Change<bool>,
     pub models: Change<Vec<ServedModel>>,

@@ -13,7 +13,7 @@ use crate::domain::{
     id::ProviderId,
     provider::{
         ApiFormat, LastError, Location, Origin, Provider, ProviderKind, ProviderSettings,
-        ProviderStatus, StoredHeaders, StoredProvider, default_chat_path,
+        ProviderStatus, StoredHeaders, StoredProvider,
     },
     route::CredentialStrategy,
     setting::InvalidSetting,
@@ -225,6 +225,7 @@ fn blank(row: &StoredProvider) -> Provider {
         base_url: None,
         chat_path: None,
         api_format: ApiFormat::Openai,
+        also_speaks: Vec::new(),
         priority: 0,
         // Someone made it to be used: it is on until they say otherwise.
         enabled: Some(true),
@@ -256,15 +257,10 @@ fn merge(mut provider: Provider, row: &StoredProvider) -> Provider {
         provider.rules.clone_from(rules);
     }
     provider.base_url = set.base_url.clone().or(provider.base_url);
-    provider.chat_path = set.chat_path.clone().or(provider.chat_path).or_else(|| {
-        let speaks_it =
-            provider.kind == ProviderKind::Custom && provider.api_format == ApiFormat::Openai;
-        provider
-            .base_url
-            .as_ref()
-            .filter(|_| speaks_it)
-            .map(|url| default_chat_path(url).to_owned())
-    });
+    provider.chat_path = set.chat_path.clone().or(provider.chat_path);
+    if let Some(formats) = &set.also_speaks {
+        provider.also_speaks.clone_from(formats);
+    }
     if let Some(models) = &set.models {
         provider.models.clone_from(models);
     }

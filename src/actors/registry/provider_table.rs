@@ -2,13 +2,11 @@
 
 use std::{cmp::Reverse, collections::HashMap, iter, sync::Arc};
 
-use url::Url;
-
 use super::{model_catalog::ModelCatalog, vitals::ProviderVitals};
 use crate::domain::{
     id::{ModelName, ProviderId},
     model::{ModelFacts, ModelKind},
-    provider::Provider,
+    provider::{Endpoint, Provider},
     version_order::by_version,
 };
 
@@ -20,21 +18,21 @@ pub struct ListedProvider {
     pub provider: Arc<Provider>,
     /// How many usable credentials it has.
     pub credentials: usize,
-    /// Where it takes Chat Completions, put together once. Absent: it does not.
-    pub chat_url: Option<Arc<Url>>,
+    /// Where it takes requests, put together once.
+    pub endpoints: Arc<[Endpoint]>,
     /// How it is doing right now. The same in every table as long as the provider exists.
     pub vitals: Arc<ProviderVitals>,
 }
 
 impl ListedProvider {
     pub fn new(provider: Arc<Provider>, credentials: usize, vitals: Arc<ProviderVitals>) -> Self {
-        let chat_url = provider.chat_url().map(Arc::new);
-        Self { provider, credentials, chat_url, vitals }
+        let endpoints = provider.endpoints().into();
+        Self { provider, credentials, endpoints, vitals }
     }
 
     /// Whether a request could go there.
     pub fn is_usable(&self) -> bool {
-        self.chat_url.is_some() && self.provider.is_usable(self.credentials)
+        !self.endpoints.is_empty() && self.provider.is_usable(self.credentials)
     }
 }
 
@@ -284,7 +282,7 @@ mod tests {
     #[test]
     fn who_is_not_usable_serves_nothing_but_its_list_is_known() {
         let mut mute = provider("mute", 0, served(&["n"]));
-        mute.chat_path = None;
+        mute.base_url = None;
         let table = table(vec![(provider("keyless", 0, served(&["m"])), 0), (mute, 1)]);
         assert!(ids(&table, "m").is_empty());
         assert!(ids(&table, "n").is_empty());
@@ -399,7 +397,7 @@ mod tests {
                 let mut provider = provider(&format!("p{}", (n * 7) % 9), priority, models);
                 provider.enabled = enabled;
                 if !speaks {
-                    provider.chat_path = None;
+                    provider.base_url = None;
                 }
                 rows.push((provider, credentials));
             }

@@ -3,8 +3,6 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use url::Url;
-
 use super::{
     course::Stage,
     order::{Contender, Measured, Position, Rotation, order},
@@ -19,7 +17,7 @@ use crate::{
         failure::FailureClass,
         id::{ModelName, ProviderId},
         model::{Capabilities, ModelFacts},
-        provider::{Location, Provider},
+        provider::{Endpoint, Location, Provider},
         route::{Mode, RouteOptions, RouteTarget, Strategy},
         time::Timestamp,
         turns::Turn,
@@ -32,8 +30,8 @@ pub struct Candidate {
     pub provider: Arc<Provider>,
     /// The upstream name.
     pub model: ModelName,
-    /// Where it is asked.
-    pub url: Arc<Url>,
+    /// Where it is asked, and in which format.
+    pub endpoints: Arc<[Endpoint]>,
     /// Whether a credential has to be leased; a local provider may have none.
     pub needs_credential: bool,
     pub facts: ModelFacts,
@@ -346,19 +344,18 @@ fn contender<'e>(entry: &Entry<'e>, strategy: Strategy) -> Contender<'e> {
     }
 }
 
-fn candidate(entry: &Entry<'_>, score: f64) -> Option<Candidate> {
+fn candidate(entry: &Entry<'_>, score: f64) -> Candidate {
     let row = entry.serving.row;
-    Some(Candidate {
+    Candidate {
         provider: Arc::clone(&row.provider),
         model: entry.serving.upstream.clone(),
-        // Only usable rows serve anything, and these have one.
-        url: Arc::clone(row.chat_url.as_ref()?),
+        endpoints: Arc::clone(&row.endpoints),
         needs_credential: row.credentials > 0,
         facts: entry.serving.facts,
         vitals: Arc::clone(&row.vitals),
         score,
         lacks: Capabilities::NONE,
-    })
+    }
 }
 
 fn rank(
@@ -373,7 +370,7 @@ fn rank(
         turns(Among::Candidates, members, rotation)
     });
     let mut candidates = Vec::with_capacity(ranked.len());
-    candidates.extend(ranked.iter().filter_map(|it| candidate(&entries[it.index], it.score)));
+    candidates.extend(ranked.iter().map(|it| candidate(&entries[it.index], it.score)));
     candidates
 }
 
@@ -412,7 +409,7 @@ fn rank_by_provider(
                 models[..equals].rotate_left(at);
             }
         }
-        candidates.extend(models.into_iter().filter_map(|entry| candidate(entry, place.score)));
+        candidates.extend(models.into_iter().map(|entry| candidate(entry, place.score)));
     }
     candidates
 }
@@ -436,9 +433,6 @@ pub fn never_asked(stage: &Stage, table: &ProviderTable) -> Vec<Exclusion> {
         }
         if !provider.is_usable(*credentials) {
             return Some(ExclusionReason::NoCredential);
-        }
-        if row.chat_url.is_none() {
-            return Some(ExclusionReason::OtherDialect);
         }
         if meant.contains(&provider.id) {
             return None;

@@ -95,6 +95,7 @@ mod tests {
     use crate::domain::{
         failure::FailureClass,
         id::{ModelName, ProviderId},
+        provider::ApiFormat,
         time::Timestamp,
         trace::{AttemptEnd, AttemptKind, AttemptTrace},
         usage::Outcome,
@@ -107,6 +108,8 @@ mod tests {
             kind: AttemptKind::First,
             provider_id: ProviderId::parse("acme").unwrap(),
             model_id: model.clone(),
+            api_format: ApiFormat::Openai,
+            losses: Vec::new(),
             credential_id: None,
             credential_label: None,
             after_ms: 0,

@@ -3,6 +3,7 @@
 //! Pure state machines over bytes. They wait for nothing and write nothing.
 
 pub mod chat_stream;
+pub mod lines;
 mod resumption;
 pub mod sse;
 pub mod transcript;

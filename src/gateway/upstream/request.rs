@@ -17,15 +17,18 @@ use url::Url;
 use crate::domain::{
     credential::Egress,
     failure::{Failure, FailureClass},
-    provider::{Location, SecretHeader},
+    provider::{ApiFormat, Location, SecretHeader},
     rule::FailureRule,
 };
 
 /// One request to an upstream: a POST of JSON.
 pub struct UpstreamRequest<'a> {
     pub url: &'a Url,
-    /// Sent as a bearer token.
+    /// Decides how the credential is sent, and what else the API wants to have said.
+    pub format: ApiFormat,
     pub credential: Option<&'a SecretString>,
+    /// Headers of the client's, names in lower case. All others win over them.
+    pub forwarded: &'a [(&'static str, String)],
     /// The provider's own headers. They win over those of the pool.
     pub headers: &'a [SecretHeader],
     /// The credential's own headers. They win over those of the provider.
@@ -69,8 +72,24 @@ impl UpstreamRequest<'_> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = if self.stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        for (name, value) in usual_headers(self.format) {
+            headers.insert(*name, HeaderValue::from_static(value));
+        }
+        for (name, value) in self.forwarded {
+            // What no header may hold was none of the client's either.
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(*name, value);
+            }
+        }
         if let Some(credential) = self.credential {
-            headers.insert(AUTHORIZATION, bearer(credential)?);
+            let own_header = own_key_header(self.format);
+            if let Some(name) = own_header {
+                headers.insert(name, key_value(credential.expose_secret().to_owned())?);
+            }
+            if own_header.is_none() || takes_bearer_too(self.format, self.url) {
+                let bearer = format!("Bearer {}", credential.expose_secret());
+                headers.insert(AUTHORIZATION, key_value(bearer)?);
+            }
         }
         for header in self.headers.iter().chain(self.own_headers) {
             insert(headers, header)?;
@@ -80,8 +99,51 @@ impl UpstreamRequest<'_> {
     }
 }
 
-fn bearer(credential: &SecretString) -> Result<HeaderValue, Failure> {
-    let value = format!("Bearer {}", credential.expose_secret());
+/// What an API wants to be told with every request.
+///
+/// Sources: <https://docs.anthropic.com/en/api/versioning>; for GitHub Copilot the headers of its
+/// editors, <https://github.com/microsoft/vscode-copilot-chat> (2026-11).
+fn usual_headers(format: ApiFormat) -> &'static [(&'static str, &'static str)] {
+    match format {
+        ApiFormat::Anthropic => &[("anthropic-version", "2023-06-01")],
+        ApiFormat::Copilot => &[
+            ("copilot-integration-id", "vscode-chat"),
+            ("editor-version", "vscode/1.106.0"),
+            ("editor-plugin-version", "copilot-chat/0.33.0"),
+            ("openai-intent", "conversation-panel"),
+        ],
+        ApiFormat::Openai
+        | ApiFormat::Responses
+        | ApiFormat::Google
+        | ApiFormat::Cloudcode
+        | ApiFormat::Ollama => &[],
+    }
+}
+
+/// The header an API has of its own for a key.
+///
+/// Sources: <https://docs.anthropic.com/en/api/overview>,
+/// <https://ai.google.dev/gemini-api/docs/api-key> (2026-11).
+fn own_key_header(format: ApiFormat) -> Option<&'static str> {
+    match format {
+        ApiFormat::Anthropic => Some("x-api-key"),
+        ApiFormat::Google => Some("x-goog-api-key"),
+        ApiFormat::Openai
+        | ApiFormat::Responses
+        | ApiFormat::Cloudcode
+        | ApiFormat::Copilot
+        | ApiFormat::Ollama => None,
+    }
+}
+
+/// Whether the key goes as a bearer token as well: others who speak Anthropic's API take one or the
+/// other.
+fn takes_bearer_too(format: ApiFormat, url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    format == ApiFormat::Anthropic && host != "api.anthropic.com"
+}
+
+fn key_value(value: String) -> Result<HeaderValue, Failure> {
     let mut value = HeaderValue::try_from(value).map_err(|_| {
         Failure::new(FailureClass::Auth, "the credential holds characters that no header may hold")
     })?;
@@ -134,6 +196,8 @@ mod tests {
     ) -> Result<reqwest::Request, Failure> {
         UpstreamRequest {
             url: &"https://acme.test/v1/chat/completions".parse().unwrap(),
+            format: ApiFormat::Openai,
+            forwarded: &[],
             credential: credential.map(|text| text.to_owned().into()).as_ref(),
             headers: &secret(headers),
             own_headers: &secret(own_headers),
@@ -167,6 +231,50 @@ mod tests {
         let own = [("authorization", "Basic own")];
         let request = wire_with_own(Some("sk-1"), &[("authorization", "Basic x")], &own).unwrap();
         assert_eq!(request.headers()["authorization"], "Basic own");
+    }
+
+    fn wire_as(format: ApiFormat, url: &str, forwarded: &[(&'static str, String)]) -> HeaderMap {
+        let request = UpstreamRequest {
+            url: &url.parse().unwrap(),
+            format,
+            credential: Some(&"sk-1".to_owned().into()),
+            forwarded,
+            headers: &[],
+            own_headers: &[],
+            egress: &Egress::Usual,
+            rules: &[],
+            body: Bytes::from_static(b"{}"),
+            stream: false,
+            location: Location::Cloud,
+            waits: Waits { deadline: Instant::now(), head: Duration::ZERO, idle: Duration::ZERO },
+        };
+        request.to_wire().unwrap().headers().clone()
+    }
+
+    #[test]
+    fn a_key_is_sent_as_each_api_wants_it() {
+        let google = wire_as(ApiFormat::Google, "https://g.test/v1beta/models/m:x", &[]);
+        assert_eq!(google["x-goog-api-key"], "sk-1");
+        assert!(!google.contains_key("authorization"));
+        let own = wire_as(ApiFormat::Anthropic, "https://api.anthropic.com/v1/messages", &[]);
+        assert_eq!(
+            (&own["x-api-key"], &own["anthropic-version"]),
+            (&"sk-1".parse().unwrap(), &"2023-06-01".parse().unwrap())
+        );
+        assert!(!own.contains_key("authorization"));
+        let other = wire_as(ApiFormat::Anthropic, "https://other.test/v1/messages", &[]);
+        assert_eq!(other["authorization"], "Bearer sk-1");
+        assert_eq!(other["x-api-key"], "sk-1");
+    }
+
+    #[test]
+    fn what_a_client_says_of_its_body_goes_on() {
+        let forwarded =
+            [("anthropic-beta", "a,b".to_owned()), ("anthropic-version", "2024".into())];
+        let url = "https://api.anthropic.com/v1/messages";
+        let headers = wire_as(ApiFormat::Anthropic, url, &forwarded);
+        assert_eq!(headers["anthropic-beta"], "a,b");
+        assert_eq!(headers["anthropic-version"], "2024");
     }
 
     #[test]

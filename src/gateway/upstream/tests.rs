@@ -21,7 +21,7 @@ use super::{Upstream, UpstreamRequest, UpstreamResponse, UpstreamSettings, Waits
 use crate::domain::{
     credential::Egress,
     failure::{Failure, FailureClass},
-    provider::Location,
+    provider::{ApiFormat, Location},
     rule::{FailureRule, RuleAction, RuleText},
 };
 
@@ -123,6 +123,8 @@ async fn send_by(
     };
     let request = UpstreamRequest {
         url: &url,
+        format: ApiFormat::Openai,
+        forwarded: &[],
         credential: None,
         headers: &[],
         own_headers: &[],

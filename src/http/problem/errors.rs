@@ -54,6 +54,13 @@ impl From<RelayError> for Problem {
                 let message = format!("{said}: {}; {hint}", words.join(", "));
                 Self::new(StatusCode::BAD_REQUEST, "capability_missing", message).about("model")
             }
+            RelayError::Lossy { .. } => {
+                let hint = "allow it by leaving out the header x-providerpool-strict";
+                Self::new(StatusCode::BAD_REQUEST, "translation_lossy", format!("{said}; {hint}"))
+            }
+            RelayError::NotOffered { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "not_offered", said).about("model")
+            }
             RelayError::NoneAllowed { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "no_provider_allowed", said)
             }

@@ -7,7 +7,6 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::chat_completions::read_body;
 use crate::{
     actors::{
         clock::now,
@@ -29,6 +28,7 @@ use crate::{
     http::{
         actors::Actors,
         problem::{Failure, Management, Problem},
+        relayed::read_body,
         routing_headers::MAX_EXCLUDED,
         settings::ServerSettings,
     },
@@ -216,6 +216,7 @@ impl ExplainBody {
                 prefer: self.prefer,
                 required: self.require,
                 relax: self.relax,
+                strict: false,
             },
             needs: needs.unwrap_or(Capabilities::NONE),
             request,

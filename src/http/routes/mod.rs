@@ -3,18 +3,24 @@
 mod aliases;
 mod chat_completions;
 mod client_keys;
+mod completions;
 mod cooldowns;
+mod embeddings;
 mod events;
 mod explain;
+mod gemini;
 pub mod health;
 mod keys;
+mod messages;
 mod metrics;
 mod model_routes;
 mod models;
 mod named;
+mod ollama;
 pub mod openapi;
 mod providers;
 mod requests;
+mod responses;
 mod usage;
 
 use actix_web::{
@@ -24,8 +30,9 @@ use actix_web::{
 
 use super::{
     auth::require_admin,
-    problem::{Failure, Management, OpenAi, Problem},
+    problem::{Failure, Management, Problem},
 };
+use crate::{domain::id::RequestId, gateway::exchange::ClientApi};
 
 /// Puts every route in its place. What is not named here is refused.
 pub fn configure(services: &mut ServiceConfig) {
@@ -34,9 +41,19 @@ pub fn configure(services: &mut ServiceConfig) {
         .service(
             web::scope("/v1")
                 .configure(chat_completions::configure)
+                .configure(completions::configure)
+                .configure(responses::configure)
+                .configure(messages::configure)
+                .configure(embeddings::configure)
                 .configure(models::configure)
                 .default_service(web::to(no_such_relay_route)),
         )
+        .service(
+            web::scope("/v1beta")
+                .configure(gemini::configure)
+                .default_service(web::to(no_such_gemini_route)),
+        )
+        .configure(ollama::configure)
         .service(
             web::scope("/api")
                 .wrap(from_fn(require_admin))
@@ -65,7 +82,16 @@ async fn no_such_route(request: actix_web::HttpRequest) -> Result<(), Failure<Ma
     Err(Problem::not_found("route_not_found", message).into())
 }
 
-async fn no_such_relay_route(request: actix_web::HttpRequest) -> Result<(), Failure<OpenAi>> {
+/// One of OpenAI's or Anthropic's paths: both have the same first word.
+async fn no_such_relay_route(request: actix_web::HttpRequest) -> Result<(), Failure<ClientApi>> {
+    Err(no_such(ClientApi::Chat, &request))
+}
+
+async fn no_such_gemini_route(request: actix_web::HttpRequest) -> Result<(), Failure<ClientApi>> {
+    Err(no_such(ClientApi::Gemini, &request))
+}
+
+fn no_such(api: ClientApi, request: &actix_web::HttpRequest) -> Failure<ClientApi> {
     let message = format!("there is no {} {}", request.method(), request.path());
-    Err(Problem::not_found("route_not_found", message).into())
+    Failure::of(api, Problem::not_found("route_not_found", message), RequestId::generate())
 }

@@ -15,9 +15,10 @@ use crate::{
         access_key::AccessKey,
         id::{ModelName, ProviderId, RequestId},
     },
+    gateway::exchange::ClientApi,
     http::{
         auth,
-        problem::{Failure, OpenAi, Problem},
+        problem::{Failure, Problem},
     },
 };
 
@@ -54,8 +55,9 @@ pub async fn list(
     request: HttpRequest,
     keys: Data<Published<KeyRing>>,
     providers: Data<Published<ProviderTable>>,
-) -> Result<HttpResponse, Failure<OpenAi>> {
-    let key = auth::client(&request, &keys)?;
+) -> Result<HttpResponse, Failure<ClientApi>> {
+    let failure = |problem| Failure::of(ClientApi::Chat, problem, RequestId::generate());
+    let key = auth::client(&request, &keys).map_err(failure)?;
     let data = servable(&providers.read(), &key)
         .into_iter()
         .map(|(name, owner)| view(&name, &owner))
@@ -72,9 +74,10 @@ pub async fn show(
     id: Path<String>,
     keys: Data<Published<KeyRing>>,
     providers: Data<Published<ProviderTable>>,
-) -> Result<HttpResponse, Failure<OpenAi>> {
-    let key = auth::client(&request, &keys)?;
-    let name = ModelName::parse(&id).map_err(Problem::from)?;
+) -> Result<HttpResponse, Failure<ClientApi>> {
+    let failure = |problem| Failure::of(ClientApi::Chat, problem, RequestId::generate());
+    let key = auth::client(&request, &keys).map_err(failure)?;
+    let name = ModelName::parse(&id).map_err(|error| failure(error.into()))?;
     let table = providers.read();
     let owner = table
         .rows()
@@ -86,7 +89,7 @@ pub async fn show(
         Some(row) => Ok(json(&view(&name, &row.provider.id))),
         None => {
             let message = format!("no provider in use serves the model {name} to this key");
-            Err(Problem::not_found("model_not_found", message).into())
+            Err(failure(Problem::not_found("model_not_found", message)))
         }
     }
 }

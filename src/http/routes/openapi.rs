@@ -10,8 +10,9 @@ use utoipa::{
 };
 
 use super::{
-    aliases, chat_completions, client_keys, cooldowns, events, explain, health, keys, metrics,
-    model_routes, models, providers, requests, usage,
+    aliases, chat_completions, client_keys, completions, cooldowns, embeddings, events, explain,
+    gemini, health, keys, messages, metrics, model_routes, models, ollama, providers, requests,
+    responses, usage,
 };
 
 pub fn configure(services: &mut ServiceConfig) {
@@ -23,6 +24,16 @@ pub fn configure(services: &mut ServiceConfig) {
     info(title = "providerpool", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     paths(
         chat_completions::create,
+        completions::create,
+        responses::create,
+        messages::create,
+        messages::count_tokens,
+        embeddings::create,
+        gemini::call,
+        ollama::chat,
+        ollama::complete,
+        ollama::embed,
+        ollama::embed_one,
         models::list,
         models::show,
         providers::list,

@@ -68,10 +68,13 @@ pub struct ProviderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     base_url: Option<Url>,
-    /// Path of Chat Completions below the base URL. Absent: it is not asked for chat.
+    /// Path of Chat Completions below the base URL, where it is not the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     chat_path: Option<String>,
+    /// The API it considers its own.
     api_format: ApiFormat,
+    /// What it speaks beside that, as well.
+    also_speaks: Vec<ApiFormat>,
     /// Higher is preferred.
     priority: i32,
     /// Names of the headers sent there, with their values masked.
@@ -148,6 +151,10 @@ pub struct ProviderBody {
     #[schema(value_type = Option<ApiFormat>)]
     #[serde(default)]
     api_format: Change<ApiFormat>,
+    /// What it speaks beside that, as well: a client of such a dialect is passed through as it is.
+    #[schema(value_type = Option<Vec<ApiFormat>>)]
+    #[serde(default)]
+    also_speaks: Change<Vec<ApiFormat>>,
     #[schema(value_type = Option<i32>)]
     #[serde(default)]
     priority: Change<i32>,
@@ -188,6 +195,7 @@ impl ProviderBody {
             base_url: self.base_url,
             chat_path: self.chat_path,
             api_format: self.api_format,
+            also_speaks: self.also_speaks,
             priority: self.priority,
             enabled: self.enabled,
             models: self.models,
@@ -217,6 +225,7 @@ fn provider_view(
         base_url: provider.base_url.clone(),
         chat_path: provider.chat_path.clone(),
         api_format: provider.api_format,
+        also_speaks: provider.also_speaks.clone(),
         priority: provider.priority,
         headers: provider.headers.iter().map(|header| (header.name.clone(), "****")).collect(),
         models: provider.models.clone(),

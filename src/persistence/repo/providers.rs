@@ -112,6 +112,7 @@ mod tests {
             base_url: Some("http://127.0.0.1:11434/v1".parse().unwrap()),
             chat_path: Some("/chat/completions".into()),
             api_format: Some(ApiFormat::Cloudcode),
+            also_speaks: Some(vec![ApiFormat::Google, ApiFormat::Openai]),
             priority: Some(-3),
             enabled: Some(false),
             models: Some(vec![
@@ -148,6 +149,7 @@ mod tests {
                 assert_eq!(settings.base_url, expected.base_url);
                 assert_eq!(settings.chat_path, expected.chat_path);
                 assert_eq!(settings.api_format, expected.api_format);
+                assert_eq!(settings.also_speaks, expected.also_speaks);
                 assert_eq!(settings.priority, expected.priority);
                 assert_eq!(settings.enabled, expected.enabled);
                 assert_eq!(settings.models, expected.models);
@@ -256,6 +258,7 @@ mod tests {
                 ("base_url", "'nowhere'"),
                 ("models", "'[{}]'"),
                 ("credential_strategy", "'RoundRobin'"),
+                ("also_speaks", r#"'["Openai"]'"#),
                 ("rules", r#"'[{"status":204,"action":"stop"}]'"#),
                 ("last_error_at", "NULL"),
             ] {

@@ -34,6 +34,8 @@ pub struct ProviderRow {
     credential_strategy: Option<String>,
     /// JSON.
     rules: Option<String>,
+    /// JSON.
+    also_speaks: Option<String>,
     last_error: Option<String>,
     last_error_at: Option<i64>,
     #[diesel(skip_update)]
@@ -64,6 +66,9 @@ impl From<&StoredProvider> for ProviderRow {
                 let texts: Vec<&RuleText> = rules.iter().map(FailureRule::text).collect();
                 serde_json::to_string(&texts).expect("rules are numbers and texts, and so JSON")
             }),
+            also_speaks: settings.also_speaks.as_ref().map(|formats| {
+                serde_json::to_string(formats).expect("formats are words, and so JSON")
+            }),
             last_error: last_error.map(|error| error.message.clone()),
             last_error_at: last_error.map(|error| error.at.as_millis()),
             created_at: provider.created_at.as_millis(),
@@ -82,6 +87,8 @@ impl ProviderRow {
         let parse_url = |url: String| url.parse().map_err(|_| corrupt("base_url"));
         let parse_models =
             |json: String| serde_json::from_str(&json).map_err(|_| corrupt("models"));
+        let parse_formats =
+            |json: String| serde_json::from_str(&json).map_err(|_| corrupt("also_speaks"));
         let parse_strategy =
             |word: String| parse_word(&word).ok_or_else(|| corrupt("credential_strategy"));
         let parse_stored_rules = |json: String| {
@@ -104,6 +111,7 @@ impl ProviderRow {
                 base_url: self.base_url.map(parse_url).transpose()?,
                 chat_path: self.chat_path,
                 api_format: self.api_format.map(parse_format).transpose()?,
+                also_speaks: self.also_speaks.map(parse_formats).transpose()?,
                 priority: self.priority,
                 enabled: self.enabled,
                 models: self.models.map(parse_models).transpose()?,

@@ -353,6 +353,7 @@ fn provider(id: &str, priority: i32, upstream: SocketAddr, keys: usize) -> Provi
         location: Location::Local,
         api_format: ApiFormat::Openai,
         chat_path: None,
+        also_speaks: Vec::new(),
         priority,
         enabled: true,
         models: Vec::new(),

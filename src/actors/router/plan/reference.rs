@@ -185,6 +185,7 @@ impl Real {
             prefer: request.prefer.map(provider),
             required: request.required,
             relax: request.relax,
+            strict: false,
         };
         self.pool.needs = request.needs;
         self.pool.prompt_tokens = request.prompt;

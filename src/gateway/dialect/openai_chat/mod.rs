@@ -15,8 +15,9 @@ pub use answer::WholeAnswer;
 pub use chunk::{Chunk, TEXT_FIELDS, TEXTS, Unparsable, Words, text_of};
 pub use continued::{Identity, Rest, continued};
 pub use error::{ErrorObject, ErrorView, error_body, error_event};
+pub use needs::{CHARACTERS_PER_TOKEN, TOKENS_PER_MEDIUM};
 pub use request::{ChatRequest, MAX_DEPTH, RequestError, rewrite};
-pub use session::MAX_OPENING_BYTES;
+pub use session::{MAX_OPENING_BYTES, SESSION_HEADERS};
 
 /// What the data of the last event of a stream is.
 pub const DONE: &[u8] = b"[DONE]";

@@ -14,10 +14,10 @@ use super::{
 use crate::domain::model::{Capabilities, Capability};
 
 /// Visible characters to a token, at most: texts in common languages and code have two to five.
-const CHARACTERS_PER_TOKEN: u64 = 6;
+pub const CHARACTERS_PER_TOKEN: u64 = 6;
 
 /// Tokens that anything given as base64 costs at least: a second of sound takes ten, an image more.
-const TOKENS_PER_MEDIUM: u64 = 10;
+pub const TOKENS_PER_MEDIUM: u64 = 10;
 
 /// Where the parts of a body stand that routing may ask about. Absent also when they are `null`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@ pub const MAX_OPENING_BYTES: usize = 4096;
 
 /// Headers that name a session, the most telling first. Not `x-client-request-id` and not
 /// `idempotency-key`: they change with each request.
-const HEADERS: [&str; 6] = [
+pub const SESSION_HEADERS: [&str; 6] = [
     "x-providerpool-session",
     "x-claude-code-session-id",
     "session-id",
@@ -58,7 +58,7 @@ impl ChatRequest {
         body: &'b [u8],
         header: impl Fn(&str) -> Option<&'b str>,
     ) -> Option<SessionSignal<'b>> {
-        for kind in HEADERS {
+        for kind in SESSION_HEADERS {
             if let Some(id) = header(kind).and_then(session_id) {
                 return Some(SessionSignal::Named { kind, id });
             }
@@ -190,10 +190,11 @@ mod tests {
                 fields[from..].iter().rev().flat_map(|(json, _, _)| [",", *json]).collect();
             let found = signal(&with(&all), &[]).unwrap();
             assert_eq!(found, (fields[from].1.into(), fields[from].2.into()));
-            for header in 0..HEADERS.len() {
-                let headers: Vec<_> = HEADERS[header..].iter().map(|name| (*name, *name)).collect();
+            for header in 0..SESSION_HEADERS.len() {
+                let headers: Vec<_> =
+                    SESSION_HEADERS[header..].iter().map(|name| (*name, *name)).collect();
                 let found = signal(&with(&all), &headers).unwrap();
-                assert_eq!(found, (HEADERS[header].into(), HEADERS[header].into()));
+                assert_eq!(found, (SESSION_HEADERS[header].into(), SESSION_HEADERS[header].into()));
             }
         }
         let text = signal(&with(r#","conversation":"c2""#), &[]).unwrap();

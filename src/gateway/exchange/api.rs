@@ -1,0 +1,107 @@
+//! Which API a client speaks, and which of the upstream's is its own.
+
+use bytes::Bytes;
+
+use crate::{
+    domain::{chat::Dialect, id::ModelName, provider::ApiFormat, time::Timestamp},
+    gateway::translate::{
+        ClientSide, UpstreamSide,
+        chat::Chat,
+        completions::Completions,
+        gemini::{Cloudcode, Gemini, GeminiArray},
+        messages::Messages,
+        ollama::{self, OllamaChat, OllamaGenerate},
+        responses::Responses,
+    },
+};
+
+/// An API in which a client asks for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClientApi {
+    /// OpenAI Chat Completions.
+    Chat,
+    /// OpenAI's legacy Completions.
+    Completions,
+    /// OpenAI Responses.
+    Responses,
+    /// Anthropic Messages.
+    Messages,
+    /// Gemini, a stream of events.
+    Gemini,
+    /// Gemini, a stream that is one JSON list.
+    GeminiArray,
+    /// Ollama's chat.
+    OllamaChat,
+    /// Ollama's generate.
+    OllamaGenerate,
+}
+
+impl ClientApi {
+    pub const ALL: [Self; 8] = [
+        Self::Chat,
+        Self::Completions,
+        Self::Responses,
+        Self::Messages,
+        Self::Gemini,
+        Self::GeminiArray,
+        Self::OllamaChat,
+        Self::OllamaGenerate,
+    ];
+
+    /// The dialect whose words it uses.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Self::Chat | Self::Completions => Dialect::Chat,
+            Self::Responses => Dialect::Responses,
+            Self::Messages => Dialect::Messages,
+            Self::Gemini | Self::GeminiArray => Dialect::Gemini,
+            Self::OllamaChat | Self::OllamaGenerate => Dialect::Ollama,
+        }
+    }
+
+    pub fn side(self) -> &'static dyn ClientSide {
+        match self {
+            Self::Chat => &Chat,
+            Self::Completions => &Completions,
+            Self::Responses => &Responses,
+            Self::Messages => &Messages,
+            Self::Gemini => &Gemini,
+            Self::GeminiArray => &GeminiArray,
+            Self::OllamaChat => &OllamaChat,
+            Self::OllamaGenerate => &OllamaGenerate,
+        }
+    }
+
+    /// What keeps a silent stream of such a client open.
+    pub fn keep_alive(self, model: &ModelName, now: Timestamp) -> Bytes {
+        match self {
+            Self::OllamaChat => ollama::empty_chat_line(model, now).into(),
+            Self::OllamaGenerate => ollama::empty_generate_line(model, now).into(),
+            _ => Bytes::from_static(self.side().keep_alive()),
+        }
+    }
+
+    /// Whether what an upstream of this format answers is, byte for byte, what such a client reads.
+    pub fn is_spoken_by(self, format: ApiFormat) -> bool {
+        match self {
+            Self::Chat => matches!(format, ApiFormat::Openai | ApiFormat::Copilot),
+            Self::Responses => format == ApiFormat::Responses,
+            Self::Messages => format == ApiFormat::Anthropic,
+            Self::Gemini => format == ApiFormat::Google,
+            Self::OllamaChat => format == ApiFormat::Ollama,
+            Self::Completions | Self::GeminiArray | Self::OllamaGenerate => false,
+        }
+    }
+}
+
+/// What an upstream of this format speaks.
+pub fn upstream_side(format: ApiFormat) -> &'static dyn UpstreamSide {
+    match format {
+        ApiFormat::Openai | ApiFormat::Copilot => &Chat,
+        ApiFormat::Responses => &Responses,
+        ApiFormat::Anthropic => &Messages,
+        ApiFormat::Google => &Gemini,
+        ApiFormat::Cloudcode => &Cloudcode { project: None },
+        ApiFormat::Ollama => &OllamaChat,
+    }
+}

@@ -1,0 +1,348 @@
+//! A stream on its way through, event by event: read into the common form, and written in the client's
+//! dialect, or passed on as it came where that is the same.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    common_transcript::{CommonTranscript, Compared, Repetition, SharedWriter},
+    pair::Estimate,
+};
+use crate::{
+    domain::{
+        chat::{Delta, Losses, Usage},
+        failure::{Failure, FailureClass},
+    },
+    gateway::{
+        stream::{
+            chat_stream::{Ending, Output},
+            lines::LineFramer,
+            sse::{EventTooLong, Framer, MAX_EVENT_BYTES},
+        },
+        translate::{Framing, ReadStream, Said},
+    },
+};
+
+/// What is known of a stream so far.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub proved: bool,
+    pub dropped: u64,
+    pub usage: Option<Usage>,
+    choices: u128,
+    finished: u128,
+}
+
+/// One stream of an upstream. Feed it what comes, send what it gives.
+pub struct EventStream {
+    framer: AnyFramer,
+    events: Events,
+    is_over: bool,
+}
+
+enum AnyFramer {
+    Sse(Framer),
+    Lines(LineFramer),
+}
+
+/// What becomes of each event.
+struct Events {
+    reader: Box<dyn ReadStream>,
+    /// Absent where events are passed on as they came.
+    transcript: Option<CommonTranscript>,
+    repetition: Option<Repetition>,
+    keeps_transcript: bool,
+    estimate: Estimate,
+    /// What an upstream leaves out that ends its stream without the last event of its dialect.
+    closing: &'static [u8],
+    seen: Seen,
+    /// The event that was an error.
+    error: Option<Bytes>,
+}
+
+enum Verdict {
+    More,
+    Dropped,
+    Done,
+    Failed(Failure),
+    Differs,
+}
+
+impl EventStream {
+    /// A stream whose events are passed on as they came.
+    pub fn native(framing: Framing, reader: Box<dyn ReadStream>, closing: &'static [u8]) -> Self {
+        Self::new(framing, reader, None, false, Estimate::none(), closing)
+    }
+
+    /// A stream that is written anew by `writer`. `keeps_transcript`: another one may resume it.
+    pub(super) fn translated(
+        framing: Framing,
+        reader: Box<dyn ReadStream>,
+        writer: SharedWriter,
+        keeps_transcript: bool,
+        estimate: Estimate,
+    ) -> Self {
+        let transcript = CommonTranscript::new(writer);
+        Self::new(framing, reader, Some(transcript), keeps_transcript, estimate, b"")
+    }
+
+    /// A stream that goes on where another one broke off: it writes nothing until it has repeated all
+    /// of `transcript`.
+    pub(super) fn resuming(
+        framing: Framing,
+        reader: Box<dyn ReadStream>,
+        transcript: CommonTranscript,
+        estimate: Estimate,
+    ) -> Self {
+        let repetition = (!transcript.is_empty()).then(Repetition::default);
+        let mut stream = Self::new(framing, reader, Some(transcript), true, estimate, b"");
+        stream.events.repetition = repetition;
+        stream
+    }
+
+    fn new(
+        framing: Framing,
+        reader: Box<dyn ReadStream>,
+        transcript: Option<CommonTranscript>,
+        keeps_transcript: bool,
+        estimate: Estimate,
+        closing: &'static [u8],
+    ) -> Self {
+        let framer = match framing {
+            Framing::Sse => AnyFramer::Sse(Framer::new(MAX_EVENT_BYTES)),
+            Framing::Lines => AnyFramer::Lines(LineFramer::new(MAX_EVENT_BYTES)),
+        };
+        let events = Events {
+            reader,
+            transcript,
+            repetition: None,
+            keeps_transcript,
+            estimate,
+            closing,
+            seen: Seen::default(),
+            error: None,
+        };
+        Self { framer, events, is_over: false }
+    }
+
+    pub(super) fn seen(&self) -> &Seen {
+        &self.events.seen
+    }
+
+    pub(super) fn error(&self) -> Option<&[u8]> {
+        self.events.error.as_deref()
+    }
+
+    pub(super) fn is_proved(&self) -> bool {
+        self.events.seen.proved && !self.events.is_behind()
+    }
+
+    pub(super) fn transcript(&self) -> Option<&CommonTranscript> {
+        self.events.transcript.as_ref().filter(|_| self.events.keeps_transcript)
+    }
+
+    pub(super) fn writer(&self) -> Option<SharedWriter> {
+        Some(self.events.transcript.as_ref()?.writer.clone())
+    }
+
+    /// What of the answer could not be said in the client's dialect up to now.
+    pub(super) fn losses(&self) -> Losses {
+        let mut losses = self.events.reader.losses().clone();
+        if let Some(transcript) = &self.events.transcript {
+            losses.absorb(transcript.writer.borrow().losses());
+        }
+        losses
+    }
+
+    /// Takes the next bytes of the upstream's body.
+    pub fn feed(&mut self, input: Bytes) -> Output {
+        if self.is_over {
+            return Output::default();
+        }
+        let mut forward = Forward::default();
+        let ending = match &mut self.framer {
+            AnyFramer::Sse(framer) => {
+                let frames = framer.feed(input);
+                let buffer = frames.buffer().clone();
+                let mut ending = None;
+                for frame in frames {
+                    ending = match frame {
+                        Ok(event) => {
+                            let raw = buffer.slice(event.raw.clone());
+                            self.events.take(event.data(&buffer), raw, &mut forward)
+                        }
+                        Err(error) => Some(unusable(error)),
+                    };
+                    if ending.is_some() {
+                        break;
+                    }
+                }
+                ending
+            }
+            AnyFramer::Lines(framer) => match framer.feed(&input) {
+                Ok(lines) => lines
+                    .into_iter()
+                    .find_map(|line| self.events.take(&line.clone(), line, &mut forward)),
+                Err(error) => Some(unusable(error)),
+            },
+        };
+        self.is_over = ending.is_some();
+        Output { forward: forward.into_bytes(), ending }
+    }
+
+    /// What it means that the upstream's body ended well here: how the stream ends, or `None` when the
+    /// answer is not whole. What is to be sent before the end is in `forward`.
+    pub fn end(&mut self) -> Output {
+        let mut forward = Forward::default();
+        let last = match &mut self.framer {
+            AnyFramer::Lines(framer) => framer.finish(),
+            AnyFramer::Sse(_) => None,
+        };
+        let ending = last.and_then(|line| self.events.take(&line.clone(), line, &mut forward));
+        let ending = ending.or_else(|| {
+            let is_whole = self.events.seen.is_finished() && !self.events.is_behind();
+            is_whole.then(|| Ending::Done(self.events.close()))
+        });
+        Output { forward: forward.into_bytes(), ending }
+    }
+}
+
+fn unusable(error: EventTooLong) -> Ending {
+    Ending::Failed(Failure::new(FailureClass::Server, error.to_string()))
+}
+
+impl Events {
+    /// Takes one event: its data, and all of its bytes.
+    fn take(&mut self, data: &[u8], raw: Bytes, forward: &mut Forward) -> Option<Ending> {
+        let data = data.trim_ascii();
+        if data.is_empty() {
+            return None;
+        }
+        let is_native = self.transcript.is_none();
+        match self.read(data, &mut forward.written) {
+            Verdict::More => {
+                if is_native {
+                    forward.add(raw);
+                }
+                None
+            }
+            Verdict::Dropped => None,
+            Verdict::Done if is_native => Some(Ending::Done(raw)),
+            Verdict::Done if self.is_behind() => Some(Ending::Mismatch),
+            Verdict::Done => Some(Ending::Done(self.close())),
+            Verdict::Failed(failure) => {
+                self.error = Some(Bytes::copy_from_slice(data));
+                Some(Ending::Failed(failure))
+            }
+            Verdict::Differs => Some(Ending::Mismatch),
+        }
+    }
+
+    fn read(&mut self, data: &[u8], written: &mut Vec<u8>) -> Verdict {
+        let Self { reader, transcript, repetition, keeps_transcript, estimate, seen, .. } = self;
+        let mut differs = false;
+        let said = reader.read(data, &mut |delta| {
+            seen.note(&delta);
+            estimate.add(&delta);
+            let Some(transcript) = transcript.as_mut().filter(|_| !differs) else { return };
+            let delta = match repetition {
+                None => delta,
+                Some(repetition) => match repetition.compare(transcript, delta) {
+                    Compared::New(delta) => delta,
+                    Compared::Behind => return,
+                    Compared::Differs => {
+                        differs = true;
+                        return;
+                    }
+                },
+            };
+            if *keeps_transcript {
+                transcript.record(&delta);
+            }
+            transcript.writer.borrow_mut().write(delta, written);
+        });
+        match said {
+            _ if differs => Verdict::Differs,
+            Ok(Said::More) => Verdict::More,
+            Ok(Said::Done) => Verdict::Done,
+            Ok(Said::Failed(failure)) => Verdict::Failed(*failure),
+            Err(_) => {
+                seen.dropped += 1;
+                Verdict::Dropped
+            }
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        match (&self.repetition, &self.transcript) {
+            (Some(repetition), Some(transcript)) => repetition.is_behind(transcript),
+            _ => false,
+        }
+    }
+
+    /// The last bytes of a complete answer.
+    fn close(&mut self) -> Bytes {
+        let Some(transcript) = &self.transcript else { return Bytes::from_static(self.closing) };
+        let usage = self.seen.usage.unwrap_or_else(|| self.estimate.usage());
+        let mut out = Vec::new();
+        transcript.writer.borrow_mut().finish(usage, &mut out);
+        out.into()
+    }
+}
+
+impl Seen {
+    /// Whether every choice that was begun has ended.
+    fn is_finished(&self) -> bool {
+        self.finished != 0 && self.finished == self.choices
+    }
+
+    fn note(&mut self, delta: &Delta<'_>) {
+        self.proved |= delta.is_content();
+        match delta {
+            Delta::Usage(usage) => self.usage = Some(*usage),
+            Delta::Stop { choice, .. } => {
+                let bit = 1_u128 << (*choice).min(127);
+                self.choices |= bit;
+                self.finished |= bit;
+                self.proved = true;
+            }
+            Delta::Text { choice, .. }
+            | Delta::Reasoning { choice, .. }
+            | Delta::Refusal { choice, .. }
+            | Delta::CallBegin { choice, .. } => self.choices |= 1_u128 << (*choice).min(127),
+            _ => {}
+        }
+    }
+}
+
+/// What is to be sent: events as they came, or what was written in their place.
+#[derive(Default)]
+struct Forward {
+    first: Bytes,
+    joined: BytesMut,
+    written: Vec<u8>,
+}
+
+impl Forward {
+    /// Events that touch in memory are passed on together without a copy.
+    fn add(&mut self, raw: Bytes) {
+        if self.first.is_empty() && self.joined.is_empty() {
+            self.first = raw;
+            return;
+        }
+        if self.joined.is_empty() {
+            self.joined.extend_from_slice(&self.first);
+            self.first = Bytes::new();
+        }
+        self.joined.extend_from_slice(&raw);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if !self.written.is_empty() {
+            self.written.into()
+        } else if self.joined.is_empty() {
+            self.first
+        } else {
+            self.joined.freeze()
+        }
+    }
+}

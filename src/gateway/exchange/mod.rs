@@ -1,0 +1,25 @@
+//! One client's request and one upstream's answer: which bytes go up, and what becomes of those that
+//! come down.
+//!
+//! Where both sides speak one dialect, bytes pass as they are; elsewhere they go through the common
+//! form. Nothing here waits or calls anyone.
+
+mod address;
+mod api;
+mod asked;
+mod client_request;
+mod common_facts;
+mod common_transcript;
+mod count;
+mod event_stream;
+mod pair;
+mod passage;
+
+pub use address::{Operation, address, is_served};
+pub use api::{ClientApi, upstream_side};
+pub use asked::Asked;
+pub use client_request::{ClientRequest, ForUpstream};
+pub use common_transcript::SharedWriter;
+pub use event_stream::EventStream;
+pub use pair::{Pair, WholeAnswer, counted};
+pub use passage::{Ended, Passage, Transcript};

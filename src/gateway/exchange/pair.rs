@@ -1,0 +1,220 @@
+//! A client's API and an upstream's format, for one attempt: what the answer becomes.
+
+use std::{cell::RefCell, rc::Rc};
+
+use bytes::Bytes;
+
+use super::{
+    api::{ClientApi, upstream_side},
+    asked::Asked,
+    client_request::ClientRequest,
+    count,
+    event_stream::EventStream,
+    passage::{Passage, Transcript},
+};
+use crate::{
+    domain::{
+        chat::{Choice, Content, Delta, Dialect, Losses, Usage},
+        failure::Failure,
+        id::{ModelName, RequestId},
+        provider::ApiFormat,
+        time::Timestamp,
+        usage::TokenUsage,
+    },
+    gateway::{
+        dialect::openai_chat,
+        stream::chat_stream::ChatStream,
+        tokens::{OutputCounter, estimate_prompt},
+        translate::{Shown, embeddings::EmbeddingApi},
+    },
+};
+
+/// One attempt's pair.
+pub struct Pair {
+    request: Rc<ClientRequest>,
+    format: ApiFormat,
+    /// The upstream's name of the model.
+    model: ModelName,
+    /// Makes ids: see [`Shown::id`].
+    id: RequestId,
+    created: Timestamp,
+    strips_usage: bool,
+}
+
+/// A complete good answer, as the client gets it.
+pub struct WholeAnswer {
+    pub body: Bytes,
+    /// Absent when the upstream reported none that can be read.
+    pub usage: Option<TokenUsage>,
+    pub losses: Losses,
+}
+
+/// The answer to a question for a number of tokens. To count uses none.
+pub fn counted(api: ClientApi, tokens: u64) -> WholeAnswer {
+    let body = count::write_answer(api, tokens).into();
+    WholeAnswer { body, usage: Some(TokenUsage::default()), losses: Losses::default() }
+}
+
+/// What the last event of a Messages stream is.
+const MESSAGE_STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+
+impl Pair {
+    /// `strips_usage`: the pool asked for usage and the client did not.
+    pub fn new(
+        request: Rc<ClientRequest>,
+        format: ApiFormat,
+        model: ModelName,
+        id: RequestId,
+        created: Timestamp,
+        strips_usage: bool,
+    ) -> Self {
+        Self { request, format, model, id, created, strips_usage }
+    }
+
+    fn is_native(&self) -> bool {
+        self.request.api().is_spoken_by(self.format)
+    }
+
+    /// Whether chunks of Chat Completions pass as they come.
+    fn is_plain_chat(&self) -> bool {
+        self.is_native() && self.format.dialect() == Dialect::Chat
+    }
+
+    /// Takes the body of a 200.
+    ///
+    /// Errors: the failure that an error object stands for, or one of the server's when the body is
+    /// no answer.
+    pub fn whole(&self, body: Bytes) -> Result<WholeAnswer, Failure> {
+        match self.request.asked() {
+            Asked::Answer(api) => self.whole_answer(api, body),
+            Asked::TokenCount(api) => {
+                let tokens = count::read_answer(&body)?;
+                Ok(counted(api, tokens))
+            }
+            Asked::Embeddings(api) => self.vectors(api, body),
+        }
+    }
+
+    fn vectors(&self, api: EmbeddingApi, body: Bytes) -> Result<WholeAnswer, Failure> {
+        let upstream = EmbeddingApi::of_upstream(self.format.dialect()).unwrap_or(api);
+        let request = self.request.embedding().expect("vectors were asked for");
+        let answer = upstream.read_answer(&body, request.inputs.len())?;
+        let usage = answer.usage.map(|usage| usage.tokens);
+        let mut losses = Losses::default();
+        let is_plain = matches!(api, EmbeddingApi::OpenAi | EmbeddingApi::Ollama);
+        let body = if is_plain && upstream == api {
+            body
+        } else {
+            api.write_answer(&answer, request, &mut losses).into()
+        };
+        Ok(WholeAnswer { body, usage, losses })
+    }
+
+    fn whole_answer(&self, api: ClientApi, body: Bytes) -> Result<WholeAnswer, Failure> {
+        let losses = Losses::default();
+        if self.is_plain_chat() {
+            let usage = openai_chat::WholeAnswer::parse(&body)?.usage;
+            return Ok(WholeAnswer { body, usage, losses });
+        }
+        let mut answer = upstream_side(self.format).read_answer(&body)?;
+        let usage = answer.usage.map(|usage| usage.tokens);
+        if self.is_native() {
+            return Ok(WholeAnswer { body, usage, losses });
+        }
+        answer.usage.get_or_insert_with(|| self.estimate_of(&answer.choices));
+        let mut losses = answer.losses.clone();
+        let body =
+            self.shown(|shown| self.request.api().side().write_answer(&answer, shown, &mut losses));
+        Ok(WholeAnswer { body: body.into(), usage, losses })
+    }
+
+    /// A stream that begins. `keeps_transcript`: another one may have to resume it.
+    pub fn stream(&self, keeps_transcript: bool) -> Passage {
+        if self.is_plain_chat() {
+            return Passage::Chat(Box::new(ChatStream::new(self.strips_usage, keeps_transcript)));
+        }
+        let upstream = upstream_side(self.format);
+        let (framing, reader) = (upstream.framing(), upstream.stream_reader());
+        Passage::Events(Box::new(if self.is_native() {
+            let is_messages = self.format == ApiFormat::Anthropic;
+            EventStream::native(framing, reader, if is_messages { MESSAGE_STOP } else { b"" })
+        } else {
+            let writer = self.shown(|shown| self.request.api().side().stream_writer(shown));
+            let writer = Rc::new(RefCell::new(writer));
+            EventStream::translated(framing, reader, writer, keeps_transcript, self.estimate())
+        }))
+    }
+
+    /// A stream that goes on where another one broke off. `None`: it cannot.
+    pub fn resuming(&self, transcript: &Transcript) -> Option<Passage> {
+        match transcript {
+            Transcript::Chat(sent) if self.is_plain_chat() => {
+                let stream = ChatStream::resuming((**sent).clone(), self.strips_usage)?;
+                Some(Passage::Chat(Box::new(stream)))
+            }
+            Transcript::Common(sent) if !self.is_native() && sent.can_resume() => {
+                let upstream = upstream_side(self.format);
+                let (framing, reader) = (upstream.framing(), upstream.stream_reader());
+                let stream = EventStream::resuming(framing, reader, sent.clone(), self.estimate());
+                Some(Passage::Events(Box::new(stream)))
+            }
+            _ => None,
+        }
+    }
+
+    fn shown<T>(&self, show: impl FnOnce(&Shown<'_>) -> T) -> T {
+        let request = self.request.common().expect("it was translated before it was sent");
+        let id = self.id.as_plain();
+        show(&Shown { id: &id, created: self.created, model: &self.model, request })
+    }
+
+    fn estimate(&self) -> Estimate {
+        Estimate { request: Some(Rc::clone(&self.request)), output: OutputCounter::default() }
+    }
+
+    fn estimate_of(&self, choices: &[Choice]) -> Usage {
+        let mut estimate = self.estimate();
+        for part in choices.iter().flat_map(|choice| &choice.parts) {
+            match &part.content {
+                Content::Text { text, .. } | Content::Refusal(text) => estimate.output.add(text),
+                Content::Reasoning(reasoning) => estimate.output.add(&reasoning.text),
+                Content::ToolCall(call) => estimate.output.add(&call.input),
+                _ => {}
+            }
+        }
+        estimate.usage()
+    }
+}
+
+/// Counts what an upstream that reports no usage has used.
+pub(super) struct Estimate {
+    /// Absent where nobody will ask.
+    request: Option<Rc<ClientRequest>>,
+    output: OutputCounter,
+}
+
+impl Estimate {
+    pub fn none() -> Self {
+        Self { request: None, output: OutputCounter::default() }
+    }
+
+    pub fn add(&mut self, delta: &Delta<'_>) {
+        if self.request.is_none() {
+            return;
+        }
+        if let Delta::Text { text, .. }
+        | Delta::Reasoning { text, .. }
+        | Delta::Refusal { text, .. }
+        | Delta::CallInput { text, .. } = delta
+        {
+            self.output.add(text);
+        }
+    }
+
+    pub fn usage(&self) -> Usage {
+        let request = self.request.as_ref().and_then(|request| request.common().ok());
+        let input = request.map_or(0, |request| estimate_prompt(request));
+        let tokens = TokenUsage { input, output: self.output.tokens(), ..TokenUsage::default() };
+        Usage { tokens, reasoning: None, is_estimated: true }
+    }
+}

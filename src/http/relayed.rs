@@ -1,0 +1,159 @@
+//! The relay over HTTP, whatever the client speaks: a request is read, admitted and served, and its
+//! answer sent, whole or as a stream.
+
+use std::{rc::Rc, time::Duration};
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    web::{Bytes, Data, Payload},
+};
+use futures_util::StreamExt;
+use tokio::time::Instant;
+
+use super::{
+    auth,
+    problem::{Failure, Problem, error_view},
+    routing_headers::route_options,
+    settings::ServerSettings,
+};
+use crate::{
+    actors::{access_keys::KeyRing, published::Published},
+    domain::id::RequestId,
+    gateway::{
+        exchange::{Asked, ClientApi},
+        translate::Addressed,
+    },
+    relay::{Answered, BrokenStream, ClientStream, Incoming, Relay, Served, admit, enter, serve},
+};
+
+/// What the client allows a request to take, in milliseconds.
+const TIMEOUT_HEADER: &str = "x-providerpool-timeout-ms";
+
+/// Relays one request of a client. `addressed`: what the path has said already.
+///
+/// Errors: a [`Failure`] in the client's dialect.
+pub async fn relayed(
+    asked: Asked,
+    addressed: Addressed,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Failure<ClientApi>> {
+    let (id, api) = (RequestId::generate(), asked.api());
+    let arrived = Instant::now();
+    let relay = Rc::clone(data::<Rc<Relay>>(&request));
+    let incoming = async {
+        let key = auth::client(&request, data::<Published<KeyRing>>(&request))?;
+        let timeout = asked_timeout(&request)?;
+        let options = route_options(&request)?;
+        let permit = enter(&relay)?;
+        let body = read_body(&request, payload, data(&request)).await?;
+        Ok::<_, Problem>(Incoming {
+            id,
+            asked,
+            addressed,
+            key,
+            arrived,
+            timeout,
+            body,
+            options,
+            permit,
+        })
+    };
+    let failure = |problem: Problem| Failure::of(api, problem, id);
+    let incoming = incoming.await.map_err(failure)?;
+    let header = |name: &str| request.headers().get(name)?.to_str().ok();
+    let attempts = admit(&relay, incoming, header).map_err(|error| failure(error.into()))?;
+    // Boxed: it is large, and what holds it is moved several times on its way through the server.
+    match Box::pin(serve(attempts)).await.map_err(|error| failure(error.into()))? {
+        Served::Whole { by, body } => Ok(answer(id, by.as_ref(), "application/json").body(body)),
+        Served::Stream { by, body } => {
+            let mut response = answer(id, by.as_ref(), api.side().stream_type());
+            response.insert_header((CACHE_CONTROL, "no-cache"));
+            // Some reverse proxies gather a response before they pass it on, unless told not to.
+            response.insert_header(("x-accel-buffering", "no"));
+            Ok(response.streaming(in_dialect(api, body)))
+        }
+    }
+}
+
+/// What the server hands to every worker.
+fn data<T: 'static>(request: &HttpRequest) -> &T {
+    request.app_data::<Data<T>>().expect("the server gives every scope its data").get_ref()
+}
+
+fn answer(id: RequestId, by: Option<&Answered>, content_type: &'static str) -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, content_type));
+    response.insert_header(("x-request-id", id.to_string()));
+    if let Some(by) = by {
+        response.insert_header(("x-providerpool-provider", by.provider_id.as_str()));
+        response.insert_header(("x-providerpool-attempts", by.attempts));
+        if by.losses.is_empty() {
+            response.insert_header(("x-providerpool-translation", "lossless"));
+        } else {
+            response.insert_header(("x-providerpool-translation", by.losses.to_string()));
+        }
+        if let Some(substitution) = by.substitution {
+            response.insert_header(("x-providerpool-substitution", substitution));
+        }
+        // A model's name may hold what a header may not.
+        if by.model.as_str().is_ascii() {
+            response.insert_header(("x-providerpool-model", by.model.as_str()));
+        }
+    }
+    response
+}
+
+/// Words the error that may end a stream as the client's dialect does.
+fn in_dialect(
+    api: ClientApi,
+    body: ClientStream,
+) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    body.map(move |item| {
+        Ok(item.unwrap_or_else(|BrokenStream { error, writer }| {
+            let problem = Problem::from(error);
+            let view = error_view(&problem);
+            match writer {
+                None => api.side().error_event(&view),
+                Some(writer) => {
+                    let mut last = Vec::new();
+                    writer.borrow_mut().fail(&view, &mut last);
+                    last
+                }
+            }
+            .into()
+        }))
+    })
+}
+
+fn asked_timeout(request: &HttpRequest) -> Result<Option<Duration>, Problem> {
+    let Some(value) = request.headers().get(TIMEOUT_HEADER) else { return Ok(None) };
+    let millis = value.to_str().ok().and_then(|text| text.parse().ok()).filter(|ms| *ms > 0);
+    match millis {
+        Some(millis) => Ok(Some(Duration::from_millis(millis))),
+        None => Err(Problem::bad_request(format!(
+            "{TIMEOUT_HEADER} must be a whole number of milliseconds above 0"
+        ))),
+    }
+}
+
+/// Reads the body, within its limits of size and time.
+pub async fn read_body(
+    request: &HttpRequest,
+    payload: Payload,
+    settings: &ServerSettings,
+) -> Result<Bytes, Problem> {
+    let limit = settings.max_body_bytes;
+    let announced = request.headers().get("content-length").and_then(|value| value.to_str().ok());
+    if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|size| size > limit) {
+        return Err(Problem::too_large(limit));
+    }
+    let read = tokio::time::timeout(settings.body_timeout, payload.to_bytes_limited(limit));
+    match read.await {
+        Err(_) => Err(Problem::body_too_slow()),
+        Ok(Err(_)) => Err(Problem::too_large(limit)),
+        Ok(Ok(Err(error))) => Err(Problem::bad_request(format!("the body broke off: {error}"))),
+        Ok(Ok(Ok(body))) => Ok(body),
+    }
+}

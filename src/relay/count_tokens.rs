@@ -1,0 +1,55 @@
+//! How many tokens a prompt has: the provider is asked where it can tell, else it is estimated here.
+
+use std::rc::Rc;
+
+use super::{
+    attempts::{Attempts, Won},
+    error::RelayError,
+    prove::prove_whole,
+    serve::{Served, answered},
+};
+use crate::gateway::{
+    exchange::{ClientApi, WholeAnswer, counted},
+    tokens::estimate_prompt,
+};
+
+/// Answers with a number, whoever it comes from.
+///
+/// Errors: [`RelayError`] when nobody could answer such a request at all; it is settled then.
+pub(super) async fn count_tokens(
+    api: ClientApi,
+    attempts: Rc<Attempts>,
+) -> Result<Served, RelayError> {
+    let prompt = attempts.inquiry.request.common().ok().map(Rc::clone);
+    let estimate = || prompt.as_ref().map(|prompt| counted(api, estimate_prompt(prompt)));
+    let relay = Rc::clone(attempts.relay());
+    match attempts.win(prove_whole).await {
+        Ok(Won { proof, place, attempts }) => {
+            let by = answered(&attempts, &place);
+            relay.tell_success(&place);
+            drop(place);
+            attempts.into_settlement().complete(proof.usage).await?;
+            Ok(Served::Whole { by: Some(by), body: proof.body })
+        }
+        Err((error, attempts)) if is_no_word_on_the_prompt(&error) => {
+            let Some(WholeAnswer { body, usage, .. }) = estimate() else { return Err(error) };
+            attempts.into_settlement().complete(usage).await?;
+            Ok(Served::Whole { by: None, body })
+        }
+        Err((error, attempts)) => {
+            attempts.state.borrow_mut().settlement.fail(&error);
+            Err(error)
+        }
+    }
+}
+
+/// Whether the prompt may be good all the same.
+fn is_no_word_on_the_prompt(error: &RelayError) -> bool {
+    matches!(
+        error,
+        RelayError::NotOffered { .. }
+            | RelayError::Exhausted { .. }
+            | RelayError::Cooling { .. }
+            | RelayError::DeadlinePassed
+    )
+}
