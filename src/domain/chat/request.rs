@@ -40,6 +40,9 @@ pub struct Request {
     pub verbosity: Option<String>,
     /// What the answer's own stream is to tell beside it, where the dialect leaves a choice.
     pub wants_stream_usage: bool,
+    /// Whether a call is to be shown as Chat Completions did before it had `tool_calls`: its client
+    /// has sent `functions`, and knows no other.
+    pub wants_function_call: bool,
     /// What the reader met and could not put into this form.
     pub losses: Losses,
 }
@@ -68,6 +71,7 @@ impl Request {
             cache_key: None,
             verbosity: None,
             wants_stream_usage: false,
+            wants_function_call: false,
             losses: Losses::default(),
         }
     }

@@ -9,6 +9,8 @@ pub mod embeddings;
 mod fields;
 pub mod model_list;
 pub mod ollama;
+pub mod chat;
+pub mod completions;
 
 use std::borrow::Cow;
 

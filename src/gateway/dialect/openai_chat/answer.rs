@@ -1,9 +1,9 @@
-//! The whole answer of an unstreamed request, and usage as both kinds of answer report it.
+//! The whole answer of an unstreamed request.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ErrorObject, is_blank};
+use super::{ErrorObject, is_blank, usage::parse_usage};
 use crate::{
     domain::{
         failure::{Failure, FailureClass},
@@ -54,39 +54,8 @@ impl WholeAnswer {
         if inside.is_none_or(|inside| inside.trim_ascii_start().is_empty()) {
             return Err(unusable("the answer has no choices"));
         }
-        Ok(Self { usage: wire.usage.and_then(parse_usage) })
+        Ok(Self { usage: wire.usage.and_then(parse_usage).map(|usage| usage.tokens) })
     }
-}
-
-#[derive(Deserialize)]
-struct WireUsage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<WirePromptDetails>,
-}
-
-#[derive(Deserialize)]
-struct WirePromptDetails {
-    cached_tokens: Option<u64>,
-}
-
-/// Tokens by disjoint classes. `prompt_tokens` counts cached ones too, `completion_tokens` counts
-/// reasoning too. `None` when nothing is reported that can be read: unknown is not zero.
-pub(super) fn parse_usage(raw: &RawValue) -> Option<TokenUsage> {
-    let wire: WireUsage = serde_json::from_str(raw.get()).ok()?;
-    if wire.prompt_tokens.is_none() && wire.completion_tokens.is_none() {
-        return None;
-    }
-    let prompt = wire.prompt_tokens.unwrap_or(0);
-    let cached = wire.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
-    // More read from the cache than there was prompt is nonsense; the sum stays what was reported.
-    let cache_read = cached.min(prompt);
-    Some(TokenUsage {
-        input: prompt - cache_read,
-        cache_read,
-        output: wire.completion_tokens.unwrap_or(0),
-        ..TokenUsage::default()
-    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{ErrorObject, answer::parse_usage, is_blank};
+use super::{ErrorObject, is_blank, usage::parse_usage};
 use crate::domain::usage::TokenUsage;
 
 /// The data of an event is no chunk and no error either.
@@ -96,7 +96,7 @@ impl<'a> Chunk<'a> {
             choices: choices.seen,
             finished: choices.finished,
             is_usage_only: choices.seen == 0 && wire.usage.is_some(),
-            usage: wire.usage.and_then(parse_usage),
+            usage: wire.usage.and_then(parse_usage).map(|usage| usage.tokens),
             words: choices.words,
             error: None,
         })

@@ -9,6 +9,8 @@ mod error;
 mod needs;
 mod request;
 mod session;
+mod usage;
+pub mod wire;
 mod words;
 
 pub use answer::WholeAnswer;
@@ -16,8 +18,9 @@ pub use chunk::{Chunk, TEXT_FIELDS, TEXTS, Unparsable, Words, text_of};
 pub use continued::{Identity, Rest, continued};
 pub use error::{ErrorObject, ErrorView, error_body, error_event};
 pub use needs::{CHARACTERS_PER_TOKEN, TOKENS_PER_MEDIUM};
-pub use request::{ChatRequest, MAX_DEPTH, RequestError, rewrite};
+pub use request::{ChatRequest, MAX_DEPTH, RequestError, exceeds_depth, rewrite};
 pub use session::{MAX_OPENING_BYTES, SESSION_HEADERS};
+pub use usage::{ShownUsage, parse_usage};
 
 /// What the data of the last event of a stream is.
 pub const DONE: &[u8] = b"[DONE]";
@@ -26,6 +29,6 @@ pub const DONE: &[u8] = b"[DONE]";
 pub const DONE_EVENT: &[u8] = b"data: [DONE]\n\n";
 
 /// Whether a JSON value says nothing: `null`, `false`, or an empty text, list or object.
-fn is_blank(raw: &serde_json::value::RawValue) -> bool {
+pub fn is_blank(raw: &serde_json::value::RawValue) -> bool {
     matches!(raw.get(), "null" | "false" | "\"\"" | "[]" | "{}")
 }

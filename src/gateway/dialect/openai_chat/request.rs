@@ -199,7 +199,7 @@ fn check_messages(raw: Option<&RawValue>) -> Result<&RawValue, RequestError> {
 
 /// Whether valid JSON nests deeper than [`MAX_DEPTH`]. serde_json reads what it skips without
 /// recursion, and so without a limit of its own.
-fn exceeds_depth(json: &[u8]) -> bool {
+pub fn exceeds_depth(json: &[u8]) -> bool {
     // A body with few brackets in all, inside texts or not, cannot nest deeply.
     if memchr2_iter(b'[', b'{', json).nth(MAX_DEPTH).is_none() {
         return false;

@@ -1,0 +1,263 @@
+//! Pieces of tool calls in a stream, and which call each of them belongs to.
+//!
+//! OpenAI numbers the calls of a choice, and gives id and name with the first piece of each. Others
+//! leave out the numbers, give all calls the same one, repeat the id, or send a call at once.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::{
+    domain::chat::{CallKind, Delta, Dialect, Losses, Seal},
+    gateway::dialect::openai_chat::{
+        text_of,
+        wire::answer::{WireCall, WireExtra, WireFunction},
+    },
+};
+
+/// Most calls of one choice.
+const MAX_CALLS: usize = 1024;
+
+/// Most input that is held back for a call whose name has not come yet, in bytes.
+const MAX_HELD: usize = 64 * 1024;
+
+/// The input of a call. Some servers put the JSON itself where a text that holds it belongs.
+pub(super) fn input_of(raw: Option<&RawValue>) -> Cow<'_, str> {
+    match raw.map(RawValue::get) {
+        None => Cow::Borrowed(""),
+        Some(written) if written.starts_with('"') => text_of(written).unwrap_or_default(),
+        Some(json) => Cow::Borrowed(json),
+    }
+}
+
+/// The calls of one choice up to now.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    calls: Vec<Call>,
+}
+
+#[derive(Debug)]
+struct Call {
+    /// The number that the upstream gives it. A legacy `function_call` has none.
+    index: Option<u64>,
+    id: String,
+    /// What has come of it before its name.
+    held: Option<String>,
+    kind: CallKind,
+}
+
+/// What one piece tells.
+struct Piece<'a> {
+    index: Option<u64>,
+    id: Cow<'a, str>,
+    name: Cow<'a, str>,
+    input: Cow<'a, str>,
+    kind: CallKind,
+    signature: Option<Cow<'a, str>>,
+}
+
+impl Calls {
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    pub fn add<'a>(
+        &mut self,
+        choice: u32,
+        wire: WireCall<'a>,
+        losses: &mut Losses,
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) {
+        let (name, input, kind) = match (wire.function, wire.custom) {
+            (None, Some(called)) => {
+                (called.name, called.input.filled().unwrap_or_default(), CallKind::Custom)
+            }
+            (called, _) => {
+                let called = called.unwrap_or_default();
+                (called.name, input_of(called.arguments), CallKind::Function)
+            }
+        };
+        let piece = Piece {
+            index: wire.index.0,
+            id: wire.id.filled().unwrap_or_default(),
+            name: name.filled().unwrap_or_default(),
+            input,
+            kind,
+            signature: wire.extra_content.and_then(WireExtra::thought_signature),
+        };
+        self.add_piece(choice, piece, losses, sink);
+    }
+
+    /// Adds a piece of a legacy `function_call`, of which there is one.
+    pub fn add_function(
+        &mut self,
+        choice: u32,
+        called: WireFunction<'_>,
+        losses: &mut Losses,
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) {
+        let wire = WireCall { function: Some(called), ..WireCall::default() };
+        self.add(choice, wire, losses, sink);
+    }
+
+    fn add_piece(
+        &mut self,
+        choice: u32,
+        piece: Piece<'_>,
+        losses: &mut Losses,
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) {
+        let number = match self.find(&piece) {
+            Some(number) => number,
+            None if self.calls.len() == MAX_CALLS => {
+                losses.note("content.tool_call");
+                return;
+            }
+            None => {
+                self.calls.push(Call {
+                    index: piece.index,
+                    id: piece.id.clone().into_owned(),
+                    held: Some(String::new()),
+                    kind: piece.kind,
+                });
+                self.calls.len() - 1
+            }
+        };
+        let call = &mut self.calls[number];
+        let number = u32::try_from(number).expect("there are at most MAX_CALLS");
+        if let Some(held) = &mut call.held {
+            if call.id.is_empty() {
+                call.id = piece.id.into_owned();
+            }
+            if piece.name.is_empty() {
+                let fits = held.len() + piece.input.len() <= MAX_HELD;
+                losses.note_if(!fits, "tool_call.input");
+                if fits {
+                    held.push_str(&piece.input);
+                }
+                return;
+            }
+            sink(Delta::CallBegin {
+                choice,
+                number,
+                id: Cow::Borrowed(&call.id),
+                name: piece.name,
+                kind: call.kind,
+                seal: piece.signature.map(|text| Seal::from_wire(Dialect::Gemini, &text)),
+            });
+            let held = call.held.take().unwrap_or_default();
+            if !held.is_empty() {
+                sink(Delta::CallInput { choice, number, text: held.into() });
+            }
+        } else {
+            losses.note_if(piece.signature.is_some(), "reasoning.signature");
+        }
+        if !piece.input.is_empty() {
+            sink(Delta::CallInput { choice, number, text: piece.input });
+        }
+    }
+
+    /// The call that a piece goes on with. `None`: it begins one.
+    fn find(&self, piece: &Piece<'_>) -> Option<usize> {
+        let is_other =
+            |call: &Call| !piece.id.is_empty() && !call.id.is_empty() && *call.id != *piece.id;
+        if piece.index.is_some() {
+            // The last one of a number: where all have the same, another id begins another call.
+            let at = self.calls.iter().rposition(|call| call.index == piece.index)?;
+            let begins = is_other(&self.calls[at]) && !piece.name.is_empty();
+            return (!begins).then_some(at);
+        }
+        if !piece.id.is_empty() {
+            return self.calls.iter().rposition(|call| *call.id == *piece.id);
+        }
+        let last = self.calls.len().checked_sub(1)?;
+        // A name begins a call, unless the one before still waits for its own.
+        let begins = !piece.name.is_empty() && self.calls[last].held.is_none();
+        (!begins).then_some(last)
+    }
+
+    /// Calls that never got a name were none.
+    pub fn finish(&self, losses: &mut Losses) {
+        losses.note_if(self.calls.iter().any(|call| call.held.is_some()), "content.tool_call");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads lists of pieces, a list each event, and tells what they say.
+    fn read(events: &[&str]) -> Vec<String> {
+        let mut calls = Calls::default();
+        let mut said = Vec::new();
+        let mut losses = Losses::default();
+        for event in events {
+            let pieces: Vec<WireCall<'_>> = serde_json::from_str(event).expect(event);
+            for piece in pieces {
+                calls.add(0, piece, &mut losses, &mut |delta| match delta {
+                    Delta::CallBegin { number, id, name, .. } => {
+                        said.push(format!("{number} {name} {id}"));
+                    }
+                    Delta::CallInput { number, text, .. } => said.push(format!("{number}+{text}")),
+                    other => panic!("{other:?}"),
+                });
+            }
+        }
+        said
+    }
+
+    #[test]
+    fn calls_are_told_apart_however_they_are_numbered() {
+        let as_openai = [
+            r#"[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]"#,
+            r#"[{"index":0,"function":{"arguments":"{"}}]"#,
+            r#"[{"index":1,"id":"b","type":"function","function":{"name":"g","arguments":""}}]"#,
+            r#"[{"index":0,"function":{"arguments":"}"}},{"index":1,"function":{"arguments":"{}"}}]"#,
+        ];
+        assert_eq!(read(&as_openai), ["0 f a", "0+{", "1 g b", "0+}", "1+{}"]);
+        let all_numbered_zero = [
+            r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]"#,
+            r#"[{"index":0,"id":"b","function":{"name":"f","arguments":"{}"}}]"#,
+        ];
+        assert_eq!(read(&all_numbered_zero), ["0 f a", "0+{}", "1 f b", "1+{}"]);
+        let without_numbers = [
+            r#"[{"id":"a","function":{"name":"f","arguments":"{}"}},{"id":"b","function":{"name":"g","arguments":"1"}}]"#,
+            r#"[{"function":{"arguments":"2"}}]"#,
+        ];
+        assert_eq!(read(&without_numbers), ["0 f a", "0+{}", "1 g b", "1+1", "1+2"]);
+        let without_anything = [
+            r#"[{"function":{"name":"f","arguments":{"x":1}}}]"#,
+            r#"[{"function":{"name":"f","arguments":{"x":2}}}]"#,
+        ];
+        assert_eq!(read(&without_anything), ["0 f ", r#"0+{"x":1}"#, "1 f ", r#"1+{"x":2}"#]);
+    }
+
+    #[test]
+    fn what_is_repeated_begins_nothing_and_a_late_name_is_waited_for() {
+        let repeated = [
+            r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]"#,
+            r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"}"}}]"#,
+            r#"[{"index":0,"id":"","function":{"name":null,"arguments":" "}}]"#,
+        ];
+        assert_eq!(read(&repeated), ["0 f a", "0+{", "0+}", "0+ "]);
+        let late = [
+            r#"[{"index":0,"id":"a"}]"#,
+            r#"[{"index":0,"function":{"arguments":"{"}}]"#,
+            r#"[{"index":0,"function":{"name":"f","arguments":"}"}}]"#,
+        ];
+        assert_eq!(read(&late), ["0 f a", "0+{", "0+}"]);
+    }
+
+    #[test]
+    fn no_stream_can_make_more_calls_than_the_limit() {
+        let mut calls = Calls::default();
+        let mut losses = Losses::default();
+        let mut begun = 0;
+        for n in 0..2 * MAX_CALLS {
+            let json = format!(r#"{{"index":{n},"id":"c{n}","function":{{"name":"f"}}}}"#);
+            let piece = serde_json::from_str(&json).unwrap();
+            calls.add(0, piece, &mut losses, &mut |_| begun += 1);
+        }
+        assert_eq!((begun, losses.to_string()), (MAX_CALLS, "content.tool_call".to_owned()));
+    }
+}

@@ -1,0 +1,162 @@
+//! Thoughts as entries of `reasoning_details`, there and back.
+//!
+//! An entry that a server of this dialect has sealed is kept whole in the seal, but for its text: to be
+//! of use to whoever made it, it must come back as it was, with its format, its id and its index. A
+//! seal of another dialect stands in a `signature` or in `data`, marked with its maker.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::{
+    domain::chat::{Dialect, Reasoning, Seal},
+    gateway::dialect::openai_chat::wire::reasoning::{Detail, ENCRYPTED, SUMMARY, TEXT},
+};
+
+/// Reads a list of entries. What has no meaning is passed over.
+pub(super) fn read(entries: &[&RawValue]) -> Vec<Reasoning> {
+    let mut thoughts: Vec<Reasoning> = Vec::new();
+    for raw in entries {
+        let Ok(mut entry) = serde_json::from_str::<Detail<'_>>(raw.get()) else { continue };
+        let (text, is_summary) = take_text(&mut entry);
+        let seal = seal_of(entry);
+        // Encrypted thoughts complete the words before them, which are not sealed by themselves.
+        if text.is_empty()
+            && let Some(last) = thoughts.last_mut()
+            && last.seal.is_none()
+            && !last.text.is_empty()
+        {
+            last.seal = seal;
+            continue;
+        }
+        let is_redacted = text.is_empty() && seal.is_some();
+        if is_redacted || !text.is_empty() {
+            thoughts.push(Reasoning {
+                text: text.into_owned(),
+                is_summary,
+                seal,
+                is_redacted,
+                id: None,
+            });
+        }
+    }
+    thoughts
+}
+
+/// The words of an entry, taken out of it, and whether they are a summary.
+pub(super) fn take_text<'a>(entry: &mut Detail<'a>) -> (Cow<'a, str>, bool) {
+    let summary = entry.summary.take().filter(|text| !text.is_empty());
+    let is_summary = summary.is_some() || entry.kind == SUMMARY;
+    let text = summary.or(entry.text.take()).unwrap_or_default();
+    entry.text = None;
+    (text, is_summary)
+}
+
+/// The seal of an entry whose words have been taken out. `None`: it proves and holds nothing.
+pub(super) fn seal_of(entry: Detail<'_>) -> Option<Seal> {
+    let filled = |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let wire = [&entry.signature, &entry.data].into_iter().find(|text| filled(text))?.as_deref()?;
+    let seal = Seal::from_wire(Dialect::Chat, wire);
+    if seal.by != Dialect::Chat {
+        return Some(seal);
+    }
+    let whole = serde_json::to_string(&entry).expect("texts and numbers are always JSON");
+    Some(Seal::new(Dialect::Chat, whole))
+}
+
+/// The entries of one thought. `index` is that of the first, where the seal does not name its own.
+pub(super) fn write(thought: &Reasoning, index: u64) -> Vec<Detail<'_>> {
+    let words = || {
+        let text = Some(Cow::Borrowed(&*thought.text));
+        let index = Some(index);
+        let id = thought.id.as_deref().map(Cow::Borrowed);
+        if thought.is_summary {
+            Detail { kind: SUMMARY.into(), summary: text, id, index, ..Detail::default() }
+        } else {
+            Detail { kind: TEXT.into(), text, id, index, ..Detail::default() }
+        }
+    };
+    let Some(seal) = &thought.seal else { return vec![words()] };
+    let own = seal.for_maker(Dialect::Chat).and_then(|data| serde_json::from_str(data).ok());
+    let mut sealed: Detail<'_> = own.unwrap_or_else(|| {
+        let wire = Some(seal.to_wire(Dialect::Chat));
+        if thought.text.is_empty() {
+            Detail { kind: ENCRYPTED.into(), data: wire, ..Detail::default() }
+        } else {
+            Detail { signature: wire, ..words() }
+        }
+    });
+    sealed.index.get_or_insert(index);
+    if thought.text.is_empty() || sealed.text.is_some() || sealed.summary.is_some() {
+        return vec![sealed];
+    }
+    if sealed.kind == ENCRYPTED {
+        let words = Detail { format: sealed.format.clone(), index: sealed.index, ..words() };
+        return vec![words, sealed];
+    }
+    let text = Some(Cow::Borrowed(&*thought.text));
+    if thought.is_summary {
+        sealed.summary = text;
+    } else {
+        sealed.text = text;
+    }
+    vec![sealed]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_json(json: &str) -> Vec<Reasoning> {
+        let entries: Vec<&RawValue> = serde_json::from_str(json).expect(json);
+        read(&entries)
+    }
+
+    fn there_and_back(json: &str) {
+        let thoughts = read_json(json);
+        let entries: Vec<_> = thoughts.iter().flat_map(|thought| write(thought, 0)).collect();
+        let written = serde_json::to_value(&entries).unwrap();
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(json).unwrap());
+    }
+
+    #[test]
+    fn what_a_server_has_sealed_comes_back_as_it_was() {
+        for json in [
+            r#"[{"type":"reasoning.text","text":"hm","signature":"sig","format":"anthropic-claude-v1","index":0}]"#,
+            r#"[{"type":"reasoning.encrypted","data":"abc","id":"rs_1","format":"openai-responses-v1","index":3}]"#,
+            r#"[{"type":"reasoning.summary","summary":"so","format":"openai-responses-v1","index":0},
+                {"type":"reasoning.encrypted","data":"abc","id":"rs_1","format":"openai-responses-v1","index":0}]"#,
+        ] {
+            there_and_back(json);
+        }
+    }
+
+    #[test]
+    fn words_and_their_encryption_are_one_thought() {
+        let thoughts = read_json(
+            r#"[{"type":"reasoning.summary","summary":"so"},
+                {"type":"reasoning.encrypted","data":"abc"}]"#,
+        );
+        assert_eq!(thoughts.len(), 1);
+        assert!(thoughts[0].is_summary && !thoughts[0].is_redacted && thoughts[0].seal.is_some());
+    }
+
+    #[test]
+    fn a_foreign_seal_is_carried_with_its_makers_name() {
+        let seal = Some(Seal::new(Dialect::Messages, "EqoB+/="));
+        let signed = Reasoning { text: "hm".into(), seal: seal.clone(), ..Reasoning::default() };
+        let hidden = Reasoning { is_redacted: true, seal, ..Reasoning::default() };
+        for (thought, place) in [(signed, "signature"), (hidden, "data")] {
+            let entries = write(&thought, 4);
+            let json = serde_json::to_value(&entries).unwrap();
+            assert_eq!(json[0][place], "pp1.messages.EqoB+/=");
+            assert_eq!(json[0]["index"], 4);
+            assert_eq!(read_json(&json.to_string()), [thought]);
+        }
+    }
+
+    #[test]
+    fn entries_without_meaning_are_passed_over() {
+        assert_eq!(read_json(r#"[7,{},{"type":"x"},{"type":"reasoning.text","text":""}]"#), []);
+    }
+}

@@ -1,0 +1,236 @@
+//! A stream of an upstream, read into the common form chunk by chunk.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::{
+    answer_in::{MAX_CHOICES, addresses_cited, read_image, read_logprobs},
+    calls_in::Calls,
+    details,
+    finish::{self, Said as Done},
+    messages_in::citation_of,
+};
+use crate::{
+    domain::chat::{Content, Delta, Losses},
+    gateway::{
+        dialect::openai_chat::{
+            DONE, ErrorObject, is_blank, parse_usage,
+            wire::{
+                answer::{Spoken, WireAnswer, WireChoice, WireExtra, WireMessage},
+                lenient::{Items, Text},
+                reasoning::{Detail, ENCRYPTED},
+            },
+        },
+        failure::classify,
+        translate::{ReadStream, Said, Unparsable},
+    },
+};
+
+type Sink<'s> = &'s mut dyn FnMut(Delta<'_>);
+
+/// See [`ReadStream`].
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    has_begun: bool,
+    choices: Vec<Choice>,
+    losses: Losses,
+}
+
+#[derive(Debug, Default)]
+struct Choice {
+    index: u64,
+    is_over: bool,
+    has_refusal: bool,
+    has_citation: bool,
+    /// Whether the words of a thought have come and no seal of it.
+    has_open_thought: bool,
+    calls: Calls,
+}
+
+impl ReadStream for Reader {
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable> {
+        if data.trim_ascii() == DONE {
+            return Ok(Said::Done);
+        }
+        let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(Unparsable);
+        }
+        let wire: WireAnswer<'_> = serde_json::from_str(text).map_err(|_| Unparsable)?;
+        let is_bare = wire.choices.is_none() && wire.usage.is_none();
+        if is_bare || wire.error.is_some_and(|error| !is_blank(error)) {
+            // Some servers send their error objects bare. Any other object without choices is
+            // something of the vendor's own.
+            return Ok(match ErrorObject::parse(data) {
+                Some(error) => Said::Failed(Box::new(classify(200, Some(error)))),
+                None => Said::More,
+            });
+        }
+        if !self.has_begun {
+            self.has_begun = true;
+            sink(Delta::Begin { id: wire.id.filled(), model: wire.model.filled() });
+        }
+        let mut addresses = Some(wire.citations);
+        for choice in wire.choices.unwrap_or_default().0 {
+            self.read_choice(choice, &mut addresses, sink);
+        }
+        if let Some(usage) = wire.usage.and_then(parse_usage) {
+            sink(Delta::Usage(usage));
+        }
+        Ok(Said::More)
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
+    }
+}
+
+impl Reader {
+    fn read_choice<'a>(
+        &mut self,
+        wire: WireChoice<'a>,
+        addresses: &mut Option<Items<Text<'a>>>,
+        sink: Sink<'_>,
+    ) {
+        let index = wire.index.0.unwrap_or(0);
+        let Some(at) = self.place_of(index) else { return };
+        let Self { choices, losses, .. } = self;
+        let state = &mut choices[at];
+        let Ok(choice) = u32::try_from(index) else { return };
+        if state.is_over {
+            return;
+        }
+        if let Some(message) = wire.delta {
+            state.read_message(choice, message, losses, sink);
+        }
+        if let Some(tokens) = wire.logprobs.and_then(read_logprobs) {
+            sink(Delta::Logprobs { choice, tokens });
+        }
+        if wire.finish_reason.as_str().is_empty() {
+            return;
+        }
+        state.is_over = true;
+        state.calls.finish(losses);
+        // Perplexity repeats them with each chunk: those of the last one count.
+        if !state.has_citation {
+            for citation in addresses_cited(addresses.take().unwrap_or_default()) {
+                sink(Delta::Citation { choice, citation: Box::new(citation) });
+            }
+        }
+        let said = Done { calls: !state.calls.is_empty(), refusal: state.has_refusal };
+        let stop_texts = [wire.stop_reason, wire.matched_stop];
+        let reason = finish::read(wire.finish_reason.as_str(), said, stop_texts);
+        sink(Delta::Stop { choice, reason });
+    }
+
+    /// `None`: there are too many choices.
+    fn place_of(&mut self, index: u64) -> Option<usize> {
+        if let Some(at) = self.choices.iter().position(|choice| choice.index == index) {
+            return Some(at);
+        }
+        if index >= MAX_CHOICES as u64 {
+            self.losses.note("n");
+            return None;
+        }
+        self.choices.push(Choice { index, ..Choice::default() });
+        Some(self.choices.len() - 1)
+    }
+}
+
+impl Choice {
+    fn read_message(
+        &mut self,
+        choice: u32,
+        mut message: WireMessage<'_>,
+        losses: &mut Losses,
+        sink: Sink<'_>,
+    ) {
+        let words = message.thoughts();
+        self.read_thoughts(choice, words, &message.reasoning_details.0, sink);
+        match message.content {
+            Spoken::Nothing => (),
+            Spoken::Text(text) => self.say(choice, text, sink),
+            Spoken::Parts(parts) => {
+                for part in parts {
+                    self.think(choice, part.thinking.into_text(), false, sink);
+                    self.say(choice, part.text.0.unwrap_or_default(), sink);
+                }
+            }
+        }
+        if let Some(text) = message.refusal.filled() {
+            self.has_refusal = true;
+            sink(Delta::Refusal { choice, text });
+        }
+        for citation in message.annotations.0.into_iter().filter_map(citation_of) {
+            self.has_citation = true;
+            sink(Delta::Citation { choice, citation: Box::new(citation) });
+        }
+        for image in message.images.0 {
+            if let Some(part) = read_image(image, losses) {
+                debug_assert!(matches!(part.content, Content::Image { .. }));
+                sink(Delta::Whole { choice, part: Box::new(part) });
+            }
+        }
+        losses.note_if(message.audio.is_some_and(|audio| !is_blank(audio)), "audio");
+        let is_sealed = message.extra_content.and_then(WireExtra::thought_signature).is_some();
+        losses.note_if(is_sealed, "reasoning.signature");
+        for call in message.tool_calls.0 {
+            self.calls.add(choice, call, losses, sink);
+        }
+        if let Some(called) = message.function_call {
+            self.calls.add_function(choice, called, losses, sink);
+        }
+    }
+
+    fn say(&mut self, choice: u32, text: Cow<'_, str>, sink: Sink<'_>) {
+        if !text.is_empty() {
+            self.has_open_thought = false;
+            sink(Delta::Text { choice, text });
+        }
+    }
+
+    fn think(&mut self, choice: u32, text: Cow<'_, str>, is_summary: bool, sink: Sink<'_>) {
+        if !text.is_empty() {
+            self.has_open_thought = true;
+            sink(Delta::Reasoning { choice, text, is_summary });
+        }
+    }
+
+    /// Entries tell what the plain words beside them do not: whether they are a summary, and what
+    /// seals them.
+    fn read_thoughts(
+        &mut self,
+        choice: u32,
+        words: Option<Cow<'_, str>>,
+        entries: &[&RawValue],
+        sink: Sink<'_>,
+    ) {
+        let entries = entries.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
+        let mut has_words = false;
+        let mut words = words;
+        for mut entry in entries {
+            let (text, is_summary) = details::take_text(&mut entry);
+            if !text.is_empty() {
+                has_words = true;
+                self.think(choice, text, is_summary, sink);
+            } else if let Some(words) = words.take_if(|_| !has_words) {
+                has_words = true;
+                self.think(choice, words, is_summary, sink);
+            }
+            self.seal(choice, entry, sink);
+        }
+        if let Some(words) = words.filter(|_| !has_words) {
+            self.think(choice, words, false, sink);
+        }
+    }
+
+    fn seal(&mut self, choice: u32, entry: Detail<'_>, sink: Sink<'_>) {
+        let is_encrypted = entry.kind == ENCRYPTED;
+        if let Some(seal) = details::seal_of(entry) {
+            let is_redacted = is_encrypted && !self.has_open_thought;
+            self.has_open_thought = false;
+            sink(Delta::ReasoningSeal { choice, seal, is_redacted });
+        }
+    }
+}
