@@ -10,7 +10,7 @@ use crate::{
         completions::Completions,
         gemini::{Cloudcode, Gemini, GeminiArray},
         messages::Messages,
-        ollama::{self, OllamaChat, OllamaGenerate},
+        ollama::{self, LoadCall, OllamaApi, OllamaChat, OllamaGenerate},
         responses::Responses,
     },
 };
@@ -75,10 +75,21 @@ impl ClientApi {
     /// What keeps a silent stream of such a client open.
     pub fn keep_alive(self, model: &ModelName, now: Timestamp) -> Bytes {
         match self {
-            Self::OllamaChat => ollama::empty_chat_line(model, now).into(),
-            Self::OllamaGenerate => ollama::empty_generate_line(model, now).into(),
+            Self::OllamaChat => ollama::empty_line(OllamaApi::Chat, model, now).into(),
+            Self::OllamaGenerate => ollama::empty_line(OllamaApi::Generate, model, now).into(),
             _ => Bytes::from_static(self.side().keep_alive()),
         }
+    }
+
+    /// The answer to what needs no model: Ollama's clients ask for models to be loaded and let go, and
+    /// a pool has nothing to load.
+    pub fn answer_without_model(self, body: &[u8], now: Timestamp) -> Option<Bytes> {
+        let api = match self {
+            Self::OllamaChat => OllamaApi::Chat,
+            Self::OllamaGenerate => OllamaApi::Generate,
+            _ => return None,
+        };
+        LoadCall::find(api, body).map(|call| call.answer(now).into())
     }
 
     /// Whether what an upstream of this format answers is, byte for byte, what such a client reads.

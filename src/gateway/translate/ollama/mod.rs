@@ -25,7 +25,11 @@ mod stream_out;
 mod tests;
 
 pub use self::load::LoadCall;
-use self::{stream_in::Reader, stream_out::Writer};
+use self::{
+    lines::{Lines, Says},
+    stream_in::Reader,
+    stream_out::Writer,
+};
 use super::{
     Addressed, ClientSide, ErrorView, Framing, InvalidRequest, ReadStream, Shown, Target,
     UpstreamSide, WriteStream, Written,
@@ -33,6 +37,8 @@ use super::{
 use crate::domain::{
     chat::{Answer, Losses, Request},
     failure::Failure,
+    id::ModelName,
+    time::Timestamp,
 };
 
 /// Which of the two APIs a client has called.
@@ -57,6 +63,13 @@ pub struct OllamaChat;
 /// `/api/generate`, as a conversation of one prompt.
 #[derive(Debug, Clone, Copy)]
 pub struct OllamaGenerate;
+
+/// A line that says nothing yet, to keep a stream open.
+pub fn empty_line(api: OllamaApi, model: &ModelName, now: Timestamp) -> Vec<u8> {
+    let mut line = Vec::new();
+    Lines::new(api, model.as_str(), now).add(&Says::default(), None, &mut line);
+    line
+}
 
 impl UpstreamSide for OllamaChat {
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Written {
