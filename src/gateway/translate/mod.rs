@@ -5,12 +5,13 @@
 //! [`dialect`](super::dialect). Nothing here knows which pair of dialects it serves: what a dialect
 //! cannot say is noted in [`Losses`] by the one that would have to say it.
 
-pub mod embeddings;
-mod fields;
-pub mod model_list;
-pub mod ollama;
 pub mod chat;
 pub mod completions;
+pub mod embeddings;
+mod fields;
+pub mod gemini;
+pub mod model_list;
+pub mod ollama;
 
 use std::borrow::Cow;
 

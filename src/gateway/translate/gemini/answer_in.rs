@@ -1,0 +1,116 @@
+//! A whole answer of an upstream: read as a stream of one event, and put together.
+
+use super::stream_in::{Reader, parse};
+use crate::{
+    domain::{
+        chat::{Answer, Choice, Content, Delta, Part, Reasoning, ToolCall},
+        failure::{Failure, FailureClass},
+    },
+    gateway::{dialect::openai_chat::ErrorObject, failure::classify, translate::ReadStream},
+};
+
+/// Errors: the failure that an error object stands for, or [`FailureClass::Server`] when the body
+/// is no answer.
+pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
+    let unusable =
+        |what: &str| Failure { status: Some(200), ..Failure::new(FailureClass::Server, what) };
+    let response = match parse(body) {
+        Some(response) if response.error.is_none() => response,
+        parsed => {
+            return Err(match (parsed, ErrorObject::parse(body)) {
+                (None, None) => unusable("the answer is not a JSON object of the expected shape"),
+                (_, error) => classify(200, error),
+            });
+        }
+    };
+    let mut reader = Reader::default();
+    let mut answer = Answer::default();
+    reader.add(response, &mut |delta| add(&mut answer, delta));
+    if answer.choices.is_empty() {
+        return Err(unusable("the answer has no candidates"));
+    }
+    answer.losses.absorb(reader.losses());
+    Ok(answer)
+}
+
+/// Adds to an answer what a delta of [`Reader`] says.
+pub(super) fn add(answer: &mut Answer, delta: Delta<'_>) {
+    match delta {
+        Delta::Begin { id, model } => {
+            answer.id = id.map(Into::into);
+            answer.model = model.map(Into::into);
+        }
+        Delta::Usage(usage) => answer.usage = Some(usage),
+        Delta::Text { choice, text } => match last(answer, choice) {
+            Some(Content::Text { text: before, .. }) => before.push_str(&text),
+            _ => push(answer, choice, Part::text(text)),
+        },
+        Delta::Reasoning { choice, text, is_summary } => match last(answer, choice) {
+            Some(Content::Reasoning(before)) if before.seal.is_none() => {
+                before.text.push_str(&text);
+            }
+            _ => {
+                let text = text.into_owned();
+                let reasoning = Reasoning { text, is_summary, ..Reasoning::default() };
+                push(answer, choice, Content::Reasoning(reasoning).into());
+            }
+        },
+        Delta::ReasoningSeal { choice, seal, is_redacted } => match last(answer, choice) {
+            Some(Content::Reasoning(before)) if before.seal.is_none() && !is_redacted => {
+                before.seal = Some(seal);
+            }
+            _ => {
+                let seal = Some(seal);
+                let reasoning =
+                    Reasoning { seal, is_redacted, is_summary: true, ..Reasoning::default() };
+                push(answer, choice, Content::Reasoning(reasoning).into());
+            }
+        },
+        Delta::Refusal { choice, text } => {
+            push(answer, choice, Content::Refusal(text.into()).into());
+        }
+        Delta::CallBegin { choice, id, name, kind, seal, .. } => {
+            let (id, name) = (id.into_owned(), name.into_owned());
+            let call = ToolCall { id, name, kind, input: String::new(), seal };
+            push(answer, choice, Content::ToolCall(call).into());
+        }
+        Delta::CallInput { choice, text, .. } => {
+            if let Some(Content::ToolCall(call)) = last(answer, choice) {
+                call.input.push_str(&text);
+            }
+        }
+        Delta::Citation { choice, citation } => {
+            let texts = choice_of(answer, choice).parts.iter_mut().rev();
+            let citations = texts.filter_map(|part| match &mut part.content {
+                Content::Text { citations, .. } => Some(citations),
+                _ => None,
+            });
+            if let Some(citations) = citations.take(1).next() {
+                citations.push(*citation);
+            }
+        }
+        Delta::Whole { choice, part } => push(answer, choice, *part),
+        Delta::Logprobs { choice, tokens } => {
+            choice_of(answer, choice).logprobs.get_or_insert_default().extend(tokens);
+        }
+        Delta::Stop { choice, reason } => choice_of(answer, choice).stop = reason,
+        Delta::Break { .. } => (),
+    }
+}
+
+/// The reader has bounded how many there are.
+fn choice_of(answer: &mut Answer, choice: u32) -> &mut Choice {
+    let place = choice as usize;
+    while answer.choices.len() <= place {
+        answer.choices.push(Choice::default());
+    }
+    &mut answer.choices[place]
+}
+
+fn last(answer: &mut Answer, choice: u32) -> Option<&mut Content> {
+    choice_of(answer, choice).parts.last_mut().map(|part| &mut part.content)
+}
+
+fn push(answer: &mut Answer, choice: u32, part: Part) {
+    choice_of(answer, choice).parts.push(part);
+}

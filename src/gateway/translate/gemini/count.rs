@@ -1,0 +1,63 @@
+//! `countTokens`: a request that is only counted.
+//!
+//! Source: <https://ai.google.dev/api/tokens> (read 2026-11).
+
+use serde::Serialize;
+
+use super::{fields::Fields, request_in};
+use crate::{
+    domain::chat::Request,
+    gateway::translate::{Addressed, InvalidRequest},
+};
+
+/// Reads what is to be counted: contents, or a whole request under `generateContentRequest`.
+///
+/// Errors: [`InvalidRequest`] when it would be wrong everywhere.
+pub fn read_count_request(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+    let mut fields = Fields::of_body(body)?;
+    match fields.object("generateContentRequest")? {
+        Some(whole) => request_in::read_fields(whole, addressed),
+        None => request_in::read_fields(fields, addressed),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Count {
+    total_tokens: u64,
+}
+
+/// The answer that says how many tokens there are.
+pub fn count_answer(total_tokens: u64) -> Vec<u8> {
+    serde_json::to_vec(&Count { total_tokens }).expect("a number is always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::ModelName;
+
+    #[test]
+    fn contents_are_counted_alone_and_within_a_request() {
+        let addressed =
+            Addressed { model: Some(ModelName::parse("gemini-2.5-flash").unwrap()), stream: None };
+        let contents = r#""contents":[{"parts":[{"text":"hi"}]}]"#;
+        let alone = read_count_request(format!("{{{contents}}}").as_bytes(), &addressed).unwrap();
+        let body = format!(
+            r#"{{"generateContentRequest":{{"model":"models/x",{contents},
+                "systemInstruction":{{"parts":[{{"text":"be brief"}}]}}}}}}"#
+        );
+        let within = read_count_request(body.as_bytes(), &Addressed::default()).unwrap();
+        assert_eq!(within.model.as_str(), "x");
+        assert_eq!((alone.turns.len(), within.turns.len()), (1, 2));
+        assert_eq!(alone.turns[0], within.turns[1]);
+        let wrong = br#"{"generateContentRequest":{"model":"x","contents":[7]}}"#;
+        let error = read_count_request(wrong, &Addressed::default()).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("generateContentRequest.contents[0]"));
+    }
+
+    #[test]
+    fn the_answer_is_a_number() {
+        assert_eq!(count_answer(31), br#"{"totalTokens":31}"#);
+    }
+}

@@ -1,0 +1,251 @@
+//! A stream of an upstream: each event is a whole response that holds the next parts.
+//!
+//! There is no terminal event. A signature may come by itself, after what it belongs to.
+//!
+//! Sources, read 2026-11: <https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse>,
+//! <https://ai.google.dev/gemini-api/docs/thought-signatures> (signatures in streams).
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::{citations_in, logprobs, media, seals, stops, usage};
+use crate::{
+    domain::chat::{CallKind, Content, Delta, Dialect, Json, Losses, StopReason},
+    gateway::{
+        dialect::{
+            gemini::{
+                Candidate, FunctionCall, GenerateContentResponse, Part, PromptFeedback, Text,
+            },
+            openai_chat::ErrorObject,
+        },
+        failure::classify,
+        translate::{ReadStream, Said, Unparsable},
+    },
+};
+
+/// Most answers of one request that are told apart.
+const MAX_CHOICES: u32 = 128;
+
+/// Most calls of one answer.
+const MAX_CALLS: u32 = 1024;
+
+#[derive(Default)]
+pub(super) struct Reader {
+    has_begun: bool,
+    choices: Vec<ChoiceState>,
+    losses: Losses,
+}
+
+/// What must be known of a choice to tell what the next event means.
+#[derive(Default)]
+struct ChoiceState {
+    calls: u32,
+    is_stopped: bool,
+    /// Its text up to now, for the places that citations name.
+    text: citations_in::SaidText,
+}
+
+impl ReadStream for Reader {
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable> {
+        let response = match parse(data) {
+            Some(response) if response.error.is_none() => response,
+            parsed => {
+                let error = ErrorObject::parse(data);
+                return match (parsed, error) {
+                    (None, None) => Err(Unparsable),
+                    (_, error) => Ok(Said::Failed(Box::new(classify(200, error)))),
+                };
+            }
+        };
+        if is_blank(&response) {
+            return Err(Unparsable);
+        }
+        self.add(response, sink);
+        Ok(Said::More)
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
+    }
+}
+
+/// `None` when it is no object of this shape.
+pub(super) fn parse(data: &[u8]) -> Option<GenerateContentResponse<'_>> {
+    let text = std::str::from_utf8(data).ok()?;
+    // A struct is read from a list too.
+    text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// Whether it says nothing that this dialect has.
+fn is_blank(response: &GenerateContentResponse<'_>) -> bool {
+    response.candidates.is_none()
+        && response.prompt_feedback.is_none()
+        && response.usage_metadata.is_none()
+        && response.model_version.is_none()
+        && response.response_id.is_none()
+}
+
+impl Reader {
+    /// Hands on what a response adds.
+    pub fn add(&mut self, response: GenerateContentResponse<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
+        if !self.has_begun {
+            self.has_begun = true;
+            let (id, model) = (response.response_id, response.model_version);
+            sink(Delta::Begin { id: id.map(|id| id.0), model: model.map(|model| model.0) });
+        }
+        let has_candidates = response.candidates.as_ref().is_some_and(|list| !list.is_empty());
+        for candidate in response.candidates.unwrap_or_default() {
+            self.add_candidate(candidate, sink);
+        }
+        if let Some(feedback) = response.prompt_feedback.filter(|_| !has_candidates) {
+            self.add_feedback(feedback, sink);
+        }
+        if let Some(usage) = response.usage_metadata.and_then(usage::read) {
+            sink(Delta::Usage(usage));
+        }
+    }
+
+    /// A prompt that was blocked has no candidates: it is an answer that a filter holds back.
+    fn add_feedback(&mut self, feedback: PromptFeedback<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
+        if !feedback.block_reason.is_some_and(|word| word.0 != "BLOCK_REASON_UNSPECIFIED") {
+            return;
+        }
+        let Some(state) = state_of(&mut self.choices, 0) else { return };
+        if let Some(Text(text)) = feedback.block_reason_message.filter(|text| !text.0.is_empty()) {
+            sink(Delta::Refusal { choice: 0, text });
+        }
+        if !std::mem::replace(&mut state.is_stopped, true) {
+            sink(Delta::Stop { choice: 0, reason: StopReason::Filtered });
+        }
+    }
+
+    fn add_candidate(&mut self, candidate: Candidate<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
+        let choice = candidate.index.unwrap_or(0);
+        let Some(state) = state_of(&mut self.choices, choice) else {
+            self.losses.note("n");
+            return;
+        };
+        let parts = candidate.content.and_then(|content| content.parts).unwrap_or_default();
+        for part in parts {
+            add_part(part, choice, state, &mut self.losses, sink);
+        }
+        let mut cite = |citation| sink(Delta::Citation { choice, citation: Box::new(citation) });
+        if let Some(raw) = candidate.grounding_metadata {
+            citations_in::read_grounding(raw, &state.text, &mut self.losses, &mut cite);
+        }
+        if let Some(raw) = candidate.citation_metadata {
+            citations_in::read_recited(raw, &state.text, &mut self.losses, &mut cite);
+        }
+        self.losses.note_if(candidate.url_context_metadata.is_some(), "urlContextMetadata");
+        if let Some(tokens) = candidate.logprobs_result.and_then(logprobs::read) {
+            sink(Delta::Logprobs { choice, tokens });
+        }
+        let word = candidate.finish_reason.map(|word| word.0).unwrap_or_default();
+        if !word.is_empty() && !std::mem::replace(&mut state.is_stopped, true) {
+            sink(Delta::Stop { choice, reason: stops::read(&word, state.calls > 0) });
+        }
+    }
+}
+
+fn state_of(choices: &mut Vec<ChoiceState>, choice: u32) -> Option<&mut ChoiceState> {
+    if choice >= MAX_CHOICES {
+        return None;
+    }
+    let place = choice as usize;
+    while choices.len() <= place {
+        choices.push(ChoiceState::default());
+    }
+    choices.get_mut(place)
+}
+
+fn add_part(
+    part: Part<'_>,
+    choice: u32,
+    state: &mut ChoiceState,
+    losses: &mut Losses,
+    sink: &mut dyn FnMut(Delta<'_>),
+) {
+    let signature = part.thought_signature.map(|signature| signature.0);
+    let signature = signature.filter(|signature| !signature.is_empty());
+    if let Some(call) = part.function_call {
+        if state.calls == MAX_CALLS {
+            losses.note("tool_calls");
+            return;
+        }
+        add_call(call, choice, state.calls, signature.as_deref(), sink);
+        state.calls += 1;
+        return;
+    }
+    let own = [
+        ("executableCode", part.executable_code),
+        ("codeExecutionResult", part.code_execution_result),
+        ("toolCall", part.tool_call),
+        ("toolResponse", part.tool_response),
+    ];
+    if let Some((kind, json)) = own.into_iter().find_map(|(kind, json)| Some((kind, json?))) {
+        let whole = own_part(kind, json, signature.as_deref());
+        sink(Delta::Whole { choice, part: Box::new(whole.into()) });
+        return;
+    }
+    let media = if let Some(blob) = part.inline_data {
+        let data = blob.data.as_ref().map(|data| &*data.0).unwrap_or_default();
+        Some(media::of_blob(text(&blob.mime_type), data, text(&blob.display_name)))
+    } else if let Some(file) = part.file_data {
+        let uri = text(&file.file_uri).unwrap_or_default();
+        Some(media::of_file(text(&file.mime_type), uri, text(&file.display_name)))
+    } else {
+        None
+    };
+    if let Some(content) = media {
+        sink(Delta::Whole { choice, part: Box::new(content.into()) });
+    } else if let Some(Text(text)) = part.text.filter(|text| !text.0.is_empty()) {
+        if part.thought == Some(true) {
+            sink(Delta::Reasoning { choice, text, is_summary: true });
+        } else {
+            state.text.push(&text);
+            sink(Delta::Text { choice, text });
+        }
+    }
+    if let Some(signature) = signature {
+        let seal = seals::from_maker(&signature);
+        sink(Delta::ReasoningSeal { choice, seal, is_redacted: false });
+    }
+}
+
+fn add_call(
+    call: FunctionCall<'_>,
+    choice: u32,
+    number: u32,
+    signature: Option<&str>,
+    sink: &mut dyn FnMut(Delta<'_>),
+) {
+    let or_empty =
+        |text: Option<Text<'_>>| text.map_or(Cow::Borrowed(""), |text| text.0.into_owned().into());
+    sink(Delta::CallBegin {
+        choice,
+        number,
+        id: or_empty(call.id),
+        name: or_empty(call.name),
+        kind: CallKind::Function,
+        seal: signature.map(seals::from_maker),
+    });
+    let input = call.args.map_or("{}", RawValue::get);
+    sink(Delta::CallInput { choice, number, text: Cow::Borrowed(input) });
+}
+
+fn own_part(kind: &str, json: &RawValue, signature: Option<&str>) -> Content {
+    let mut text = format!(r#"{{"{kind}":{}"#, json.get());
+    if let Some(signature) = signature {
+        let quoted = serde_json::to_string(signature).expect("a text is always JSON");
+        text.push_str(r#","thoughtSignature":"#);
+        text.push_str(&quoted);
+    }
+    text.push('}');
+    let json = Json::parse(text).expect("names and JSON values make an object");
+    Content::Own { by: Dialect::Gemini, kind: kind.to_owned(), json }
+}
+
+fn text<'t>(text: &'t Option<Text<'_>>) -> Option<&'t str> {
+    text.as_ref().map(|text| &*text.0)
+}

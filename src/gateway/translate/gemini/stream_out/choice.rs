@@ -1,0 +1,95 @@
+//! What is kept of one choice while its stream is written.
+
+use crate::{
+    domain::chat::{Citation, Json, StopReason, TokenLogprob, ToolCall},
+    gateway::{
+        dialect::gemini::WrittenPart,
+        translate::gemini::{citations_out::Cited, parts_out},
+    },
+};
+
+/// Most sources of one answer that are told.
+const MAX_CITATIONS: usize = 1024;
+
+#[derive(Default)]
+pub(super) struct ChoiceState {
+    /// What waits for what follows it.
+    pub held: Option<Held>,
+    /// Calls whose input is being gathered, by their number.
+    pub calls: Vec<(u32, ToolCall)>,
+    pub stop: StopReason,
+    /// Those of tokens that no chunk has told yet.
+    pub logprobs: Vec<TokenLogprob>,
+    pub cited: Vec<Cited>,
+    pub text: Length,
+}
+
+impl ChoiceState {
+    pub fn call(&mut self, number: u32) -> Option<&mut ToolCall> {
+        self.calls.iter_mut().rev().find(|(known, _)| *known == number).map(|(_, call)| call)
+    }
+
+    /// Keeps a source for the end. `false`: there are too many, or its place cannot be told.
+    pub fn cite(&mut self, citation: Citation) -> bool {
+        if self.cited.len() == MAX_CITATIONS {
+            return false;
+        }
+        let place = citation.place;
+        // Bytes are counted on the wire, and characters only known where each is one byte.
+        let bytes = place.filter(|_| self.text.is_ascii()).map(|place| {
+            let begin = self.text.part_begin;
+            begin.saturating_add(place.start)..begin.saturating_add(place.end)
+        });
+        let is_whole = place.is_none() || bytes.is_some() || citation.original.is_some();
+        self.cited.push(Cited { citation, bytes });
+        is_whole
+    }
+}
+
+pub(super) enum Held {
+    /// The last character of a text or of thoughts.
+    Text {
+        text: String,
+        is_thought: bool,
+    },
+    Part(Json),
+}
+
+impl Held {
+    pub fn part(&self) -> WrittenPart<'_> {
+        match self {
+            Self::Text { text, is_thought: true } => parts_out::thought(text, None),
+            Self::Text { text, is_thought: false } => WrittenPart::text(text),
+            Self::Part(json) => WrittenPart::Own(json),
+        }
+    }
+}
+
+/// How much text there is.
+#[derive(Default)]
+pub(super) struct Length {
+    bytes: u64,
+    is_wide: bool,
+    /// Where the text that is growing has begun.
+    part_begin: u64,
+    has_ended: bool,
+}
+
+impl Length {
+    pub fn add(&mut self, text: &str) {
+        if std::mem::take(&mut self.has_ended) {
+            self.part_begin = self.bytes;
+        }
+        self.bytes += text.len() as u64;
+        self.is_wide |= !text.is_ascii();
+    }
+
+    /// What follows belongs to another part.
+    pub fn end_part(&mut self) {
+        self.has_ended = true;
+    }
+
+    fn is_ascii(&self) -> bool {
+        !self.is_wide
+    }
+}
