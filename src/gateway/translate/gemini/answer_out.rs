@@ -13,11 +13,9 @@ use crate::{
 };
 
 pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
-    losses.note_if(
-        answer.service_tier.as_deref().is_some_and(|tier| tier != "default"),
-        "service_tier",
-    );
-    let cited: Vec<_> = answer.choices.iter().map(|choice| cited(choice)).collect();
+    let tier = answer.service_tier.as_deref();
+    losses.note_if(!matches!(tier, None | Some("default" | "standard")), "service_tier");
+    let cited: Vec<_> = answer.choices.iter().map(cited).collect();
     let own: Vec<_> = cited.iter().map(|cited| Own::of(cited)).collect();
     let candidates = answer.choices.iter().zip(&cited).zip(&own).enumerate();
     let candidates = candidates.map(|(index, ((choice, cited), own))| {

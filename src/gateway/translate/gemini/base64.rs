@@ -7,12 +7,13 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 /// The same bytes in the standard alphabet, padded. The SDK for Python writes the alphabet for
 /// addresses; proto JSON takes both, with padding and without.
 pub(super) fn standard(text: &str) -> Cow<'_, str> {
-    let is_standard = text.len() % 4 == 0 && !text.bytes().any(|b| matches!(b, b'-' | b'_'));
+    let is_standard =
+        text.len().is_multiple_of(4) && !text.bytes().any(|b| matches!(b, b'-' | b'_'));
     if is_standard {
         return Cow::Borrowed(text);
     }
     let mut standard = text.replace('-', "+").replace('_', "/");
-    while standard.len() % 4 != 0 {
+    while !standard.len().is_multiple_of(4) {
         standard.push('=');
     }
     Cow::Owned(standard)

@@ -7,6 +7,7 @@
 
 use serde_json::value::RawValue;
 
+use super::compact::compact;
 use crate::{
     domain::chat::{Citation, Dialect, Json, Losses, Place},
     gateway::dialect::gemini::{CitationMetadata, GroundingMetadata, Text},
@@ -111,7 +112,7 @@ impl<'c> Citing<'c> {
             return;
         }
         let original = (self.told == 0).then(|| {
-            let json = format!(r#"{{"{}":{}}}"#, self.field, self.raw.get());
+            let json = format!(r#"{{"{}":{}}}"#, self.field, compact(self.raw.get()));
             let json = Json::parse(json).expect("a name and a JSON value make an object");
             (Dialect::Gemini, json)
         });

@@ -16,7 +16,8 @@ struct Envelope<'a> {
 struct Status<'a> {
     code: u16,
     message: &'a str,
-    status: &'static str,
+    #[serde(rename = "status")]
+    word: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<Detail<'a>>,
 }
@@ -45,7 +46,7 @@ pub(super) fn write(error: &ErrorView<'_>, out: &mut Vec<u8>) {
     let status = Status {
         code: error.status,
         message: error.message,
-        status: word(error.status),
+        word: word(error.status),
         details: reason.into_iter().chain(violation).collect(),
     };
     serde_json::to_writer(out, &Envelope { error: status })

@@ -125,8 +125,10 @@ fn is_youtube(uri: &str) -> bool {
 /// The text of a part that has one.
 pub(super) fn text_of(content: &Content) -> Option<Cow<'_, str>> {
     match content {
-        Content::Text { text, .. } => Some(Cow::Borrowed(text)),
-        Content::Document(Document { source: Source::Text(text), .. }) => Some(Cow::Borrowed(text)),
+        Content::Text { text, .. }
+        | Content::Document(Document { source: Source::Text(text), .. }) => {
+            Some(Cow::Borrowed(text))
+        }
         _ => None,
     }
 }

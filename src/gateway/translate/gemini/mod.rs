@@ -9,6 +9,7 @@ mod calls;
 mod citations_in;
 mod citations_out;
 mod cloudcode;
+mod compact;
 mod count;
 mod error;
 mod fields;

@@ -43,7 +43,12 @@ pub(super) fn read_fields(
         let path = fields.path_of("contents");
         return Err(InvalidRequest::about(path.clone(), format!("{path} must not be empty")));
     }
+    let instructions = turns.len();
     turns_in::read_contents(contents, &mut turns, &mut losses)?;
+    if turns.len() == instructions {
+        let path = fields.path_of("contents");
+        return Err(InvalidRequest::about(path.clone(), format!("{path} must have parts")));
+    }
 
     let mut request = Request::new(model, turns);
     request.stream = addressed.stream.unwrap_or(false);

@@ -7,6 +7,7 @@
 
 use serde_json::value::RawValue;
 
+use super::compact::compact;
 use super::fields::{Fields, camel, wrong};
 use crate::{domain::chat::Json, gateway::translate::InvalidRequest};
 
@@ -189,7 +190,7 @@ impl<'a> Members<'a> {
 
     fn field(&mut self, name: &str, json: &str) {
         self.key(name);
-        self.out.push_str(json);
+        self.out.push_str(&compact(json));
     }
 
     fn end(self) {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{citations_in, logprobs, media, seals, stops, usage};
+use super::{citations_in, compact::compact, logprobs, media, seals, stops, usage};
 use crate::{
     domain::chat::{CallKind, Content, Delta, Dialect, Json, Losses, StopReason},
     gateway::{
@@ -108,7 +108,7 @@ impl Reader {
 
     /// A prompt that was blocked has no candidates: it is an answer that a filter holds back.
     fn add_feedback(&mut self, feedback: PromptFeedback<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        if !feedback.block_reason.is_some_and(|word| word.0 != "BLOCK_REASON_UNSPECIFIED") {
+        if feedback.block_reason.is_none_or(|word| word.0 == "BLOCK_REASON_UNSPECIFIED") {
             return;
         }
         let Some(state) = state_of(&mut self.choices, 0) else { return };
@@ -142,7 +142,8 @@ impl Reader {
             sink(Delta::Logprobs { choice, tokens });
         }
         let word = candidate.finish_reason.map(|word| word.0).unwrap_or_default();
-        if !word.is_empty() && !std::mem::replace(&mut state.is_stopped, true) {
+        let is_last = !matches!(&*word, "" | "FINISH_REASON_UNSPECIFIED");
+        if is_last && !std::mem::replace(&mut state.is_stopped, true) {
             sink(Delta::Stop { choice, reason: stops::read(&word, state.calls > 0) });
         }
     }
@@ -189,11 +190,11 @@ fn add_part(
         return;
     }
     let media = if let Some(blob) = part.inline_data {
-        let data = blob.data.as_ref().map(|data| &*data.0).unwrap_or_default();
-        Some(media::of_blob(text(&blob.mime_type), data, text(&blob.display_name)))
+        let data = text(blob.data.as_ref()).unwrap_or_default();
+        Some(media::of_blob(text(blob.mime_type.as_ref()), data, text(blob.display_name.as_ref())))
     } else if let Some(file) = part.file_data {
-        let uri = text(&file.file_uri).unwrap_or_default();
-        Some(media::of_file(text(&file.mime_type), uri, text(&file.display_name)))
+        let uri = text(file.file_uri.as_ref()).unwrap_or_default();
+        Some(media::of_file(text(file.mime_type.as_ref()), uri, text(file.display_name.as_ref())))
     } else {
         None
     };
@@ -230,12 +231,12 @@ fn add_call(
         kind: CallKind::Function,
         seal: signature.map(seals::from_maker),
     });
-    let input = call.args.map_or("{}", RawValue::get);
-    sink(Delta::CallInput { choice, number, text: Cow::Borrowed(input) });
+    let text = call.args.map_or(Cow::Borrowed("{}"), |args| compact(args.get()));
+    sink(Delta::CallInput { choice, number, text });
 }
 
 fn own_part(kind: &str, json: &RawValue, signature: Option<&str>) -> Content {
-    let mut text = format!(r#"{{"{kind}":{}"#, json.get());
+    let mut text = format!(r#"{{"{kind}":{}"#, compact(json.get()));
     if let Some(signature) = signature {
         let quoted = serde_json::to_string(signature).expect("a text is always JSON");
         text.push_str(r#","thoughtSignature":"#);
@@ -246,6 +247,6 @@ fn own_part(kind: &str, json: &RawValue, signature: Option<&str>) -> Content {
     Content::Own { by: Dialect::Gemini, kind: kind.to_owned(), json }
 }
 
-fn text<'t>(text: &'t Option<Text<'_>>) -> Option<&'t str> {
-    text.as_ref().map(|text| &*text.0)
+fn text<'t>(text: Option<&'t Text<'_>>) -> Option<&'t str> {
+    text.map(|text| &*text.0)
 }

@@ -191,23 +191,13 @@ impl Writer {
         }
     }
 
-    /// Writes calls that were gathered: all, or those whose input is complete JSON.
+    /// Writes calls that were gathered: all, or those whose input is complete.
     fn write_calls(&mut self, choice: u32, all: bool, out: &mut Vec<u8>) {
-        let Some(state) = self.choices.get_mut(&choice).filter(|state| !state.calls.is_empty())
-        else {
-            return;
-        };
-        let is_ready = |call: &ToolCall| all || Json::parse(&*call.input).is_some();
-        let (ready, waiting) =
-            std::mem::take(&mut state.calls).into_iter().partition(|(_, call)| is_ready(call));
-        state.calls = waiting;
-        let ready: Vec<(u32, ToolCall)> = ready;
-        for (number, call) in ready {
+        let Some(state) = self.choices.get_mut(&choice) else { return };
+        for (number, call) in state.take_calls(all) {
             self.gathered -= call.input.len();
-            let mut losses = std::mem::take(&mut self.losses);
             let content = Content::ToolCall(call);
-            let part = parts_out::write(&content, &self.call_id, number, &mut losses);
-            self.losses = losses;
+            let part = parts_out::write(&content, &self.call_id, number, &mut self.losses);
             if let Some(part) = part {
                 self.hold(choice, &part, out);
             }
@@ -216,7 +206,7 @@ impl Writer {
 
     fn gather(&mut self, choice: u32, number: u32, text: &str) {
         let fits = self.gathered + text.len() <= MAX_INPUT;
-        let call = self.choices.get_mut(&choice).and_then(|state| state.call(number));
+        let call = self.choices.get_mut(&choice).and_then(|state| state.growing_call(number));
         match call {
             Some(call) if fits => {
                 call.input.push_str(text);
@@ -252,8 +242,14 @@ impl Writer {
         };
         self.form.begin(!self.has_written, out);
         self.has_written = true;
+        let begin = out.len();
         serde_json::to_writer(&mut *out, &chunk)
             .expect("texts are always JSON, and a vector takes any bytes");
+        // Within JSON that is carried as it came, a line may end between two tokens; within an event
+        // none may.
+        for byte in out[begin..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
+        }
         self.form.end(out);
     }
 }
@@ -286,7 +282,7 @@ impl WriteStream for Writer {
                 }
                 let (id, name) = (id.into_owned(), name.into_owned());
                 let call = ToolCall { id, name, kind, input: String::new(), seal };
-                state.calls.push((number, call));
+                state.begin_call(number, call);
             }
             Delta::CallInput { choice, number, text } => self.gather(choice, number, &text),
             Delta::Citation { choice, citation } => {
@@ -295,9 +291,7 @@ impl WriteStream for Writer {
             }
             Delta::Whole { choice, part } => {
                 self.write_calls(choice, false, out);
-                let mut losses = std::mem::take(&mut self.losses);
-                let written = parts_out::write(&part.content, &self.call_id, 0, &mut losses);
-                self.losses = losses;
+                let written = parts_out::write(&part.content, &self.call_id, 0, &mut self.losses);
                 if let Some(written) = written {
                     self.hold(choice, &written, out);
                 }
@@ -333,22 +327,21 @@ impl WriteStream for Writer {
         }
         let choices = std::mem::take(&mut self.choices);
         let own: Vec<Own> = choices.values().map(|state| Own::of(&state.cited)).collect();
-        let mut losses = std::mem::take(&mut self.losses);
+        let losses = &mut self.losses;
         let candidates = choices.iter().zip(&own).map(|((index, state), own)| {
             let parts = state.held.iter().map(Held::part).collect();
             let mut candidate = WrittenCandidate {
                 content: Some(WrittenContent { role: Some("model"), parts }),
-                finish_reason: Some(stops::write(&state.stop, &mut losses)),
+                finish_reason: Some(stops::write(&state.stop, losses)),
                 index: *index,
                 logprobs_result: (!state.logprobs.is_empty())
                     .then(|| logprobs::write(&state.logprobs)),
                 ..WrittenCandidate::default()
             };
-            citations_out::write(&state.cited, own, &mut candidate, &mut losses);
+            citations_out::write(&state.cited, own, &mut candidate, losses);
             candidate
         });
         let candidates = candidates.collect();
-        self.losses = losses;
         self.write_chunk(candidates, Some(usage), out);
         self.form.close(out);
     }

@@ -106,9 +106,8 @@ fn level_of(effort: Effort, has_minimal: bool, has_medium: bool) -> (&'static st
         Effort::Minimal => ("low", false),
         Effort::Low => ("low", true),
         Effort::Medium if has_medium => ("medium", true),
-        Effort::Medium => ("high", false),
         Effort::High => ("high", true),
-        Effort::XHigh | Effort::Max => ("high", false),
+        Effort::Medium | Effort::XHigh | Effort::Max => ("high", false),
     }
 }
 

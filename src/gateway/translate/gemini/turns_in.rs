@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{
+    compact::compact,
     fields::{Fields, wrong},
     media,
     pairing::Pairing,
@@ -162,7 +163,7 @@ impl Reader<'_> {
             }
             return Ok(());
         }
-        let text = text.filter(|text| !text.is_empty() || !is_models);
+        let text = text.filter(|text| !text.is_empty());
         match (content, text) {
             (Some(content), _) => parts.push(content.into()),
             (None, Some(text)) if is_models => push_joined(Part::text(text), parts),
@@ -184,7 +185,7 @@ impl Reader<'_> {
         let id = fields.text("id")?;
         let name = read_name(&mut fields)?;
         let input = match fields.take("args").map(Json::from) {
-            Some(args) if args.is_object() => args.as_str().to_owned(),
+            Some(args) if args.is_object() => compact(args.as_str()).into_owned(),
             Some(_) => return Err(wrong(fields.path_of("args"), "an object")),
             None => "{}".to_owned(),
         };

@@ -17,6 +17,8 @@ pub(super) struct ChoiceState {
     pub held: Option<Held>,
     /// Calls whose input is being gathered, by their number.
     pub calls: Vec<(u32, ToolCall)>,
+    /// Whether one of them has got more input since it was looked at.
+    has_grown: bool,
     pub stop: StopReason,
     /// Those of tokens that no chunk has told yet.
     pub logprobs: Vec<TokenLogprob>,
@@ -25,8 +27,28 @@ pub(super) struct ChoiceState {
 }
 
 impl ChoiceState {
-    pub fn call(&mut self, number: u32) -> Option<&mut ToolCall> {
+    pub fn begin_call(&mut self, number: u32, call: ToolCall) {
+        self.calls.push((number, call));
+    }
+
+    /// The call that gets more of its input.
+    pub fn growing_call(&mut self, number: u32) -> Option<&mut ToolCall> {
+        self.has_grown = true;
         self.calls.iter_mut().rev().find(|(known, _)| *known == number).map(|(_, call)| call)
+    }
+
+    /// Takes out all calls, or those whose input is complete, in the order in which they began.
+    pub fn take_calls(&mut self, all: bool) -> Vec<(u32, ToolCall)> {
+        // What has not grown is as incomplete as it was.
+        if !all && !std::mem::take(&mut self.has_grown) {
+            return Vec::new();
+        }
+        let is_complete = |input: &str| input.ends_with('}') && Json::parse(input).is_some();
+        let (ready, waiting) = std::mem::take(&mut self.calls)
+            .into_iter()
+            .partition(|(_, call)| all || is_complete(&call.input));
+        self.calls = waiting;
+        ready
     }
 
     /// Keeps a source for the end. `false`: there are too many, or its place cannot be told.
