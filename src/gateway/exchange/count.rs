@@ -71,7 +71,7 @@ pub(super) fn write_request(format: ApiFormat, request: &Request, target: &Targe
             let taken = fields.into_iter().filter(|(name, _)| is_taken(name));
             to_json(&taken.collect::<Fields<'_>>())
         }
-        _ => gemini::write_count_request(&written, target.model),
+        _ => gemini::count_request(&written, target.model),
     }
 }
 
@@ -99,7 +99,7 @@ pub(super) fn write_answer(api: ClientApi, tokens: u64) -> Vec<u8> {
         input_tokens: u64,
     }
     if api.dialect() == ClientApi::Gemini.dialect() {
-        gemini::write_count_answer(tokens)
+        gemini::count_answer(tokens)
     } else {
         to_json(&Messages { input_tokens: tokens })
     }

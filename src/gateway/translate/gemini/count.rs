@@ -2,11 +2,14 @@
 //!
 //! Source: <https://ai.google.dev/api/tokens> (read 2026-11).
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{fields::Fields, request_in};
 use crate::{
-    domain::chat::Request,
+    domain::{chat::Request, id::ModelName},
     gateway::translate::{Addressed, InvalidRequest},
 };
 
@@ -23,6 +26,28 @@ pub fn read_count_request(body: &[u8], addressed: &Addressed) -> Result<Request,
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+struct Question<'a> {
+    generate_content_request: Named<'a>,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    model: String,
+    #[serde(flatten)]
+    request: BTreeMap<Cow<'a, str>, &'a RawValue>,
+}
+
+/// The question how many tokens a written request has, instructions and tools included.
+pub fn count_request(written: &[u8], model: &ModelName) -> Vec<u8> {
+    let request = serde_json::from_slice(written).unwrap_or_default();
+    let name = model.as_str().trim_start_matches("models/");
+    let named = Named { model: format!("models/{name}"), request };
+    serde_json::to_vec(&Question { generate_content_request: named })
+        .expect("what was JSON is JSON again")
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Count {
     total_tokens: u64,
 }
@@ -35,7 +60,6 @@ pub fn count_answer(total_tokens: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::ModelName;
 
     #[test]
     fn contents_are_counted_alone_and_within_a_request() {
@@ -54,6 +78,14 @@ mod tests {
         let wrong = br#"{"generateContentRequest":{"model":"x","contents":[7]}}"#;
         let error = read_count_request(wrong, &Addressed::default()).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("generateContentRequest.contents[0]"));
+    }
+
+    #[test]
+    fn a_whole_request_is_put_into_the_question() {
+        let model = ModelName::parse("gemini-2.5-flash").unwrap();
+        let question = count_request(br#"{"contents":[],"tools":[1.50]}"#, &model);
+        let expected = r#"{"generateContentRequest":{"model":"models/gemini-2.5-flash","contents":[],"tools":[1.50]}}"#;
+        assert_eq!(String::from_utf8(question).unwrap(), expected);
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod usage;
 use self::stream_out::Form;
 pub use self::{
     cloudcode::Cloudcode,
-    count::{count_answer, read_count_request},
+    count::{count_answer, count_request, read_count_request},
 };
 use super::{
     Addressed, ClientSide, ErrorView, Framing, InvalidRequest, ReadStream, Shown, Target,
