@@ -97,4 +97,36 @@ impl Delta<'_> {
             | Self::Usage(_) => false,
         }
     }
+
+    /// The same, borrowing nothing.
+    pub fn into_owned(self) -> Delta<'static> {
+        fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+            Cow::Owned(text.into_owned())
+        }
+        match self {
+            Self::Begin { id, model } => {
+                Delta::Begin { id: id.map(owned), model: model.map(owned) }
+            }
+            Self::Text { choice, text } => Delta::Text { choice, text: owned(text) },
+            Self::Reasoning { choice, text, is_summary } => {
+                Delta::Reasoning { choice, text: owned(text), is_summary }
+            }
+            Self::ReasoningSeal { choice, seal, is_redacted } => {
+                Delta::ReasoningSeal { choice, seal, is_redacted }
+            }
+            Self::Refusal { choice, text } => Delta::Refusal { choice, text: owned(text) },
+            Self::CallBegin { choice, number, id, name, kind, seal } => {
+                Delta::CallBegin { choice, number, id: owned(id), name: owned(name), kind, seal }
+            }
+            Self::CallInput { choice, number, text } => {
+                Delta::CallInput { choice, number, text: owned(text) }
+            }
+            Self::Citation { choice, citation } => Delta::Citation { choice, citation },
+            Self::Whole { choice, part } => Delta::Whole { choice, part },
+            Self::Logprobs { choice, tokens } => Delta::Logprobs { choice, tokens },
+            Self::Break { choice } => Delta::Break { choice },
+            Self::Stop { choice, reason } => Delta::Stop { choice, reason },
+            Self::Usage(usage) => Delta::Usage(usage),
+        }
+    }
 }

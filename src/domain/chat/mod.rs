@@ -7,6 +7,9 @@
 //! Values only: no bytes of any dialect, no I/O, no clock.
 
 mod answer;
+#[cfg(test)]
+pub(crate) mod arbitrary;
+mod assembly;
 mod citation;
 mod delta;
 mod json;
@@ -16,8 +19,10 @@ mod request;
 mod seal;
 mod thinking;
 mod tool;
+mod weight;
 
 pub use answer::{Answer, Choice, StopReason, TokenLogprob, TopLogprob, Usage};
+pub use assembly::{Assembly, AssemblyError, MAX_CALLS, MAX_CHOICES, deltas_of};
 pub use citation::{Citation, Place};
 pub use delta::Delta;
 pub use json::Json;
