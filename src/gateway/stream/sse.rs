@@ -36,6 +36,11 @@ pub struct Event {
 }
 
 impl Event {
+    /// One whose data stands in one piece.
+    pub(super) fn within(raw: Range<usize>, data: Range<usize>) -> Self {
+        Self { raw, data: Data::Within(data) }
+    }
+
     /// The event's data: the values of its `data` lines, joined by line feeds.
     pub fn data<'a>(&'a self, buffer: &'a [u8]) -> &'a [u8] {
         match &self.data {
