@@ -147,7 +147,6 @@ impl LiveStream {
                 Poll::Ready(Ok(None)) => {
                     self.ending = Some(match self.passage.end() {
                         Ended::Whole(last) => Ending::Done(last),
-                        Ended::Otherwise(ending) => ending,
                         Ended::Cut => {
                             let detail = "the stream ended before the answer did";
                             Ending::Failed(Failure::new(FailureClass::Cut, detail))

@@ -108,7 +108,6 @@ async fn read_to_proof(
             }
             None => match passage.end() {
                 Ended::Whole(last) => Some(Ending::Done(last)),
-                Ended::Otherwise(ending) => Some(ending),
                 Ended::Cut => return Err(cut("the stream ended before any content")),
             },
         };

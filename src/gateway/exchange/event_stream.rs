@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     common_transcript::{CommonTranscript, Compared, Repetition, SharedWriter},
-    pair::Estimate,
+    estimate::Estimate,
 };
 use crate::{
     domain::{
@@ -15,8 +15,8 @@ use crate::{
     gateway::{
         stream::{
             chat_stream::{Ending, Output},
-            lines::LineFramer,
-            sse::{EventTooLong, Framer, MAX_EVENT_BYTES},
+            lines,
+            sse::{Event, EventTooLong, Framer, MAX_EVENT_BYTES},
         },
         translate::{Framing, ReadStream, Said},
     },
@@ -41,7 +41,7 @@ pub struct EventStream {
 
 enum AnyFramer {
     Sse(Framer),
-    Lines(LineFramer),
+    Lines(lines::Framer),
 }
 
 /// What becomes of each event.
@@ -70,7 +70,7 @@ enum Verdict {
 impl EventStream {
     /// A stream whose events are passed on as they came.
     pub fn native(framing: Framing, reader: Box<dyn ReadStream>, closing: &'static [u8]) -> Self {
-        Self::new(framing, reader, None, false, Estimate::none(), closing)
+        Self::new(framing, reader, None, false, Estimate::default(), closing)
     }
 
     /// A stream that is written anew by `writer`. `keeps_transcript`: another one may resume it.
@@ -109,7 +109,7 @@ impl EventStream {
     ) -> Self {
         let framer = match framing {
             Framing::Sse => AnyFramer::Sse(Framer::new(MAX_EVENT_BYTES)),
-            Framing::Lines => AnyFramer::Lines(LineFramer::new(MAX_EVENT_BYTES)),
+            Framing::Lines => AnyFramer::Lines(lines::Framer::new(MAX_EVENT_BYTES)),
         };
         let events = Events {
             reader,
@@ -158,51 +158,27 @@ impl EventStream {
         if self.is_over {
             return Output::default();
         }
-        let mut forward = Forward::default();
-        let ending = match &mut self.framer {
+        let output = match &mut self.framer {
             AnyFramer::Sse(framer) => {
                 let frames = framer.feed(input);
                 let buffer = frames.buffer().clone();
-                let mut ending = None;
-                for frame in frames {
-                    ending = match frame {
-                        Ok(event) => {
-                            let raw = buffer.slice(event.raw.clone());
-                            self.events.take(event.data(&buffer), raw, &mut forward)
-                        }
-                        Err(error) => Some(unusable(error)),
-                    };
-                    if ending.is_some() {
-                        break;
-                    }
-                }
-                ending
+                self.events.take_all(frames, &buffer)
             }
-            AnyFramer::Lines(framer) => match framer.feed(&input) {
-                Ok(lines) => lines
-                    .into_iter()
-                    .find_map(|line| self.events.take(&line.clone(), line, &mut forward)),
-                Err(error) => Some(unusable(error)),
-            },
+            AnyFramer::Lines(framer) => {
+                let frames = framer.feed(input);
+                let buffer = frames.buffer().clone();
+                self.events.take_all(frames, &buffer)
+            }
         };
-        self.is_over = ending.is_some();
-        Output { forward: forward.into_bytes(), ending }
+        self.is_over = output.ending.is_some();
+        output
     }
 
-    /// What it means that the upstream's body ended well here: how the stream ends, or `None` when the
-    /// answer is not whole. What is to be sent before the end is in `forward`.
-    pub fn end(&mut self) -> Output {
-        let mut forward = Forward::default();
-        let last = match &mut self.framer {
-            AnyFramer::Lines(framer) => framer.finish(),
-            AnyFramer::Sse(_) => None,
-        };
-        let ending = last.and_then(|line| self.events.take(&line.clone(), line, &mut forward));
-        let ending = ending.or_else(|| {
-            let is_whole = self.events.seen.is_finished() && !self.events.is_behind();
-            is_whole.then(|| Ending::Done(self.events.close()))
-        });
-        Output { forward: forward.into_bytes(), ending }
+    /// What is still to be sent of an answer whose upstream has ended well here. `None`: it is not
+    /// whole.
+    pub fn end(&mut self) -> Option<Bytes> {
+        let is_whole = self.events.seen.is_finished() && !self.events.is_behind();
+        is_whole.then(|| self.events.close())
     }
 }
 
@@ -211,6 +187,28 @@ fn unusable(error: EventTooLong) -> Ending {
 }
 
 impl Events {
+    fn take_all(
+        &mut self,
+        frames: impl Iterator<Item = Result<Event, EventTooLong>>,
+        buffer: &Bytes,
+    ) -> Output {
+        let mut forward = Forward::default();
+        let mut ending = None;
+        for frame in frames {
+            ending = match frame {
+                Ok(event) => {
+                    let raw = buffer.slice(event.raw.clone());
+                    self.take(event.data(buffer), raw, &mut forward)
+                }
+                Err(error) => Some(unusable(error)),
+            };
+            if ending.is_some() {
+                break;
+            }
+        }
+        Output { forward: forward.into_bytes(), ending }
+    }
+
     /// Takes one event: its data, and all of its bytes.
     fn take(&mut self, data: &[u8], raw: Bytes, forward: &mut Forward) -> Option<Ending> {
         let data = data.trim_ascii();
@@ -282,7 +280,10 @@ impl Events {
     /// The last bytes of a complete answer.
     fn close(&mut self) -> Bytes {
         let Some(transcript) = &self.transcript else { return Bytes::from_static(self.closing) };
-        let usage = self.seen.usage.unwrap_or_else(|| self.estimate.usage());
+        let usage = match self.seen.usage {
+            Some(usage) => usage,
+            None => self.estimate.usage(),
+        };
         let mut out = Vec::new();
         transcript.writer.borrow_mut().finish(usage, &mut out);
         out.into()

@@ -9,12 +9,13 @@ use super::{
     asked::Asked,
     client_request::ClientRequest,
     count,
+    estimate::Estimate,
     event_stream::EventStream,
     passage::{Passage, Transcript},
 };
 use crate::{
     domain::{
-        chat::{Choice, Content, Delta, Dialect, Losses, Usage},
+        chat::{Dialect, Losses},
         failure::Failure,
         id::{ModelName, RequestId},
         provider::ApiFormat,
@@ -24,7 +25,6 @@ use crate::{
     gateway::{
         dialect::openai_chat,
         stream::chat_stream::ChatStream,
-        tokens::{OutputCounter, estimate_prompt},
         translate::{Shown, embeddings::EmbeddingApi},
     },
 };
@@ -121,7 +121,9 @@ impl Pair {
         if self.is_native() {
             return Ok(WholeAnswer { body, usage, losses });
         }
-        answer.usage.get_or_insert_with(|| self.estimate_of(&answer.choices));
+        if answer.usage.is_none() {
+            answer.usage = Some(self.estimate().of_answer(&answer));
+        }
         let mut losses = answer.losses.clone();
         let body =
             self.shown(|shown| self.request.api().side().write_answer(&answer, shown, &mut losses));
@@ -169,52 +171,6 @@ impl Pair {
     }
 
     fn estimate(&self) -> Estimate {
-        Estimate { request: Some(Rc::clone(&self.request)), output: OutputCounter::default() }
-    }
-
-    fn estimate_of(&self, choices: &[Choice]) -> Usage {
-        let mut estimate = self.estimate();
-        for part in choices.iter().flat_map(|choice| &choice.parts) {
-            match &part.content {
-                Content::Text { text, .. } | Content::Refusal(text) => estimate.output.add(text),
-                Content::Reasoning(reasoning) => estimate.output.add(&reasoning.text),
-                Content::ToolCall(call) => estimate.output.add(&call.input),
-                _ => {}
-            }
-        }
-        estimate.usage()
-    }
-}
-
-/// Counts what an upstream that reports no usage has used.
-pub(super) struct Estimate {
-    /// Absent where nobody will ask.
-    request: Option<Rc<ClientRequest>>,
-    output: OutputCounter,
-}
-
-impl Estimate {
-    pub fn none() -> Self {
-        Self { request: None, output: OutputCounter::default() }
-    }
-
-    pub fn add(&mut self, delta: &Delta<'_>) {
-        if self.request.is_none() {
-            return;
-        }
-        if let Delta::Text { text, .. }
-        | Delta::Reasoning { text, .. }
-        | Delta::Refusal { text, .. }
-        | Delta::CallInput { text, .. } = delta
-        {
-            self.output.add(text);
-        }
-    }
-
-    pub fn usage(&self) -> Usage {
-        let request = self.request.as_ref().and_then(|request| request.common().ok());
-        let input = request.map_or(0, |request| estimate_prompt(request));
-        let tokens = TokenUsage { input, output: self.output.tokens(), ..TokenUsage::default() };
-        Usage { tokens, reasoning: None, is_estimated: true }
+        Estimate::of(Rc::clone(&self.request))
     }
 }

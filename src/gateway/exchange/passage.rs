@@ -11,7 +11,7 @@ use crate::{
     gateway::{
         dialect::openai_chat::DONE_EVENT,
         stream::{
-            chat_stream::{ChatStream, Ending, Output, StreamEnd},
+            chat_stream::{ChatStream, Output, StreamEnd},
             transcript,
         },
     },
@@ -39,8 +39,6 @@ pub enum Ended {
     Whole(Bytes),
     /// The answer is not whole.
     Cut,
-    /// Its last bytes were an error, or something else than the stream it was to resume.
-    Otherwise(Ending),
 }
 
 impl Transcript {
@@ -71,18 +69,7 @@ impl Passage {
                 }
                 StreamEnd::Cut => Ended::Cut,
             },
-            Self::Events(stream) => {
-                let Output { forward, ending } = stream.end();
-                match ending {
-                    Some(Ending::Done(last)) => Ended::Whole(if forward.is_empty() {
-                        last
-                    } else {
-                        [forward, last].concat().into()
-                    }),
-                    Some(other) => Ended::Otherwise(other),
-                    None => Ended::Cut,
-                }
-            }
+            Self::Events(stream) => stream.end().map_or(Ended::Cut, Ended::Whole),
         }
     }
 
