@@ -59,8 +59,9 @@ impl<'a> CallIds<'a> {
     fn fitting<'i>(&self, id: &'i str) -> Cow<'i, str> {
         let digest = |length: usize| {
             let digest = Sha256::digest(id.as_bytes());
-            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            hex[..length].to_owned()
+            let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            let hex = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
+            hex.take(length).collect::<String>()
         };
         match self.rule {
             CallIdRule::Short if id.len() > MAX_LEN => format!("call_{}", digest(24)).into(),

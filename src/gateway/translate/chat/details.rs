@@ -19,7 +19,7 @@ pub(super) fn read(entries: &[&RawValue]) -> Vec<Reasoning> {
     for raw in entries {
         let Ok(mut entry) = serde_json::from_str::<Detail<'_>>(raw.get()) else { continue };
         let (text, is_summary) = take_text(&mut entry);
-        let seal = seal_of(entry);
+        let seal = seal_of(&entry);
         // Encrypted thoughts complete the words before them, which are not sealed by themselves.
         if text.is_empty()
             && let Some(last) = thoughts.last_mut()
@@ -53,14 +53,14 @@ pub(super) fn take_text<'a>(entry: &mut Detail<'a>) -> (Cow<'a, str>, bool) {
 }
 
 /// The seal of an entry whose words have been taken out. `None`: it proves and holds nothing.
-pub(super) fn seal_of(entry: Detail<'_>) -> Option<Seal> {
+pub(super) fn seal_of(entry: &Detail<'_>) -> Option<Seal> {
     let filled = |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
     let wire = [&entry.signature, &entry.data].into_iter().find(|text| filled(text))?.as_deref()?;
     let seal = Seal::from_wire(Dialect::Chat, wire);
     if seal.by != Dialect::Chat {
         return Some(seal);
     }
-    let whole = serde_json::to_string(&entry).expect("texts and numbers are always JSON");
+    let whole = serde_json::to_string(entry).expect("texts and numbers are always JSON");
     Some(Seal::new(Dialect::Chat, whole))
 }
 

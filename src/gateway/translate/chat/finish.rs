@@ -60,10 +60,9 @@ pub(in crate::gateway::translate) fn write<'a>(
         StopReason::StopText(text) => return ("stop", text.as_deref().map(Cow::Borrowed)),
         StopReason::MaxTokens => "length",
         StopReason::ToolCalls => "tool_calls",
-        StopReason::Filtered => "content_filter",
-        // With a refusal said, as OpenAI has it; without, a client would take it for an answer.
+        // A refusal in words, as OpenAI has it. Without them a client would take it for an answer.
         StopReason::Refused if said.refusal => "stop",
-        StopReason::Refused => "content_filter",
+        StopReason::Refused | StopReason::Filtered => "content_filter",
         StopReason::WindowFull => {
             losses.note("stop_reason");
             "length"
@@ -95,7 +94,7 @@ mod tests {
             (StopReason::Refused, refused),
         ] {
             let (word, text) = write(&reason, said, &mut losses);
-            assert_eq!((read(word, said, [None, None]), text), (reason, None));
+            assert_eq!((read(word, said, [None, None]), text), (reason.clone(), None));
         }
         assert!(losses.is_empty());
         write(&StopReason::Paused, NOTHING, &mut losses);

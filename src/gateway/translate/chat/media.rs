@@ -97,15 +97,18 @@ pub(super) fn standard(base64: &str) -> String {
 mod tests {
     use super::*;
 
-    fn data(media_type: &str, base64: &str) -> Option<Source> {
-        Some(Source::Data { media_type: media_type.into(), base64: base64.into() })
+    fn data(media_type: &str, base64: &str) -> Source {
+        Source::Data { media_type: media_type.into(), base64: base64.into() }
     }
 
     #[test]
     fn a_data_url_is_taken_apart_and_any_other_kept() {
-        assert_eq!(source_of_url("data:image/png;base64,AAAA"), data("image/png", "AAAA"));
-        assert_eq!(source_of_url("DATA:IMAGE/PNG;name=a;base64,AA"), data("image/png", "AA=="));
-        assert_eq!(source_of_url("data:;base64,/9j/4A"), data("image/jpeg", "/9j/4A=="));
+        assert_eq!(source_of_url("data:image/png;base64,AAAA"), Some(data("image/png", "AAAA")));
+        assert_eq!(
+            source_of_url("DATA:IMAGE/PNG;name=a;base64,AA"),
+            Some(data("image/png", "AA=="))
+        );
+        assert_eq!(source_of_url("data:;base64,/9j/4A"), Some(data("image/jpeg", "/9j/4A==")));
         assert_eq!(source_of_url("data:text/plain,hello"), None);
         assert_eq!(source_of_url("data:"), None);
         let url = "https://example.com/a.png";
@@ -114,9 +117,12 @@ mod tests {
 
     #[test]
     fn bare_base64_is_named_by_its_file_or_its_first_bytes() {
-        assert_eq!(source_of_file("JVBERi0xLjc", None), data("application/pdf", "JVBERi0xLjc="));
-        assert_eq!(source_of_file("aGk=", Some("Notes.TXT")), data("text/plain", "aGk="));
-        assert_eq!(source_of_file("aGk", None), data(UNKNOWN, "aGk="));
-        assert_eq!(source_of_file("a_-\nb", None), data(UNKNOWN, "a/+b"));
+        assert_eq!(
+            source_of_file("JVBERi0xLjc", None),
+            Some(data("application/pdf", "JVBERi0xLjc="))
+        );
+        assert_eq!(source_of_file("aGk=", Some("Notes.TXT")), Some(data("text/plain", "aGk=")));
+        assert_eq!(source_of_file("aGk", None), Some(data(UNKNOWN, "aGk=")));
+        assert_eq!(source_of_file("a_-\nb", None), Some(data(UNKNOWN, "a/+b")));
     }
 }

@@ -49,9 +49,8 @@ struct Writer<'a, 'w> {
 impl<'a> Writer<'a, '_> {
     fn add(&mut self, turn: &'a Turn) {
         let role = match turn.role {
-            Role::System => "system",
-            Role::Developer if self.rules.reasons => "developer",
-            Role::Developer => "system",
+            Role::Developer if self.rules.reasons() => "developer",
+            Role::System | Role::Developer => "system",
             Role::User | Role::Tool | Role::Assistant => "user",
         };
         let mut parts = Vec::with_capacity(turn.parts.len());

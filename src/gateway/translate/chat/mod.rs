@@ -4,6 +4,7 @@ mod answer_in;
 mod answer_out;
 mod call_ids;
 mod calls_in;
+mod chunks_out;
 mod details;
 pub(super) mod error;
 pub(super) mod fields_in;
@@ -16,6 +17,7 @@ mod parts_in;
 mod parts_out;
 mod request_in;
 mod request_out;
+mod stream_choice;
 mod stream_in;
 mod stream_out;
 #[cfg(test)]

@@ -33,19 +33,27 @@ pub(super) enum CallIdRule {
     Nine,
 }
 
+/// Who has made a model, as far as it changes what it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// OpenAI: `o3` and the like.
+    OSeries,
+    /// OpenAI: from `gpt-5` on, `codex`.
+    Reasoning,
+    /// OpenAI: those before, and those for chatting.
+    Plain,
+    /// Others, and OpenAI's models that anyone may serve.
+    Other,
+}
+
 /// See [`ModelRules::of`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ModelRules {
-    /// Whether OpenAI has made it and does not give it away: what only its API has can be said.
-    pub is_openai: bool,
-    /// Whether it is one of OpenAI's reasoning models: it has `developer` in the place of `system`,
-    /// `max_completion_tokens` in the place of `max_tokens`, and while it thinks it refuses to have
-    /// its sampling, its stop texts and its log probabilities chosen.
-    pub reasons: bool,
-    /// Whether it is of the o-series, which also refuses `parallel_tool_calls`.
-    pub calls_in_turn: bool,
+    line: Line,
     pub call_ids: CallIdRule,
     pub thinking: ThinkingWords,
+    /// The efforts it takes, in order. Empty: not known, so any.
+    pub efforts: &'static [&'static str],
     /// `None`: thoughts that are not sealed are not sent. Servers that do not know the field refuse
     /// the request.
     pub thoughts: Option<ThoughtField>,
@@ -76,14 +84,7 @@ impl ModelRules {
         };
         let name = name.strip_prefix("ft:").unwrap_or(name);
         let is_one_of = |makers: &[&str]| makers.iter().any(|maker| name.contains(maker));
-        let calls_in_turn = is_of_o_series(name);
-        let generation = gpt_generation(name);
-        let is_openai = calls_in_turn
-            || generation.is_some()
-            || ["chatgpt-", "codex-"].iter().any(|beginning| name.starts_with(beginning));
-        let reasons = calls_in_turn
-            || name.starts_with("codex-")
-            || generation.is_some_and(|number| number >= 5 && !name.contains("-chat"));
+        let line = line_of(name);
         let thinking = if reseller.is_some() {
             ThinkingWords::Effort
         } else if name.starts_with("deepseek") {
@@ -106,22 +107,53 @@ impl ModelRules {
         };
         let is_mistral = is_one_of(&["mistral", "ministral", "magistral", "mixtral", "pixtral"])
             || is_one_of(&["codestral", "devstral"]);
-        let call_ids = match (is_openai, is_mistral) {
-            (true, _) => CallIdRule::Short,
-            (_, true) => CallIdRule::Nine,
-            _ => CallIdRule::Any,
+        let call_ids = match line {
+            Line::Other if is_mistral => CallIdRule::Nine,
+            Line::Other => CallIdRule::Any,
+            _ => CallIdRule::Short,
         };
         Self {
-            is_openai,
-            reasons,
-            calls_in_turn,
+            line,
             call_ids,
             thinking,
+            efforts: efforts_of(line, name),
             thoughts,
             has_cache_control: is_one_of(&["claude"]),
             has_google_seals: is_one_of(&["gemini"]),
         }
     }
+
+    /// Whether OpenAI has made it and does not give it away: what only its API has can be said.
+    pub fn is_openai(&self) -> bool {
+        self.line != Line::Other
+    }
+
+    /// Whether it is one of OpenAI's reasoning models: it has `developer` in the place of `system`,
+    /// `max_completion_tokens` in the place of `max_tokens`, and while it thinks it refuses to have
+    /// its sampling, its stop texts and its log probabilities chosen.
+    pub fn reasons(&self) -> bool {
+        matches!(self.line, Line::OSeries | Line::Reasoning)
+    }
+
+    /// Whether it refuses `parallel_tool_calls`.
+    pub fn calls_in_turn(&self) -> bool {
+        self.line == Line::OSeries
+    }
+}
+
+fn line_of(name: &str) -> Line {
+    let begins = |beginnings: &[&str]| beginnings.iter().any(|word| name.starts_with(word));
+    if is_of_o_series(name) {
+        return Line::OSeries;
+    }
+    let is_late = gpt_version(name).is_some_and(|(major, _)| major >= 5);
+    if begins(&["codex-"]) || (is_late && !name.contains("-chat")) {
+        return Line::Reasoning;
+    }
+    if begins(&["gpt-oss"]) || !begins(&["gpt-", "chatgpt-"]) {
+        return Line::Other;
+    }
+    Line::Plain
 }
 
 /// Whether it is called `o1`, `o3-mini`, `o4-mini-2025-04-16` or the like.
@@ -131,12 +163,27 @@ fn is_of_o_series(name: &str) -> bool {
     !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The 5 of `gpt-5.1-codex`. Azure's `gpt-35-turbo` is a 3.5.
-fn gpt_generation(name: &str) -> Option<u32> {
+/// The 5 and the 1 of `gpt-5.1-codex`. Azure's `gpt-35-turbo` is a 3.5.
+fn gpt_version(name: &str) -> Option<(u32, u32)> {
     let rest = name.strip_prefix("gpt-")?;
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let number = rest[..digits].parse().ok()?;
-    Some(if number == 35 { 3 } else { number })
+    let version = rest.split(|c: char| !c.is_ascii_digit() && c != '.').next()?;
+    let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+    let major = major.parse().ok()?;
+    Some((if major == 35 { 3 } else { major }, minor.parse().unwrap_or(0)))
+}
+
+/// Which efforts OpenAI's reasoning models take: each generation has added some.
+///
+/// Source: `ReasoningEffort` of openai-python as it was described with each of them (2026-11).
+fn efforts_of(line: Line, name: &str) -> &'static [&'static str] {
+    match (line, gpt_version(name)) {
+        (Line::Plain | Line::Other, _) => &[],
+        (Line::OSeries, _) | (_, None) => &["low", "medium", "high"],
+        (_, Some((5, 0))) => &["minimal", "low", "medium", "high"],
+        (_, Some((5, 1))) => &["none", "low", "medium", "high"],
+        (_, Some((5, 2..=5))) => &["none", "low", "medium", "high", "xhigh"],
+        _ => &["none", "low", "medium", "high", "xhigh", "max"],
+    }
 }
 
 #[cfg(test)]
@@ -162,16 +209,21 @@ mod tests {
             "ft:gpt-5-mini:acme::x",
             "GPT-6",
         ] {
-            assert!(rules(name).reasons && rules(name).is_openai, "{name}");
+            assert!(rules(name).reasons() && rules(name).is_openai(), "{name}");
         }
-        for name in
-            ["gpt-4o", "gpt-4.1-mini", "chatgpt-4o-latest", "gpt-5-chat-latest", "gpt-35-turbo"]
-        {
-            assert!(!rules(name).reasons && rules(name).is_openai, "{name}");
+        for name in [
+            "gpt-4o",
+            "gpt-4.1-mini",
+            "chatgpt-4o-latest",
+            "gpt-5-chat-latest",
+            "gpt-audio",
+            "gpt-35-turbo",
+        ] {
+            assert!(!rules(name).reasons() && rules(name).is_openai(), "{name}");
         }
         for name in ["openai/gpt-oss-120b", "olmo-2", "claude-sonnet-5", "gpt-oss:20b", "o", "orca"]
         {
-            assert!(!rules(name).reasons && !rules(name).is_openai, "{name}");
+            assert!(!rules(name).reasons() && !rules(name).is_openai(), "{name}");
         }
     }
 

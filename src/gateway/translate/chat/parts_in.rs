@@ -1,5 +1,7 @@
 //! The content of a client's messages: a text, or parts.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::{
@@ -50,7 +52,7 @@ fn read_part(path: &str, raw: &RawValue) -> Result<Part, InvalidRequest> {
             let image = asked.image_url.take().ok_or_else(|| lacks("image_url", what))?;
             let (source, detail) =
                 read_url(image).ok_or_else(|| lacks("image_url.url", "a url of Base64 data"))?;
-            (Content::Image { source, detail: read_detail(path, detail)? }, asked)
+            (Content::Image { source, detail: read_detail(path, detail.as_deref())? }, asked)
         }
         "video_url" => {
             let mut asked = asked()?;
@@ -83,7 +85,7 @@ fn read_part(path: &str, raw: &RawValue) -> Result<Part, InvalidRequest> {
 }
 
 /// What kind of part it is. The rest of a part is only read once that is known.
-fn kind_of<'a>(path: &str, raw: &'a RawValue) -> Result<std::borrow::Cow<'a, str>, InvalidRequest> {
+fn kind_of<'a>(path: &str, raw: &'a RawValue) -> Result<Cow<'a, str>, InvalidRequest> {
     #[derive(serde::Deserialize)]
     struct Kind<'a> {
         #[serde(borrow, rename = "type")]
@@ -94,7 +96,7 @@ fn kind_of<'a>(path: &str, raw: &'a RawValue) -> Result<std::borrow::Cow<'a, str
     kind.map(|kind| kind.0).ok_or_else(|| must_be(&format!("{path}.type"), "a text"))
 }
 
-fn read_url(asked: AskedUrl<'_>) -> Option<(Source, Option<std::borrow::Cow<'_, str>>)> {
+fn read_url(asked: AskedUrl<'_>) -> Option<(Source, Option<Cow<'_, str>>)> {
     let (url, detail) = match asked {
         AskedUrl::Bare(url) => (url, None),
         AskedUrl::Within { url, detail } => (url, detail),
@@ -102,11 +104,8 @@ fn read_url(asked: AskedUrl<'_>) -> Option<(Source, Option<std::borrow::Cow<'_, 
     Some((source_of_url(&url).filter(|_| !url.is_empty())?, detail))
 }
 
-fn read_detail(
-    path: &str,
-    detail: Option<std::borrow::Cow<'_, str>>,
-) -> Result<Option<ImageDetail>, InvalidRequest> {
-    match detail.as_deref() {
+fn read_detail(path: &str, detail: Option<&str>) -> Result<Option<ImageDetail>, InvalidRequest> {
+    match detail {
         None => Ok(None),
         Some("auto") => Ok(Some(ImageDetail::Auto)),
         Some("low") => Ok(Some(ImageDetail::Low)),

@@ -39,7 +39,7 @@ pub(super) fn content<'a>(mut parts: Vec<SentPart<'a>>, rules: &ModelRules) -> S
     let is_plain = |part: &SentPart<'_>| {
         matches!(part, SentPart::Known(KnownPart::Text { cache_control: None, .. }))
     };
-    if !parts.iter().all(is_plain) || (parts.len() > 1 && rules.is_openai) {
+    if !parts.iter().all(is_plain) || (parts.len() > 1 && rules.is_openai()) {
         return SentContent::Parts(parts);
     }
     let text_of = |part| match part {
@@ -84,7 +84,7 @@ pub(super) fn user_part<'a>(
                 return None;
             }
         },
-        Content::Video(source) => match url_of(source).filter(|_| !rules.is_openai) {
+        Content::Video(source) => match url_of(source).filter(|_| !rules.is_openai()) {
             Some(url) => KnownPart::VideoUrl { video_url: ImageUrl { url, detail: None } },
             None => {
                 losses.note("video");
@@ -162,7 +162,7 @@ fn document_part<'a>(
         },
         // An address in the place of the bytes is OpenRouter's.
         // Source: <https://openrouter.ai/docs/features/multimodal/pdfs> (2026-11).
-        Source::Url(url) if !rules.is_openai => SentFile {
+        Source::Url(url) if !rules.is_openai() => SentFile {
             filename: title.map(Cow::Borrowed),
             file_data: Some(Cow::Borrowed(url)),
             file_id: None,

@@ -9,7 +9,7 @@ use super::{
     tools_out::{write_choice, write_tools},
 };
 use crate::{
-    domain::chat::{Losses, OutputFormat, Request, ThinkingMode},
+    domain::chat::{Losses, OutputFormat, Request},
     gateway::{
         dialect::openai_chat::wire::sent::{
             SentFormat, SentRequest, SentSchema, SentStreamOptions,
@@ -44,11 +44,11 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Written {
     };
     sent.tool_choice = write_choice(request, &sent.tools, &rules, &mut losses);
     sent.parallel_tool_calls = request.parallel_tool_calls.filter(|is_allowed| {
-        let is_said = !sent.tools.is_empty() && !rules.calls_in_turn;
+        let is_said = !sent.tools.is_empty() && !rules.calls_in_turn();
         losses.note_if(!is_said && !sent.tools.is_empty() && !is_allowed, "parallel_tool_calls");
         is_said
     });
-    if rules.reasons {
+    if rules.reasons() {
         sent.max_completion_tokens = request.max_output_tokens;
     } else {
         sent.max_tokens = request.max_output_tokens;
@@ -98,16 +98,15 @@ fn write_sampling<'a>(
 ) {
     let sampling = &request.sampling;
     losses.note_if(sampling.top_k.is_some(), "top_k");
-    losses.note_if(sampling.min_p.is_some_and(|p| p != 0.0), "min_p");
-    losses.note_if(sampling.repeat_penalty.is_some_and(|p| p != 1.0), "repeat_penalty");
+    losses.note_if(differs(sampling.min_p, 0.0), "min_p");
+    losses.note_if(differs(sampling.repeat_penalty, 1.0), "repeat_penalty");
     sent.seed = sampling.seed;
-    let mode = request.thinking.as_ref().and_then(|thinking| thinking.mode);
-    if rules.reasons && mode != Some(ThinkingMode::Off) {
+    if thinking::is_on(request.thinking.as_ref(), rules) {
         // A model that thinks refuses a request with any of these that is not as usual.
-        losses.note_if(sampling.temperature.is_some_and(|t| t != 1.0), "temperature");
-        losses.note_if(sampling.top_p.is_some_and(|p| p != 1.0), "top_p");
-        losses.note_if(sampling.frequency_penalty.is_some_and(|p| p != 0.0), "frequency_penalty");
-        losses.note_if(sampling.presence_penalty.is_some_and(|p| p != 0.0), "presence_penalty");
+        losses.note_if(differs(sampling.temperature, 1.0), "temperature");
+        losses.note_if(differs(sampling.top_p, 1.0), "top_p");
+        losses.note_if(differs(sampling.frequency_penalty, 0.0), "frequency_penalty");
+        losses.note_if(differs(sampling.presence_penalty, 0.0), "presence_penalty");
         losses.note_if(!request.stop.is_empty(), "stop");
         losses.note_if(request.logprobs.is_some(), "logprobs");
         return;
@@ -119,10 +118,15 @@ fn write_sampling<'a>(
     sent.logprobs = request.logprobs.map(|_| true);
     sent.top_logprobs = request.logprobs.filter(|top| *top > 0);
     sent.stop = &request.stop;
-    if rules.is_openai && request.stop.len() > MAX_STOP_TEXTS {
+    if rules.is_openai() && request.stop.len() > MAX_STOP_TEXTS {
         losses.note("stop");
         sent.stop = &request.stop[..MAX_STOP_TEXTS];
     }
+}
+
+/// Whether something other than what is usual is asked for.
+fn differs(asked: Option<f64>, usual: f64) -> bool {
+    asked.is_some_and(|value| (value - usual).abs() > f64::EPSILON)
 }
 
 /// What is between a client and OpenAI, and which others have no use for or refuse.
@@ -134,7 +138,7 @@ fn write_account<'a>(
 ) {
     sent.user = request.user.as_deref();
     let tier = request.service_tier.as_deref().filter(|tier| *tier != "auto");
-    if !rules.is_openai {
+    if !rules.is_openai() {
         losses.note_if(!request.metadata.is_empty(), "metadata");
         losses.note_if(request.store == Some(true), "store");
         losses.note_if(request.cache_key.is_some(), "prompt_cache_key");

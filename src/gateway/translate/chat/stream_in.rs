@@ -10,9 +10,10 @@ use super::{
     details,
     finish::{self, Said as Done},
     messages_in::citation_of,
+    parts_out::BETWEEN_TEXTS,
 };
 use crate::{
-    domain::chat::{Content, Delta, Losses},
+    domain::chat::{Delta, Losses},
     gateway::{
         dialect::openai_chat::{
             DONE, ErrorObject, is_blank, parse_usage,
@@ -37,14 +38,22 @@ pub(super) struct Reader {
     losses: Losses,
 }
 
+/// What is known of the thoughts of a choice.
+#[derive(Debug, Default)]
+struct Thoughts {
+    /// Whether words of one have come, and no seal of it.
+    are_open: bool,
+    /// Whether their words come without entries, which then only repeat them.
+    are_plain: bool,
+}
+
 #[derive(Debug, Default)]
 struct Choice {
     index: u64,
     is_over: bool,
     has_refusal: bool,
     has_citation: bool,
-    /// Whether the words of a thought have come and no seal of it.
-    has_open_thought: bool,
+    thoughts: Thoughts,
     calls: Calls,
 }
 
@@ -168,7 +177,6 @@ impl Choice {
         }
         for image in message.images.0 {
             if let Some(part) = read_image(image, losses) {
-                debug_assert!(matches!(part.content, Content::Image { .. }));
                 sink(Delta::Whole { choice, part: Box::new(part) });
             }
         }
@@ -185,51 +193,57 @@ impl Choice {
 
     fn say(&mut self, choice: u32, text: Cow<'_, str>, sink: Sink<'_>) {
         if !text.is_empty() {
-            self.has_open_thought = false;
+            self.thoughts.are_open = false;
             sink(Delta::Text { choice, text });
         }
     }
 
     fn think(&mut self, choice: u32, text: Cow<'_, str>, is_summary: bool, sink: Sink<'_>) {
         if !text.is_empty() {
-            self.has_open_thought = true;
+            self.thoughts.are_open = true;
             sink(Delta::Reasoning { choice, text, is_summary });
         }
     }
 
     /// Entries tell what the plain words beside them do not: whether they are a summary, and what
-    /// seals them.
+    /// seals them. Some servers, ours among them, send the words plain and then the whole entry.
     fn read_thoughts(
         &mut self,
         choice: u32,
-        words: Option<Cow<'_, str>>,
+        mut words: Option<Cow<'_, str>>,
         entries: &[&RawValue],
         sink: Sink<'_>,
     ) {
-        let entries = entries.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
-        let mut has_words = false;
-        let mut words = words;
-        for mut entry in entries {
+        if entries.is_empty() {
+            let Some(words) = words else { return };
+            let is_separator = self.thoughts.are_plain && !self.thoughts.are_open;
+            self.thoughts.are_plain = true;
+            if !is_separator || words != BETWEEN_TEXTS {
+                self.think(choice, words, false, sink);
+            }
+            return;
+        }
+        for raw in entries {
+            let Ok(mut entry) = serde_json::from_str::<Detail<'_>>(raw.get()) else { continue };
             let (text, is_summary) = details::take_text(&mut entry);
-            if !text.is_empty() {
-                has_words = true;
+            if !self.thoughts.are_plain {
+                words = words.filter(|_| text.is_empty());
                 self.think(choice, text, is_summary, sink);
-            } else if let Some(words) = words.take_if(|_| !has_words) {
-                has_words = true;
+            }
+            if let Some(words) = words.take() {
                 self.think(choice, words, is_summary, sink);
             }
-            self.seal(choice, entry, sink);
+            self.seal(choice, &entry, sink);
         }
-        if let Some(words) = words.filter(|_| !has_words) {
+        if let Some(words) = words {
             self.think(choice, words, false, sink);
         }
     }
 
-    fn seal(&mut self, choice: u32, entry: Detail<'_>, sink: Sink<'_>) {
-        let is_encrypted = entry.kind == ENCRYPTED;
+    fn seal(&mut self, choice: u32, entry: &Detail<'_>, sink: Sink<'_>) {
         if let Some(seal) = details::seal_of(entry) {
-            let is_redacted = is_encrypted && !self.has_open_thought;
-            self.has_open_thought = false;
+            let is_redacted = entry.kind == ENCRYPTED && !self.thoughts.are_open;
+            self.thoughts.are_open = false;
             sink(Delta::ReasoningSeal { choice, seal, is_redacted });
         }
     }

@@ -47,8 +47,7 @@ impl AskedWords<'_> {
             (None, None) => None,
         };
         let mode = match by_switch {
-            Some(ThinkingMode::Off) => by_switch,
-            Some(ThinkingMode::Budget(_)) => by_switch,
+            Some(ThinkingMode::Off | ThinkingMode::Budget(_)) => by_switch,
             _ => budget.map(ThinkingMode::Budget).or(by_effort).or(by_switch),
         };
         let summary = reasoning.summary.map(|summary| summary.0.into_owned());
@@ -73,11 +72,19 @@ pub(super) fn write(
     let Some(thinking) = thinking else { return SentThinking::default() };
     // OpenAI shows neither thoughts nor summaries in this dialect; others show what there is.
     let wants_words = thinking.is_shown == Some(true) || thinking.summary.is_some();
-    losses.note_if(rules.is_openai && wants_words, "thinking");
+    losses.note_if(rules.is_openai() && wants_words, "thinking");
     let Some(mode) = thinking.mode else { return SentThinking::default() };
+    if rules.is_openai() && !rules.reasons() {
+        // It cannot think, and refuses to be told how much.
+        let asks = matches!(mode, ThinkingMode::Effort(_) | ThinkingMode::Budget(_));
+        losses.note_if(asks, "thinking");
+        return SentThinking::default();
+    }
     match rules.thinking {
         ThinkingWords::Effort => {
-            SentThinking { reasoning_effort: effort_word(mode, losses), ..SentThinking::default() }
+            let word = effort_word(mode, losses);
+            let reasoning_effort = word.map(|word| nearest(word, rules.efforts, losses));
+            SentThinking { reasoning_effort, ..SentThinking::default() }
         }
         ThinkingWords::Switch => {
             losses.note_if(
@@ -129,6 +136,27 @@ fn effort_word(mode: ThinkingMode, losses: &mut Losses) -> Option<&'static str> 
     }
 }
 
+/// All efforts, in order.
+const ORDER: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// The effort that comes nearest among those that are taken, the higher one of two.
+fn nearest(word: &'static str, taken: &[&'static str], losses: &mut Losses) -> &'static str {
+    if taken.is_empty() || taken.contains(&word) {
+        return word;
+    }
+    losses.note("thinking");
+    let rank = |word: &str| ORDER.iter().position(|known| *known == word).unwrap_or_default();
+    let wanted = rank(word);
+    let near = taken.iter().rev().min_by_key(|other| rank(other).abs_diff(wanted));
+    near.copied().unwrap_or(word)
+}
+
+/// Whether a model thinks when it is told this.
+pub(super) fn is_on(thinking: Option<&Thinking>, rules: &ModelRules) -> bool {
+    let is_off = thinking.and_then(|thinking| thinking.mode) == Some(ThinkingMode::Off);
+    rules.reasons() && !(is_off && rules.efforts.contains(&"none"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +175,22 @@ mod tests {
         let high = ThinkingMode::Effort(Effort::High);
         for (mode, model, json, losses) in [
             (high, "gpt-5", r#"{"reasoning_effort":"high"}"#, "lossless"),
+            (ThinkingMode::Off, "gpt-5", r#"{"reasoning_effort":"minimal"}"#, "thinking"),
+            (ThinkingMode::Off, "o3", r#"{"reasoning_effort":"low"}"#, "thinking"),
+            (
+                ThinkingMode::Effort(Effort::Max),
+                "gpt-5.2",
+                r#"{"reasoning_effort":"xhigh"}"#,
+                "thinking",
+            ),
+            (
+                ThinkingMode::Effort(Effort::Minimal),
+                "gpt-5.6",
+                r#"{"reasoning_effort":"low"}"#,
+                "thinking",
+            ),
+            (high, "gpt-4o", "{}", "thinking"),
+            (ThinkingMode::Off, "gpt-4o", "{}", "lossless"),
             (ThinkingMode::Off, "gpt-5.1", r#"{"reasoning_effort":"none"}"#, "lossless"),
             (ThinkingMode::Budget(3000), "x", r#"{"reasoning_effort":"medium"}"#, "thinking"),
             (ThinkingMode::Adaptive, "gpt-5", "{}", "thinking"),

@@ -1,5 +1,7 @@
 //! Tools, and which of them are to be called, as clients write them.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::{
@@ -87,7 +89,7 @@ fn flat_format(raw: &RawValue) -> Json {
     #[derive(serde::Deserialize, serde::Serialize)]
     struct Format<'a, T> {
         #[serde(rename = "type")]
-        kind: std::borrow::Cow<'a, str>,
+        kind: Cow<'a, str>,
         #[serde(flatten)]
         grammar: T,
     }
@@ -142,7 +144,7 @@ pub(super) fn read_choice(
 
 fn name_in(asked: AskedToolChoice<'_>) -> Option<String> {
     let named = asked.function.or(asked.custom).map(|tool| tool.name);
-    named.or(asked.name.map(|name| name.0)).map(std::borrow::Cow::into_owned)
+    named.or(asked.name.map(|name| name.0)).map(Cow::into_owned)
 }
 
 fn read_allowed(path: &str, allowed: AskedAllowed<'_>) -> Result<ToolChoice, InvalidRequest> {

@@ -25,7 +25,7 @@ pub(super) fn write_tools<'a>(
 /// the same.
 fn is_allowed(tool: &Tool, request: &Request, rules: &ModelRules) -> bool {
     match (&request.tool_choice, name_of(tool)) {
-        (Some(ToolChoice::Among { names, .. }), Some(name)) if !rules.is_openai => {
+        (Some(ToolChoice::Among { names, .. }), Some(name)) if !rules.is_openai() => {
             names.iter().any(|allowed| allowed == name)
         }
         _ => true,
@@ -53,7 +53,7 @@ fn write_tool<'a>(tool: &'a Tool, rules: &ModelRules, losses: &mut Losses) -> Op
             };
             Some(SentTool::Known { tool: KnownTool::Function { function }, cache_control })
         }
-        Tool::Custom { name, description, format } if rules.is_openai => {
+        Tool::Custom { name, description, format } if rules.is_openai() => {
             let description = description.as_deref();
             let format = format.as_ref().map(nested_format);
             let custom = SentCustom { name, description, format };
@@ -121,7 +121,7 @@ pub(super) fn write_choice<'a>(
         ToolChoice::None => SentToolChoice::Word("none"),
         ToolChoice::Required => SentToolChoice::Word("required"),
         ToolChoice::Named(name) => SentToolChoice::Named(named(name, request)),
-        ToolChoice::Among { must, .. } if !rules.is_openai => {
+        ToolChoice::Among { must, .. } if !rules.is_openai() => {
             SentToolChoice::Word(if *must { "required" } else { "auto" })
         }
         ToolChoice::Among { names, must } => SentToolChoice::Among {

@@ -203,7 +203,7 @@ mod tests {
         let long = format!("[{}7]", "7,".repeat(2 * MAX_ITEMS));
         assert_eq!(serde_json::from_str::<Items<u8>>(&long).unwrap().0.len(), MAX_ITEMS);
         for json in ["null", "{}", "7", "\"x\"", "[]", "-7", "7.5", "true"] {
-            assert_eq!(serde_json::from_str::<Items<u8>>(json).unwrap().0, [], "{json}");
+            assert!(serde_json::from_str::<Items<u8>>(json).unwrap().0.is_empty(), "{json}");
         }
     }
 }
