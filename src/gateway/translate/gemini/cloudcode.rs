@@ -23,15 +23,16 @@ pub struct Cloudcode<'a> {
     pub project: Option<&'a str>,
 }
 
+/// A request, as it is sent.
 #[derive(Serialize)]
-struct Request_<'a, R> {
+struct Wrapped<'a, R> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<&'a str>,
     request: R,
 }
 
-/// An answer, an event of a stream.
+/// An answer or an event of a stream, as it comes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
@@ -54,7 +55,7 @@ impl Cloudcode<'_> {
     }
 
     fn envelope(&self, request: impl Serialize, model: &ModelName) -> Vec<u8> {
-        let envelope = Request_ { model: model.as_str(), project: self.project, request };
+        let envelope = Wrapped { model: model.as_str(), project: self.project, request };
         serde_json::to_vec(&envelope).expect("texts and parsed JSON values are always JSON")
     }
 }
@@ -64,6 +65,10 @@ impl<'a> Envelope<'a> {
         let text = std::str::from_utf8(data).ok()?;
         // A struct is read from a list too.
         text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+    }
+
+    fn into_parts(self) -> Option<(&'a [u8], Option<String>)> {
+        Some((self.response?.get().as_bytes(), self.trace_id))
     }
 }
 
@@ -96,12 +101,6 @@ impl UpstreamSide for Cloudcode<'_> {
 
     fn stream_reader(&self) -> Box<dyn ReadStream> {
         Box::new(Reader::default())
-    }
-}
-
-impl<'a> Envelope<'a> {
-    fn into_parts(self) -> Option<(&'a [u8], Option<String>)> {
-        Some((self.response?.get().as_bytes(), self.trace_id))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The parts of an answer, as a client gets them.
 //!
-//! No part has an empty text: a chat session of the SDKs takes that for a broken answer, and forgets
-//! the turn. A signature that comes alone stands in a part without text.
+//! No part has an empty text: a chat session of the SDKs, before their version 2, takes that for a
+//! broken answer, and forgets the turn. A signature that comes alone stands in a part without text.
 //!
 //! Source: `_validate_content` in <https://github.com/googleapis/python-genai> `chats.py`,
 //! `isValidContent` in <https://github.com/googleapis/js-genai> `chats.ts` (read 2026-11).

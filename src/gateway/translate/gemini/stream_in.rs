@@ -108,7 +108,7 @@ impl Reader {
 
     /// A prompt that was blocked has no candidates: it is an answer that a filter holds back.
     fn add_feedback(&mut self, feedback: PromptFeedback<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        if feedback.block_reason.is_none_or(|word| word.0 == "BLOCK_REASON_UNSPECIFIED") {
+        if feedback.block_reason.is_none_or(|word| word.0.ends_with("_UNSPECIFIED")) {
             return;
         }
         let Some(state) = state_of(&mut self.choices, 0) else { return };

@@ -1,12 +1,12 @@
 //! A stream, written for a client: each chunk is a whole response that holds the next part.
 //!
-//! A chat session of the SDKs takes a chunk without a part, or with an empty text, for a broken answer
-//! and forgets the turn. So the last chunk, which has the reason why the answer ends, must say
-//! something too: the last character of a text, or the last part of another kind, waits for what
-//! follows it.
+//! A chat session of the SDKs takes a chunk without a part, and before their version 2 one with an empty
+//! text, for a broken answer, and forgets the turn. So the last chunk, which has the reason why the
+//! answer ends, must say something too: the last character of a text, or the last part of another
+//! kind, waits for what follows it.
 //!
-//! Source: `send_message_stream` in <https://github.com/googleapis/python-genai> `chats.py`
-//! (read 2026-11).
+//! Source: `send_message_stream` in <https://github.com/googleapis/python-genai> `chats.py`, versions
+//! 1 and 3 (read 2026-11).
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -74,20 +74,10 @@ pub(super) fn error_alone(form: Form, error: &ErrorView<'_>) -> Vec<u8> {
     out
 }
 
-/// Within events the error stands twice: as an event, and after it bare, as Google itself sends it.
-/// The SDKs for JavaScript and Go raise an error for the second and pass over the first; whoever reads
-/// events reads the first and passes over the second.
-///
-/// Source: `iterateResponseStream` in <https://github.com/googleapis/go-genai> `api_client.go`,
-/// `processStreamResponse` in <https://github.com/googleapis/js-genai> `_api_client.ts` (read 2026-11).
 fn write_error(form: Form, is_first: bool, error: &ErrorView<'_>, out: &mut Vec<u8>) {
     form.begin(is_first, out);
     error::write(error, out);
     form.end(out);
-    if form == Form::Events {
-        error::write(error, out);
-        out.push(b'\n');
-    }
     form.close(out);
 }
 
