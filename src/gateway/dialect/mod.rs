@@ -1,5 +1,6 @@
 //! One module per API: its wire types and cheap looks at its bytes. No I/O, no policy.
 
 pub mod gemini;
+pub mod messages;
 pub mod ollama;
 pub mod openai_chat;

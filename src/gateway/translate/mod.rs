@@ -10,6 +10,7 @@ pub mod completions;
 pub mod embeddings;
 mod fields;
 pub mod gemini;
+pub mod messages;
 pub mod model_list;
 pub mod ollama;
 

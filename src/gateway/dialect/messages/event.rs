@@ -1,0 +1,53 @@
+//! The events of a stream, as they are read. They borrow from the bytes they came with.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A text, borrowed unless it holds an escape. (Inside an `Option`, a plain `Cow` is always copied.)
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// Any event: which of its fields are there depends on its `type`.
+#[derive(Debug, Deserialize)]
+pub struct Event<'a> {
+    #[serde(rename = "type", borrow)]
+    pub kind: Option<Text<'a>>,
+    /// Which block of the message it is about.
+    pub index: Option<u64>,
+    #[serde(borrow)]
+    pub message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub content_block: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub delta: Option<EventDelta<'a>>,
+    #[serde(borrow)]
+    pub usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub error: Option<&'a RawValue>,
+}
+
+/// What a block, or the message itself, is added.
+#[derive(Debug, Deserialize)]
+pub struct EventDelta<'a> {
+    #[serde(rename = "type", borrow)]
+    pub kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub text: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub partial_json: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub thinking: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub signature: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub citation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub stop_reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub stop_sequence: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub stop_details: Option<&'a RawValue>,
+}

@@ -1,0 +1,291 @@
+//! The events of an upstream's stream become deltas.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    super::{ReadStream, Said, Unparsable},
+    answer_in::{read_counts, text_of},
+    citations,
+    own_block::OwnBlock,
+    stop,
+};
+use crate::{
+    domain::chat::{CallKind, Citation, Delta, Dialect, Losses, Seal, StopReason},
+    gateway::{
+        dialect::{
+            messages::{Event, EventDelta, Text, UsageCounts},
+            openai_chat::ErrorObject,
+        },
+        failure::classify,
+    },
+};
+
+/// Most citations of one block that are kept until it is complete.
+const MAX_CITATIONS: usize = 1_024;
+
+type Sink<'s> = &'s mut dyn FnMut(Delta<'_>);
+
+/// Blocks come one after another, and each is told when it begins and when it is complete.
+#[derive(Debug, Default)]
+pub(super) struct StreamReader {
+    open: Option<Open>,
+    /// How many calls have begun.
+    calls: u32,
+    counts: UsageCounts,
+    has_stopped: bool,
+    losses: Losses,
+}
+
+/// The block that is growing.
+#[derive(Debug)]
+enum Open {
+    /// Its sources are told once its text is complete: they may come before it.
+    Text {
+        citations: Vec<Citation>,
+    },
+    /// The last signature counts.
+    Thinking {
+        signature: String,
+    },
+    /// `unsaid`: the input it began with, unless more has come since.
+    Call {
+        number: u32,
+        unsaid: Option<String>,
+    },
+    Own(OwnBlock),
+}
+
+impl ReadStream for StreamReader {
+    fn read(&mut self, data: &[u8], sink: Sink<'_>) -> Result<Said, Unparsable> {
+        let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
+        let event: Event<'_> = serde_json::from_str(text).map_err(|_| Unparsable)?;
+        let kind = event.kind.as_ref().map(|kind| &*kind.0);
+        if event.error.is_some() || kind == Some("error") {
+            return Ok(Said::Failed(Box::new(classify(200, ErrorObject::parse(data)))));
+        }
+        match kind.ok_or(Unparsable)? {
+            "content_block_delta" => self.grow(event.delta.ok_or(Unparsable)?, sink)?,
+            "content_block_start" => {
+                self.close(sink);
+                self.begin_block(event.content_block.ok_or(Unparsable)?, sink)?;
+            }
+            "content_block_stop" => self.close(sink),
+            "message_start" => self.begin(event.message.ok_or(Unparsable)?, sink)?,
+            "message_delta" => {
+                self.close(sink);
+                if let Some(delta) = event.delta {
+                    self.stop(&delta, sink);
+                }
+                self.count(event.usage, sink);
+            }
+            "message_stop" => {
+                self.close(sink);
+                if !self.has_stopped {
+                    self.say_stop(self.usual_stop(), sink);
+                }
+                return Ok(Said::Done);
+            }
+            // Pings, and events that are yet to be published.
+            _ => (),
+        }
+        Ok(Said::More)
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
+    }
+}
+
+impl StreamReader {
+    fn begin(&mut self, message: &RawValue, sink: Sink<'_>) -> Result<(), Unparsable> {
+        #[derive(Deserialize)]
+        struct Message<'a> {
+            #[serde(borrow)]
+            id: Option<&'a RawValue>,
+            #[serde(borrow)]
+            model: Option<&'a RawValue>,
+            #[serde(borrow)]
+            usage: Option<&'a RawValue>,
+        }
+
+        let message: Message<'_> = serde_json::from_str(message.get()).map_err(|_| Unparsable)?;
+        let id = text_of(message.id).map(Cow::Owned);
+        let model = text_of(message.model).map(Cow::Owned);
+        sink(Delta::Begin { id, model });
+        self.count(message.usage, sink);
+        Ok(())
+    }
+
+    fn begin_block(&mut self, block: &RawValue, sink: Sink<'_>) -> Result<(), Unparsable> {
+        #[derive(Deserialize)]
+        struct Block<'a> {
+            #[serde(rename = "type", borrow)]
+            kind: Text<'a>,
+            #[serde(borrow)]
+            text: Option<Text<'a>>,
+            #[serde(borrow)]
+            thinking: Option<Text<'a>>,
+            #[serde(borrow)]
+            signature: Option<Text<'a>>,
+            #[serde(borrow)]
+            data: Option<&'a RawValue>,
+            #[serde(borrow)]
+            id: Option<&'a RawValue>,
+            #[serde(borrow)]
+            name: Option<&'a RawValue>,
+            #[serde(borrow)]
+            input: Option<&'a RawValue>,
+        }
+
+        let begun: Block<'_> = serde_json::from_str(block.get()).map_err(|_| Unparsable)?;
+        match &*begun.kind.0 {
+            "text" => {
+                self.open = Some(Open::Text { citations: Vec::new() });
+                say_text(begun.text, sink);
+            }
+            "thinking" => {
+                let signature = begun.signature.map(|text| text.0.into_owned());
+                self.open = Some(Open::Thinking { signature: signature.unwrap_or_default() });
+                say_thought(begun.thinking, sink);
+            }
+            "redacted_thinking" => {
+                let seal =
+                    Seal::from_wire(Dialect::Messages, &text_of(begun.data).unwrap_or_default());
+                sink(Delta::ReasoningSeal { choice: 0, seal, is_redacted: true });
+                sink(Delta::Break { choice: 0 });
+            }
+            "tool_use" => {
+                let number = self.calls;
+                self.calls = self.calls.saturating_add(1);
+                sink(Delta::CallBegin {
+                    choice: 0,
+                    number,
+                    id: text_of(begun.id).unwrap_or_default().into(),
+                    name: text_of(begun.name).unwrap_or_default().into(),
+                    kind: CallKind::Function,
+                    seal: None,
+                });
+                let input = begun.input.map_or("{}", RawValue::get).to_owned();
+                self.open = Some(Open::Call { number, unsaid: Some(input) });
+            }
+            kind => self.open = Some(Open::Own(OwnBlock::new(kind, block))),
+        }
+        Ok(())
+    }
+
+    /// Adds to the block that is growing. Texts and thoughts are taken even where none has begun.
+    fn grow(&mut self, delta: EventDelta<'_>, sink: Sink<'_>) -> Result<(), Unparsable> {
+        match &*delta.kind.as_ref().ok_or(Unparsable)?.0 {
+            "text_delta" => say_text(delta.text, sink),
+            "thinking_delta" => say_thought(delta.thinking, sink),
+            "input_json_delta" => {
+                if let Some(piece) = delta.partial_json.filter(|piece| !piece.0.is_empty()) {
+                    self.add_input(piece.0, sink);
+                }
+            }
+            "signature_delta" => {
+                let text = delta.signature.ok_or(Unparsable)?.0.into_owned();
+                if !matches!(self.open, Some(Open::Thinking { .. })) {
+                    self.close(sink);
+                }
+                self.open = Some(Open::Thinking { signature: text });
+            }
+            "citations_delta" => {
+                let read = delta.citation.and_then(citations::read);
+                match (&mut self.open, read) {
+                    (Some(Open::Text { citations }), Some(citation))
+                        if citations.len() < MAX_CITATIONS =>
+                    {
+                        citations.push(citation);
+                    }
+                    _ => self.losses.note("citations"),
+                }
+            }
+            _ => self.losses.note("content.delta"),
+        }
+        Ok(())
+    }
+
+    fn add_input(&mut self, piece: Cow<'_, str>, sink: Sink<'_>) {
+        match &mut self.open {
+            Some(Open::Call { number, unsaid }) => {
+                *unsaid = None;
+                sink(Delta::CallInput { choice: 0, number: *number, text: piece });
+            }
+            Some(Open::Own(block)) => {
+                let fits = block.add_input(&piece);
+                self.losses.note_if(!fits, "tool_call.input");
+            }
+            _ => self.losses.note("tool_call.input"),
+        }
+    }
+
+    fn close(&mut self, sink: Sink<'_>) {
+        match self.open.take() {
+            Some(Open::Text { citations }) => {
+                for citation in citations {
+                    sink(Delta::Citation { choice: 0, citation: Box::new(citation) });
+                }
+                sink(Delta::Break { choice: 0 });
+            }
+            Some(Open::Thinking { signature }) => {
+                if !signature.is_empty() {
+                    let seal = Seal::from_wire(Dialect::Messages, &signature);
+                    sink(Delta::ReasoningSeal { choice: 0, seal, is_redacted: false });
+                }
+                sink(Delta::Break { choice: 0 });
+            }
+            Some(Open::Call { number, unsaid: Some(input) }) => {
+                sink(Delta::CallInput { choice: 0, number, text: input.into() });
+            }
+            Some(Open::Own(block)) => {
+                sink(Delta::Whole { choice: 0, part: Box::new(block.into_part()) });
+            }
+            Some(Open::Call { .. }) | None => (),
+        }
+    }
+
+    fn stop(&mut self, delta: &EventDelta<'_>, sink: Sink<'_>) {
+        let Some(word) = &delta.stop_reason else { return };
+        if self.has_stopped {
+            return;
+        }
+        if let Some(text) = delta.stop_details.and_then(stop::explanation) {
+            sink(Delta::Refusal { choice: 0, text: text.into() });
+        }
+        let sequence = delta.stop_sequence.as_ref().map(|text| &*text.0);
+        self.say_stop(stop::read(&word.0, sequence), sink);
+    }
+
+    fn say_stop(&mut self, reason: StopReason, sink: Sink<'_>) {
+        self.has_stopped = true;
+        sink(Delta::Stop { choice: 0, reason });
+    }
+
+    fn usual_stop(&self) -> StopReason {
+        if self.calls > 0 { StopReason::ToolCalls } else { StopReason::Finished }
+    }
+
+    fn count(&mut self, usage: Option<&RawValue>, sink: Sink<'_>) {
+        let Some(counts) = usage.and_then(read_counts) else { return };
+        self.counts.merge(counts);
+        if let Some(usage) = self.counts.usage() {
+            sink(Delta::Usage(usage));
+        }
+    }
+}
+
+fn say_text(text: Option<Text<'_>>, sink: Sink<'_>) {
+    if let Some(Text(text)) = text.filter(|text| !text.0.is_empty()) {
+        sink(Delta::Text { choice: 0, text });
+    }
+}
+
+fn say_thought(text: Option<Text<'_>>, sink: Sink<'_>) {
+    if let Some(Text(text)) = text.filter(|text| !text.0.is_empty()) {
+        sink(Delta::Reasoning { choice: 0, text, is_summary: false });
+    }
+}

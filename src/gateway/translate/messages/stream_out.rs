@@ -1,0 +1,349 @@
+//! Deltas become the events of a client's stream.
+
+use std::{borrow::Cow, collections::VecDeque};
+
+use super::{
+    super::{ErrorView, Shown, WriteStream},
+    answer_out::{call_id, name_of_lost, own_block, wire_seal},
+    citations,
+    input_scan::InputScan,
+    stop,
+};
+use crate::{
+    domain::chat::{CallKind, Citation, Delta, Json, Losses, Part, Seal, StopReason, Usage},
+    gateway::dialect::messages::{
+        Block, BlockDelta, MessageDelta, ShownEvent, WireBlock, WireMessage, WireUsage,
+        error_event, write_event,
+    },
+};
+
+/// Most bytes of waiting calls, and most of them, before the one in front of them is taken to be
+/// complete.
+const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
+const MAX_WAITING: usize = 1_024;
+
+/// Writes one block at a time, as this dialect's streams do. A call whose turn has not come because the
+/// one before it is still growing waits.
+#[derive(Debug)]
+pub(super) struct StreamWriter {
+    id: String,
+    model: String,
+    has_begun: bool,
+    /// The number of the next block.
+    next: u32,
+    open: Option<Open>,
+    waiting: VecDeque<Call>,
+    waiting_bytes: usize,
+    has_calls: bool,
+    has_refusal: bool,
+    stop: Option<StopReason>,
+    /// What was told up to now.
+    usage: Usage,
+    losses: Losses,
+}
+
+#[derive(Debug)]
+enum Open {
+    Text,
+    Thinking,
+    Call { number: u32, kind: CallKind, scan: InputScan },
+}
+
+#[derive(Debug)]
+struct Call {
+    number: u32,
+    id: String,
+    name: String,
+    kind: CallKind,
+    seal: Option<Seal>,
+    input: String,
+}
+
+impl WriteStream for StreamWriter {
+    fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        match delta {
+            Delta::Begin { model, .. } => {
+                if let Some(model) = model.filter(|model| !model.is_empty()) {
+                    self.model = model.into_owned();
+                }
+            }
+            Delta::Usage(usage) => self.usage = usage,
+            Delta::Text { choice: 0, text } => self.text(&text, out),
+            Delta::Refusal { choice: 0, text } => {
+                self.has_refusal = true;
+                self.text(&text, out);
+            }
+            Delta::Reasoning { choice: 0, text, .. } => self.thought(&text, out),
+            Delta::ReasoningSeal { choice: 0, seal, is_redacted } => {
+                self.seal(&seal, is_redacted, out);
+            }
+            Delta::CallBegin { choice: 0, number, id, name, kind, seal } => {
+                let (id, name) = (id.into_owned(), name.into_owned());
+                self.call(Call { number, id, name, kind, seal, input: String::new() }, out);
+            }
+            Delta::CallInput { choice: 0, number, text } => self.input(number, &text, out),
+            Delta::Citation { choice: 0, citation } => self.citation(&citation, out),
+            Delta::Whole { choice: 0, part } => self.whole(&part, out),
+            Delta::Break { choice: 0 } => {
+                if matches!(self.open, Some(Open::Text | Open::Thinking)) {
+                    self.close(out);
+                }
+            }
+            Delta::Stop { choice: 0, reason } => self.stop = Some(reason),
+            Delta::Logprobs { .. } => self.losses.note("logprobs"),
+            // There is one choice in this dialect.
+            _ => self.losses.note("n"),
+        }
+    }
+
+    fn finish(&mut self, usage: Usage, out: &mut Vec<u8>) {
+        self.usage = usage;
+        self.begin(out);
+        self.close_all(out);
+        let reason = self.stop.take().unwrap_or_default();
+        let delta = stop::write(&reason, self.has_calls, self.has_refusal, &mut self.losses);
+        let usage = WireUsage::new(&self.usage, None);
+        write_event(&ShownEvent::MessageDelta { delta, usage }, out);
+        write_event(&ShownEvent::MessageStop, out);
+    }
+
+    fn fail(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>) {
+        error_event(error.status, error.message, out);
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
+    }
+}
+
+impl StreamWriter {
+    pub fn new(shown: &Shown<'_>) -> Self {
+        Self {
+            id: shown.id.to_owned(),
+            model: shown.model.as_str().to_owned(),
+            has_begun: false,
+            next: 0,
+            open: None,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            has_calls: false,
+            has_refusal: false,
+            stop: None,
+            usage: Usage::default(),
+            losses: Losses::default(),
+        }
+    }
+
+    /// The message begins with its first content, so that what is known of it by then can be told.
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if self.has_begun {
+            return;
+        }
+        self.has_begun = true;
+        let message = WireMessage {
+            id: &format!("msg_{}", self.id),
+            kind: "message",
+            role: "assistant",
+            model: &self.model,
+            content: Vec::new(),
+            end: MessageDelta::default(),
+            usage: WireUsage::new(&self.usage, None),
+        };
+        write_event(&ShownEvent::MessageStart { message }, out);
+    }
+
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        if text.is_empty() {
+            return;
+        }
+        if !matches!(self.open, Some(Open::Text)) {
+            self.close_all(out);
+            self.start(empty_text(), out);
+            self.open = Some(Open::Text);
+        }
+        self.grow(BlockDelta::Text { text }, out);
+    }
+
+    fn thought(&mut self, thinking: &str, out: &mut Vec<u8>) {
+        if thinking.is_empty() {
+            return;
+        }
+        if !matches!(self.open, Some(Open::Thinking)) {
+            self.start_thinking(out);
+        }
+        self.grow(BlockDelta::Thinking { thinking }, out);
+    }
+
+    fn start_thinking(&mut self, out: &mut Vec<u8>) {
+        self.close_all(out);
+        self.start(Block::Thinking { thinking: "", signature: Cow::Borrowed("") }, out);
+        self.open = Some(Open::Thinking);
+    }
+
+    /// A signature completes the block; one without thoughts before it stands in a block of its own.
+    fn seal(&mut self, seal: &Seal, is_redacted: bool, out: &mut Vec<u8>) {
+        if is_redacted {
+            self.close_all(out);
+            self.start(Block::RedactedThinking { data: wire_seal(seal) }, out);
+            self.stop_block(out);
+            return;
+        }
+        if !matches!(self.open, Some(Open::Thinking)) {
+            self.start_thinking(out);
+        }
+        self.grow(BlockDelta::Signature { signature: wire_seal(seal) }, out);
+        self.close(out);
+    }
+
+    fn call(&mut self, call: Call, out: &mut Vec<u8>) {
+        self.has_calls = true;
+        self.losses.note_if(call.kind == CallKind::Custom, "tools.custom");
+        let is_growing = match &self.open {
+            Some(Open::Call { scan, .. }) => !scan.is_complete() || !self.waiting.is_empty(),
+            _ => false,
+        };
+        if is_growing && self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back(call);
+            return;
+        }
+        self.close_all(out);
+        self.start_call(&call, out);
+    }
+
+    fn start_call(&mut self, call: &Call, out: &mut Vec<u8>) {
+        if let Some(seal) = &call.seal {
+            self.start_thinking(out);
+            self.seal(seal, false, out);
+        }
+        let id = call_id(&call.id, &self.id, call.number).into_owned();
+        let input = Json::parse("{}").expect("it is an object");
+        let block = Block::ToolUse { id: id.into(), name: &call.name, input, cache_control: None };
+        self.start(block, out);
+        let Call { number, kind, .. } = *call;
+        self.open = Some(Open::Call { number, kind, scan: InputScan::default() });
+        if kind == CallKind::Custom {
+            self.grow(BlockDelta::InputJson { partial_json: r#"{"input":""# }, out);
+        }
+        self.add_input(kind, &call.input, out);
+    }
+
+    fn input(&mut self, number: u32, text: &str, out: &mut Vec<u8>) {
+        if text.is_empty() {
+            return;
+        }
+        match &self.open {
+            Some(Open::Call { number: open, kind, .. }) if *open == number => {
+                let kind = *kind;
+                self.add_input(kind, text, out);
+                self.advance(out);
+            }
+            _ => self.keep_input(number, text, out),
+        }
+    }
+
+    /// Lets the calls that wait take their turns, as far as those before them are complete.
+    fn advance(&mut self, out: &mut Vec<u8>) {
+        while let Some(Open::Call { scan, .. }) = &self.open
+            && scan.is_complete()
+            && let Some(call) = self.waiting.pop_front()
+        {
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(call.input.len());
+            self.close(out);
+            self.start_call(&call, out);
+        }
+    }
+
+    fn keep_input(&mut self, number: u32, text: &str, out: &mut Vec<u8>) {
+        let Some(call) = self.waiting.iter_mut().find(|call| call.number == number) else {
+            self.losses.note("tool_call.input");
+            return;
+        };
+        call.input.push_str(text);
+        self.waiting_bytes = self.waiting_bytes.saturating_add(text.len());
+        if self.waiting_bytes > MAX_WAITING_BYTES {
+            self.close_all_but_last(out);
+        }
+    }
+
+    /// Free text is put into the object that it has to be, piece by piece.
+    fn add_input(&mut self, kind: CallKind, text: &str, out: &mut Vec<u8>) {
+        if text.is_empty() {
+            return;
+        }
+        if kind == CallKind::Custom {
+            let quoted = serde_json::to_string(text).expect("texts are always JSON");
+            let partial_json = &quoted[1..quoted.len() - 1];
+            self.grow(BlockDelta::InputJson { partial_json }, out);
+            return;
+        }
+        if let Some(Open::Call { scan, .. }) = &mut self.open {
+            scan.add(text);
+        }
+        self.grow(BlockDelta::InputJson { partial_json: text }, out);
+    }
+
+    fn citation(&mut self, citation: &Citation, out: &mut Vec<u8>) {
+        match citations::for_client(citation) {
+            Some(citation) if matches!(self.open, Some(Open::Text)) => {
+                self.grow(BlockDelta::Citations { citation }, out);
+            }
+            _ => self.losses.note("citations"),
+        }
+    }
+
+    fn whole(&mut self, part: &Part, out: &mut Vec<u8>) {
+        let Some(json) = own_block(part) else {
+            self.losses.note(name_of_lost(&part.content));
+            return;
+        };
+        self.close_all(out);
+        self.start_block(WireBlock::Own(json), out);
+        self.stop_block(out);
+    }
+
+    fn start(&mut self, block: Block<'_>, out: &mut Vec<u8>) {
+        self.start_block(WireBlock::Known(block), out);
+    }
+
+    fn start_block(&mut self, content_block: WireBlock<'_>, out: &mut Vec<u8>) {
+        self.begin(out);
+        write_event(&ShownEvent::ContentBlockStart { index: self.next, content_block }, out);
+    }
+
+    fn grow(&self, delta: BlockDelta<'_>, out: &mut Vec<u8>) {
+        write_event(&ShownEvent::ContentBlockDelta { index: self.next, delta }, out);
+    }
+
+    fn stop_block(&mut self, out: &mut Vec<u8>) {
+        write_event(&ShownEvent::ContentBlockStop { index: self.next }, out);
+        self.next = self.next.saturating_add(1);
+    }
+
+    /// Completes the block that is open, if one is.
+    fn close(&mut self, out: &mut Vec<u8>) {
+        let Some(open) = self.open.take() else { return };
+        if matches!(open, Open::Call { kind: CallKind::Custom, .. }) {
+            self.grow(BlockDelta::InputJson { partial_json: r#""}"# }, out);
+        }
+        self.stop_block(out);
+    }
+
+    /// Completes the block that is open and those of all calls that wait.
+    fn close_all(&mut self, out: &mut Vec<u8>) {
+        self.close_all_but_last(out);
+        self.close(out);
+    }
+
+    /// The last of the calls that wait may go on.
+    fn close_all_but_last(&mut self, out: &mut Vec<u8>) {
+        self.waiting_bytes = 0;
+        for call in std::mem::take(&mut self.waiting) {
+            self.close(out);
+            self.start_call(&call, out);
+        }
+    }
+}
+
+fn empty_text() -> Block<'static> {
+    Block::Text { text: Cow::Borrowed(""), citations: Vec::new(), cache_control: None }
+}
