@@ -11,6 +11,7 @@ mod problem;
 mod relayed;
 mod routes;
 mod routing_headers;
+mod servable;
 mod server;
 mod settings;
 

@@ -126,7 +126,7 @@ impl Pair {
         }
         let mut losses = answer.losses.clone();
         let body =
-            self.shown(|shown| self.request.api().side().write_answer(&answer, shown, &mut losses));
+            self.shown(|shown| api.side().write_answer(&answer, shown, &mut losses));
         Ok(WholeAnswer { body: body.into(), usage, losses })
     }
 

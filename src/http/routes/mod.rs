@@ -45,12 +45,14 @@ pub fn configure(services: &mut ServiceConfig) {
                 .configure(responses::configure)
                 .configure(messages::configure)
                 .configure(embeddings::configure)
+                .configure(gemini::configure)
                 .configure(models::configure)
                 .default_service(web::to(no_such_relay_route)),
         )
         .service(
             web::scope("/v1beta")
                 .configure(gemini::configure)
+                .configure(gemini::configure_lists)
                 .default_service(web::to(no_such_gemini_route)),
         )
         .configure(ollama::configure)

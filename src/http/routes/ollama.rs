@@ -1,16 +1,21 @@
-//! `POST /api/chat`, `/api/generate`, `/api/embed`: the relay, in Ollama's dialect.
+//! `/api/chat`, `/api/generate`, `/api/embed`, and the models: the relay, in Ollama's dialect.
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{self, Payload, ServiceConfig},
+    web::{self, Json, Payload, ServiceConfig},
 };
+use serde::Deserialize;
 
 use crate::{
     gateway::{
         exchange::{Asked, ClientApi},
-        translate::{Addressed, embeddings::EmbeddingApi},
+        translate::{
+            Addressed,
+            embeddings::EmbeddingApi,
+            model_list::{ollama_show, ollama_tags, ollama_version},
+        },
     },
-    http::{problem::Failure, relayed::relayed},
+    http::{problem::Failure, relayed::relayed, servable::Servable},
 };
 
 /// Beside the management API, which has the same first word in its paths.
@@ -19,7 +24,10 @@ pub fn configure(services: &mut ServiceConfig) {
         .route("/api/chat", web::post().to(chat))
         .route("/api/generate", web::post().to(complete))
         .route("/api/embed", web::post().to(embed))
-        .route("/api/embeddings", web::post().to(embed_one));
+        .route("/api/embeddings", web::post().to(embed_one))
+        .route("/api/tags", web::get().to(list))
+        .route("/api/show", web::post().to(show))
+        .route("/api/version", web::get().to(version));
 }
 
 /// Relays a chat, as a stream of lines unless `stream` is false.
@@ -82,4 +90,39 @@ pub async fn embed_one(
 ) -> Result<HttpResponse, Failure<ClientApi>> {
     let asked = Asked::Embeddings(EmbeddingApi::OllamaLegacy);
     relayed(asked, Addressed::default(), request, payload).await
+}
+
+/// Lists the models that this key may ask for and that some provider in use lists, by name.
+#[utoipa::path(get, path = "/api/tags", tag = "relay", security(("client_key" = [])),
+    responses((status = 200, description = "The list, as Ollama has it")))]
+pub async fn list(request: HttpRequest) -> Result<HttpResponse, Failure<ClientApi>> {
+    let servable = Servable::asked(&request, ClientApi::OllamaChat)?;
+    servable.answer(Ok(ollama_tags(&servable.list())))
+}
+
+/// The model that is to be shown. Older clients call it `name`.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+pub struct ShowBody {
+    #[serde(alias = "name")]
+    model: String,
+}
+
+/// Shows one model. A provider that lists none takes any name, so a name need not be in the list.
+#[utoipa::path(post, path = "/api/show", tag = "relay", security(("client_key" = [])),
+    responses((status = 200, description = "The model, as Ollama has it"),
+        (status = 404, description = "No such model")))]
+pub async fn show(
+    request: HttpRequest,
+    body: Json<ShowBody>,
+) -> Result<HttpResponse, Failure<ClientApi>> {
+    let servable = Servable::asked(&request, ClientApi::OllamaChat)?;
+    let model = servable.find(&body.model)?;
+    servable.answer(Ok(ollama_show(&model)))
+}
+
+/// Says which version of Ollama's API is spoken.
+#[utoipa::path(get, path = "/api/version", tag = "relay", security(("client_key" = [])),
+    responses((status = 200, description = "The version")))]
+pub async fn version(request: HttpRequest) -> Result<HttpResponse, Failure<ClientApi>> {
+    Servable::asked(&request, ClientApi::OllamaChat)?.answer(Ok(ollama_version()))
 }
