@@ -3,42 +3,46 @@
 //!
 //! Source: <https://platform.claude.com/docs/en/about-claude/models/migration-guide> (read 2026-11).
 
+/// What a model takes, by its version. Absent: the name tells none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Abilities {
-    /// Takes `temperature`, `top_p` and `top_k`: up to 4.6.
-    pub samples: bool,
-    /// Takes `top_p` beside `temperature`: before 4.1.
-    pub samples_both_ways: bool,
-    /// Thinks within a budget of tokens: up to 4.6.
-    pub has_budget: bool,
-    /// Thinks as it sees fit: from 4.6.
-    pub is_adaptive: bool,
-    /// Can be told an effort: from 4.5.
-    pub has_effort: bool,
-    /// Knows the effort between `high` and `max`: from 4.7.
-    pub has_xhigh: bool,
-}
+pub(super) struct Abilities(Option<(u8, u8)>);
 
 impl Abilities {
-    const ALL: Self = Self {
-        samples: true,
-        samples_both_ways: true,
-        has_budget: true,
-        is_adaptive: true,
-        has_effort: true,
-        has_xhigh: true,
-    };
-
     pub fn of(model: &str) -> Self {
-        let Some(version) = version(model) else { return Self::ALL };
-        Self {
-            samples: version < (4, 7),
-            samples_both_ways: version < (4, 1),
-            has_budget: version < (4, 7),
-            is_adaptive: version >= (4, 6),
-            has_effort: version >= (4, 5),
-            has_xhigh: version >= (4, 7),
-        }
+        Self(version(model))
+    }
+
+    /// Takes `temperature`, `top_p` and `top_k`.
+    pub fn samples(self) -> bool {
+        self.is_before((4, 7))
+    }
+
+    /// Takes `top_p` beside `temperature`.
+    pub fn samples_both_ways(self) -> bool {
+        self.is_before((4, 1))
+    }
+
+    /// Thinks within a budget of tokens.
+    pub fn has_budget(self) -> bool {
+        self.is_before((4, 7))
+    }
+
+    /// Thinks as it sees fit, and can be told an effort.
+    pub fn is_adaptive(self) -> bool {
+        self.is_from((4, 6))
+    }
+
+    /// Knows the effort between `high` and `max`.
+    pub fn has_xhigh(self) -> bool {
+        self.is_from((4, 7))
+    }
+
+    fn is_before(self, version: (u8, u8)) -> bool {
+        self.0.is_none_or(|own| own < version)
+    }
+
+    fn is_from(self, version: (u8, u8)) -> bool {
+        self.0.is_none_or(|own| own >= version)
     }
 }
 
@@ -84,11 +88,13 @@ mod tests {
     #[test]
     fn generations_differ_and_what_is_not_known_can_do_all() {
         let old = Abilities::of("claude-sonnet-4-5");
-        assert!(old.samples && !old.samples_both_ways && old.has_budget && !old.is_adaptive);
+        assert!(old.samples() && !old.samples_both_ways());
+        assert!(old.has_budget() && !old.is_adaptive());
         let new = Abilities::of("claude-opus-4-8");
-        assert!(!new.samples && !new.has_budget && new.is_adaptive && new.has_xhigh);
+        assert!(!new.samples() && !new.has_budget() && new.is_adaptive() && new.has_xhigh());
         let between = Abilities::of("claude-opus-4-6");
-        assert!(between.has_budget && between.is_adaptive && !between.has_xhigh);
-        assert_eq!(Abilities::of("kimi-k3"), Abilities::ALL);
+        assert!(between.has_budget() && between.is_adaptive() && !between.has_xhigh());
+        let other = Abilities::of("kimi-k3");
+        assert!(other.samples_both_ways() && other.has_budget() && other.has_xhigh());
     }
 }

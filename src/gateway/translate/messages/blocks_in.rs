@@ -1,7 +1,5 @@
 //! Blocks of content as they stand on the wire, in requests and in answers alike, become parts.
 
-use std::borrow::Cow;
-
 use serde_json::value::RawValue;
 
 use super::{
@@ -37,7 +35,7 @@ pub(super) fn read_content(
     Ok(parts)
 }
 
-fn text_at(path: &str, raw: &RawValue) -> Result<String, InvalidRequest> {
+pub(super) fn text_at(path: &str, raw: &RawValue) -> Result<String, InvalidRequest> {
     serde_json::from_str(raw.get())
         .map_err(|_| InvalidRequest::about(path.to_owned(), format!("{path} must be a text")))
 }
@@ -76,7 +74,6 @@ pub(super) fn read_block(
             Content::Reasoning(Reasoning { seal, is_redacted: true, ..Reasoning::default() })
         }
         _ => {
-            let kind = kind.into_owned();
             parts.push(Content::Own { by: Dialect::Messages, kind, json: raw.into() }.into());
             return Ok(());
         }
@@ -87,11 +84,8 @@ pub(super) fn read_block(
     Ok(())
 }
 
-pub(super) fn required_text<'a>(
-    fields: &mut Fields<'a>,
-    name: &str,
-) -> Result<Cow<'a, str>, InvalidRequest> {
-    fields.text(name)?.map(Cow::Owned).ok_or_else(|| missing(fields, name))
+pub(super) fn required_text(fields: &mut Fields<'_>, name: &str) -> Result<String, InvalidRequest> {
+    fields.text(name)?.ok_or_else(|| missing(fields, name))
 }
 
 pub(super) fn missing(fields: &Fields<'_>, name: &str) -> InvalidRequest {
@@ -118,7 +112,7 @@ pub(super) fn cache_hint(
 }
 
 fn text(fields: &mut Fields<'_>) -> Result<Content, InvalidRequest> {
-    let text = required_text(fields, "text")?.into_owned();
+    let text = required_text(fields, "text")?;
     let citations = fields.list("citations")?.into_iter().filter_map(citations::read).collect();
     Ok(Content::Text { text, citations })
 }
@@ -129,7 +123,7 @@ pub(super) fn image_source(fields: &mut Fields<'_>) -> Result<Source, InvalidReq
     };
     match &*required_text(&mut source, "type")? {
         "base64" => base64(&mut source),
-        "url" => Ok(Source::Url(required_text(&mut source, "url")?.into_owned())),
+        "url" => Ok(Source::Url(required_text(&mut source, "url")?)),
         "file" => file(&mut source),
         _ => Err(source.wrong("type", "base64, url or file")),
     }
@@ -137,19 +131,19 @@ pub(super) fn image_source(fields: &mut Fields<'_>) -> Result<Source, InvalidReq
 
 pub(super) fn base64(source: &mut Fields<'_>) -> Result<Source, InvalidRequest> {
     Ok(Source::Data {
-        media_type: required_text(source, "media_type")?.into_owned(),
-        base64: required_text(source, "data")?.into_owned(),
+        media_type: required_text(source, "media_type")?,
+        base64: required_text(source, "data")?,
     })
 }
 
 pub(super) fn file(source: &mut Fields<'_>) -> Result<Source, InvalidRequest> {
-    let id = required_text(source, "file_id")?.into_owned();
+    let id = required_text(source, "file_id")?;
     Ok(Source::File { by: Dialect::Messages, id })
 }
 
 fn tool_call(fields: &mut Fields<'_>) -> Result<ToolCall, InvalidRequest> {
-    let id = required_text(fields, "id")?.into_owned();
-    let name = required_text(fields, "name")?.into_owned();
+    let id = required_text(fields, "id")?;
+    let name = required_text(fields, "name")?;
     let input = fields.take("input").map_or("{}", RawValue::get).to_owned();
     // Called by the model itself, as every call is unless code has called it.
     fields.drop_default("caller", r#"{"type":"direct"}"#);
@@ -157,7 +151,7 @@ fn tool_call(fields: &mut Fields<'_>) -> Result<ToolCall, InvalidRequest> {
 }
 
 fn tool_result(fields: &mut Fields<'_>, losses: &mut Losses) -> Result<ToolResult, InvalidRequest> {
-    let call_id = required_text(fields, "tool_use_id")?.into_owned();
+    let call_id = required_text(fields, "tool_use_id")?;
     let is_error = fields.flag("is_error")?.unwrap_or(false);
     let parts = match fields.take("content") {
         Some(raw) => read_content(&fields.path_of("content"), raw, Place::ToolResult, losses)?,
@@ -167,7 +161,7 @@ fn tool_result(fields: &mut Fields<'_>, losses: &mut Losses) -> Result<ToolResul
 }
 
 fn thinking(fields: &mut Fields<'_>) -> Result<Reasoning, InvalidRequest> {
-    let text = required_text(fields, "thinking")?.into_owned();
+    let text = required_text(fields, "thinking")?;
     let seal = fields
         .text("signature")?
         .filter(|signature| !signature.is_empty())
@@ -196,7 +190,7 @@ pub(super) fn return_seals(parts: Vec<Part>) -> Vec<Part> {
     returned
 }
 
-/// Whether a JSON value is an object, whatever is in it.
+/// The JSON object that a text is, whatever is in it. `None`: it is none.
 pub(super) fn object(text: &str) -> Option<Json> {
     Json::parse(text.trim()).filter(Json::is_object)
 }

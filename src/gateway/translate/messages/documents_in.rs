@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{
     super::{InvalidRequest, fields::Fields},
-    blocks_in::{self, base64, blocks_at, cache_hint, file, missing, required_text},
+    blocks_in::{self, base64, blocks_at, cache_hint, file, missing, required_text, text_at},
 };
 use crate::domain::chat::{Content, Document, Losses, Part, Source};
 
@@ -44,9 +44,9 @@ fn source(
     };
     match &*required_text(&mut source, "type")? {
         "base64" => base64(&mut source),
-        "url" => Ok(Source::Url(required_text(&mut source, "url")?.into_owned())),
+        "url" => Ok(Source::Url(required_text(&mut source, "url")?)),
         "file" => file(&mut source),
-        "text" => Ok(Source::Text(required_text(&mut source, "data")?.into_owned())),
+        "text" => Ok(Source::Text(required_text(&mut source, "data")?)),
         "content" => {
             let Some(raw) = source.take("content") else {
                 return Err(missing(&source, "content"));
@@ -65,16 +65,13 @@ fn content(
     losses: &mut Losses,
 ) -> Result<Source, InvalidRequest> {
     if raw.get().starts_with('"') {
-        let text = serde_json::from_str(raw.get()).map_err(|_| {
-            InvalidRequest::about(path.to_owned(), format!("{path} must be a text"))
-        })?;
-        return Ok(Source::Text(text));
+        return Ok(Source::Text(text_at(path, raw)?));
     }
     let mut texts = Vec::new();
     for (n, block) in blocks_at(path, raw)?.into_iter().enumerate() {
         let mut block = Fields::at(format!("{path}.{n}"), block)?;
         match &*required_text(&mut block, "type")? {
-            "text" => texts.push(required_text(&mut block, "text")?.into_owned()),
+            "text" => texts.push(required_text(&mut block, "text")?),
             "image" => {
                 let source = blocks_in::image_source(&mut block)?;
                 pictures.push(Content::Image { source, detail: None }.into());

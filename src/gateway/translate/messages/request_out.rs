@@ -18,7 +18,8 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Written {
     let tools = tools_out::write_tools(request, &mut writer);
     let conversation = Conversation::write(&request.turns, &mut writer);
     let mut losses = writer.losses;
-    let tool_choice = if tools.is_empty() { None } else { tools_out::write_choice(request) };
+    let tool_choice =
+        if tools.is_empty() { None } else { tools_out::write_choice(request, &mut losses) };
     let is_tool_forced =
         matches!(tool_choice, Some(ToolChoice::Any { .. } | ToolChoice::Tool { .. }));
     let hindrances = Hindrances {
@@ -79,18 +80,18 @@ impl Draw {
     fn of(request: &Request, abilities: Abilities, thinks: bool, losses: &mut Losses) -> Self {
         let sampling = &request.sampling;
         let temperature = sampling.temperature.and_then(|wanted| {
-            let said = abilities.samples && (!thinks || is_usual(wanted, 1.0));
+            let said = abilities.samples() && (!thinks || is_usual(wanted, 1.0));
             losses.note_if(!said || wanted > 1.0, "temperature");
             said.then_some(wanted.min(1.0))
         });
         let top_p = sampling.top_p.filter(|wanted| {
-            let said = abilities.samples
-                && (abilities.samples_both_ways || temperature.is_none())
+            let said = abilities.samples()
+                && (abilities.samples_both_ways() || temperature.is_none())
                 && (!thinks || *wanted >= 0.95);
             losses.note_if(!said, "top_p");
             said
         });
-        let top_k = sampling.top_k.filter(|_| abilities.samples && !thinks);
+        let top_k = sampling.top_k.filter(|_| abilities.samples() && !thinks);
         losses.note_if(top_k.is_none() && sampling.top_k.is_some(), "top_k");
         Self { temperature, top_p, top_k }
     }

@@ -99,8 +99,8 @@ fn effort_of(
     losses: &mut Losses,
 ) -> Option<&'static str> {
     let effort = match mode {
-        ThinkingMode::Effort(effort) if abilities.is_adaptive => effort,
-        ThinkingMode::Budget(tokens) if !abilities.has_budget => {
+        ThinkingMode::Effort(effort) if abilities.is_adaptive() => effort,
+        ThinkingMode::Budget(tokens) if !abilities.has_budget() => {
             losses.note("thinking");
             Effort::of_budget(tokens)
         }
@@ -108,7 +108,7 @@ fn effort_of(
     };
     let said = match effort {
         Effort::Minimal => Effort::Low,
-        Effort::XHigh if !abilities.has_xhigh => Effort::High,
+        Effort::XHigh if !abilities.has_xhigh() => Effort::High,
         effort => effort,
     };
     losses.note_if(said != effort, "thinking");
@@ -118,9 +118,9 @@ fn effort_of(
 /// The budget to be told, for whoever cannot be told anything else, or was asked for one.
 fn budget_of(mode: ThinkingMode, abilities: Abilities) -> Option<u64> {
     match mode {
-        ThinkingMode::Budget(tokens) if abilities.has_budget => Some(tokens),
-        ThinkingMode::Effort(effort) if !abilities.is_adaptive => Some(effort.budget()),
-        ThinkingMode::Adaptive if !abilities.is_adaptive => Some(Effort::Medium.budget()),
+        ThinkingMode::Budget(tokens) if abilities.has_budget() => Some(tokens),
+        ThinkingMode::Effort(effort) if !abilities.is_adaptive() => Some(effort.budget()),
+        ThinkingMode::Adaptive if !abilities.is_adaptive() => Some(Effort::Medium.budget()),
         _ => None,
     }
 }
@@ -171,8 +171,8 @@ mod tests {
         (plan, losses.to_string())
     }
 
-    fn enabled(budget_tokens: u64) -> Option<ThinkingConfig> {
-        Some(ThinkingConfig::Enabled { budget_tokens, display: None })
+    fn enabled(budget_tokens: u64) -> ThinkingConfig {
+        ThinkingConfig::Enabled { budget_tokens, display: None }
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
         ] {
             let mode = ThinkingMode::Budget(budget);
             let (plan, losses) = plan_for("m", mode, asked, known, FREE);
-            assert_eq!(plan.config, enabled(expected.0), "{budget} {asked:?} {known:?}");
+            assert_eq!(plan.config, Some(enabled(expected.0)), "{budget} {asked:?} {known:?}");
             assert_eq!((plan.max_tokens, &*losses), (expected.1, expected.2));
             assert!(expected.0 < expected.1);
         }
@@ -222,8 +222,8 @@ mod tests {
                 Some("xhigh"),
                 "lossless",
             ),
-            ("claude-sonnet-4-5", high, enabled(16_384), None, "lossless"),
-            ("claude-sonnet-4-5", ThinkingMode::Adaptive, enabled(8_192), None, "thinking"),
+            ("claude-sonnet-4-5", high, Some(enabled(16_384)), None, "lossless"),
+            ("claude-sonnet-4-5", ThinkingMode::Adaptive, Some(enabled(8_192)), None, "thinking"),
         ] {
             let (plan, lost) = plan_for(model, mode, Some(32_000), None, FREE);
             assert_eq!(

@@ -26,7 +26,7 @@ fn read_tool(path: String, raw: &RawValue, losses: &mut Losses) -> Result<Tool, 
     if let Some(kind) = fields.text("type")?.filter(|kind| kind != "custom") {
         return Ok(Tool::Own { by: Dialect::Messages, kind, json: raw.into() });
     }
-    let name = required_text(&mut fields, "name")?.into_owned();
+    let name = required_text(&mut fields, "name")?;
     let Some(schema) = fields.take("input_schema") else {
         return Err(missing(&fields, "input_schema"));
     };
@@ -58,7 +58,7 @@ pub(super) fn read_choice(
         "auto" => ToolChoice::Auto,
         "any" => ToolChoice::Required,
         "none" => ToolChoice::None,
-        "tool" => ToolChoice::Named(required_text(&mut fields, "name")?.into_owned()),
+        "tool" => ToolChoice::Named(required_text(&mut fields, "name")?),
         _ => return Err(fields.wrong("type", "auto, any, tool or none")),
     };
     let is_parallel = fields.flag("disable_parallel_tool_use")?.map(|disabled| !disabled);

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::blocks_out::BlockWriter;
 use crate::{
-    domain::chat::{Dialect, FunctionTool, Json, Request, Tool, ToolChoice as Choice},
+    domain::chat::{Dialect, FunctionTool, Json, Losses, Request, Tool, ToolChoice as Choice},
     gateway::dialect::messages::{ToolChoice, WireTool},
 };
 
@@ -42,6 +42,15 @@ fn name_of(tool: &Tool) -> Option<String> {
             serde_json::from_str::<Named>(json.as_str()).ok().map(|named| named.name)
         }
     }
+}
+
+fn is_shown(request: &Request, name: &str) -> bool {
+    let is_sayable = |tool: &&Tool| match tool {
+        Tool::Own { by, .. } => *by == Dialect::Messages,
+        Tool::Function(_) | Tool::Custom { .. } => true,
+    };
+    let mut shown = request.tools.iter().filter(is_sayable);
+    shown.any(|tool| name_of(tool).is_some_and(|shown| shown == name))
 }
 
 fn write_tool<'a>(tool: &'a Tool, writer: &mut BlockWriter) -> Option<WireTool<'a>> {
@@ -97,8 +106,11 @@ fn constant(json: &'static str) -> Json {
     Json::parse(json).expect("it is written above")
 }
 
-/// The choice for a request that has tools.
-pub(super) fn write_choice(request: &Request) -> Option<ToolChoice<'_>> {
+/// The choice for a request that has tools. One that names a tool which is not shown is dropped.
+pub(super) fn write_choice<'a>(
+    request: &'a Request,
+    losses: &mut Losses,
+) -> Option<ToolChoice<'a>> {
     let disable_parallel_tool_use = (request.parallel_tool_calls == Some(false)).then_some(true);
     Some(match &request.tool_choice {
         None if disable_parallel_tool_use.is_none() => return None,
@@ -107,6 +119,10 @@ pub(super) fn write_choice(request: &Request) -> Option<ToolChoice<'_>> {
         }
         Some(Choice::Required | Choice::Among { must: true, .. }) => {
             ToolChoice::Any { disable_parallel_tool_use }
+        }
+        Some(Choice::Named(name)) if !is_shown(request, name) => {
+            losses.note("tool_choice");
+            return None;
         }
         Some(Choice::Named(name)) => ToolChoice::Tool { name, disable_parallel_tool_use },
         Some(Choice::None) => ToolChoice::None,

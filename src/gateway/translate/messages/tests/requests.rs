@@ -350,7 +350,10 @@ fn a_choice_among_some_tools_shows_no_others() {
     let (body, _) = written(&request);
     assert_eq!(body["tools"].as_array().unwrap().len(), 2);
     assert_eq!(body["tool_choice"], json!({"type": "any"}));
+    request.tool_choice = Some(ToolChoice::Named("web_search".into()));
+    let (body, losses) = written(&request);
+    assert_eq!((&body["tool_choice"], &*losses), (&Value::Null, "tool_choice, tools.custom"));
     request.tools.clear();
-    let (body, _) = written(&request);
-    assert_eq!(body["tool_choice"], Value::Null);
+    let (body, losses) = written(&request);
+    assert_eq!((&body["tool_choice"], &*losses), (&Value::Null, "lossless"));
 }
