@@ -17,7 +17,7 @@ use crate::{
     persistence::{
         Corrupt, RepoError,
         connection::DbConnection,
-        rows::{UsageEntryRow, UsageSumRow},
+        rows::{InsertNew, UsageEntryRow, UsageSumRow},
         schema::usage_entries,
     },
 };
@@ -32,16 +32,6 @@ const SQLITE_ROWS: usize = 16;
 /// parameters, and a statement may have 65,535.
 const POSTGRES_ROWS: usize = 1_000;
 
-macro_rules! insert_new {
-    ($conn:expr, $rows:expr) => {
-        diesel::insert_into(usage_entries::table)
-            .values($rows)
-            .on_conflict(usage_entries::request_id)
-            .do_nothing()
-            .execute($conn)
-    };
-}
-
 /// Writes entries, all or none. One whose request is on the ledger already changes nothing. Says
 /// how many were new.
 pub fn append(conn: &mut DbConnection, entries: &[UsageEntry]) -> QueryResult<usize> {
@@ -51,16 +41,20 @@ pub fn append(conn: &mut DbConnection, entries: &[UsageEntry]) -> QueryResult<us
         DbConnection::Sqlite(conn) => conn.transaction(|conn| {
             let (groups, rest) = rows.as_chunks::<SQLITE_ROWS>();
             for group in groups {
-                added += insert_new!(conn, group)?;
+                added += InsertNew(group).execute(conn)?;
             }
             for row in rest {
-                added += insert_new!(conn, row)?;
+                added += InsertNew(std::array::from_ref(row)).execute(conn)?;
             }
             Ok(added)
         }),
         DbConnection::Postgres(conn) => conn.transaction(|conn| {
             for part in rows.chunks(POSTGRES_ROWS) {
-                added += insert_new!(conn, part)?;
+                added += diesel::insert_into(usage_entries::table)
+                    .values(part)
+                    .on_conflict(usage_entries::request_id)
+                    .do_nothing()
+                    .execute(conn)?;
             }
             Ok(added)
         }),

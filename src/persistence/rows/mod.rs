@@ -24,7 +24,7 @@ pub use cooldowns::{CooldownRow, scope_key};
 pub use credentials::{CredentialRow, Opened, PlainSettings, SealedSettings};
 pub use providers::ProviderRow;
 pub use routes::RouteRow;
-pub use usage_entries::{UsageEntryRow, UsageSumRow};
+pub use usage_entries::{InsertNew, UsageEntryRow, UsageSumRow};
 
 /// Shows a value as the word it has on the wire.
 struct Word<T>(T);
