@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::{
+    TryFutureExt,
+    future::{Either, ready},
+};
 use tokio::time::Instant;
 
 /// When a request must be over.
@@ -28,11 +32,15 @@ impl Deadline {
     }
 
     /// Waits for `work`, at most until the deadline. Once that has passed, it is not begun.
-    pub async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, DeadlinePassed> {
+    // No `async fn`: its future would hold `work` twice, as it came and as it is waited for.
+    pub fn bound<T>(
+        self,
+        work: impl Future<Output = T>,
+    ) -> impl Future<Output = Result<T, DeadlinePassed>> {
         if Instant::now() >= self.at {
-            return Err(DeadlinePassed);
+            return Either::Left(ready(Err(DeadlinePassed)));
         }
-        tokio::time::timeout_at(self.at, work).await.map_err(|_| DeadlinePassed)
+        Either::Right(tokio::time::timeout_at(self.at, work).map_err(|_| DeadlinePassed))
     }
 
     /// Whether a wait of this length ends before the deadline does.
