@@ -1,31 +1,44 @@
 //! What a worker thread has to tell that nobody waits for, gathered and sent at once.
 //!
 //! Every message to an actor on another thread may have to wake it, which costs more than the message.
-//! So what settles in one turn of the event loop goes out together at its end: under load one wake
-//! serves many requests, and an idle worker tells at once.
+//! So what settles in one turn of the event loop goes out together at its end, to all who are to hear
+//! of it: under load one wake serves many requests, and an idle worker tells at once.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, mem, rc::Rc, sync::Arc};
 
-use actix::Recipient;
+use actix::{ArbiterHandle, Recipient};
 
 use crate::{
-    actors::{events::RecordAll, traces::RecordTraces, usage_tracker::UsageJournaled},
+    actors::{
+        events::RecordAll,
+        traces::RecordTraces,
+        usage_tracker::{JournalClosed, UsageJournaled},
+    },
     domain::{event::Fact, trace::Trace, usage::UsageEntry},
 };
 
 /// One worker thread's outbox. Bounded by the requests that can settle in one turn.
 pub struct Outbox {
     waiting: RefCell<Waiting>,
-    usage: Recipient<UsageJournaled>,
-    events: Recipient<RecordAll>,
-    traces: Recipient<RecordTraces>,
+    readers: Arc<Readers>,
+}
+
+/// Whom an outbox tells.
+pub struct Readers {
+    pub usage: Recipient<UsageJournaled>,
+    pub journal_closed: Recipient<JournalClosed>,
+    pub events: Recipient<RecordAll>,
+    pub traces: Recipient<RecordTraces>,
+    /// The thread they all live on: it is woken once, and tells each of them.
+    pub thread: ArbiterHandle,
 }
 
 #[derive(Default)]
 struct Waiting {
     entries: Vec<UsageEntry>,
     facts: Vec<Fact>,
-    traces: Vec<Trace>,
+    /// Behind pointers: a trace is large, and this list grows with each request of a turn.
+    traces: Vec<Arc<Trace>>,
 }
 
 impl Waiting {
@@ -35,12 +48,8 @@ impl Waiting {
 }
 
 impl Outbox {
-    pub fn new(
-        usage: Recipient<UsageJournaled>,
-        events: Recipient<RecordAll>,
-        traces: Recipient<RecordTraces>,
-    ) -> Rc<Self> {
-        Rc::new(Self { waiting: RefCell::default(), usage, events, traces })
+    pub fn new(readers: Arc<Readers>) -> Rc<Self> {
+        Rc::new(Self { waiting: RefCell::default(), readers })
     }
 
     /// Tells a fact to the event stream.
@@ -55,7 +64,7 @@ impl Outbox {
 
     /// Keeps the way of a request that is over.
     pub fn trace(self: &Rc<Self>, trace: Trace) {
-        self.put(|waiting| waiting.traces.push(trace));
+        self.put(|waiting| waiting.traces.push(Arc::new(trace)));
     }
 
     fn put(self: &Rc<Self>, put: impl FnOnce(&mut Waiting)) {
@@ -70,7 +79,35 @@ impl Outbox {
 
     /// Sends what is waiting now. Called by itself; by hand only when something must come after it.
     pub fn send(&self) {
-        let Waiting { entries, facts, traces } = self.waiting.take();
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.is_empty() {
+            return;
+        }
+        let told = Waiting {
+            entries: taken(&mut waiting.entries),
+            facts: taken(&mut waiting.facts),
+            traces: taken(&mut waiting.traces),
+        };
+        drop(waiting);
+        self.tell_readers(move |readers| readers.tell(told));
+    }
+
+    /// Tells the ledger, after all that is waiting, of a journal file that is closed.
+    pub fn close_journal(&self, closed: JournalClosed) {
+        self.send();
+        self.tell_readers(move |readers| readers.journal_closed.do_send(closed));
+    }
+
+    /// What is told so comes in the order in which it was told. It is lost when the thread is gone:
+    /// nobody is there then to hear it.
+    fn tell_readers(&self, tell: impl FnOnce(&Readers) + Send + 'static) {
+        let readers = Arc::clone(&self.readers);
+        self.readers.thread.spawn_fn(move || tell(&readers));
+    }
+}
+
+impl Readers {
+    fn tell(&self, Waiting { entries, facts, traces }: Waiting) {
         if !entries.is_empty() {
             self.usage.do_send(UsageJournaled(entries));
         }
@@ -81,6 +118,12 @@ impl Outbox {
             self.traces.do_send(RecordTraces(traces));
         }
     }
+}
+
+/// Takes all of a list, and leaves room for as much again: a list that grows is copied each time.
+fn taken<T>(list: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(list.len());
+    mem::replace(list, room)
 }
 
 impl Drop for Outbox {

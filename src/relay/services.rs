@@ -9,20 +9,22 @@ use std::{
 
 use actix::Recipient;
 
-use super::{gate::Gate, outbox::Outbox, soft_limit::SoftLimits};
+use super::{
+    gate::Gate,
+    outbox::{Outbox, Readers},
+    soft_limit::SoftLimits,
+};
 use crate::{
     actors::{
         credentials::{
             Affinity, CredentialDirectory, CredentialFailed, CredentialSucceeded, CredentialsReady,
         },
-        events::RecordAll,
         published::Published,
         registry::ProviderTable,
         router::{
             AttemptFailed, AttemptSucceeded, RouterReady, RouterView, TakeRetry, TrialPassed,
         },
-        traces::RecordTraces,
-        usage_tracker::{CommitUsage, JournalClosed, JournalWriter, UsageJournaled},
+        usage_tracker::{CommitUsage, JournalWriter},
     },
     gateway::upstream::Upstream,
     telemetry::Metrics,
@@ -65,11 +67,9 @@ pub struct RelayPeers {
     pub credential_failed: Recipient<CredentialFailed>,
     pub credential_succeeded: Recipient<CredentialSucceeded>,
     pub credential_passed: Recipient<TrialPassed>,
-    pub usage_journaled: Recipient<UsageJournaled>,
-    pub journal_closed: Recipient<JournalClosed>,
     pub commit_usage: Recipient<CommitUsage>,
-    pub events: Recipient<RecordAll>,
-    pub traces: Recipient<RecordTraces>,
+    /// Who hears of requests that are over.
+    pub readers: Arc<Readers>,
 }
 
 /// What the relay reads without asking: published by its owners, whole each time.
@@ -105,8 +105,7 @@ impl Relay {
         journal: JournalWriter,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let outbox =
-            Outbox::new(peers.usage_journaled.clone(), peers.events.clone(), peers.traces.clone());
+        let outbox = Outbox::new(Arc::clone(&peers.readers));
         let (journal, journal_fails) = (RefCell::new(journal), Cell::new(false));
         Self { upstream, peers, sights, settings, gate, journal, journal_fails, outbox, metrics }
     }

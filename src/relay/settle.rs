@@ -150,8 +150,7 @@ impl Settlement {
             Ok(None) => Ok(()),
             Ok(Some(closed)) => {
                 // Every entry of the closed file must have been told before.
-                self.relay.outbox.send();
-                self.relay.peers.journal_closed.do_send(JournalClosed(closed));
+                self.relay.outbox.close_journal(JournalClosed(closed));
                 Ok(())
             }
             Err(error) => {

@@ -9,7 +9,7 @@ use crate::domain::{cooldown::CooldownView, id::RequestId, trace::Trace};
 /// Facts: these requests are over, and this was their way.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct RecordTraces(pub Vec<Trace>);
+pub struct RecordTraces(pub Vec<Arc<Trace>>);
 
 /// A fact: an attempt led to a cooldown. Comes before its request is over, or after.
 #[derive(Debug, Message)]

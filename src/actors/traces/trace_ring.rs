@@ -37,7 +37,7 @@ impl TraceRing {
         }
     }
 
-    pub fn add(&mut self, mut trace: Trace) {
+    pub fn add(&mut self, mut trace: Arc<Trace>) {
         if self.capacity == 0 {
             return;
         }
@@ -45,10 +45,10 @@ impl TraceRing {
         if let Some(early) = self.early.remove(&id) {
             self.early_order.retain(|waiting| *waiting != id);
             for (attempt, cooldown) in early {
-                attach(&mut trace, attempt, cooldown);
+                attach(Arc::make_mut(&mut trace), attempt, cooldown);
             }
         }
-        if self.traces.insert(id, Arc::new(trace)).is_none() {
+        if self.traces.insert(id, trace).is_none() {
             self.order.push_back(id);
         }
         while self.order.len() > self.capacity {
@@ -101,7 +101,7 @@ mod tests {
         usage::Outcome,
     };
 
-    fn trace(request_id: RequestId) -> Trace {
+    fn trace(request_id: RequestId) -> Arc<Trace> {
         let model = ModelName::parse("m").unwrap();
         let attempt = AttemptTrace {
             number: 1,
@@ -119,7 +119,7 @@ mod tests {
             failure: None,
             cooldowns: vec![],
         };
-        Trace {
+        Arc::new(Trace {
             request_id,
             at: Timestamp::from_millis(0),
             asked: model,
@@ -131,7 +131,7 @@ mod tests {
             outcome: Outcome::Failed,
             failure: None,
             duration_ms: 1,
-        }
+        })
     }
 
     fn cooldown() -> CooldownView {
