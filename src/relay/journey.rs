@@ -47,20 +47,21 @@ impl Journey {
         if self.plans.len() >= MAX_PLANS {
             return;
         }
-        let plan = plan_trace(stage, strategy, plan, millis_since(self.arrived));
+        let plan = plan_trace(stage, strategy, plan, millis_between(self.arrived, Instant::now()));
         // Whoever waits looks again and again, mostly at the same.
         let is_known = self.plans.last().is_some_and(|last| {
             (&last.model, &last.candidates, &last.exclusions)
                 == (&plan.model, &plan.candidates, &plan.exclusions)
         });
         if !is_known {
-            self.plans.push(plan);
+            push(&mut self.plans, plan);
         }
     }
 
     /// An attempt begins. `number` is its number within the request, from 1.
     pub fn begun(
         &mut self,
+        now: Instant,
         number: u32,
         kind: AttemptKind,
         candidate: &Candidate,
@@ -71,7 +72,7 @@ impl Journey {
             self.left_out += 1;
             return;
         }
-        self.attempts.push(AttemptTrace {
+        let attempt = AttemptTrace {
             number,
             kind,
             provider_id: candidate.provider.id.clone(),
@@ -80,32 +81,35 @@ impl Journey {
             losses: Vec::new(),
             credential_id: credential.map(|credential| credential.id.clone()),
             credential_label: credential.and_then(|credential| credential.settings.label.clone()),
-            after_ms: millis_since(self.arrived),
+            after_ms: millis_between(self.arrived, now),
             proved_ms: None,
             duration_ms: 0,
             end: AttemptEnd::Abandoned,
             failure: None,
             cooldowns: Vec::new(),
-        });
+        };
+        push(&mut self.attempts, attempt);
     }
 
     /// What was lost on the way to or from an attempt.
     pub fn translated(&mut self, number: u32, losses: &Losses) {
-        if !losses.is_empty() {
-            let names = losses.iter().map(str::to_owned).collect();
-            self.with(number, |attempt, _| attempt.losses = names);
+        if losses.is_empty() {
+            return;
+        }
+        if let Some(attempt) = self.attempts.iter_mut().rfind(|a| a.number == number) {
+            attempt.losses = losses.iter().map(str::to_owned).collect();
         }
     }
 
-    pub fn proved(&mut self, number: u32) {
-        self.with(number, |attempt, took| {
+    pub fn proved(&mut self, now: Instant, number: u32) {
+        self.with(now, number, |attempt, took| {
             attempt.proved_ms = Some(took);
             attempt.end = AttemptEnd::Answered;
         });
     }
 
     pub fn failed(&mut self, number: u32, failure: &Failure) {
-        self.with(number, |attempt, took| {
+        self.with(Instant::now(), number, |attempt, took| {
             attempt.duration_ms = took;
             attempt.end = AttemptEnd::Failed;
             attempt.failure = Some(FailureTrace {
@@ -120,7 +124,7 @@ impl Journey {
     }
 
     pub fn ended(&mut self, number: u32, end: AttemptEnd) {
-        self.with(number, |attempt, took| {
+        self.with(Instant::now(), number, |attempt, took| {
             attempt.duration_ms = took;
             attempt.end = end;
         });
@@ -128,17 +132,17 @@ impl Journey {
 
     /// Every attempt that is still open has lost to the one of this number.
     pub fn won(&mut self, winner: u32) {
-        let now = millis_since(self.arrived);
         for attempt in &mut self.attempts {
             if attempt.number != winner && is_open(attempt) {
+                let now = millis_between(self.arrived, Instant::now());
                 attempt.duration_ms = now.saturating_sub(attempt.after_ms);
                 attempt.end = AttemptEnd::Hedged;
             }
         }
     }
 
-    fn with(&mut self, number: u32, change: impl FnOnce(&mut AttemptTrace, u64)) {
-        let now = millis_since(self.arrived);
+    fn with(&mut self, now: Instant, number: u32, change: impl FnOnce(&mut AttemptTrace, u64)) {
+        let now = millis_between(self.arrived, now);
         if let Some(attempt) = self.attempts.iter_mut().rfind(|a| a.number == number) {
             let took = now.saturating_sub(attempt.after_ms);
             change(attempt, took);
@@ -169,12 +173,21 @@ impl Journey {
     }
 }
 
+/// Adds to a list that mostly gets one entry. Left to itself, a list takes room for four with the first,
+/// and a trace is kept for long.
+fn push<T>(list: &mut Vec<T>, entry: T) {
+    if list.is_empty() {
+        list.reserve_exact(1);
+    }
+    list.push(entry);
+}
+
 fn is_open(attempt: &AttemptTrace) -> bool {
     attempt.end == AttemptEnd::Abandoned && attempt.failure.is_none()
 }
 
-fn millis_since(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn millis_between(start: Instant, now: Instant) -> u64 {
+    u64::try_from(now.duration_since(start).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A plan as it is shown.

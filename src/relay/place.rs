@@ -1,7 +1,7 @@
 //! One candidate: tried with one credential after the other, until it has proved itself or another
 //! one has to be asked.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
 
 use rand::Rng;
 use tokio::time::Instant;
@@ -27,6 +27,7 @@ use crate::{
         failure::{Failure, FailureClass},
         id::CredentialId,
         penalty::is_judged_by,
+        time::Timestamp,
         trace::AttemptKind,
     },
     gateway::upstream::{UpstreamRequest, Waits},
@@ -155,8 +156,9 @@ impl Attempts {
         if self.made() >= MAX_ATTEMPTS {
             return None;
         }
+        let now = now();
         let lease = if candidate.needs_credential {
-            match self.lease(candidate, tried) {
+            match self.lease(now, candidate, tried) {
                 Ok(lease) => Some(lease),
                 Err(error) => {
                     self.note_none_left(candidate, last, &error);
@@ -167,7 +169,7 @@ impl Attempts {
             None
         };
         let routing = self.relay().sights.routing.read();
-        let passes = match routing.enter(now(), &candidate.provider.id, &candidate.model) {
+        let passes = match routing.enter(now, &candidate.provider.id, &candidate.model) {
             Ok(passes) => passes,
             Err((until, cause)) => {
                 note_soonest(&mut self.state.borrow_mut().soonest, until, cause);
@@ -181,7 +183,8 @@ impl Attempts {
             lease,
             number: 0,
             is_resume: false,
-            started: Instant::now(),
+            // Until an attempt begins.
+            started: self.state.borrow().settlement.arrived(),
             passes,
             _in_flight: candidate.vitals.enter(),
         })
@@ -202,11 +205,19 @@ impl Attempts {
         }
     }
 
-    fn lease(&self, candidate: &Candidate, tried: &[CredentialId]) -> Result<Lease, LeaseError> {
+    fn lease(
+        &self,
+        now: Timestamp,
+        candidate: &Candidate,
+        tried: &[CredentialId],
+    ) -> Result<Lease, LeaseError> {
         let provider = &candidate.provider;
         let bound = self.binding().filter(|binding| binding.provider_id == provider.id);
-        let before = self.state.borrow().tried.clone();
-        let tried: Vec<CredentialId> = before.iter().chain(tried).cloned().collect();
+        let state = self.state.borrow();
+        let tried = match &*state.tried {
+            [] => Cow::Borrowed(tried),
+            before => Cow::Owned([before, tried].concat()),
+        };
         let wanted = Wanted {
             provider: &provider.id,
             model: &candidate.model,
@@ -214,7 +225,7 @@ impl Attempts {
             tried: &tried,
             preferred: bound.as_ref().and_then(|binding| binding.credential_id.as_ref()),
         };
-        self.relay().sights.credentials.read().lease(now(), wanted)
+        self.relay().sights.credentials.read().lease(now, wanted)
     }
 
     /// Where the session was served last.
@@ -297,7 +308,8 @@ impl Attempts {
     fn begin(&self, place: &mut Place, kind: AttemptKind) {
         let mut state = self.state.borrow_mut();
         state.made += 1;
-        (place.number, place.started) = (state.made, Instant::now());
+        let now = Instant::now();
+        (place.number, place.started) = (state.made, now);
         if let AttemptKind::Repeat | AttemptKind::Hedge | AttemptKind::Resume = kind {
             self.relay().metrics.extra_attempt(kind);
         }
@@ -307,11 +319,11 @@ impl Attempts {
         }
         let (candidate, number) = (&place.candidate, place.number);
         let journey = state.settlement.journey();
-        journey.begun(number, kind, candidate, place.prepared.endpoint().format, credential);
+        journey.begun(now, number, kind, candidate, place.prepared.endpoint().format, credential);
         journey.translated(number, place.losses());
         note_entry(&mut state.settlement, place, number);
         if number == 1 {
-            let own_time = state.settlement.arrived().elapsed();
+            let own_time = now.duration_since(state.settlement.arrived());
             self.relay().metrics.overhead.observe(own_time.as_secs_f64());
         }
     }
@@ -322,13 +334,14 @@ impl Attempts {
         for pass in place.take_passed() {
             relay.tell_passed(pass);
         }
-        self.state.borrow_mut().settlement.journey().proved(place.number);
+        let proved_at = Instant::now();
+        self.state.borrow_mut().settlement.journey().proved(proved_at, place.number);
         // Whoever goes on with a stream may still say something else.
         if place.is_resume {
             return;
         }
         let (vitals, model) = (&place.candidate.vitals, &place.candidate.model);
-        let took = place.started.elapsed();
+        let took = proved_at.duration_since(place.started);
         if self.is_streamed() {
             vitals.note_first_event(now(), model, took);
         } else {

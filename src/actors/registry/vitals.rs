@@ -101,7 +101,11 @@ impl ProviderVitals {
     fn find_or_add(&self, model: &ModelName) -> Arc<ModelVitals> {
         let number = self.noted.fetch_add(1, Ordering::Relaxed);
         let mut models = locked(&self.models);
-        if !models.contains_key(model) && models.len() >= MAX_MODELS {
+        if let Some(known) = models.get(model) {
+            known.noted.store(number, Ordering::Relaxed);
+            return Arc::clone(known);
+        }
+        if models.len() >= MAX_MODELS {
             let number_of = |known: &Arc<ModelVitals>| known.noted.load(Ordering::Relaxed);
             let oldest = models.iter().min_by_key(|(_, known)| number_of(known));
             if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
