@@ -1,7 +1,7 @@
 //! What a request asks of the model that serves it: what it must be able to do, and how much of its
 //! window is surely taken.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::LazyLock};
 
 use memchr::{memchr, memmem};
 use serde::Deserialize;
@@ -18,6 +18,12 @@ pub const CHARACTERS_PER_TOKEN: u64 = 6;
 
 /// Tokens that anything given as base64 costs at least: a second of sound takes ten, an image more.
 pub const TOKENS_PER_MEDIUM: u64 = 10;
+
+// Made once: most requests hold neither, and making ready to search costs more than the search.
+static IMAGE_URL: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(br#""image_url""#));
+static INPUT_AUDIO: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(br#""input_audio""#));
 
 /// Where the parts of a body stand that routing may ask about. Absent also when they are `null`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,8 +69,8 @@ impl ChatRequest {
         let parts = &self.parts;
         let messages = self.messages(body);
         let needed = [
-            (Capability::Vision, values_of(messages, br#""image_url""#).next().is_some()),
-            (Capability::Audio, values_of(messages, br#""input_audio""#).next().is_some()),
+            (Capability::Vision, has_field(messages, &IMAGE_URL)),
+            (Capability::Audio, has_field(messages, &INPUT_AUDIO)),
             (Capability::Tools, has_items(part(body, parts.tools.as_ref()))),
             (Capability::Tools, has_items(part(body, parts.functions.as_ref()))),
             (Capability::Json, asks_json(part(body, parts.response_format.as_ref()))),
@@ -98,6 +104,10 @@ impl ChatRequest {
     pub(super) fn messages<'b>(&self, body: &'b [u8]) -> &'b [u8] {
         body.get(self.parts.messages.clone()).unwrap_or_default()
     }
+}
+
+fn has_field(messages: &[u8], quoted: &memmem::Finder<'_>) -> bool {
+    quoted.find(messages).is_some() && values_of(messages, quoted.needle()).next().is_some()
 }
 
 fn has_items(json: &[u8]) -> bool {
