@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue},
     web::{Bytes, Data, Payload},
 };
 use futures_util::StreamExt;
@@ -28,7 +28,15 @@ use crate::{
 };
 
 /// What the client allows a request to take, in milliseconds.
-const TIMEOUT_HEADER: &str = "x-providerpool-timeout-ms";
+const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-providerpool-timeout-ms");
+
+// Made once: a name given as text is checked and copied for each answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROVIDER: HeaderName = HeaderName::from_static("x-providerpool-provider");
+const MODEL: HeaderName = HeaderName::from_static("x-providerpool-model");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-providerpool-attempts");
+const TRANSLATION: HeaderName = HeaderName::from_static("x-providerpool-translation");
+const SUBSTITUTION: HeaderName = HeaderName::from_static("x-providerpool-substitution");
 
 /// Relays one request of a client. `addressed`: what the path has said already.
 ///
@@ -89,22 +97,22 @@ fn data<T: 'static>(request: &HttpRequest) -> &T {
 
 fn answer(id: RequestId, by: Option<&Answered>, content_type: &'static str) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
-    response.insert_header((CONTENT_TYPE, content_type));
-    response.insert_header(("x-request-id", id.to_string()));
+    response.insert_header((CONTENT_TYPE, HeaderValue::from_static(content_type)));
+    response.insert_header((REQUEST_ID, id.to_string()));
     if let Some(by) = by {
-        response.insert_header(("x-providerpool-provider", by.provider_id.as_str()));
-        response.insert_header(("x-providerpool-attempts", by.attempts));
+        response.insert_header((PROVIDER, by.provider_id.as_str()));
+        response.insert_header((ATTEMPTS, by.attempts));
         if by.losses.is_empty() {
-            response.insert_header(("x-providerpool-translation", "lossless"));
+            response.insert_header((TRANSLATION, HeaderValue::from_static("lossless")));
         } else {
-            response.insert_header(("x-providerpool-translation", by.losses.to_string()));
+            response.insert_header((TRANSLATION, by.losses.to_string()));
         }
         if let Some(substitution) = by.substitution {
-            response.insert_header(("x-providerpool-substitution", substitution));
+            response.insert_header((SUBSTITUTION, HeaderValue::from_static(substitution)));
         }
         // A model's name may hold what a header may not.
         if by.model.as_str().is_ascii() {
-            response.insert_header(("x-providerpool-model", by.model.as_str()));
+            response.insert_header((MODEL, by.model.as_str()));
         }
     }
     response
