@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Simple};
 
 /// Path words below `/api/v1/providers` that would shadow a provider of the same name.
 pub const RESERVED_PROVIDER_IDS: [&str; 4] = ["usage", "verify", "catalog", "trial"];
@@ -14,6 +14,12 @@ pub const MAX_PROVIDER_ID_LEN: usize = 128;
 
 /// Longest model name, in bytes. Names of known providers stay below 128.
 pub const MAX_MODEL_NAME_LEN: usize = 256;
+
+/// What the text of a request id begins with.
+const REQUEST_ID_PREFIX: &str = "req_";
+
+/// Length of that text, in bytes.
+const REQUEST_ID_LEN: usize = REQUEST_ID_PREFIX.len() + Simple::LENGTH;
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -169,7 +175,7 @@ impl RequestId {
 
     /// Errors: none is told apart; a text that is no request id is simply not found.
     pub fn parse(text: &str) -> Option<Self> {
-        let hex = text.strip_prefix("req_")?;
+        let hex = text.strip_prefix(REQUEST_ID_PREFIX)?;
         Uuid::try_parse(hex).ok().map(Self)
     }
 
@@ -177,17 +183,25 @@ impl RequestId {
     pub fn as_plain(self) -> String {
         self.0.as_simple().to_string()
     }
+
+    /// Written without the machinery of `format!`: it is written several times for each request.
+    fn write(self, buffer: &mut [u8; REQUEST_ID_LEN]) -> &str {
+        let (prefix, hex) = buffer.split_at_mut(REQUEST_ID_PREFIX.len());
+        prefix.copy_from_slice(REQUEST_ID_PREFIX.as_bytes());
+        self.0.as_simple().encode_lower(hex);
+        std::str::from_utf8(buffer).expect("hex digits are ASCII")
+    }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "req_{}", self.0.as_simple())
+        f.write_str(self.write(&mut [0; REQUEST_ID_LEN]))
     }
 }
 
 impl Serialize for RequestId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.write(&mut [0; REQUEST_ID_LEN]))
     }
 }
 
