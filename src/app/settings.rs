@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     gateway::upstream::{Upstream, UpstreamSettings},
     http::ServerSettings,
-    relay::{Gate, Readers, Relay, RelayPeers, RelaySettings, RelaySights, SoftLimits},
+    relay::{Gate, Relay, RelayPeers, RelaySettings, RelaySights, SoftLimits},
 };
 
 pub fn server(config: &Config) -> ServerSettings {
@@ -75,14 +75,10 @@ pub fn relay_maker(
         credential_failed: actors.credentials.clone().recipient(),
         credential_succeeded: actors.credentials.clone().recipient(),
         credential_passed: actors.credentials.clone().recipient(),
+        usage_journaled: actors.usage_tracker.clone().recipient(),
+        journal_closed: actors.usage_tracker.clone().recipient(),
         commit_usage: actors.usage_tracker.clone().recipient(),
-        readers: Arc::new(Readers {
-            usage: actors.usage_tracker.clone().recipient(),
-            journal_closed: actors.usage_tracker.clone().recipient(),
-            events: actors.events.clone().recipient(),
-            traces: actors.traces.clone().recipient(),
-            thread: wired.thread.clone(),
-        }),
+        traces: actors.traces.clone().recipient(),
     };
     let sights = RelaySights {
         providers: actors.providers.clone(),

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler};
-use tokio::sync::oneshot;
 
 use super::App;
 use crate::{
@@ -45,7 +44,6 @@ impl App {
         self.server.stop(drained).await;
         // What was cut off settles when its worker drops it, which may be a little later.
         if tokio::time::timeout(STOP_TIMEOUT, self.gate.empty()).await.is_ok() {
-            self.hear_workers().await;
             self.write_ledger().await;
         } else {
             tracing::error!("requests have not ended; the next start reads the journal");
@@ -62,19 +60,6 @@ impl App {
         }
         tracing::info!("stopped");
         Stopped { cut_off }
-    }
-
-    /// Waits until all that the workers have told so far is with those it is for.
-    async fn hear_workers(&self) {
-        for arbiter in &self.arbiters {
-            let (tell, told) = oneshot::channel();
-            arbiter.spawn_fn(move || {
-                // Whoever waits may have lost patience.
-                let _ = tell.send(());
-            });
-            // An arbiter that is gone has nothing left to hear.
-            let _ = tokio::time::timeout(STOP_TIMEOUT, told).await;
-        }
     }
 
     async fn write_ledger(&self) {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use actix::{Addr, Arbiter, ArbiterHandle, Handler, Message, dev::ToEnvelope};
+use actix::{Addr, Arbiter, Handler, Message, dev::ToEnvelope};
 use anyhow::Context as _;
 
 use super::{providers::Given, routes, settings, storage::Storage};
@@ -48,8 +48,6 @@ pub type OnGiveUp = Arc<dyn Fn(&'static str) + Send + Sync>;
 pub struct Wired {
     pub actors: Actors,
     pub journal: Journal,
-    /// The thread of all actors but the database's.
-    pub thread: ArbiterHandle,
     pub arbiters: Vec<Arbiter>,
 }
 
@@ -66,7 +64,7 @@ pub async fn start(
         &RequestId::generate().to_string(),
     )?;
 
-    // Everything a request asks or tells is on one thread, so that telling four actors wakes one.
+    // Everything a request asks or tells is on one thread: telling four actors wakes it once.
     let arbiter = Arbiter::new();
     let on = arbiter.handle();
     let (events, events_seat) = supervise::seat::<Events>();
@@ -162,7 +160,7 @@ pub async fn start(
         metrics,
     };
     all_loaded(&actors).await?;
-    Ok(Wired { actors, journal, thread: on, arbiters: vec![arbiter] })
+    Ok(Wired { actors, journal, arbiters: vec![arbiter] })
 }
 
 /// Makes the books of cooldowns, each on the thread of its owner.

@@ -33,7 +33,6 @@ pub use deadline::Deadline;
 pub use error::RelayError;
 pub use gate::{Gate, Permit};
 pub use journey::{exclusion_trace, plan_trace};
-pub use outbox::Readers;
 pub use serve::{Answered, Served, serve};
 pub use services::{Relay, RelayPeers, RelaySettings, RelaySights};
 pub use soft_limit::SoftLimits;

@@ -1,36 +1,24 @@
 //! What a worker thread has to tell that nobody waits for, gathered and sent at once.
 //!
 //! Every message to an actor on another thread may have to wake it, which costs more than the message.
-//! So what settles in one turn of the event loop goes out together at its end, to all who are to hear
-//! of it: under load one wake serves many requests, and an idle worker tells at once.
+//! So what settles in one turn of the event loop goes out together at its end: under load one wake
+//! serves many requests, and an idle worker tells at once. Where both threads share a processor, each
+//! message more is a switch there and back.
 
 use std::{cell::RefCell, mem, rc::Rc, sync::Arc};
 
-use actix::{ArbiterHandle, Recipient};
+use actix::Recipient;
 
 use crate::{
-    actors::{
-        events::RecordAll,
-        traces::RecordTraces,
-        usage_tracker::{JournalClosed, UsageJournaled},
-    },
+    actors::{traces::RecordTraces, usage_tracker::UsageJournaled},
     domain::{event::Fact, trace::Trace, usage::UsageEntry},
 };
 
 /// One worker thread's outbox. Bounded by the requests that can settle in one turn.
 pub struct Outbox {
     waiting: RefCell<Waiting>,
-    readers: Arc<Readers>,
-}
-
-/// Whom an outbox tells.
-pub struct Readers {
-    pub usage: Recipient<UsageJournaled>,
-    pub journal_closed: Recipient<JournalClosed>,
-    pub events: Recipient<RecordAll>,
-    pub traces: Recipient<RecordTraces>,
-    /// The thread they all live on: it is woken once, and tells each of them.
-    pub thread: ArbiterHandle,
+    usage: Recipient<UsageJournaled>,
+    traces: Recipient<RecordTraces>,
 }
 
 #[derive(Default)]
@@ -48,8 +36,8 @@ impl Waiting {
 }
 
 impl Outbox {
-    pub fn new(readers: Arc<Readers>) -> Rc<Self> {
-        Rc::new(Self { waiting: RefCell::default(), readers })
+    pub fn new(usage: Recipient<UsageJournaled>, traces: Recipient<RecordTraces>) -> Rc<Self> {
+        Rc::new(Self { waiting: RefCell::default(), usage, traces })
     }
 
     /// Tells a fact to the event stream.
@@ -80,39 +68,11 @@ impl Outbox {
     /// Sends what is waiting now. Called by itself; by hand only when something must come after it.
     pub fn send(&self) {
         let mut waiting = self.waiting.borrow_mut();
-        if waiting.is_empty() {
-            return;
-        }
-        let told = Waiting {
-            entries: taken(&mut waiting.entries),
-            facts: taken(&mut waiting.facts),
-            traces: taken(&mut waiting.traces),
-        };
+        let (entries, facts) = (taken(&mut waiting.entries), taken(&mut waiting.facts));
+        let traces = taken(&mut waiting.traces);
         drop(waiting);
-        self.tell_readers(move |readers| readers.tell(told));
-    }
-
-    /// Tells the ledger, after all that is waiting, of a journal file that is closed.
-    pub fn close_journal(&self, closed: JournalClosed) {
-        self.send();
-        self.tell_readers(move |readers| readers.journal_closed.do_send(closed));
-    }
-
-    /// What is told so comes in the order in which it was told. It is lost when the thread is gone:
-    /// nobody is there then to hear it.
-    fn tell_readers(&self, tell: impl FnOnce(&Readers) + Send + 'static) {
-        let readers = Arc::clone(&self.readers);
-        self.readers.thread.spawn_fn(move || tell(&readers));
-    }
-}
-
-impl Readers {
-    fn tell(&self, Waiting { entries, facts, traces }: Waiting) {
-        if !entries.is_empty() {
-            self.usage.do_send(UsageJournaled(entries));
-        }
-        if !facts.is_empty() {
-            self.events.do_send(RecordAll(facts));
+        if !entries.is_empty() || !facts.is_empty() {
+            self.usage.do_send(UsageJournaled { entries, facts });
         }
         if !traces.is_empty() {
             self.traces.do_send(RecordTraces(traces));

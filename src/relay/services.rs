@@ -9,11 +9,7 @@ use std::{
 
 use actix::Recipient;
 
-use super::{
-    gate::Gate,
-    outbox::{Outbox, Readers},
-    soft_limit::SoftLimits,
-};
+use super::{gate::Gate, outbox::Outbox, soft_limit::SoftLimits};
 use crate::{
     actors::{
         credentials::{
@@ -24,7 +20,8 @@ use crate::{
         router::{
             AttemptFailed, AttemptSucceeded, RouterReady, RouterView, TakeRetry, TrialPassed,
         },
-        usage_tracker::{CommitUsage, JournalWriter},
+        traces::RecordTraces,
+        usage_tracker::{CommitUsage, JournalClosed, JournalWriter, UsageJournaled},
     },
     gateway::upstream::Upstream,
     telemetry::Metrics,
@@ -67,9 +64,10 @@ pub struct RelayPeers {
     pub credential_failed: Recipient<CredentialFailed>,
     pub credential_succeeded: Recipient<CredentialSucceeded>,
     pub credential_passed: Recipient<TrialPassed>,
+    pub usage_journaled: Recipient<UsageJournaled>,
+    pub journal_closed: Recipient<JournalClosed>,
     pub commit_usage: Recipient<CommitUsage>,
-    /// Who hears of requests that are over.
-    pub readers: Arc<Readers>,
+    pub traces: Recipient<RecordTraces>,
 }
 
 /// What the relay reads without asking: published by its owners, whole each time.
@@ -105,7 +103,7 @@ impl Relay {
         journal: JournalWriter,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let outbox = Outbox::new(Arc::clone(&peers.readers));
+        let outbox = Outbox::new(peers.usage_journaled.clone(), peers.traces.clone());
         let (journal, journal_fails) = (RefCell::new(journal), Cell::new(false));
         Self { upstream, peers, sights, settings, gate, journal, journal_fails, outbox, metrics }
     }

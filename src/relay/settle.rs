@@ -150,7 +150,8 @@ impl Settlement {
             Ok(None) => Ok(()),
             Ok(Some(closed)) => {
                 // Every entry of the closed file must have been told before.
-                self.relay.outbox.close_journal(JournalClosed(closed));
+                self.relay.outbox.send();
+                self.relay.peers.journal_closed.do_send(JournalClosed(closed));
                 Ok(())
             }
             Err(error) => {

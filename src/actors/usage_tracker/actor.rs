@@ -287,7 +287,13 @@ impl Handler<UsageJournaled> for UsageTracker {
     type Result = ();
 
     fn handle(&mut self, msg: UsageJournaled, ctx: &mut Self::Context) {
-        for entry in msg.0 {
+        if !msg.facts.is_empty() {
+            self.peers.all_events.do_send(RecordAll(msg.facts));
+        }
+        if msg.entries.is_empty() {
+            return;
+        }
+        for entry in msg.entries {
             if !self.pending.push(entry) {
                 self.metrics.usage_dropped.inc();
             }

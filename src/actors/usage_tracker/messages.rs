@@ -8,7 +8,10 @@ use thiserror::Error;
 use super::journal::JournalError;
 use crate::{
     actors::db::DbError,
-    domain::usage::{UsageEntry, UsageRange, UsageTotals},
+    domain::{
+        event::Fact,
+        usage::{UsageEntry, UsageRange, UsageTotals},
+    },
 };
 
 /// The database does not take or give entries. What is in the journal is safe.
@@ -22,10 +25,15 @@ impl From<DbError> for LedgerError {
     }
 }
 
-/// A fact: entries that are in the journal already.
+/// What a worker has to tell: entries that are in the journal already, and what has happened
+/// besides. The latter is passed on to the event stream, in the order in which it comes: a message
+/// more for that would wake this thread once more.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct UsageJournaled(pub Vec<UsageEntry>);
+pub struct UsageJournaled {
+    pub entries: Vec<UsageEntry>,
+    pub facts: Vec<Fact>,
+}
 
 /// A fact: a worker has begun another journal file, and every entry of this one has been sent.
 #[derive(Debug, Message)]
