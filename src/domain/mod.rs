@@ -17,6 +17,7 @@ pub mod pattern;
 pub mod penalty;
 pub mod provider;
 pub mod readings;
+pub mod response_history;
 pub mod route;
 pub mod rule;
 pub mod scope_map;
