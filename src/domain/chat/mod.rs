@@ -34,4 +34,4 @@ pub use part::{
 pub use request::{OutputFormat, Request, Sampling};
 pub use seal::{Dialect, Seal};
 pub use thinking::{Effort, Thinking, ThinkingMode};
-pub use tool::{CallKind, FunctionTool, Tool, ToolChoice};
+pub use tool::{CallKind, FunctionTool, Namespaced, Tool, ToolChoice};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Json, Losses, Part, Thinking, Tool, ToolChoice, Turn};
+use super::{Json, Losses, Namespaced, Part, Thinking, Tool, ToolChoice, Turn};
 use crate::domain::id::ModelName;
 
 /// A request for an answer.
@@ -13,6 +13,8 @@ pub struct Request {
     /// In order, instructions among them.
     pub turns: Vec<Turn>,
     pub tools: Vec<Tool>,
+    /// Which of the functions stand in a namespace for the client, by their names here.
+    pub namespaces: BTreeMap<String, Namespaced>,
     pub tool_choice: Option<ToolChoice>,
     /// Whether several tools may be called at once.
     pub parallel_tool_calls: Option<bool>,
@@ -55,6 +57,7 @@ impl Request {
             stream: false,
             turns,
             tools: Vec::new(),
+            namespaces: BTreeMap::new(),
             tool_choice: None,
             parallel_tool_calls: None,
             output: OutputFormat::Text,

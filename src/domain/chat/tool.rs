@@ -57,3 +57,11 @@ pub enum ToolChoice {
         must: bool,
     },
 }
+
+/// Where a function stands in a dialect that keeps functions in namespaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespaced {
+    pub namespace: String,
+    /// What it is called there.
+    pub name: String,
+}

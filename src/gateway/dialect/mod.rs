@@ -4,3 +4,4 @@ pub mod gemini;
 pub mod messages;
 pub mod ollama;
 pub mod openai_chat;
+pub mod responses;

@@ -13,6 +13,7 @@ pub mod gemini;
 pub mod messages;
 pub mod model_list;
 pub mod ollama;
+pub mod responses;
 
 use std::borrow::Cow;
 

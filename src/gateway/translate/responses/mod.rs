@@ -1,0 +1,98 @@
+//! OpenAI Responses, for clients (Codex, the OpenAI SDKs) and for upstreams.
+//!
+//! What a conversation is built on (`previous_response_id`) is no part of the common form: it is put
+//! into the body by [`with_history`] before the body is read.
+
+mod answer_in;
+mod answer_out;
+mod citations;
+mod content_in;
+mod content_out;
+mod deltas;
+mod echo;
+mod error;
+mod history;
+mod items_in;
+mod items_out;
+mod media;
+mod model_rules;
+mod namespaces;
+mod output_in;
+mod request_in;
+mod request_out;
+mod seals;
+mod stop;
+mod stream_in;
+mod stream_out;
+#[cfg(test)]
+mod tests;
+mod thinking;
+mod tools_in;
+mod tools_out;
+mod wire_ids;
+
+pub use history::{history_of, previous_response_id, with_history};
+
+use super::{
+    Addressed, ClientSide, ErrorView, Framing, InvalidRequest, ReadStream, Shown, Target,
+    UpstreamSide, WriteStream, Written,
+};
+use crate::{
+    domain::{
+        chat::{Answer, Losses, Request},
+        failure::Failure,
+    },
+    gateway::stream::sse::KEEP_ALIVE,
+};
+
+/// `/v1/responses`.
+#[derive(Debug, Clone, Copy)]
+pub struct Responses;
+
+impl ClientSide for Responses {
+    fn read_request(&self, body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+        request_in::read(body, addressed)
+    }
+
+    fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+        answer_out::write(answer, shown, losses)
+    }
+
+    fn stream_type(&self) -> &'static str {
+        "text/event-stream"
+    }
+
+    fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
+        Box::new(stream_out::Writer::new(shown))
+    }
+
+    fn error_body(&self, error: &ErrorView<'_>) -> Vec<u8> {
+        error::body(error)
+    }
+
+    fn error_event(&self, error: &ErrorView<'_>) -> Vec<u8> {
+        error::event(error, 0)
+    }
+
+    fn keep_alive(&self) -> &'static [u8] {
+        KEEP_ALIVE
+    }
+}
+
+impl UpstreamSide for Responses {
+    fn write_request(&self, request: &Request, target: &Target<'_>) -> Written {
+        request_out::write(request, target)
+    }
+
+    fn read_answer(&self, body: &[u8]) -> Result<Answer, Failure> {
+        answer_in::read(body)
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    fn stream_reader(&self) -> Box<dyn ReadStream> {
+        Box::new(stream_in::Reader::default())
+    }
+}

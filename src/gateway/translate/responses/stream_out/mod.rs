@@ -1,0 +1,411 @@
+//! A stream, written for a client: every event the API has, in its order, and the whole response in
+//! the last one.
+
+mod call;
+mod events;
+mod held;
+mod message;
+mod thought;
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use serde_json::value::RawValue;
+
+use self::{
+    call::OpenCall,
+    events::{Events, raw},
+    held::Held,
+    message::OpenMessage,
+    thought::OpenThought,
+};
+use super::{
+    content_out,
+    echo::{Echo, State},
+    error,
+    stop::{self, Said},
+};
+use crate::{
+    domain::chat::{
+        CallKind, Citation, Content, Delta, Dialect, Losses, Part, Seal, Source, StopReason,
+        TokenLogprob, Usage,
+    },
+    gateway::{
+        dialect::responses::{IncompleteDetails, ResponseError, WrittenEvent, WrittenItem},
+        translate::{ErrorView, Shown, WriteStream},
+    },
+};
+
+/// Most calls of one answer.
+const MAX_CALLS: usize = 1024;
+
+/// What all that grows writes with.
+#[derive(Debug)]
+struct Desk {
+    /// Makes the ids of items.
+    id: String,
+    echo: Echo,
+    events: Events,
+    held: Held,
+    /// Of a text that has not begun.
+    early_logprobs: Vec<TokenLogprob>,
+    losses: Losses,
+}
+
+impl Desk {
+    fn item_id(&self, prefix: &str, place: usize) -> String {
+        format!("{prefix}_{}_{place}", self.id)
+    }
+}
+
+/// What grows. Calls may do so side by side; all else alone.
+#[derive(Debug, Default)]
+enum Open {
+    #[default]
+    Nothing,
+    Message(OpenMessage),
+    Thought(OpenThought),
+    Calls {
+        open: BTreeMap<u32, OpenCall>,
+        /// The one that has grown last.
+        last: u32,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    desk: Desk,
+    model: String,
+    is_begun: bool,
+    open: Open,
+    /// The numbers of all calls that have begun.
+    calls: BTreeSet<u32>,
+    said: Said,
+    /// Why the answer is not complete, once that is known.
+    incomplete: Option<IncompleteDetails>,
+}
+
+impl Writer {
+    pub fn new(shown: &Shown<'_>) -> Self {
+        let desk = Desk {
+            id: shown.id.to_owned(),
+            echo: Echo::of(shown),
+            events: Events::default(),
+            held: Held::default(),
+            early_logprobs: Vec::new(),
+            losses: Losses::default(),
+        };
+        Self {
+            desk,
+            model: shown.model.as_str().to_owned(),
+            is_begun: false,
+            open: Open::Nothing,
+            calls: BTreeSet::new(),
+            said: Said::default(),
+            incomplete: None,
+        }
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if self.is_begun {
+            return;
+        }
+        self.is_begun = true;
+        for kind in ["response.created", "response.in_progress"] {
+            self.respond(kind, State { status: "in_progress", ..State::default() }, out);
+        }
+    }
+
+    /// Writes an event that has the whole response.
+    fn respond(&mut self, kind: &'static str, state: State<'_>, out: &mut Vec<u8>) {
+        let Desk { echo, events, held, .. } = &mut self.desk;
+        let response = echo.response(State { model: &self.model, output: held.items(), ..state });
+        let response = Some(Box::new(response));
+        events.write(WrittenEvent { kind, response, ..WrittenEvent::default() }, out);
+    }
+
+    /// Closes whatever grows.
+    fn close(&mut self, status: &'static str, out: &mut Vec<u8>) {
+        match std::mem::take(&mut self.open) {
+            Open::Nothing => (),
+            Open::Message(message) => message.close(status, &mut self.desk, out),
+            Open::Thought(thought) => thought.close(None, &mut self.desk, out),
+            Open::Calls { open, .. } => {
+                for call in open.into_values() {
+                    call.close(status, &mut self.desk, out);
+                }
+            }
+        }
+    }
+
+    /// The message that grows, or a new one.
+    fn take_message(&mut self, out: &mut Vec<u8>) -> OpenMessage {
+        match std::mem::take(&mut self.open) {
+            Open::Message(message) => message,
+            other => {
+                self.open = other;
+                self.close("completed", out);
+                OpenMessage::begin(&mut self.desk, out)
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        let mut message = self.take_message(out);
+        message.text(text, &mut self.desk, out);
+        self.open = Open::Message(message);
+    }
+
+    fn refusal(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.said.refusal = true;
+        let mut message = self.take_message(out);
+        message.refusal(text, &mut self.desk, out);
+        self.open = Open::Message(message);
+    }
+
+    fn reasoning(&mut self, text: &str, is_summary: bool, out: &mut Vec<u8>) {
+        if !matches!(self.open, Open::Thought(_)) {
+            self.close("completed", out);
+            self.open = Open::Thought(OpenThought::begin(&mut self.desk, out));
+        }
+        if let Open::Thought(thought) = &mut self.open {
+            thought.say(text, is_summary, &mut self.desk, out);
+        }
+    }
+
+    fn seal(&mut self, seal: &Seal, is_redacted: bool, out: &mut Vec<u8>) {
+        let thought = match std::mem::take(&mut self.open) {
+            Open::Thought(thought) if thought.may_be_sealed() && !is_redacted => thought,
+            other => {
+                self.open = other;
+                self.close("completed", out);
+                OpenThought::begin(&mut self.desk, out)
+            }
+        };
+        thought.close(Some((seal, is_redacted)), &mut self.desk, out);
+    }
+
+    fn call(&mut self, number: u32, call: Call<'_>, out: &mut Vec<u8>) {
+        if self.calls.len() >= MAX_CALLS || !self.calls.insert(number) {
+            self.desk.losses.note("content.tool_call");
+            return;
+        }
+        self.said.calls = true;
+        if let Some(seal) = &call.seal {
+            self.close("completed", out);
+            OpenThought::begin(&mut self.desk, out).close(Some((seal, false)), &mut self.desk, out);
+        }
+        if !matches!(self.open, Open::Calls { .. }) {
+            self.close("completed", out);
+            self.open = Open::Calls { open: BTreeMap::new(), last: number };
+        }
+        let call_id = if call.id.is_empty() {
+            format!("call_{}_{number}", self.desk.id)
+        } else {
+            call.id.into_owned()
+        };
+        let name = call.name.into_owned();
+        let begun = OpenCall::begin(call_id, name, call.kind, &mut self.desk, out);
+        if let Open::Calls { open, last } = &mut self.open {
+            open.insert(number, begun);
+            *last = number;
+        }
+    }
+
+    fn call_input(&mut self, number: u32, text: &str, out: &mut Vec<u8>) {
+        if text.is_empty() {
+            return;
+        }
+        if let Open::Calls { open, last } = &mut self.open
+            && let Some(call) = open.get_mut(&number)
+        {
+            *last = number;
+            call.say(text, &mut self.desk, out);
+            return;
+        }
+        self.desk.losses.note("tool_call.input");
+    }
+
+    fn complete_part(&mut self, out: &mut Vec<u8>) {
+        match &mut self.open {
+            Open::Nothing => (),
+            Open::Message(message) => message.complete_part(),
+            Open::Thought(thought) => thought.complete_part(),
+            Open::Calls { open, last } => {
+                if let Some(call) = open.remove(last) {
+                    call.close("completed", &mut self.desk, out);
+                }
+            }
+        }
+    }
+
+    fn citation(&mut self, citation: &Citation, out: &mut Vec<u8>) {
+        match &mut self.open {
+            Open::Message(message) => message.citation(citation, &mut self.desk, out),
+            _ => self.desk.losses.note("citations"),
+        }
+    }
+
+    fn logprobs(&mut self, mut tokens: Vec<TokenLogprob>) {
+        if !self.desk.echo.wants_logprobs {
+            return;
+        }
+        let is_taken = match &mut self.open {
+            Open::Message(message) => message.logprobs(&mut tokens),
+            _ => false,
+        };
+        if !is_taken {
+            self.desk.early_logprobs.append(&mut tokens);
+        }
+    }
+
+    fn whole(&mut self, part: &Part, out: &mut Vec<u8>) {
+        let name = match &part.content {
+            Content::Own { by: Dialect::Responses, json, .. } if json.is_object() => {
+                self.close("completed", out);
+                let place = self.desk.held.next_place();
+                self.whole_item(place, content_out::raw(json), out);
+                return;
+            }
+            Content::Image { source: Source::Data { media_type, base64 }, .. } => {
+                self.close("completed", out);
+                let place = self.desk.held.next_place();
+                let item = raw(&WrittenItem::ImageGenerationCall {
+                    id: &self.desk.item_id("ig", place),
+                    status: "completed",
+                    result: base64,
+                    output_format: media_type.strip_prefix("image/").unwrap_or(media_type),
+                });
+                self.whole_item(place, &item, out);
+                return;
+            }
+            Content::Image { .. } => "image",
+            Content::Audio(_) => "audio",
+            Content::Video(_) => "video",
+            Content::Document(_) => "document",
+            Content::Own { kind, .. } => {
+                self.desk.losses.note(format!("content.{kind}"));
+                return;
+            }
+            Content::Text { .. }
+            | Content::Refusal(_)
+            | Content::Reasoning(_)
+            | Content::ToolCall(_)
+            | Content::ToolResult(_) => "content.whole",
+        };
+        self.desk.losses.note(name);
+    }
+
+    fn whole_item(&mut self, place: usize, item: &RawValue, out: &mut Vec<u8>) {
+        let Desk { events, held, losses, .. } = &mut self.desk;
+        events.item(false, place, item, out);
+        events.item(true, place, item, out);
+        held.put(place, item.to_owned(), true, losses);
+    }
+
+    /// What is open when an answer stops is as complete as the answer.
+    fn stop(&mut self, reason: &StopReason, out: &mut Vec<u8>) {
+        self.incomplete = stop::write(reason, self.said, &mut self.desk.losses);
+        self.close(self.status(), out);
+    }
+
+    fn status(&self) -> &'static str {
+        if self.incomplete.is_none() { "completed" } else { "incomplete" }
+    }
+}
+
+/// A call that begins.
+struct Call<'a> {
+    id: Cow<'a, str>,
+    name: Cow<'a, str>,
+    kind: CallKind,
+    seal: Option<Seal>,
+}
+
+/// The choice that a delta is about.
+fn choice_of(delta: &Delta<'_>) -> u32 {
+    match delta {
+        Delta::Text { choice, .. }
+        | Delta::Reasoning { choice, .. }
+        | Delta::ReasoningSeal { choice, .. }
+        | Delta::Refusal { choice, .. }
+        | Delta::CallBegin { choice, .. }
+        | Delta::CallInput { choice, .. }
+        | Delta::Citation { choice, .. }
+        | Delta::Whole { choice, .. }
+        | Delta::Logprobs { choice, .. }
+        | Delta::Break { choice }
+        | Delta::Stop { choice, .. } => *choice,
+        Delta::Begin { .. } | Delta::Usage(_) => 0,
+    }
+}
+
+impl WriteStream for Writer {
+    fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        if choice_of(&delta) > 0 {
+            self.desk.losses.note("n");
+            return;
+        }
+        if let Delta::Begin { model: Some(model), .. } = &delta
+            && !self.is_begun
+        {
+            self.model = model.clone().into_owned();
+        }
+        if !matches!(delta, Delta::Usage(_)) {
+            self.begin(out);
+        }
+        match delta {
+            Delta::Text { text, .. } if !text.is_empty() => self.text(&text, out),
+            Delta::Refusal { text, .. } if !text.is_empty() => self.refusal(&text, out),
+            Delta::Reasoning { text, is_summary, .. } if !text.is_empty() => {
+                self.reasoning(&text, is_summary, out);
+            }
+            Delta::ReasoningSeal { seal, is_redacted, .. } => self.seal(&seal, is_redacted, out),
+            Delta::CallBegin { number, id, name, kind, seal, .. } => {
+                self.call(number, Call { id, name, kind, seal }, out);
+            }
+            Delta::CallInput { number, text, .. } => self.call_input(number, &text, out),
+            Delta::Citation { citation, .. } => self.citation(&citation, out),
+            Delta::Whole { part, .. } => self.whole(&part, out),
+            Delta::Logprobs { tokens, .. } => self.logprobs(tokens),
+            Delta::Break { .. } => self.complete_part(out),
+            Delta::Stop { reason, .. } => self.stop(&reason, out),
+            Delta::Text { .. }
+            | Delta::Refusal { .. }
+            | Delta::Reasoning { .. }
+            | Delta::Begin { .. }
+            | Delta::Usage(_) => (),
+        }
+    }
+
+    fn finish(&mut self, usage: Usage, out: &mut Vec<u8>) {
+        self.begin(out);
+        self.close("completed", out);
+        self.desk.losses.note_if(!self.desk.early_logprobs.is_empty(), "logprobs");
+        let (status, incomplete_details) = (self.status(), self.incomplete);
+        let kind = match incomplete_details {
+            None => "response.completed",
+            Some(_) => "response.incomplete",
+        };
+        let usage = Some((&usage).into());
+        self.respond(kind, State { status, incomplete_details, usage, ..State::default() }, out);
+    }
+
+    fn fail(&mut self, view: &ErrorView<'_>, out: &mut Vec<u8>) {
+        error::write_event(view, self.desk.events.next_number(), out);
+        if self.is_begun {
+            let error: Option<ResponseError<'_>> = Some(error::of_response(view));
+            self.respond(
+                "response.failed",
+                State { status: "failed", error, ..State::default() },
+                out,
+            );
+        }
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.desk.losses
+    }
+}
