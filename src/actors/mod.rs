@@ -8,6 +8,7 @@ mod cooldown_keeper;
 pub mod credentials;
 pub mod db;
 pub mod events;
+pub mod histories;
 mod loading;
 pub mod published;
 pub mod registry;

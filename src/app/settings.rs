@@ -6,10 +6,26 @@ use super::wiring::Wired;
 use crate::{
     actors::usage_tracker::UsageSettings,
     config::Config,
+    domain::response_history::HistoryBounds,
     gateway::upstream::{Upstream, UpstreamSettings},
     http::ServerSettings,
     relay::{Gate, Relay, RelayPeers, RelaySettings, RelaySights, SoftLimits},
 };
+
+/// Most answers that can be continued by their id.
+const MAX_HISTORIES: usize = 100_000;
+
+/// How long an answer can be continued: as long as OpenAI keeps what it is told to store.
+const MAX_HISTORY_AGE: Duration = Duration::from_hours(30 * 24);
+
+/// How many answers can be continued, and for how long.
+pub fn histories(config: &Config) -> HistoryBounds {
+    HistoryBounds {
+        entries: MAX_HISTORIES,
+        bytes: config.relay.stored_response_bytes,
+        age: MAX_HISTORY_AGE,
+    }
+}
 
 pub fn server(config: &Config) -> ServerSettings {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -79,6 +95,8 @@ pub fn relay_maker(
         journal_closed: actors.usage_tracker.clone().recipient(),
         commit_usage: actors.usage_tracker.clone().recipient(),
         traces: actors.traces.clone().recipient(),
+        find_history: actors.histories.clone().recipient(),
+        answer_given: actors.histories.clone().recipient(),
     };
     let sights = RelaySights {
         providers: actors.providers.clone(),

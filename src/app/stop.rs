@@ -54,6 +54,7 @@ impl App {
         stop(&self.actors.router).await;
         stop(&self.actors.registry).await;
         stop(&self.actors.traces).await;
+        stop(&self.actors.histories).await;
         stop(&self.actors.events).await;
         for arbiter in &self.arbiters {
             arbiter.stop();

@@ -21,6 +21,7 @@ use crate::{
         },
         db::DbHandle,
         events::{Events, Record},
+        histories::Histories,
         published::publish,
         registry::{ProviderTable, Registry, RegistryPeers, RegistryReady},
         router::{RouteKeeper, Router, RouterPeers, RouterReady, RouterView},
@@ -83,6 +84,10 @@ pub async fn start(
 
     let capacity = config.relay.traces;
     let traces = supervise::start_in(&on, "traces", watch.clone(), move |_| Traces::new(capacity));
+
+    let bounds = settings::histories(config);
+    let histories =
+        supervise::start_in(&on, "histories", watch.clone(), move |_| Histories::new(bounds));
 
     let (table_publisher, providers) = publish(ProviderTable::default());
     let (directory_publisher, directory) = publish(CredentialDirectory::default());
@@ -151,6 +156,7 @@ pub async fn start(
         usage_tracker,
         events,
         traces,
+        histories,
         db,
         providers,
         directory,

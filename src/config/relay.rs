@@ -39,6 +39,8 @@ pub struct Relay {
     pub resume: bool,
     /// Requests whose way is remembered, to be read by the API. 0: none.
     pub traces: usize,
+    /// Bytes of answers of the Responses API that are kept, to be continued by their id. 0: none.
+    pub stored_response_bytes: usize,
     /// Asks providers to report the usage of streams, when the client has not.
     pub ask_stream_usage: bool,
 }
@@ -61,6 +63,7 @@ impl Default for Relay {
             hedge_whole_min_ms: 30_000,
             resume: true,
             traces: 1_000,
+            stored_response_bytes: 64 << 20,
             ask_stream_usage: true,
         }
     }
@@ -77,6 +80,8 @@ impl Relay {
         bounds.number("relay.max_in_flight", self.max_in_flight, 1..=1_000_000, "requests");
         bounds.number("relay.retry_pause_ms", self.retry_pause_ms, 1..=10_000, "ms");
         bounds.number("relay.traces", self.traces, 0..=100_000, "requests");
+        let stored = self.stored_response_bytes;
+        bounds.number("relay.stored_response_bytes", stored, 0..=64 << 30, "bytes");
         let silence = 1..=600_000;
         bounds.number("relay.hedge_unknown_ms", self.hedge_unknown_ms, silence.clone(), "ms");
         bounds.number("relay.hedge_min_ms", self.hedge_min_ms, silence.clone(), "ms");

@@ -56,6 +56,7 @@ pub async fn relayed(
         let options = route_options(&request)?;
         let permit = enter(&relay)?;
         let body = read_body(&request, payload, data(&request)).await?;
+        let body = relay.recall(asked, &key.id, body).await;
         Ok::<_, Problem>(Incoming {
             id,
             asked,

@@ -94,7 +94,8 @@ pub fn admit<'h>(
     let session = session(relay, &key, &request, header);
     let needs = request.needs();
     let (request, prompt_tokens) = (Rc::new(request), OnceCell::new());
-    let inquiry = Inquiry { id, request, options, needs, session, prompt_tokens };
+    let owner = key.id.clone();
+    let inquiry = Inquiry { id, owner, request, options, needs, session, prompt_tokens };
     Ok(Rc::new(Attempts::new(settlement, inquiry, deadline)))
 }
 

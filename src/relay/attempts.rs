@@ -419,6 +419,9 @@ impl Attempts {
         if let Some(losses) = &state.lossy {
             return RelayError::Lossy { model, losses: losses.clone() };
         }
+        if state.is_unserved && self.inquiry.request.continues_elsewhere() {
+            return RelayError::UnknownAnswer;
+        }
         if state.is_unserved {
             return RelayError::NotOffered { model };
         }

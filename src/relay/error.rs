@@ -39,6 +39,9 @@ pub enum RelayError {
         "something of the request would be lost at every provider of the model {model}: {losses}"
     )]
     Lossy { model: ModelName, losses: Losses },
+    /// It continues an answer that is not kept here, and no provider can be asked for it.
+    #[error("the answer that previous_response_id names is not known here, or no longer")]
+    UnknownAnswer,
     /// Those who serve it have no API for what is asked of it.
     #[error("no provider of the model {model} offers what is asked of it")]
     NotOffered { model: ModelName },
@@ -83,6 +86,7 @@ impl RelayError {
             | Self::NoneAllowed { .. }
             | Self::Lossy { .. }
             | Self::NotOffered { .. }
+            | Self::UnknownAnswer
             | Self::LedgerUnavailable => None,
         }
     }

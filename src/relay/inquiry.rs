@@ -3,13 +3,20 @@
 use std::{cell::OnceCell, rc::Rc};
 
 use crate::{
-    domain::{id::RequestId, model::Capabilities, route::RouteOptions, session::SessionKey},
+    domain::{
+        id::{KeyId, RequestId},
+        model::Capabilities,
+        route::RouteOptions,
+        session::SessionKey,
+    },
     gateway::exchange::ClientRequest,
 };
 
 /// A request that is admitted, apart from its account.
 pub struct Inquiry {
     pub id: RequestId,
+    /// Whose request it is.
+    pub owner: KeyId,
     pub request: Rc<ClientRequest>,
     pub options: RouteOptions,
     /// What a model must be able to do, as the body shows.

@@ -111,6 +111,7 @@ impl LiveStream {
             }
             match self.ending.take() {
                 Some(Ending::Done(terminal)) => {
+                    self.attempts.remember(&terminal);
                     self.gathered.push(terminal);
                     self.count_dropped();
                     return Poll::Ready(Step::Complete(self.gathered.take()));

@@ -10,6 +10,7 @@ mod count_tokens;
 mod deadline;
 mod error;
 mod gate;
+mod history;
 mod inquiry;
 mod journey;
 mod live_stream;

@@ -8,7 +8,11 @@ use url::Url;
 use super::attempts::{Attempts, Dead};
 use crate::{
     actors::{clock::now, router::Candidate},
-    domain::{chat::Losses, format::choose, provider::Endpoint},
+    domain::{
+        chat::Losses,
+        format::choose,
+        provider::{ApiFormat, Endpoint},
+    },
     gateway::{
         exchange::{Pair, address, is_served},
         translate::Target,
@@ -44,7 +48,10 @@ impl Attempts {
         let request = &self.inquiry.request;
         let endpoints = Arc::clone(&candidate.endpoints);
         let (dialect, operation) = (request.api().dialect(), request.asked().operation());
-        let is_open = |format| is_served(format, operation);
+        let only_there = request.continues_elsewhere();
+        let is_open = |format| {
+            is_served(format, operation) && (!only_there || format == ApiFormat::Responses)
+        };
         let Some(chosen) = choose(&endpoints, dialect, &candidate.model, is_open) else {
             self.state.borrow_mut().is_unserved = true;
             return Ok(None);

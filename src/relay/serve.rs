@@ -57,6 +57,7 @@ pub async fn serve(attempts: Rc<Attempts>) -> Result<Served, RelayError> {
         let mut by = answered(&attempts, &place);
         by.losses.absorb(&proof.losses);
         attempts.relay().tell_success(&place);
+        attempts.remember(&proof.body);
         drop(place);
         attempts.into_settlement().complete(proof.usage).await?;
         return Ok(Served::Whole { by: Some(by), body: proof.body });

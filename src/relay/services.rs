@@ -15,6 +15,7 @@ use crate::{
         credentials::{
             Affinity, CredentialDirectory, CredentialFailed, CredentialSucceeded, CredentialsReady,
         },
+        histories::{AnswerGiven, FindHistory},
         published::Published,
         registry::ProviderTable,
         router::{
@@ -68,6 +69,8 @@ pub struct RelayPeers {
     pub journal_closed: Recipient<JournalClosed>,
     pub commit_usage: Recipient<CommitUsage>,
     pub traces: Recipient<RecordTraces>,
+    pub find_history: Recipient<FindHistory>,
+    pub answer_given: Recipient<AnswerGiven>,
 }
 
 /// What the relay reads without asking: published by its owners, whole each time.

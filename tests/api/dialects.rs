@@ -471,3 +471,98 @@ async fn between_equal_dialects_fields_that_nobody_knows_survive() {
     assert_eq!(app.upstream.last().text(), body);
     assert_eq!(app.upstream.last().header("anthropic-beta"), Some("some-beta-2026"));
 }
+
+#[actix_web::test]
+async fn tokens_are_counted_by_the_provider_where_it_can_and_here_where_not() {
+    let count = json!({"model": "test-model", "messages": [{"role": "user", "content": "hi"}]});
+    let ask = |app: &TestApp| {
+        app.request(Method::POST, "/v1/messages/count_tokens")
+            .header("x-api-key", &app.client_key)
+            .body(count.to_string())
+    };
+    let anthropic = app(ApiFormat::Anthropic).await;
+    anthropic.upstream.next(raw(200, r#"{"input_tokens":41}"#));
+    let counted = Reply::to(ask(&anthropic)).await;
+    assert_eq!(counted.json, json!({"input_tokens": 41}));
+    assert_eq!(anthropic.upstream.last().path, "/v1/messages/count_tokens");
+
+    let google = app(ApiFormat::Google).await;
+    google.upstream.next(raw(200, r#"{"totalTokens":42}"#));
+    let counted = Reply::to(ask(&google)).await;
+    assert_eq!(counted.json, json!({"input_tokens": 42}));
+    assert_eq!(google.upstream.last().path, "/v1beta/models/test-model:countTokens");
+
+    let openai = app(ApiFormat::Openai).await;
+    let estimated = Reply::to(ask(&openai)).await;
+    assert_eq!(estimated.status, 200, "{}", estimated.text());
+    assert!(estimated.json["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0));
+    assert_eq!(openai.upstream.calls(), 0);
+    assert_eq!(openai.ledger().await.completed, 1);
+}
+
+#[actix_web::test]
+async fn texts_become_vectors_over_every_upstream_that_makes_them() {
+    let request = json!({"model": "test-model", "input": ["a", "b"]});
+    let ask = |app: &TestApp| {
+        app.request(Method::POST, "/v1/embeddings")
+            .bearer_auth(&app.client_key)
+            .body(request.to_string())
+    };
+    for (format, path, answer) in [
+        (
+            ApiFormat::Openai,
+            "/v1/embeddings",
+            json!({"object": "list", "model": "m", "data": [
+                {"object": "embedding", "index": 0, "embedding": [0.5, 1.0]},
+                {"object": "embedding", "index": 1, "embedding": [2.0, 0.25]}],
+                "usage": {"prompt_tokens": 2, "total_tokens": 2}}),
+        ),
+        (
+            ApiFormat::Google,
+            "/v1beta/models/test-model:batchEmbedContents",
+            json!({"embeddings": [{"values": [0.5, 1.0]}, {"values": [2.0, 0.25]}]}),
+        ),
+        (
+            ApiFormat::Ollama,
+            "/api/embed",
+            json!({"model": "m", "embeddings": [[0.5, 1.0], [2.0, 0.25]], "prompt_eval_count": 2}),
+        ),
+    ] {
+        let app = app(format).await;
+        app.upstream.next(raw(200, answer.to_string()));
+        let reply = Reply::to(ask(&app)).await;
+        assert_eq!(reply.status, 200, "{format:?}: {}", reply.text());
+        assert_eq!(app.upstream.last().path, path);
+        let second = json!([2.0, 0.25]);
+        assert_eq!(reply.json["data"][1]["embedding"], second, "{format:?}: {}", reply.text());
+    }
+    let app = app(ApiFormat::Anthropic).await;
+    let refused = Reply::to(ask(&app)).await;
+    assert_eq!(refused.json["error"]["code"], "not_offered", "{}", refused.text());
+    assert_eq!(app.upstream.calls(), 0);
+}
+
+#[actix_web::test]
+async fn models_are_listed_in_each_dialects_shape() {
+    let configure: fn(&mut Config) =
+        |config| config.providers[0].models = vec![crate::support::served("fast", None)];
+    let app = TestApp::with(Setup { configure, ..Setup::default() }).await;
+    let get = |path: &str| app.request(Method::GET, path).bearer_auth(&app.client_key);
+    let openai = Reply::to(get("/v1/models")).await;
+    assert_eq!(openai.json["data"][0]["id"], "fast");
+    let anthropic = Reply::to(get("/v1/models").header("anthropic-version", "2023-06-01")).await;
+    assert_eq!(anthropic.json["data"][0]["type"], "model");
+    assert_eq!(anthropic.json["has_more"], false);
+    let gemini = Reply::to(get("/v1beta/models")).await;
+    assert_eq!(gemini.json["models"][0]["name"], "models/fast");
+    let ollama = Reply::to(get("/api/tags")).await;
+    assert_eq!(ollama.json["models"][0]["model"], "fast");
+    let version = Reply::to(get("/api/version")).await;
+    assert!(version.json["version"].is_string());
+    let show = app.request(Method::POST, "/api/show").bearer_auth(&app.client_key);
+    let show = show.header("content-type", "application/json").body(r#"{"model":"fast"}"#);
+    assert_eq!(Reply::to(show).await.status, 200);
+    for path in ["/v1/models", "/v1beta/models", "/api/tags", "/api/version"] {
+        assert_eq!(Reply::to(app.request(Method::GET, path)).await.status, 401, "{path}");
+    }
+}

@@ -23,7 +23,11 @@ use crate::{
     },
     gateway::{
         dialect::openai_chat::{ChatRequest, RequestError, rewrite},
-        translate::{Addressed, InvalidRequest, Target, Written, embeddings::EmbeddingApi},
+        translate::{
+            Addressed, InvalidRequest, Target, Written,
+            embeddings::EmbeddingApi,
+            responses::{previous_response_id, with_history},
+        },
     },
 };
 
@@ -67,7 +71,13 @@ impl ClientRequest {
         match asked {
             Asked::Answer(ClientApi::Chat) => chat = Some(ChatRequest::parse(&body)?),
             Asked::Answer(api) => {
-                let request = api.side().read_request(&body, addressed)?;
+                let continues = api == ClientApi::Responses && continues_an_answer(&body);
+                let request = if continues {
+                    // What came before is not here; where it goes may know it.
+                    api.side().read_request(&with_history(&body, &[]), addressed)?
+                } else {
+                    api.side().read_request(&body, addressed)?
+                };
                 let _ = common.set(Ok(Rc::new(request)));
             }
             Asked::TokenCount(api) => {
@@ -96,6 +106,16 @@ impl ClientRequest {
 
     pub fn asked(&self) -> Asked {
         self.asked
+    }
+
+    /// Whether the client has not asked for the answer to be forgotten.
+    pub fn may_be_kept(&self) -> bool {
+        self.common().is_ok_and(|request| request.store != Some(false))
+    }
+
+    /// Whether it continues an answer that only an upstream can know.
+    pub fn continues_elsewhere(&self) -> bool {
+        self.asked == Asked::Answer(ClientApi::Responses) && continues_an_answer(&self.body)
     }
 
     /// The API whose errors the client reads.
@@ -250,6 +270,11 @@ impl From<Written> for ForUpstream {
     fn from(written: Written) -> Self {
         Self { body: written.body.into(), losses: written.losses }
     }
+}
+
+/// Whether the body of a Responses request names an answer that it continues.
+fn continues_an_answer(body: &[u8]) -> bool {
+    previous_response_id(body).is_some()
 }
 
 fn at_fault(invalid: &InvalidRequest) -> Failure {

@@ -16,11 +16,15 @@ use crate::{
         stream::{
             chat_stream::{Ending, Output},
             lines,
-            sse::{Event, EventTooLong, Framer, MAX_EVENT_BYTES},
+            sse::{Event, EventTooLong, Framer},
         },
         translate::{Framing, ReadStream, Said},
     },
 };
+
+/// Largest event taken, in bytes. The last one of Responses repeats the whole answer, and one of
+/// Gemini's may hold a picture.
+const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
 /// What is known of a stream so far.
 #[derive(Debug, Default)]

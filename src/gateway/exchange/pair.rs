@@ -125,8 +125,7 @@ impl Pair {
             answer.usage = Some(self.estimate().of_answer(&answer));
         }
         let mut losses = answer.losses.clone();
-        let body =
-            self.shown(|shown| api.side().write_answer(&answer, shown, &mut losses));
+        let body = self.shown(|shown| api.side().write_answer(&answer, shown, &mut losses));
         Ok(WholeAnswer { body: body.into(), usage, losses })
     }
 

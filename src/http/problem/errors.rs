@@ -58,6 +58,10 @@ impl From<RelayError> for Problem {
                 let hint = "allow it by leaving out the header x-providerpool-strict";
                 Self::new(StatusCode::BAD_REQUEST, "translation_lossy", format!("{said}; {hint}"))
             }
+            RelayError::UnknownAnswer => {
+                Self::new(StatusCode::BAD_REQUEST, "previous_response_not_found", said)
+                    .about("previous_response_id")
+            }
             RelayError::NotOffered { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "not_offered", said).about("model")
             }

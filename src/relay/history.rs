@@ -1,0 +1,56 @@
+//! Requests that continue an answer by its id: what was said before is put back into the body, and
+//! what is said now is kept for the next one.
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::{attempts::Attempts, services::Relay};
+use crate::{
+    actors::histories::{AnswerGiven, FindHistory},
+    domain::id::KeyId,
+    gateway::{
+        exchange::{Asked, ClientApi},
+        translate::responses::{history_of, previous_response_id, with_history},
+    },
+};
+
+impl Relay {
+    /// The body with the conversation it continues. A body that continues an answer which is not known
+    /// here stays as it is: its upstream may know it.
+    pub async fn recall(&self, asked: Asked, owner: &KeyId, body: Bytes) -> Bytes {
+        if asked != Asked::Answer(ClientApi::Responses) {
+            return body;
+        }
+        let Some(response_id) = previous_response_id(&body) else { return body };
+        let question = FindHistory { owner: owner.clone(), response_id };
+        // Without an answer it is as if it were not kept.
+        match self.peers.find_history.send(question).await {
+            Ok(Some(items)) => with_history(&body, &items).into(),
+            Ok(None) | Err(_) => body,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    id: Option<String>,
+    response: Option<Box<Answer>>,
+}
+
+impl Attempts {
+    /// Keeps what the next request may continue. `last`: the whole answer, or the event that holds it.
+    pub(super) fn remember(&self, last: &[u8]) {
+        let request = &self.inquiry.request;
+        if request.asked() != Asked::Answer(ClientApi::Responses) || !request.may_be_kept() {
+            return;
+        }
+        let json = last.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"data:"));
+        let json = json.unwrap_or(last).trim_ascii();
+        let Ok(answer) = serde_json::from_slice::<Answer>(json) else { return };
+        let id = answer.response.and_then(|response| response.id).or(answer.id);
+        let Some(response_id) = id else { return };
+        let items = history_of(request.body(), json).into();
+        let owner = self.inquiry.owner.clone();
+        self.relay().peers.answer_given.do_send(AnswerGiven { owner, response_id, items });
+    }
+}

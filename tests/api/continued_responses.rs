@@ -1,0 +1,83 @@
+//! Requests of the Responses API that continue an answer by its id.
+
+use providerpool::domain::provider::ApiFormat;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::support::{Reply, Setup, Streaming, TestApp, script::stream_of};
+
+fn ask(app: &TestApp, key: &str, body: &Value) -> RequestBuilder {
+    app.request(Method::POST, "/v1/responses").bearer_auth(key).body(body.to_string())
+}
+
+async fn first(app: &TestApp, body: &Value) -> String {
+    let reply = Reply::to(ask(app, &app.client_key, body)).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json["id"].as_str().unwrap().to_owned()
+}
+
+fn continuing(id: &str) -> Value {
+    json!({"model": "test-model", "input": "and more", "previous_response_id": id})
+}
+
+#[actix_web::test]
+async fn the_conversation_is_put_back_for_an_upstream_that_keeps_none() {
+    let app = TestApp::start().await;
+    let id = first(&app, &json!({"model": "test-model", "input": "hi"})).await;
+
+    let second = Reply::to(ask(&app, &app.client_key, &continuing(&id))).await;
+
+    assert_eq!(second.status, 200, "{}", second.text());
+    let sent = app.upstream.last().json();
+    let said: Vec<(&str, &str)> = sent["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|turn| (turn["role"].as_str().unwrap(), turn["content"].as_str().unwrap()))
+        .collect();
+    assert_eq!(said, [("user", "hi"), ("assistant", "Hello world"), ("user", "and more")]);
+}
+
+#[actix_web::test]
+async fn a_streamed_answer_can_be_continued_too() {
+    let app = TestApp::start().await;
+    app.upstream.next(stream_of(&["Hello", " there"]));
+    let body = json!({"model": "test-model", "input": "hi", "stream": true});
+    let text = Streaming::to(ask(&app, &app.client_key, &body)).await.rest().await;
+    let last = text.trim_end().rsplit("data: ").next().unwrap();
+    let last: Value = serde_json::from_str(last).expect(last);
+    let id = last["response"]["id"].as_str().unwrap();
+
+    let second = Reply::to(ask(&app, &app.client_key, &continuing(id))).await;
+
+    assert_eq!(second.status, 200, "{}", second.text());
+    assert_eq!(app.upstream.last().json()["messages"][1]["content"], "Hello there");
+}
+
+#[actix_web::test]
+async fn nobody_continues_what_is_unknown_forgotten_or_anothers() {
+    let app = TestApp::start().await;
+    let forgotten = json!({"model": "test-model", "input": "hi", "store": false});
+    let forgotten = first(&app, &forgotten).await;
+    let kept = first(&app, &json!({"model": "test-model", "input": "hi"})).await;
+    let other = app.post("/api/v1/client-keys", json!({"name": "other"})).await;
+    let other = other.json["key"].as_str().unwrap().to_owned();
+    let calls = app.upstream.calls();
+    for (id, key) in
+        [("resp_unknown", &app.client_key), (&*forgotten, &app.client_key), (&*kept, &other)]
+    {
+        let reply = Reply::to(ask(&app, key, &continuing(id))).await;
+        assert_eq!(reply.status, 400, "{id}: {}", reply.text());
+        assert_eq!(reply.json["error"]["code"], "previous_response_not_found", "{id}");
+    }
+    assert_eq!(app.upstream.calls(), calls);
+}
+
+#[actix_web::test]
+async fn what_is_unknown_here_may_be_known_to_an_upstream_of_the_same_dialect() {
+    let configure: fn(&mut providerpool::config::Config) =
+        |config| config.providers[0].api_format = ApiFormat::Responses;
+    let app = TestApp::with(Setup { configure, ..Setup::default() }).await;
+    Reply::to(ask(&app, &app.client_key, &continuing("resp_theirs"))).await;
+    assert_eq!(app.upstream.last().json(), continuing("resp_theirs"));
+}
