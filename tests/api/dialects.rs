@@ -132,7 +132,7 @@ fn events(format: ApiFormat) -> (Vec<String>, String) {
                 "content_block": {"type": "text", "text": ""}});
             let ended = json!({"type": "message_delta",
                 "delta": {"stop_reason": "end_turn", "stop_sequence": null},
-                "usage": {"output_tokens": 2}});
+                "usage": {"input_tokens": 5, "output_tokens": 2}});
             (
                 vec![
                     event(&begun),
@@ -375,8 +375,8 @@ async fn a_stream_that_is_cut_ends_with_the_clients_own_error() {
         let app = app(format).await;
         for client in CLIENTS {
             let (events, _) = events(format);
-            let begun = events.len() - 2;
-            let cut = events.into_iter().take(begun).fold(script(format), Script::send);
+            let first = events.iter().position(|event| event.contains("Hello")).unwrap();
+            let cut = events.into_iter().take(first + 1).fold(script(format), Script::send);
             app.upstream.next(cut.then(End::Cut));
             // Whoever is asked to go on with it says something else.
             app.upstream.next(raw(400, "{}"));
