@@ -10,6 +10,7 @@ use super::{
     api::{ClientApi, upstream_side},
     asked::Asked,
     common_facts, count,
+    custom_tools::as_functions,
 };
 use crate::{
     domain::{
@@ -22,7 +23,7 @@ use crate::{
         session::{SessionKey, SessionSignal},
     },
     gateway::{
-        dialect::openai_chat::{ChatRequest, RequestError, rewrite},
+        dialect::openai_chat::{ChatRequest, MAX_DEPTH, RequestError, exceeds_depth, rewrite},
         translate::{
             Addressed, InvalidRequest, Target, Written,
             embeddings::EmbeddingApi,
@@ -66,6 +67,11 @@ impl From<RequestError> for InvalidRequest {
 impl ClientRequest {
     /// Errors: [`InvalidRequest`] when it would be wrong everywhere.
     pub fn parse(asked: Asked, body: Bytes, addressed: &Addressed) -> Result<Self, InvalidRequest> {
+        // serde_json reads what it skips without recursion, and so without a limit of its own.
+        if exceeds_depth(&body) {
+            let message = format!("the body nests lists and objects deeper than {MAX_DEPTH}");
+            return Err(InvalidRequest::new(message));
+        }
         let (mut chat, mut embedding) = (None, None);
         let common = OnceCell::new();
         match asked {
@@ -235,6 +241,8 @@ impl ClientRequest {
                 let request = self.common().map_err(at_fault)?;
                 let fitted = common_facts::fitted(request, can);
                 let request = fitted.as_ref().unwrap_or(request);
+                let functions = as_functions(request, format);
+                let request = functions.as_ref().unwrap_or(request);
                 Ok(upstream_side(format).write_request(request, target).into())
             }
             Asked::TokenCount(api) => {

@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     common_transcript::{CommonTranscript, Compared, Repetition, SharedWriter},
+    custom_tools::CustomCalls,
     estimate::Estimate,
 };
 use crate::{
@@ -36,6 +37,13 @@ pub(super) struct Seen {
     finished: u128,
 }
 
+/// What a stream that is written anew has beside reader and writer.
+#[derive(Default)]
+pub(super) struct Extras {
+    pub estimate: Estimate,
+    pub custom_calls: Option<CustomCalls>,
+}
+
 /// One stream of an upstream. Feed it what comes, send what it gives.
 pub struct EventStream {
     framer: AnyFramer,
@@ -55,7 +63,7 @@ struct Events {
     transcript: Option<CommonTranscript>,
     repetition: Option<Repetition>,
     keeps_transcript: bool,
-    estimate: Estimate,
+    extras: Extras,
     /// What an upstream leaves out that ends its stream without the last event of its dialect.
     closing: &'static [u8],
     seen: Seen,
@@ -74,7 +82,7 @@ enum Verdict {
 impl EventStream {
     /// A stream whose events are passed on as they came.
     pub fn native(framing: Framing, reader: Box<dyn ReadStream>, closing: &'static [u8]) -> Self {
-        Self::new(framing, reader, None, false, Estimate::default(), closing)
+        Self::new(framing, reader, None, false, Extras::default(), closing)
     }
 
     /// A stream that is written anew by `writer`. `keeps_transcript`: another one may resume it.
@@ -83,10 +91,10 @@ impl EventStream {
         reader: Box<dyn ReadStream>,
         writer: SharedWriter,
         keeps_transcript: bool,
-        estimate: Estimate,
+        extras: Extras,
     ) -> Self {
         let transcript = CommonTranscript::new(writer);
-        Self::new(framing, reader, Some(transcript), keeps_transcript, estimate, b"")
+        Self::new(framing, reader, Some(transcript), keeps_transcript, extras, b"")
     }
 
     /// A stream that goes on where another one broke off: it writes nothing until it has repeated all
@@ -95,10 +103,10 @@ impl EventStream {
         framing: Framing,
         reader: Box<dyn ReadStream>,
         transcript: CommonTranscript,
-        estimate: Estimate,
+        extras: Extras,
     ) -> Self {
         let repetition = (!transcript.is_empty()).then(Repetition::default);
-        let mut stream = Self::new(framing, reader, Some(transcript), true, estimate, b"");
+        let mut stream = Self::new(framing, reader, Some(transcript), true, extras, b"");
         stream.events.repetition = repetition;
         stream
     }
@@ -108,7 +116,7 @@ impl EventStream {
         reader: Box<dyn ReadStream>,
         transcript: Option<CommonTranscript>,
         keeps_transcript: bool,
-        estimate: Estimate,
+        extras: Extras,
         closing: &'static [u8],
     ) -> Self {
         let framer = match framing {
@@ -120,7 +128,7 @@ impl EventStream {
             transcript,
             repetition: None,
             keeps_transcript,
-            estimate,
+            extras,
             closing,
             seen: Seen::default(),
             error: None,
@@ -240,11 +248,10 @@ impl Events {
     }
 
     fn read(&mut self, data: &[u8], written: &mut Vec<u8>) -> Verdict {
-        let Self { reader, transcript, repetition, keeps_transcript, estimate, seen, .. } = self;
+        let Self { reader, transcript, repetition, keeps_transcript, extras, seen, .. } = self;
+        let Extras { estimate, custom_calls } = extras;
         let mut differs = false;
-        let said = reader.read(data, &mut |delta| {
-            seen.note(&delta);
-            estimate.add(&delta);
+        let mut write = |delta: Delta<'_>| {
             let Some(transcript) = transcript.as_mut().filter(|_| !differs) else { return };
             let delta = match repetition {
                 None => delta,
@@ -261,6 +268,14 @@ impl Events {
                 transcript.record(&delta);
             }
             transcript.writer.borrow_mut().write(delta, written);
+        };
+        let said = reader.read(data, &mut |delta| {
+            seen.note(&delta);
+            estimate.add(&delta);
+            match custom_calls {
+                None => write(delta),
+                Some(calls) => calls.pass(delta, &mut write),
+            }
         });
         match said {
             _ if differs => Verdict::Differs,
@@ -286,7 +301,7 @@ impl Events {
         let Some(transcript) = &self.transcript else { return Bytes::from_static(self.closing) };
         let usage = match self.seen.usage {
             Some(usage) => usage,
-            None => self.estimate.usage(),
+            None => self.extras.estimate.usage(),
         };
         let mut out = Vec::new();
         transcript.writer.borrow_mut().finish(usage, &mut out);

@@ -11,6 +11,7 @@ mod client_request;
 mod common_facts;
 mod common_transcript;
 mod count;
+mod custom_tools;
 mod estimate;
 mod event_stream;
 mod pair;

@@ -9,8 +9,9 @@ use super::{
     asked::Asked,
     client_request::ClientRequest,
     count,
+    custom_tools::CustomCalls,
     estimate::Estimate,
-    event_stream::EventStream,
+    event_stream::{EventStream, Extras},
     passage::{Passage, Transcript},
 };
 use crate::{
@@ -124,6 +125,9 @@ impl Pair {
         if answer.usage.is_none() {
             answer.usage = Some(self.estimate().of_answer(&answer));
         }
+        if let Some(calls) = self.custom_calls() {
+            calls.turn_back(&mut answer);
+        }
         let mut losses = answer.losses.clone();
         let body = self.shown(|shown| api.side().write_answer(&answer, shown, &mut losses));
         Ok(WholeAnswer { body: body.into(), usage, losses })
@@ -142,7 +146,7 @@ impl Pair {
         } else {
             let writer = self.shown(|shown| self.request.api().side().stream_writer(shown));
             let writer = Rc::new(RefCell::new(writer));
-            EventStream::translated(framing, reader, writer, keeps_transcript, self.estimate())
+            EventStream::translated(framing, reader, writer, keeps_transcript, self.extras())
         }))
     }
 
@@ -156,7 +160,7 @@ impl Pair {
             Transcript::Common(sent) if !self.is_native() && sent.can_resume() => {
                 let upstream = upstream_side(self.format);
                 let (framing, reader) = (upstream.framing(), upstream.stream_reader());
-                let stream = EventStream::resuming(framing, reader, sent.clone(), self.estimate());
+                let stream = EventStream::resuming(framing, reader, sent.clone(), self.extras());
                 Some(Passage::Events(Box::new(stream)))
             }
             _ => None,
@@ -167,6 +171,14 @@ impl Pair {
         let request = self.request.common().expect("it was translated before it was sent");
         let id = self.id.as_plain();
         show(&Shown { id: &id, created: self.created, model: &self.model, request })
+    }
+
+    fn extras(&self) -> Extras {
+        Extras { estimate: self.estimate(), custom_calls: self.custom_calls() }
+    }
+
+    fn custom_calls(&self) -> Option<CustomCalls> {
+        CustomCalls::of(self.request.common().ok()?, self.format)
     }
 
     fn estimate(&self) -> Estimate {
