@@ -125,7 +125,7 @@ fn flag(can: bool) -> impl Strategy<Value = bool> {
     any::<bool>().prop_map(move |is| is && can)
 }
 
-/// A text that is not empty, with all that makes texts hard to write: quotes, control characters,
+/// A text that is not blank, which some dialects refuse, with all that makes texts hard to write: quotes, control characters,
 /// line separators, and characters of several bytes and of several code units.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -136,7 +136,10 @@ fn text() -> impl Strategy<Value = String> {
             "\u{feff}", "data: ", "</s>", "{}", "[DONE]",
         ]).prop_map(str::to_owned),
     ];
-    vec(piece, 1..4).prop_map(|pieces| pieces.concat())
+    vec(piece, 1..4).prop_map(|pieces| {
+        let text = pieces.concat();
+        if text.trim().is_empty() { text + "x" } else { text }
+    })
 }
 
 /// A word as ids and names are made of.

@@ -159,7 +159,9 @@ mod tests {
         ) {
             let whole = OutputEstimate::of_answer(&answer);
             let mut estimate = OutputEstimate::default();
-            pieces.iter().for_each(|piece| estimate.add(piece));
+            for piece in &pieces {
+                estimate.add(piece);
+            }
             prop_assert_eq!(estimate.tokens(), whole.tokens());
             prop_assert_eq!(estimate.reasoning(), whole.reasoning());
         }

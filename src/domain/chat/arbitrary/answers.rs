@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use proptest::{collection::vec, option, prelude::*};
 
 use super::{Vocabulary, base64, flag, object, seal, text, where_said, word};
@@ -31,33 +33,29 @@ pub(crate) fn deltas(can: Vocabulary) -> impl Strategy<Value = (Answer, Vec<Delt
 
 /// Cuts the text of a delta after as many characters as `cuts` say; not at all at a zero.
 fn cut(
-    delta: Delta<'static>,
+    mut rest: Delta<'static>,
     cuts: &mut impl Iterator<Item = usize>,
     pieces: &mut Vec<Delta<'static>>,
 ) {
-    let mut rest = delta;
-    loop {
-        let (Delta::Text { text, .. }
-        | Delta::Reasoning { text, .. }
-        | Delta::Refusal { text, .. }
-        | Delta::CallInput { text, .. }) = &mut rest
-        else {
-            break;
-        };
+    while let Some(text) = text_of(&mut rest) {
         let chars = cuts.next().unwrap_or(0);
         let Some((at, _)) = text.char_indices().nth(chars).filter(|(at, _)| *at > 0) else { break };
         let after = text.to_mut().split_off(at);
         let mut next = rest.clone();
-        if let Delta::Text { text, .. }
-        | Delta::Reasoning { text, .. }
-        | Delta::Refusal { text, .. }
-        | Delta::CallInput { text, .. } = &mut next
-        {
-            *text = after.into();
-        }
+        *text_of(&mut next).expect("it is of the same kind") = after.into();
         pieces.push(std::mem::replace(&mut rest, next));
     }
     pieces.push(rest);
+}
+
+fn text_of<'d>(delta: &'d mut Delta<'static>) -> Option<&'d mut Cow<'static, str>> {
+    match delta {
+        Delta::Text { text, .. }
+        | Delta::Reasoning { text, .. }
+        | Delta::Refusal { text, .. }
+        | Delta::CallInput { text, .. } => Some(text),
+        _ => None,
+    }
 }
 
 fn choice(can: Vocabulary) -> impl Strategy<Value = Choice> {
