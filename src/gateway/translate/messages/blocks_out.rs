@@ -59,6 +59,7 @@ impl BlockWriter {
                 Block::Text { text: text.into(), citations, cache_control }
             }
             Content::Refusal(text) => {
+                self.losses.note("refusal");
                 let cache_control = self.cache(part.cache);
                 Block::Text { text: text.into(), citations: Vec::new(), cache_control }
             }
