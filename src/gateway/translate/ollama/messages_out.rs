@@ -52,8 +52,10 @@ impl<'a, 'l> Messages<'a, 'l> {
                 self.add_part(part, &mut message);
             }
         }
-        // Results are messages of their own; words beside them are the user's.
-        if has_result && is_empty(&message) {
+        // Results are messages of their own; words beside them are the user's. Of a turn that only
+        // another dialect knows, nothing is left to be said.
+        let is_own = |part: &Part| matches!(part.content, Content::Own { .. });
+        if is_empty(&message) && (has_result || turn.parts.iter().all(is_own)) {
             return;
         }
         if role == "tool" {
