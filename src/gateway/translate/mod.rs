@@ -10,6 +10,8 @@ pub mod completions;
 pub mod embeddings;
 mod fields;
 pub mod gemini;
+#[cfg(test)]
+mod laws;
 pub mod messages;
 pub mod model_list;
 pub mod ollama;
