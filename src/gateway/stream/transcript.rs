@@ -11,6 +11,8 @@ pub struct Transcript {
     /// That of the first chunk that was about a choice.
     pub(super) identity: Option<Identity>,
     pub(super) texts: [String; TEXTS],
+    /// All texts together.
+    bytes: usize,
     pub(super) has_role: bool,
     /// Whether something was sent that cannot be compared, or too much.
     is_lost: bool,
@@ -33,42 +35,52 @@ impl Transcript {
 
     /// Adds a chunk that is forwarded as it came.
     pub(super) fn record(&mut self, data: &[u8], chunk: &Chunk<'_>) {
-        let mut rest = Rest::default();
-        let mut is_text = true;
-        for (rest, written) in rest.iter_mut().zip(chunk.words.texts) {
-            // A transcript that is lost already need not be decoded for.
-            let Some(written) = written.filter(|_| !self.is_lost) else { continue };
-            match text_of(written) {
-                Some(text) => *rest = text,
-                None => is_text = false,
-            }
+        if !self.is_kept(data, chunk) {
+            return;
         }
-        self.record_rest(data, chunk, &rest);
-        if !is_text {
-            self.lose();
+        for (at, written) in chunk.words.texts.iter().enumerate() {
+            let Some(written) = written else { continue };
+            match text_of(written) {
+                Some(text) => self.add(at, &text),
+                None => self.lose(),
+            }
         }
     }
 
     /// Adds a chunk of whose texts only `rest` is forwarded.
     pub(super) fn record_rest(&mut self, data: &[u8], chunk: &Chunk<'_>, rest: &Rest<'_>) {
+        if self.is_kept(data, chunk) {
+            for (at, text) in rest.iter().enumerate() {
+                self.add(at, text);
+            }
+        }
+    }
+
+    /// Adds all of a chunk but its texts. Says whether these are to be added.
+    fn is_kept(&mut self, data: &[u8], chunk: &Chunk<'_>) -> bool {
         self.choices |= chunk.choices;
         self.finished |= chunk.finished;
         // Without a choice it has no part in the answer.
         if self.is_lost || chunk.choices == 0 {
-            return;
+            return false;
         }
         if self.identity.is_none() {
             self.identity = Identity::parse(data);
         }
         self.has_role |= chunk.words.has_role;
-        let size: usize = self.texts.iter().map(String::len).sum();
-        let more: usize = rest.iter().map(|text| text.len()).sum();
-        let is_too_long = size + more > MAX_TRANSCRIPT_BYTES;
-        if chunk.words.has_more || is_too_long || self.identity.is_none() {
-            return self.lose();
+        if chunk.words.has_more || self.identity.is_none() {
+            self.lose();
         }
-        for (text, rest) in self.texts.iter_mut().zip(rest) {
-            text.push_str(rest);
+        !self.is_lost
+    }
+
+    fn add(&mut self, at: usize, text: &str) {
+        self.bytes += text.len();
+        if self.bytes > MAX_TRANSCRIPT_BYTES {
+            self.lose();
+        }
+        if !self.is_lost {
+            self.texts[at].push_str(text);
         }
     }
 
