@@ -1,6 +1,8 @@
-"""Starts what the client tests talk to: aimock, an upstream nobody here wrote, and the real binary.
+"""Starts what the client tests talk to: aimock, an upstream nobody here wrote, one that says what a
+test has written for it, and the real binary.
 
-Set by ./run: PROVIDERPOOL_BIN (the binary) and AIMOCK (aimock's command line program).
+Set by ./run: PROVIDERPOOL_BIN (the binary) and NODE_PACKAGES (the folder of aimock and the clients for
+Node).
 """
 
 import collections
@@ -15,6 +17,7 @@ import urllib.request
 
 import openai
 import pytest
+from scripted import WIRES, ScriptedUpstream
 
 HERE = pathlib.Path(__file__).parent
 START_LIMIT = 30  # seconds
@@ -27,18 +30,30 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def provider(name, upstream, models, key=UPSTREAM_KEY, priority=0):
+def provider(name, upstream, models, key=UPSTREAM_KEY, priority=0, api_format="openai"):
+    base_url = f"{upstream}/v1" if api_format in ("openai", "responses") else upstream
     served = ", ".join(
         f"{{ name = {json.dumps(model)}, upstream_name = {json.dumps(at_upstream)} }}"
         for model, at_upstream in models.items()
     )
     return (
-        f'[[providers]]\nid = "{name}"\nlocation = "local"\nbase_url = "{upstream}/v1"\n'
+        f'[[providers]]\nid = "{name}"\nlocation = "local"\nbase_url = "{base_url}"\n'
+        f'api_format = "{api_format}"\n'
         f'api_keys = ["{key}"]\npriority = {priority}\nmodels = [{served}]\n'
     )
 
 
-def config(upstream):
+def config(upstream, scripted):
+    # Of each format, what aimock answers and what is written for it.
+    formats = [
+        provider(f"{way}-{api_format}", url, {f"{way}-{api_format}": model}, api_format=api_format)
+        for api_format, wire in WIRES.items()
+        for way, url, model in [
+            # aimock ends a tool call as Gemini does only where it is told to.
+            ("via", upstream, "mock-google" if api_format == "google" else "mock-1"),
+            ("written", scripted, wire.model),
+        ]
+    ]
     # One provider per kind of trouble: what one test breaks must not cool down another's provider.
     return "\n".join(
         [
@@ -47,6 +62,7 @@ def config(upstream):
             provider("broken", upstream, {"mock-broken": "mock-broken"}),
             provider("cut", upstream, {"mock-cut": "mock-cut"}),
             provider("locked-out", upstream, {"mock-locked": "mock-1"}, key="a-wrong-key"),
+            *formats,
         ]
     )
 
@@ -92,15 +108,19 @@ class Pool:
         self.client_key = client_key
         self._admin_key = admin_key
 
+    def _manage(self, method, path):
+        key = {"Authorization": f"Bearer {self._admin_key}"}
+        request = urllib.request.Request(f"{self.url}/api/v1{path}", method=method, headers=key)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
+
     def usage(self):
         """The ledger's totals, as {(provider, model): row}."""
-        request = urllib.request.Request(
-            f"{self.url}/api/v1/usage?period=all",
-            headers={"Authorization": f"Bearer {self._admin_key}"},
-        )
-        with urllib.request.urlopen(request, timeout=10) as response:
-            totals = json.load(response)["totals"]
+        totals = self._manage("GET", "/usage?period=all")["totals"]
         return {(row.get("provider_id"), row["model"]): row for row in totals}
+
+    def end_cooldowns(self):
+        self._manage("DELETE", "/cooldowns")
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +128,7 @@ def upstream(tmp_path_factory):
     port = free_port()
     service = Service(
         [
-            "node", os.environ["AIMOCK"],
+            "node", f"{os.environ['NODE_PACKAGES']}/node_modules/@copilotkit/aimock/dist/cli.js",
             "--port", str(port), "--fixtures", str(HERE / "fixtures.json"),
             "--chunk-size", "6", "--strict", "--validate-on-load", "--log-level", "warn",
         ],
@@ -121,11 +141,18 @@ def upstream(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def pool(upstream, tmp_path_factory):
+def scripted_upstream():
+    upstream = ScriptedUpstream()
+    yield upstream
+    upstream.stop()
+
+
+@pytest.fixture(scope="session")
+def pool(upstream, scripted_upstream, tmp_path_factory):
     binary = os.environ["PROVIDERPOOL_BIN"]
     folder = tmp_path_factory.mktemp("pool")
     file = folder / "providerpool.toml"
-    file.write_text(config(upstream))
+    file.write_text(config(upstream, scripted_upstream.url))
     # Nothing else of the environment: a key in it would switch on a provider of the catalogue.
     options = {
         "cwd": folder,
@@ -163,3 +190,26 @@ def client(pool):
 def counted():
     """What the client side counted: {(provider, model): {"completed", "failed", "input", "output"}}."""
     return collections.defaultdict(collections.Counter)
+
+
+FAILED_PAIRS = pytest.StashKey()
+
+
+def pytest_configure(config):
+    config.stash[FAILED_PAIRS] = set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    values = item.callspec.params if hasattr(item, "callspec") else {}
+    if report.failed and "client" in values:
+        formats = [values["api_format"]] if "api_format" in values else WIRES
+        item.config.stash[FAILED_PAIRS].update((values["client"], one) for one in formats)
+    return report
+
+
+@pytest.fixture
+def failed_pairs(request):
+    """Each (client, format) of which a test has failed."""
+    return request.config.stash[FAILED_PAIRS]
