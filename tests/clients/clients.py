@@ -1,8 +1,8 @@
 """The official clients, all with one face, so that a test is written once for all of them.
 
-A client is asked by name: `converse`, `embed`, `count`, `models`. What it answers, or the error that
-its SDK raises, is plain data, with what the pool told in the headers of each answer. Those for Node
-live in clients.mjs and say the same.
+A client is asked by name: `converse`, `embed`, `count`, `models`. What it answers, or the error
+that its SDK raises, is plain data, with what the pool told in the headers of each answer. Those for
+Node live in clients.mjs and say the same.
 """
 
 import json
@@ -29,8 +29,8 @@ def heard(response):
 
 
 def turn(text, reasoning, calls, finish, tokens, parts=0):
-    """One answer. `tokens`: all of the input, what of it was cached, all of the output, what of it was
-    thinking; None where the SDK has no place for it. `parts`: pieces of text that came one by one."""
+    """One answer. `tokens`: all of the input, what of it was cached, all of the output, what of it
+    was thinking; None where the SDK has no place for it. `parts`: pieces of text, one by one."""
     return {
         "text": text or "", "reasoning": reasoning or "", "calls": calls, "finish": finish,
         "tokens": tokens, "parts": parts,
@@ -57,7 +57,7 @@ class PythonClient:
         self._heard.clear()
         try:
             said = {"value": getattr(self, action)(**arguments)}
-        except Exception as error:  # noqa: BLE001: what is raised is what is tested
+        except Exception as error:  # what is raised is what is tested
             # Google's has its status in `code`, where OpenAI's has a word.
             status = getattr(error, "status_code", None) or getattr(error, "code", None)
             said = {
@@ -66,8 +66,8 @@ class PythonClient:
         return {**said, "heard": list(self._heard)}
 
     def converse(self, model, prompts, streamed=False, results=None, thinks=False, image=None):
-        """Says each prompt in turn, and after each gives `results` by city for as long as calls come.
-        What the model said goes back as the SDK has given it. Returns all turns."""
+        """Says each prompt in turn, and after each gives `results` by city while calls come. What
+        the model said goes back as the SDK has given it. Returns all turns."""
         history, turns = [], []
         for prompt in prompts:
             history += self.said(prompt, image)
@@ -371,7 +371,7 @@ class Ollama(PythonClient):
             function = {**ABOUT_WEATHER, "parameters": CITY}
             options["tools"] = [{"type": "function", "function": function}]
         if thinks:
-            options["think"] = True
+            options["think"] = "low"
         if streamed:
             lines = list(self.sdk.chat(**options, stream=True))
         else:

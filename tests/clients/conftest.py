@@ -1,8 +1,8 @@
 """Starts what the client tests talk to: aimock, an upstream nobody here wrote, one that says what a
 test has written for it, and the real binary.
 
-Set by ./run: PROVIDERPOOL_BIN (the binary) and NODE_PACKAGES (the folder of aimock and the clients for
-Node).
+Set by ./run: PROVIDERPOOL_BIN (the binary) and NODE_PACKAGES (the folder of aimock and the clients
+for Node).
 """
 
 import collections
@@ -17,6 +17,7 @@ import urllib.request
 
 import openai
 import pytest
+
 from scripted import WIRES, ScriptedUpstream
 
 HERE = pathlib.Path(__file__).parent
@@ -52,6 +53,7 @@ def config(upstream, scripted):
             # aimock ends a tool call as Gemini does only where it is told to.
             ("via", upstream, "mock-google" if api_format == "google" else "mock-1"),
             ("written", scripted, wire.model),
+            ("counted", scripted, wire.model),  # asked by those alone who count what it spends
         ]
     ]
     # One provider per kind of trouble: what one test breaks must not cool down another's provider.

@@ -53,7 +53,7 @@ def camel(name):
 
 
 def standard(data):
-    """Base64 in the usual alphabet: Google takes both, and its client for Python sends the other."""
+    """Base64 in the usual alphabet: Google takes both, and Python's client sends the other."""
     return data.replace("-", "+").replace("_", "/")
 
 
@@ -71,8 +71,12 @@ class Wire:
     says_cached = True
     says_thinking = True
     has_seals = True
+    takes_bare_thoughts = False
+    thinks_by_budget = False
+    thinks_after_seals_alone = False
     counts = False
     embeds = False
+
 
 def vector(text):
     """Any vector that depends on the text; exact in 32 bits."""
@@ -80,7 +84,7 @@ def vector(text):
 
 
 class OpenAi(Wire):
-    model = "openai/gpt-oss-120b"
+    model = "mock-thinker"
     embeds = True
 
     def _usage(self, said):
@@ -326,7 +330,9 @@ class Responses(Wire):
 
 
 class Anthropic(Wire):
-    model = "claude-sonnet-4-6"
+    model = "claude-haiku-4-5"
+    thinks_by_budget = True
+    thinks_after_seals_alone = True
     counts = True
 
     def _usage(self, said):
@@ -348,9 +354,7 @@ class Anthropic(Wire):
     def whole(self, said):
         content = []
         if said.thought:
-            content.append(
-                {"type": "thinking", "thinking": said.thought, "signature": said.seal}
-            )
+            content.append({"type": "thinking", "thinking": said.thought, "signature": said.seal})
         if said.text:
             content.append({"type": "text", "text": said.text})
         for city in said.cities:
@@ -385,8 +389,7 @@ class Anthropic(Wire):
                     ]
             events.append({"type": "content_block_start", "index": index, "content_block": empty})
             events += [
-                {"type": "content_block_delta", "index": index, "delta": delta}
-                for delta in deltas
+                {"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas
             ]
             events.append({"type": "content_block_stop", "index": index})
         end = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
@@ -440,6 +443,8 @@ class Anthropic(Wire):
 
 class Google(Wire):
     model = "gemini-2.5-flash"
+    takes_bare_thoughts = True
+    thinks_by_budget = True
     counts = True
     embeds = True
 
@@ -536,6 +541,7 @@ class Ollama(Wire):
     says_cached = False
     says_thinking = False
     has_seals = False
+    takes_bare_thoughts = True
     embeds = True
 
     def _line(self, message, **rest):

@@ -1,8 +1,8 @@
-"""Every official client over every upstream format, and the table in README.md that says what came of
-it: the last test compares the two.
+"""Every official client over every upstream format, and the table in README.md that says what came
+of it: the last test compares the two.
 
-aimock is the upstream where it has what is needed (models `via-…`); elsewhere the test has written what
-the upstream says and looks at what it was sent (models `written-…`).
+aimock is the upstream where it has what is needed (models `via-…`); elsewhere the test has written
+what the upstream says, and looks at what it was sent (models `written-…` and `counted-…`).
 """
 
 import collections
@@ -10,9 +10,11 @@ import dataclasses
 import os
 import pathlib
 import re
+import time
+
+import pytest
 
 import clients
-import pytest
 from scripted import WIRES, Said, vector
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
@@ -21,7 +23,9 @@ WEATHER = {"Paris": "sunny", "Oslo": "rainy"}
 THOUGHT = "Two cities, so two calls."
 # What a seal is made of is its maker's matter; these bytes have all of Base64's alphabet in them.
 SEAL = "++//" + "c2VhbGVkIGJ5IHRoZSB1cHN0cmVhbQ" + "=="
-PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,6 +40,8 @@ class Client:
     says_thinking: bool = True
     shows_thoughts: bool = True
     keeps_seals: bool = True
+    keeps_bare_thoughts: bool = True
+    thinks_by_budget: bool = False  # in tokens, where others say how hard
     embeds: bool = False
     counts: bool = False
     lists: bool = True
@@ -51,8 +57,11 @@ def always(name):
 BY_STATUS = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundError"}
 CHAT = {"finishes": ("stop", "tool_calls"), "errors": BY_STATUS, "embeds": True}
 RESPONSES = {"finishes": ("completed", "completed"), "errors": BY_STATUS, "embeds": True}
-MESSAGES = {"finishes": ("end_turn", "tool_use"), "errors": BY_STATUS, "counts": True}
-GEMINI = {"finishes": ("STOP", "STOP"), "embeds": True, "counts": True}
+MESSAGES = {
+    "finishes": ("end_turn", "tool_use"), "errors": BY_STATUS, "counts": True,
+    "thinks_by_budget": True,
+}  # fmt: skip
+GEMINI = {"finishes": ("STOP", "STOP"), "embeds": True, "counts": True, "thinks_by_budget": True}
 OLLAMA = {
     "finishes": ("stop", "stop"), "errors": always("ResponseError"), "embeds": True,
     "says_cached": False, "says_thinking": False, "keeps_seals": False,
@@ -60,8 +69,14 @@ OLLAMA = {
 AI_SDK = {
     "finishes": ("stop", "tool-calls"), "errors": always("APICallError"), "lists": False,
 }  # fmt: skip
-# It leaves out of a Chat Completion what is not OpenAI's own.
-AI_SDK_CHAT = {**AI_SDK, "embeds": True, "shows_thoughts": False, "keeps_seals": False}
+# It leaves out of a Chat Completion what is not OpenAI's own,
+AI_SDK_CHAT = {
+    **AI_SDK, "embeds": True, "shows_thoughts": False, "keeps_seals": False,
+    "keeps_bare_thoughts": False,
+}  # fmt: skip
+# and sends no thoughts back that OpenAI could not open.
+AI_SDK_RESPONSES = {**AI_SDK, "embeds": True, "keeps_bare_thoughts": False}
+AI_SDK_BY_BUDGET = {**AI_SDK, "thinks_by_budget": True}
 
 CLIENTS = [
     Client("`openai`, Python, chat", clients.OpenAiChat, **CHAT),
@@ -74,11 +89,10 @@ CLIENTS = [
     Client("`@anthropic-ai/sdk`, Node", "anthropic", **MESSAGES),
     Client("`@google/genai`, Node", "google", errors=always("ApiError"), **GEMINI),
     Client("`ai` with `@ai-sdk/openai`, chat", "ai-openai-chat", **AI_SDK_CHAT),
-    Client("`ai` with `@ai-sdk/openai`, responses", "ai-openai-responses", embeds=True, **AI_SDK),
-    Client("`ai` with `@ai-sdk/anthropic`", "ai-anthropic", **AI_SDK),
-    Client("`ai` with `@ai-sdk/google`", "ai-google", embeds=True, **AI_SDK),
+    Client("`ai` with `@ai-sdk/openai`, responses", "ai-openai-responses", **AI_SDK_RESPONSES),
+    Client("`ai` with `@ai-sdk/anthropic`", "ai-anthropic", **AI_SDK_BY_BUDGET),
+    Client("`ai` with `@ai-sdk/google`", "ai-google", embeds=True, **AI_SDK_BY_BUDGET),
 ]
-
 
 
 def each_client_that(trait):
@@ -162,7 +176,7 @@ def receipts(heard):
 
 
 def tokens_of(client, wire, tokens):
-    """What the client is to say of these tokens of the upstream's."""
+    """What remains of an upstream's tokens where both have a place for them."""
     input, cached, output, thinking = tokens
     has_cached = wire.says_cached and client.says_cached
     has_thinking = wire.says_thinking and client.says_thinking
@@ -213,6 +227,23 @@ def test_two_tools_called_at_once_and_their_results(client, api_format, streamed
     assert receipts(heard) == ["lossless"] * 2
 
 
+def losses_of_thinking(client, wire, streamed):
+    """What the receipts of a call after a thought, and of the answer after its result, must name."""
+    first, second = set(), set()
+    if client.thinks_by_budget and not wire.thinks_by_budget:
+        first.add("thinking")
+        second.add("thinking")
+    if wire.has_seals and not client.keeps_seals:
+        # What a stream will hold is not known when its receipt is sent.
+        if client.shows_thoughts and not streamed:
+            first |= {"reasoning.signature", "usage.reasoning"}
+        if client.keeps_bare_thoughts and not wire.takes_bare_thoughts:
+            second.add("reasoning")
+        if wire.thinks_after_seals_alone:
+            second.add("thinking")
+    return [", ".join(sorted(lost)) or "lossless" for lost in (first, second)]
+
+
 @each_format
 @each_client
 @both_ways
@@ -239,32 +270,50 @@ def test_thoughts_return_to_their_maker(client, api_format, streamed, ask, upstr
     assert wire.asks_to_think(first)
 
     if not wire.has_seals:
-        assert wire.thoughts(second) in (THOUGHT, "")
+        assert wire.thoughts(second) == (THOUGHT if client.keeps_bare_thoughts else "")
     elif client.keeps_seals:
         assert wire.seals(second) == [SEAL]
-        if api_format != "google":  # where the seal is on the call
+        if api_format != "google":  # where the seal is on the call, not on the thought
             assert wire.thoughts(second) == THOUGHT
     else:
-        missing("thoughts are not kept")
+        missing("thoughts do not come back sealed")
         assert wire.seals(second) == []
-    if api_format == "anthropic" and wire.asks_to_think(second):
-        # Thinking on with a call that no sealed thought precedes is refused there.
-        assert wire.seals(second) == [SEAL]
-    assert receipts(heard) == ["lossless"] * 2
+        if not wire.takes_bare_thoughts:
+            assert wire.thoughts(second) == ""
+        # Refused where a call must come after a sealed thought.
+        assert wire.asks_to_think(second) != wire.thinks_after_seals_alone
+    assert receipts(heard) == losses_of_thinking(client, wire, streamed)
 
 
 @each_format
 @each_client
 @both_ways
-def test_tokens_are_those_of_the_upstream(client, api_format, streamed, ask, upstream_of):
+def test_tokens_are_those_of_the_upstream(client, api_format, streamed, ask, upstream_of, counted):
     wire, tokens = WIRES[api_format], (100, 30, 40, 10)
     said = Said(text="It is fine.", thought="Is it?", seal=SEAL, tokens=tokens)
     upstream_of.will_say(wire, said, streamed=streamed)
     (turn,), _ = ask(
-        "converse", model=f"written-{api_format}", prompts=["How is it?"], streamed=streamed,
+        "converse", model=f"counted-{api_format}", prompts=["How is it?"], streamed=streamed,
         thinks=True,
     )  # fmt: skip
+    input, cached, output, _ = tokens_of(wire, wire, tokens)
+    counted["counted", api_format].update(input=input - cached, cache_read=cached, output=output)
     assert said_tokens(turn) == tokens_of(client, wire, tokens)
+
+
+@each_format
+def test_the_ledger_counted_the_same(api_format, pool, counted):
+    name, expected = f"counted-{api_format}", counted["counted", api_format]
+
+    def ledger():
+        row = pool.usage().get((name, name))
+        return row and {count: row["tokens"][count] for count in expected}
+
+    # An entry is durable before its answer ends, but the totals may follow a moment later.
+    deadline = time.monotonic() + 10
+    while ledger() != expected and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert expected and ledger() == expected
 
 
 @each_format
@@ -321,7 +370,7 @@ def test_tokens_are_counted(api_format, ask, upstream_of, missing):
         assert (count, len(upstream_of.received)) == (17, 1)
         assert heard[0]["provider"] == f"written-{api_format}"
     else:
-        missing("tokens are estimated")
+        missing("counts of tokens are estimated")
         assert 4 <= count <= 40
         assert heard[0]["provider"] is None
         assert upstream_of.received == []
