@@ -111,6 +111,8 @@ fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow:
         Some(StoredHeaders::Locked { .. }) | None => Vec::new(),
     };
     let never = Timestamp::from_millis(0);
+    // Neither is set: then the catalogue says what is spoken, or it is found out.
+    let known = entry.filter(|_| section.api_format.is_none() && section.also_speaks.is_empty());
     let known_name = entry.map_or_else(|| section.id.to_string(), |entry| entry.name.clone());
     Ok(Provider {
         id: section.id.clone(),
@@ -120,8 +122,9 @@ fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow:
         location: section.location,
         base_url: Some(section.base_url.clone()),
         chat_path: section.chat_path.clone(),
-        api_format: section.api_format,
-        also_speaks: section.also_speaks.clone(),
+        api_format: known.map_or(section.api_format, |entry| Some(entry.api_format)),
+        also_speaks: known.map_or(&section.also_speaks, |entry| &entry.also_speaks).clone(),
+        detected_formats: None,
         priority: section.priority,
         enabled: Some(section.enabled),
         models: section.models.clone(),

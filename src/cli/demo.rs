@@ -94,7 +94,7 @@ fn configure(mut config: Config, folder: &Path, simulated: SocketAddr) -> anyhow
                 name: Some(name.to_owned()),
                 base_url: format!("http://{simulated}/{id}").parse()?,
                 location: Location::Local,
-                api_format: ApiFormat::Openai,
+                api_format: Some(ApiFormat::Openai),
                 chat_path: None,
                 also_speaks: Vec::new(),
                 priority,

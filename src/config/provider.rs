@@ -27,8 +27,9 @@ pub struct ProviderConfig {
     pub base_url: Url,
     #[serde(default = "default_location")]
     pub location: Location,
-    #[serde(default = "default_api_format")]
-    pub api_format: ApiFormat,
+    /// Absent, and `also_speaks` too: what the catalogue says; else it is found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_format: Option<ApiFormat>,
     /// Path of Chat Completions below the base URL. Absent: the usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_path: Option<String>,
@@ -58,10 +59,6 @@ pub struct ProviderConfig {
 
 fn default_location() -> Location {
     Location::Cloud
-}
-
-fn default_api_format() -> ApiFormat {
-    ApiFormat::Openai
 }
 
 fn default_enabled() -> bool {
@@ -120,7 +117,7 @@ impl ProviderConfig {
             location: Some(self.location),
             base_url: Some(self.base_url.clone()),
             chat_path: self.chat_path.clone(),
-            api_format: Some(self.api_format),
+            api_format: self.api_format,
             also_speaks: Some(self.also_speaks.clone()),
             priority: Some(self.priority),
             enabled: Some(self.enabled),

@@ -89,6 +89,15 @@ impl FailureClass {
     }
 }
 
+/// That a provider was asked in a format it does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrongFormat {
+    /// Its path is not there, for no model.
+    Everywhere,
+    /// It may be there, and this model does not answer in it.
+    ForModel,
+}
+
 /// One failed attempt, as the gateway saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -107,6 +116,8 @@ pub struct Failure {
     pub by_proxy: bool,
     /// What the provider's own rules say it leads to.
     pub rule: Option<RuleAction>,
+    /// Set when another format of the same provider may do: then nobody is to blame.
+    pub wrong_format: Option<WrongFormat>,
     /// What happened, for logs and traces: our own words, no upstream text, no secrets.
     pub detail: String,
 }
@@ -131,6 +142,7 @@ impl Failure {
             account_wide: false,
             by_proxy: false,
             rule: None,
+            wrong_format: None,
             detail: detail.into(),
         }
     }

@@ -1,114 +1,137 @@
-//! In which of its formats a provider is asked.
+//! In which of its formats a provider is asked: the ones that could serve a request, in order.
 
+mod family;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+use self::family::Family;
+pub use self::memory::{FormatMemory, Remembered};
 use super::{
     chat::Dialect,
     id::ModelName,
-    provider::{ApiFormat, Endpoint},
+    provider::{ApiFormat, Endpoints, FormatBasis},
+    time::Timestamp,
 };
 
-/// The position of the endpoint that serves a model best for a client of this dialect. `None` when
-/// there is none at all, or none that `is_open` to what is asked.
-///
-/// A model that answers in one API only is asked there. Else the client's own dialect comes first,
-/// since nothing is lost on the way then; after it the API of the model's maker, where the provider
-/// speaks it; after that what the provider considers its own.
-pub fn choose(
-    endpoints: &[Endpoint],
-    client: Dialect,
-    model: &ModelName,
-    is_open: impl Fn(ApiFormat) -> bool,
-) -> Option<usize> {
-    let at = |wanted: &dyn Fn(&ApiFormat) -> bool| {
-        endpoints.iter().position(|endpoint| is_open(endpoint.format) && wanted(&endpoint.format))
-    };
-    let first = at(&|_| true);
-    // The most common case by far.
-    if endpoints.len() < 2 {
-        return first;
-    }
-    let family = Family::of(model);
-    let own = || at(&|format| format.dialect() == client);
-    let makers = || at(&|format| Some(*format) == family.maker_format());
-    if family == Family::ResponsesOnly {
-        return makers().or_else(own).or(first);
-    }
-    own().or_else(makers).or(first)
+/// Why a format is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FormatSource {
+    /// The base URL is an address of this one.
+    EndpointLock,
+    /// The catalogue, the configuration file or the user has set what is spoken.
+    UserPinned,
+    /// The model has answered in it, or not in what would come before.
+    ModelMemory,
+    /// Other models of the provider have.
+    ProviderMemory,
+    /// Detection has found what is spoken.
+    Detected,
+    /// It is the most usual for such a model.
+    FamilyDefault,
 }
 
-/// Whose ways a model has, as far as its name tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
-    Claude,
-    /// OpenAI's models that have no Chat Completions.
-    ResponsesOnly,
+/// What a request wants, and what is known of where it may go.
+pub struct FormatAsk<'a> {
+    pub now: Timestamp,
+    pub endpoints: &'a Endpoints,
+    /// Of the client.
+    pub client: Dialect,
+    /// The upstream's name.
+    pub model: &'a ModelName,
+    pub memory: &'a FormatMemory,
+}
+
+/// The formats in which a provider is asked for a model: the first, and after it those that are tried
+/// when it turns out not to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormatPlan {
+    /// Positions among the endpoints.
+    candidates: Vec<usize>,
+    pub source: FormatSource,
+    /// Whether what comes of it changes the plans to come.
+    pub is_mutable: bool,
+}
+
+/// Where a format stands in the order: the lower, the earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// The model has no other.
+    Only,
+    /// The client's own, which is known to be spoken: nothing is lost on the way.
+    Own,
+    AnsweredModel,
+    AnsweredOthers,
+    /// The client's own, if it is spoken.
+    PerhapsOwn,
+    /// That of the model's maker.
+    Makers,
+    /// In the provider's own order.
     Other,
 }
 
-impl Family {
-    /// Source: <https://platform.openai.com/docs/models> (2026-11): the `codex` and `pro` models list
-    /// `v1/responses` alone.
-    fn of(model: &ModelName) -> Self {
-        let name = model.as_str().trim().rsplit('/').next().unwrap_or_default();
-        let contains = |word: &str| {
-            name.as_bytes()
-                .windows(word.len())
-                .any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+impl FormatPlan {
+    /// Those of the endpoints that are open to what is asked, best first. Empty when none is.
+    ///
+    /// What was found not to be there is left out, unless nothing else is left.
+    pub fn new(ask: &FormatAsk<'_>, is_open: impl Fn(ApiFormat) -> bool) -> Self {
+        let (endpoints, basis) = (ask.endpoints, ask.endpoints.basis);
+        let is_open = |at: &usize| is_open(endpoints[*at].format);
+        let mut open: Vec<usize> = (0..endpoints.len()).filter(is_open).collect();
+        let own_word = match basis {
+            FormatBasis::Locked => FormatSource::EndpointLock,
+            FormatBasis::Pinned => FormatSource::UserPinned,
+            FormatBasis::Detected => FormatSource::Detected,
+            FormatBasis::Unknown => FormatSource::FamilyDefault,
         };
-        let is_pro = name.starts_with("gpt-5") && contains("-pro");
-        if contains("codex") || is_pro {
-            Self::ResponsesOnly
-        } else if ["claude", "sonnet", "opus", "haiku"].into_iter().any(contains) {
-            Self::Claude
-        } else {
-            Self::Other
+        // The most common case by far.
+        if open.len() < 2 {
+            return Self { candidates: open, source: own_word, is_mutable: false };
         }
+        let family = Family::of(ask.model);
+        open.sort_by_key(|at| (ask.rank(family, endpoints[*at].format), *at));
+        let absence = |at: &usize| ask.memory.absent(ask.now, ask.model, endpoints[*at].format);
+        // What would have come first, had it not been found missing.
+        let missed = absence(&open[0]);
+        let there: Vec<usize> = open.iter().copied().filter(|at| absence(at).is_none()).collect();
+        let (candidates, missed) = if there.is_empty() { (open, None) } else { (there, missed) };
+        let first = endpoints[candidates[0]].format;
+        let told = || {
+            let is_guess = !basis.is_known();
+            is_guess.then(|| ask.memory.answered(ask.model, first)).flatten()
+        };
+        let source = match missed.or_else(told) {
+            Some(Remembered::OfModel) => FormatSource::ModelMemory,
+            Some(Remembered::OfProvider) => FormatSource::ProviderMemory,
+            None => own_word,
+        };
+        Self { candidates, source, is_mutable: true }
     }
 
-    fn maker_format(self) -> Option<ApiFormat> {
-        match self {
-            Self::Claude => Some(ApiFormat::Anthropic),
-            Self::ResponsesOnly => Some(ApiFormat::Responses),
-            Self::Other => None,
-        }
+    /// Positions among the endpoints, in the order in which they are asked.
+    pub fn candidates(&self) -> &[usize] {
+        &self.candidates
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chosen(formats: &[ApiFormat], client: Dialect, model: &str) -> ApiFormat {
-        let endpoint = |format: &ApiFormat| Endpoint {
-            format: *format,
-            url: "https://a.test/".parse().unwrap(),
-        };
-        let endpoints: Vec<Endpoint> = formats.iter().map(endpoint).collect();
-        endpoints[choose(&endpoints, client, &ModelName::parse(model).unwrap(), |_| true).unwrap()]
-            .format
-    }
-
-    #[test]
-    fn a_clients_own_dialect_is_preferred_unless_the_model_has_only_another() {
-        use ApiFormat::*;
-        let all = [Openai, Responses, Anthropic];
-        for (client, model, expected) in [
-            (Dialect::Chat, "gpt-5", Openai),
-            (Dialect::Responses, "gpt-5", Responses),
-            (Dialect::Messages, "gpt-5", Anthropic),
-            (Dialect::Chat, "gpt-5.3-Codex", Responses),
-            (Dialect::Messages, "openai/gpt-5.4-pro", Responses),
-            (Dialect::Gemini, "vendor/claude-opus-4-7", Anthropic),
-            (Dialect::Gemini, "llama", Openai),
-        ] {
-            assert_eq!(chosen(&all, client, model), expected, "{client:?} {model}");
+impl FormatAsk<'_> {
+    fn rank(&self, family: Family, format: ApiFormat) -> Rank {
+        let is_own = format.dialect() == self.client;
+        let is_makers = family.maker_format() == Some(format);
+        let is_known = self.endpoints.basis.is_known();
+        // Where everything listed is spoken, it says nothing that some of it was asked for before.
+        let answered = if is_known { None } else { self.memory.answered(self.model, format) };
+        match answered {
+            _ if family == Family::ResponsesOnly && is_makers => Rank::Only,
+            _ if is_own && (is_known || answered.is_some()) => Rank::Own,
+            Some(Remembered::OfModel) => Rank::AnsweredModel,
+            Some(Remembered::OfProvider) => Rank::AnsweredOthers,
+            None if is_own => Rank::PerhapsOwn,
+            None if is_makers => Rank::Makers,
+            None => Rank::Other,
         }
-        assert_eq!(chosen(&[Openai], Dialect::Chat, "gpt-5-codex"), Openai);
-        assert_eq!(chosen(&[Ollama, Google], Dialect::Messages, "claude-x"), Ollama);
-    }
-
-    #[test]
-    fn without_endpoints_there_is_nothing_to_choose() {
-        let model = ModelName::parse("m").unwrap();
-        assert_eq!(choose(&[], Dialect::Chat, &model, |_| true), None);
     }
 }

@@ -10,6 +10,7 @@ pub mod embedding;
 pub mod event;
 pub mod failure;
 pub mod format;
+pub mod format_evidence;
 pub mod id;
 pub mod incident;
 pub mod model;

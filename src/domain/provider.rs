@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::Url;
 
-pub use self::endpoint::{ApiFormat, Endpoint};
+pub use self::endpoint::{ApiFormat, Endpoint, Endpoints, FormatBasis, USUAL_FORMATS};
 use self::endpoint::{locked_format, usual_path};
 use super::{
     id::{ModelName, ProviderId},
@@ -154,6 +154,8 @@ pub struct StoredProvider {
     /// Made by the API; otherwise the row only holds settings above a catalogue entry.
     pub custom: bool,
     pub settings: ProviderSettings,
+    /// What detection has found it to speak, the surest first.
+    pub detected_formats: Option<Vec<ApiFormat>>,
     pub last_error: Option<LastError>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -171,10 +173,12 @@ pub struct Provider {
     pub base_url: Option<Url>,
     /// Path of Chat Completions below the base URL, where it is not the usual one.
     pub chat_path: Option<String>,
-    /// What it considers its own.
-    pub api_format: ApiFormat,
+    /// What it considers its own. Absent: nobody has said so.
+    pub api_format: Option<ApiFormat>,
     /// What it speaks beside that, as well.
     pub also_speaks: Vec<ApiFormat>,
+    /// What detection has found it to speak, the surest first. Counts where nothing is set.
+    pub detected_formats: Option<Vec<ApiFormat>>,
     /// Higher is preferred.
     pub priority: i32,
     /// The user's choice. Absent: on as soon as there is a credential.
@@ -229,26 +233,45 @@ impl Provider {
         Some(served.upstream().clone())
     }
 
-    /// Where it takes requests: its own format first. Empty without a base URL.
+    /// Whether nobody has set what it speaks, so that it has to be found out.
+    pub fn is_auto(&self) -> bool {
+        let locked = self.base_url.as_ref().and_then(locked_format);
+        self.api_format.is_none() && self.also_speaks.is_empty() && locked.is_none()
+    }
+
+    /// Where it takes requests. Empty without a base URL.
     ///
-    /// A base URL that is itself an address of one format takes that one alone.
-    pub fn endpoints(&self) -> Vec<Endpoint> {
-        let Some(base) = &self.base_url else { return Vec::new() };
+    /// A base URL that is itself an address of one format takes that one alone. Else what is set
+    /// counts, and where nothing is set what was detected, or what is usual.
+    pub fn endpoints(&self) -> Endpoints {
+        let Some(base) = &self.base_url else { return Endpoints::new(FormatBasis::Pinned, []) };
         if let Some(format) = locked_format(base) {
-            return vec![Endpoint { format, url: base.clone() }];
+            let only = Endpoint { format, url: base.clone() };
+            return Endpoints::new(FormatBasis::Locked, [only]);
         }
-        let mut endpoints: Vec<Endpoint> = Vec::with_capacity(1 + self.also_speaks.len());
-        for format in std::iter::once(&self.api_format).chain(&self.also_speaks) {
-            if endpoints.iter().any(|endpoint| endpoint.format == *format) {
-                continue;
-            }
-            let own_path = self.chat_path.as_deref().filter(|_| *format == ApiFormat::Openai);
-            let path = own_path.unwrap_or_else(|| usual_path(base, *format));
-            let mut url = base.clone();
-            url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
-            endpoints.push(Endpoint { format: *format, url });
-        }
-        endpoints
+        let set: Vec<ApiFormat> =
+            self.api_format.iter().chain(&self.also_speaks).copied().collect();
+        let detected = self.detected_formats.as_deref().unwrap_or_default();
+        let (basis, formats) = match (set.is_empty(), detected.is_empty()) {
+            (false, _) => (FormatBasis::Pinned, set.as_slice()),
+            (true, false) => (FormatBasis::Detected, detected),
+            (true, true) => (FormatBasis::Unknown, USUAL_FORMATS.as_slice()),
+        };
+        Endpoints::new(basis, formats.iter().map(|format| self.endpoint_below(base, *format)))
+    }
+
+    fn endpoint_below(&self, base: &Url, format: ApiFormat) -> Endpoint {
+        let own_path = self.chat_path.as_deref().filter(|_| format == ApiFormat::Openai);
+        let path = own_path.unwrap_or_else(|| usual_path(base, format));
+        let mut url = base.clone();
+        url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+        Endpoint { format, url }
+    }
+
+    /// Where it would take requests of each of the usual formats, whatever it is said to speak.
+    pub fn usual_endpoints(&self) -> Vec<Endpoint> {
+        let Some(base) = &self.base_url else { return Vec::new() };
+        USUAL_FORMATS.iter().map(|format| self.endpoint_below(base, *format)).collect()
     }
 }
 
@@ -272,8 +295,9 @@ mod tests {
             location: Location::Cloud,
             base_url: Some("https://acme.test/openai/".parse().unwrap()),
             chat_path: Some("/v1/chat/completions".into()),
-            api_format: ApiFormat::Openai,
+            api_format: Some(ApiFormat::Openai),
             also_speaks: vec![],
+            detected_formats: None,
             priority: 0,
             enabled: None,
             models: vec![],
@@ -329,7 +353,8 @@ mod tests {
 
     fn address(base: &str, format: ApiFormat) -> String {
         let base_url = Some(base.parse().unwrap());
-        let provider = Provider { base_url, chat_path: None, api_format: format, ..provider() };
+        let api_format = Some(format);
+        let provider = Provider { base_url, chat_path: None, api_format, ..provider() };
         provider.endpoints()[0].url.to_string()
     }
 
@@ -370,6 +395,39 @@ mod tests {
         let formats: Vec<ApiFormat> = endpoints.iter().map(|endpoint| endpoint.format).collect();
         assert_eq!(formats, [ApiFormat::Openai, ApiFormat::Responses, ApiFormat::Anthropic]);
         assert!(endpoints[1].url.path().ends_with("/openai/v1/responses"));
+    }
+
+    #[test]
+    fn what_is_set_counts_then_what_was_detected_then_what_is_usual() {
+        use ApiFormat::*;
+        let speaks = |api_format, also: &[ApiFormat], detected: Option<&[ApiFormat]>| {
+            let provider = Provider {
+                api_format,
+                also_speaks: also.to_vec(),
+                detected_formats: detected.map(<[_]>::to_vec),
+                ..provider()
+            };
+            let endpoints = provider.endpoints();
+            assert_eq!(provider.is_auto(), endpoints.basis != FormatBasis::Pinned);
+            (endpoints.basis, endpoints.iter().map(|it| it.format).collect::<Vec<_>>())
+        };
+        let pinned = FormatBasis::Pinned;
+        assert_eq!(speaks(Some(Ollama), &[], Some(&[Google])), (pinned, vec![Ollama]));
+        assert_eq!(speaks(None, &[Anthropic], Some(&[Google])), (pinned, vec![Anthropic]));
+        let found = speaks(None, &[], Some(&[Google, Openai]));
+        assert_eq!(found, (FormatBasis::Detected, vec![Google, Openai]));
+        for detected in [None, Some(&[][..])] {
+            let expected = (FormatBasis::Unknown, USUAL_FORMATS.to_vec());
+            assert_eq!(speaks(None, &[], detected), expected);
+        }
+    }
+
+    #[test]
+    fn an_address_of_one_format_is_not_auto() {
+        let base_url = Some("https://a.test/v1/messages".parse().unwrap());
+        let provider = Provider { base_url, api_format: None, ..provider() };
+        assert!(!provider.is_auto());
+        assert_eq!(provider.endpoints().basis, FormatBasis::Locked);
     }
 
     #[test]

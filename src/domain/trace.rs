@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{
     cooldown::CooldownView,
     failure::FailureClass,
+    format::FormatSource,
     id::{CredentialId, ModelName, ProviderId, RequestId},
     model::Capabilities,
     provider::ApiFormat,
@@ -121,6 +122,8 @@ pub enum AttemptKind {
     Hedge,
     /// To go on with a stream that had broken off.
     Resume,
+    /// At the same place in another format: the one before turned out not to be there.
+    Format,
 }
 
 impl AttemptKind {
@@ -132,6 +135,7 @@ impl AttemptKind {
             Self::Repeat => "repeat",
             Self::Hedge => "hedge",
             Self::Resume => "resume",
+            Self::Format => "format",
         }
     }
 }
@@ -163,6 +167,8 @@ pub struct AttemptTrace {
     pub model_id: ModelName,
     /// In which it was asked.
     pub api_format: ApiFormat,
+    /// Why in that one.
+    pub format_source: FormatSource,
     /// What of request and answer could not be said on the way, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<String>,

@@ -3,11 +3,13 @@
 //! Only typed facts count: the status, and the exact words of an error object. Messages are never
 //! searched for a class; of some the length of a wait is read, as the last resort.
 
+mod shape;
 mod worded_wait;
 mod words;
+mod wrong_format;
 
-pub use self::worded_wait::worded_wait;
 use self::words::{class_of, is_account_wide};
+pub use self::{shape::shape_of, worded_wait::worded_wait, wrong_format::in_format};
 use super::dialect::openai_chat::ErrorObject;
 use crate::domain::failure::{Failure, FailureClass, MAX_HINT};
 
@@ -48,6 +50,7 @@ pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
         account_wide: is_rate_limited
             && error.as_ref().is_some_and(|error| error.words().any(is_account_wide)),
         rule: None,
+        wrong_format: None,
         reason: error.map(|e| Box::new(e.reason)).filter(|reason| !reason.message.is_empty()),
         detail,
     }
@@ -71,10 +74,10 @@ fn class_of_status(status: u16, error: Option<&ErrorObject>) -> FailureClass {
     match status {
         401 | 403 => FailureClass::Auth,
         402 => FailureClass::Payment,
-        404 if error.is_some_and(speaks_of_a_missing_thing) => FailureClass::ModelMissing,
+        404 | 410 if error.is_some_and(speaks_of_a_missing_thing) => FailureClass::ModelMissing,
         // Path and method are ours, and a proxy's credentials are the operator's: where these are
         // wrong the client cannot help, and another provider may.
-        404 | 405 | 407 | 408 => FailureClass::Server,
+        404 | 405 | 407 | 408 | 410 => FailureClass::Server,
         429 => FailureClass::RateLimit,
         503 | 529 => FailureClass::Overload,
         400..500 => FailureClass::ClientFault,
@@ -95,7 +98,7 @@ fn class_inside_an_answer(error: Option<&ErrorObject>) -> FailureClass {
     }
 }
 
-/// Whether the error of a 404 comes from an API that knows the path and not the model. A server
+/// Whether the error of a 404 or 410 comes from an API that knows the path and not the model. A server
 /// that does not know the path answers with a page, a bare `detail`, or words about the address.
 ///
 /// In doubt a model is missing: that spares this model there, while a server's failures would in
@@ -139,6 +142,7 @@ mod tests {
             (407, Server),
             (408, Server),
             (409, ClientFault),
+            (410, Server),
             (413, ClientFault),
             (418, ClientFault),
             (422, ClientFault),

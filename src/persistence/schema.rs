@@ -23,6 +23,7 @@ diesel::table! {
         credential_strategy -> Nullable<Text>,
         rules -> Nullable<Text>,
         also_speaks -> Nullable<Text>,
+        detected_formats -> Nullable<Text>,
         last_error -> Nullable<Text>,
         last_error_at -> Nullable<BigInt>,
         created_at -> BigInt,

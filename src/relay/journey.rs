@@ -8,6 +8,7 @@ use crate::{
         chat::Losses,
         credential::Credential,
         failure::Failure,
+        format::FormatSource,
         model::Capabilities,
         provider::ApiFormat,
         route::Strategy,
@@ -65,7 +66,7 @@ impl Journey {
         number: u32,
         kind: AttemptKind,
         candidate: &Candidate,
-        format: ApiFormat,
+        (api_format, format_source): (ApiFormat, FormatSource),
         credential: Option<&Credential>,
     ) {
         if self.attempts.len() >= MAX_ENTRIES {
@@ -77,7 +78,8 @@ impl Journey {
             kind,
             provider_id: candidate.provider.id.clone(),
             model_id: candidate.model.clone(),
-            api_format: format,
+            api_format,
+            format_source,
             losses: Vec::new(),
             credential_id: credential.map(|credential| credential.id.clone()),
             credential_label: credential.and_then(|credential| credential.settings.label.clone()),

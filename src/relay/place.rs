@@ -24,7 +24,7 @@ use crate::{
         cooldown::TrialPass,
         credential::Egress,
         event::FailoverStep,
-        failure::{Failure, FailureClass},
+        failure::{Failure, FailureClass, WrongFormat},
         id::CredentialId,
         penalty::is_judged_by,
         time::Timestamp,
@@ -99,7 +99,7 @@ impl Attempts {
     ) -> Result<Tried<P>, Dead> {
         let is_resume = kind == AttemptKind::Resume;
         let Some(prepared) = self.prepare(&candidate)? else { return Ok(None) };
-        let prepared = Rc::new(prepared);
+        let mut prepared = Rc::new(prepared);
         let mut tried: Vec<CredentialId> = Vec::new();
         let mut last: Option<Arc<Failure>> = None;
         loop {
@@ -108,11 +108,28 @@ impl Attempts {
             };
             place.is_resume = is_resume;
             let mut repeated = false;
+            let mut missing: Option<Arc<Failure>> = None;
             let next = loop {
                 let failure = match self.attempt(&mut place, kind, prove).await? {
                     Ok(proof) => return Ok(Some((proof, place))),
                     Err(failure) => Arc::new(failure),
                 };
+                if self.is_wrong_format(&place, &failure) {
+                    self.note_wrong_format(&place, &failure);
+                    if failure.class == FailureClass::ModelMissing {
+                        missing.get_or_insert(Arc::clone(&failure));
+                    }
+                    if let Some(other) = self.next_format(&place) {
+                        prepared = Rc::new(other);
+                        place.prepared = Rc::clone(&prepared);
+                        kind = AttemptKind::Format;
+                        continue;
+                    }
+                    // Whoever knows the model has said more than whoever does not know the path.
+                    let failure = missing.unwrap_or(failure);
+                    self.note_end_of_formats(&mut place, &failure);
+                    break (NextStep::OtherProvider, failure);
+                }
                 self.note_failure(&mut place, &failure);
                 let next = next_step(&failure, repeated);
                 if next != NextStep::Repeat {
@@ -319,7 +336,7 @@ impl Attempts {
         }
         let (candidate, number) = (&place.candidate, place.number);
         let journey = state.settlement.journey();
-        journey.begun(now, number, kind, candidate, place.prepared.endpoint().format, credential);
+        journey.begun(now, number, kind, candidate, place.prepared.asked_in(), credential);
         journey.translated(number, place.losses());
         note_entry(&mut state.settlement, place, number);
         if number == 1 {
@@ -336,6 +353,11 @@ impl Attempts {
         }
         let proved_at = Instant::now();
         self.state.borrow_mut().settlement.journey().proved(proved_at, place.number);
+        let prepared = &place.prepared;
+        if prepared.has_choice() && self.asks_for_answer() {
+            let format = prepared.endpoint().format;
+            place.candidate.vitals.note_answer_in(&place.candidate.model, format);
+        }
         // Whoever goes on with a stream may still say something else.
         if place.is_resume {
             return;
@@ -372,13 +394,71 @@ impl Attempts {
         note_entry(&mut state.settlement, place, made);
     }
 
+    /// Whether the provider does not have the format it was asked in, and that is for the pool to make
+    /// good: it has guessed, or asked for what need not be there.
+    fn is_wrong_format(&self, place: &Place, failure: &Failure) -> bool {
+        let Place { candidate, prepared, .. } = place;
+        let Some(wrong) = failure.wrong_format.filter(|_| failure.rule.is_none()) else {
+            return false;
+        };
+        // In the words of another format, but about a model: where the format is spoken, it is missing.
+        let is_doubtful =
+            failure.class == FailureClass::ModelMissing && wrong == WrongFormat::Everywhere;
+        if is_doubtful && prepared.is_spoken(candidate) {
+            return false;
+        }
+        prepared.has_choice() || !self.asks_for_answer()
+    }
+
+    /// The same request in another format, if an attempt more may be made.
+    fn next_format(&self, place: &Place) -> Option<Prepared> {
+        if self.made() >= MAX_ATTEMPTS {
+            return None;
+        }
+        self.in_next_format(&place.candidate, &place.prepared)
+    }
+
+    /// Keeps in mind that a format is not there. It was a wrong guess of the pool's: neither provider
+    /// nor credential is to blame.
+    fn note_wrong_format(&self, place: &Place, failure: &Failure) {
+        let Place { candidate, prepared, .. } = place;
+        if let Some(wrong) = failure.wrong_format
+            && prepared.has_choice()
+            && self.asks_for_answer()
+        {
+            let format = prepared.endpoint().format;
+            candidate.vitals.note_absence_of(now(), &candidate.model, format, wrong);
+        }
+        let mut state = self.state.borrow_mut();
+        state.settlement.journey().failed(place.number, failure);
+        self.relay().count_failure(state.settlement.request_id(), place, failure);
+    }
+
+    /// None of its formats was there. That is the provider's fault when it was asked for an answer; it
+    /// need not be able to count or to embed.
+    fn note_end_of_formats(&self, place: &mut Place, failure: &Arc<Failure>) {
+        if self.asks_for_answer() {
+            place.failed(failure);
+            self.relay().tell_blame(self.state.borrow().settlement.request_id(), place, failure);
+        }
+        self.note_last(place, failure);
+    }
+
     /// Tells what failed to all who have to know.
     pub(super) fn note_failure(&self, place: &mut Place, failure: &Arc<Failure>) {
         place.failed(failure);
         let mut state = self.state.borrow_mut();
         state.settlement.journey().failed(place.number, failure);
         let request_id = state.settlement.request_id();
-        self.relay().tell_failure(request_id, place, failure);
+        self.relay().count_failure(request_id, place, failure);
+        self.relay().tell_blame(request_id, place, failure);
+        drop(state);
+        self.note_last(place, failure);
+    }
+
+    /// Keeps in mind what the request ends with, or goes on after.
+    fn note_last(&self, place: &Place, failure: &Arc<Failure>) {
+        let mut state = self.state.borrow_mut();
         // Who failed may serve it later; who has no such model says nothing about that.
         if state.verdict.is_none() || failure.class != FailureClass::ModelMissing {
             state.verdict = Some(Arc::clone(failure));

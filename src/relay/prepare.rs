@@ -1,6 +1,6 @@
 //! What goes to a candidate: where it is asked, in which format, and with which bytes.
 
-use std::{rc::Rc, sync::Arc};
+use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use url::Url;
@@ -10,19 +10,22 @@ use crate::{
     actors::{clock::now, router::Candidate},
     domain::{
         chat::Losses,
-        format::choose,
-        provider::{ApiFormat, Endpoint},
+        failure::Failure,
+        format::{FormatAsk, FormatPlan, FormatSource},
+        provider::{ApiFormat, Endpoint, Endpoints},
     },
     gateway::{
-        exchange::{Pair, address, is_served},
+        exchange::{Operation, Pair, address, is_served},
         translate::Target,
     },
 };
 
 /// A request as one candidate gets it, whatever the credential.
 pub(super) struct Prepared {
-    endpoints: Arc<[Endpoint]>,
-    chosen: usize,
+    endpoints: Arc<Endpoints>,
+    plan: Rc<FormatPlan>,
+    /// Its position in the plan.
+    place: usize,
     /// The endpoint's own, unless the model or the method stands in it.
     other_url: Option<Url>,
     pub body: Bytes,
@@ -32,11 +35,28 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoints[self.chosen]
+        &self.endpoints[self.plan.candidates()[self.place]]
     }
 
     pub fn url(&self) -> &Url {
         self.other_url.as_ref().unwrap_or_else(|| &self.endpoint().url)
+    }
+
+    /// In which format it is asked, and why.
+    pub fn asked_in(&self) -> (ApiFormat, FormatSource) {
+        (self.endpoint().format, self.plan.source)
+    }
+
+    /// Whether the format is known to be spoken there.
+    pub fn is_spoken(&self, candidate: &Candidate) -> bool {
+        let format = self.endpoint().format;
+        self.endpoints.basis.is_known()
+            || candidate.vitals.formats().answered(&candidate.model, format).is_some()
+    }
+
+    /// Whether there were several formats to choose from.
+    pub fn has_choice(&self) -> bool {
+        self.plan.is_mutable
     }
 }
 
@@ -46,44 +66,82 @@ impl Attempts {
     /// Errors: [`Dead::Stop`] when the request cannot be read as deep as is needed to translate it.
     pub(super) fn prepare(&self, candidate: &Candidate) -> Result<Option<Prepared>, Dead> {
         let request = &self.inquiry.request;
-        let endpoints = Arc::clone(&candidate.endpoints);
-        let (dialect, operation) = (request.api().dialect(), request.asked().operation());
+        let operation = request.asked().operation();
         let only_there = request.continues_elsewhere();
-        let is_open = |format| {
-            is_served(format, operation) && (!only_there || format == ApiFormat::Responses)
+        let ask = FormatAsk {
+            now: now(),
+            endpoints: &candidate.endpoints,
+            client: request.api().dialect(),
+            model: &candidate.model,
+            memory: &candidate.vitals.formats(),
         };
-        let Some(chosen) = choose(&endpoints, dialect, &candidate.model, is_open) else {
+        let plan = FormatPlan::new(&ask, |format| {
+            is_served(format, operation) && (!only_there || format == ApiFormat::Responses)
+        });
+        if plan.candidates().is_empty() {
             self.state.borrow_mut().is_unserved = true;
             return Ok(None);
-        };
-        let endpoint = &endpoints[chosen];
+        }
+        self.prepare_from(candidate, &Rc::new(plan), 0)
+            .map_err(|failure| Dead::Stop(Arc::new(failure)))
+    }
+
+    /// The same request in the next format of its plan. `None`: there is none in which it could be
+    /// asked.
+    pub(super) fn in_next_format(
+        &self,
+        candidate: &Candidate,
+        tried: &Prepared,
+    ) -> Option<Prepared> {
+        self.prepare_from(candidate, &tried.plan, tried.place + 1).ok().flatten()
+    }
+
+    /// In the first format of the plan, from this place on, that loses nothing which may not be lost.
+    fn prepare_from(
+        &self,
+        candidate: &Candidate,
+        plan: &Rc<FormatPlan>,
+        from: usize,
+    ) -> Result<Option<Prepared>, Failure> {
+        let request = &self.inquiry.request;
         let asks_usage = self.relay().settings.ask_stream_usage;
         let target = Target {
             model: &candidate.model,
             max_output_tokens: None,
             asks_stream_usage: asks_usage,
         };
-        let ready = request
-            .for_upstream(endpoint.format, &target, candidate.facts.capabilities)
-            .map_err(|failure| Dead::Stop(Arc::new(failure)))?;
-        if self.inquiry.options.strict && !ready.losses.is_empty() {
-            self.state.borrow_mut().lossy = Some(ready.losses);
-            return Ok(None);
+        for (place, chosen) in plan.candidates().iter().enumerate().skip(from) {
+            let endpoint = &candidate.endpoints[*chosen];
+            let ready =
+                request.for_upstream(endpoint.format, &target, candidate.facts.capabilities)?;
+            if self.inquiry.options.strict && !ready.losses.is_empty() {
+                self.state.borrow_mut().lossy = Some(ready.losses);
+                continue;
+            }
+            let operation = request.asked().operation();
+            let url = address(endpoint, operation, &candidate.model, request.is_streamed());
+            let other_url = match url {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(url) => Some(url),
+            };
+            let pair = Pair::new(
+                Rc::clone(request),
+                endpoint.format,
+                candidate.model.clone(),
+                self.inquiry.id,
+                now(),
+                request.strips_usage(asks_usage),
+            );
+            let (endpoints, plan) = (Arc::clone(&candidate.endpoints), Rc::clone(plan));
+            let (body, losses) = (ready.body, ready.losses);
+            return Ok(Some(Prepared { endpoints, plan, place, other_url, body, losses, pair }));
         }
-        let url = address(endpoint, operation, &candidate.model, request.is_streamed());
-        let other_url = match url {
-            std::borrow::Cow::Borrowed(_) => None,
-            std::borrow::Cow::Owned(url) => Some(url),
-        };
-        let pair = Pair::new(
-            Rc::clone(request),
-            endpoint.format,
-            candidate.model.clone(),
-            self.inquiry.id,
-            now(),
-            request.strips_usage(asks_usage),
-        );
-        let (body, losses) = (ready.body, ready.losses);
-        Ok(Some(Prepared { endpoints, chosen, other_url, body, losses, pair }))
+        Ok(None)
+    }
+
+    /// Whether it is an answer that is asked for. Counts and vectors have paths of their own, which may
+    /// be missing where the format is spoken: nothing is learnt from them, and nobody is blamed.
+    pub(super) fn asks_for_answer(&self) -> bool {
+        self.inquiry.request.asked().operation() == Operation::Generate
     }
 }

@@ -49,11 +49,12 @@ impl Relay {
         }
     }
 
-    pub(super) fn tell_failure(
+    /// Logs and counts a failed attempt.
+    pub(super) fn count_failure(
         &self,
         request_id: Option<RequestId>,
         place: &Place,
-        failure: &Arc<Failure>,
+        failure: &Failure,
     ) {
         let (candidate, credential_id) = (&place.candidate, place.credential_id());
         tracing::info!(
@@ -65,10 +66,19 @@ impl Relay {
             detail = failure.detail,
             "an attempt failed"
         );
-        let provider_id = candidate.provider.id.clone();
-        let model = candidate.model.clone();
+        self.metrics.attempted(&candidate.provider.id, Some(failure.class));
+    }
+
+    /// Tells the owners of health whose failure it was.
+    pub(super) fn tell_blame(
+        &self,
+        request_id: Option<RequestId>,
+        place: &Place,
+        failure: &Arc<Failure>,
+    ) {
+        let provider_id = place.candidate.provider.id.clone();
+        let model = place.candidate.model.clone();
         let attempt = request_id.map(|id| (id, place.number));
-        self.metrics.attempted(&provider_id, Some(failure.class));
         if let Some(lease) = &place.lease {
             if !failure.is_about_the_request() {
                 lease.count(now(), false);

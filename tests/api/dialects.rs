@@ -44,11 +44,15 @@ const CLIENTS: [Client; 8] = [
 
 async fn app(format: ApiFormat) -> TestApp {
     let configure: fn(&mut Config) = match format {
-        ApiFormat::Responses => |config| config.providers[0].api_format = ApiFormat::Responses,
-        ApiFormat::Anthropic => |config| config.providers[0].api_format = ApiFormat::Anthropic,
-        ApiFormat::Google => |config| config.providers[0].api_format = ApiFormat::Google,
-        ApiFormat::Ollama => |config| config.providers[0].api_format = ApiFormat::Ollama,
-        _ => |config| config.providers[0].api_format = ApiFormat::Openai,
+        ApiFormat::Responses => {
+            |config| config.providers[0].api_format = Some(ApiFormat::Responses)
+        }
+        ApiFormat::Anthropic => {
+            |config| config.providers[0].api_format = Some(ApiFormat::Anthropic)
+        }
+        ApiFormat::Google => |config| config.providers[0].api_format = Some(ApiFormat::Google),
+        ApiFormat::Ollama => |config| config.providers[0].api_format = Some(ApiFormat::Ollama),
+        _ => |config| config.providers[0].api_format = Some(ApiFormat::Openai),
     };
     TestApp::with(Setup { configure, ..Setup::default() }).await
 }

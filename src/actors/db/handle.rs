@@ -279,6 +279,7 @@ mod tests {
             id: ProviderId::parse("acme").unwrap(),
             custom: true,
             settings: ProviderSettings { headers, ..ProviderSettings::default() },
+            detected_formats: None,
             last_error: None,
             created_at: at,
             updated_at: at,

@@ -7,7 +7,8 @@ use actix::prelude::*;
 use super::{
     messages::{
         Change, ChangeProvider, ClearProviderError, CreateProvider, CredentialsChanged,
-        DeleteProvider, ProviderAnswered, ProviderFailed, RegistryError, RegistryReady,
+        DeleteProvider, FormatsDetected, ProviderAnswered, ProviderFailed, RegistryError,
+        RegistryReady,
     },
     provider_book::ProviderBook,
     provider_table::{ListedProvider, ProviderTable},
@@ -189,9 +190,13 @@ impl Handler<ChangeProvider> for Registry {
             Change::Set(false) => EventType::ProviderDisabled,
             Change::Keep | Change::Reset => EventType::ProviderUpdated,
         };
+        let before = self.book.find(&msg.id).map(|provider| provider.endpoints());
         let row = self.book.change(now(), &msg.id, msg.change);
         self.save_then(row, move |registry, row| {
             let provider = registry.adopt(row)?;
+            if before.is_some_and(|before| before != provider.endpoints()) {
+                registry.vitals.of(&provider.id).forget_formats();
+            }
             registry.tell(kind, &provider.id, EventData::None {});
             Ok(provider)
         })
@@ -238,6 +243,26 @@ impl Handler<ClearProviderError> for Registry {
             Some(row) => self.save_then(Ok(row), |registry, row| {
                 let provider = registry.adopt(row)?;
                 registry.tell(EventType::ProviderRecovered, &provider.id, EventData::None {});
+                Ok(provider)
+            }),
+        }
+    }
+}
+
+impl Handler<FormatsDetected> for Registry {
+    type Result = AtomicResponse<Self, Result<Arc<Provider>, RegistryError>>;
+
+    fn handle(&mut self, msg: FormatsDetected, _: &mut Self::Context) -> Self::Result {
+        let Some(provider) = self.book.find(&msg.id) else {
+            let missing = RegistryError::NotFound(msg.id);
+            return AtomicResponse::new(Box::pin(fut::ready(Err(missing))));
+        };
+        match self.book.note_formats(now(), &msg.id, &msg.base_url, msg.formats) {
+            None => AtomicResponse::new(Box::pin(fut::ready(Ok(Arc::new(provider))))),
+            Some(row) => self.save_then(Ok(row), |registry, row| {
+                let provider = registry.adopt(row)?;
+                registry.vitals.of(&provider.id).forget_formats();
+                registry.tell(EventType::ProviderUpdated, &provider.id, EventData::None {});
                 Ok(provider)
             }),
         }

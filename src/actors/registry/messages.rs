@@ -126,6 +126,16 @@ pub struct ClearProviderError {
     pub id: ProviderId,
 }
 
+/// A fact: a provider at this address was found to speak these formats, the surest first. Kept where
+/// nobody has set what it speaks. Answers with the provider as it is by then.
+#[derive(Message)]
+#[rtype(result = "Result<Arc<Provider>, RegistryError>")]
+pub struct FormatsDetected {
+    pub id: ProviderId,
+    pub base_url: Url,
+    pub formats: Vec<ApiFormat>,
+}
+
 /// A fact: a provider failed so often that it is left alone for a while.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]

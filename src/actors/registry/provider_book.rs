@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use url::Url;
+
 use super::{
     change::applied,
     messages::{Change, ProviderChange, RegistryError},
@@ -115,6 +117,7 @@ impl ProviderBook {
             id,
             custom: true,
             settings: ProviderSettings::default(),
+            detected_formats: None,
             last_error: None,
             created_at: now,
             updated_at: now,
@@ -156,7 +159,32 @@ impl ProviderBook {
         }
         let mut row = self.row_or_new(now, &provider);
         row.updated_at = now;
-        applied(row, change, provider.location)
+        let row = applied(row, change, provider.location)?;
+        // What was found at another address says nothing about this one.
+        let is_there_still = row.settings.base_url.as_ref().or(provider.base_url.as_ref())
+            == provider.base_url.as_ref();
+        let detected_formats = row.detected_formats.filter(|_| is_there_still);
+        Ok(StoredProvider { detected_formats, ..row })
+    }
+
+    /// The row to save when detection has found what the provider at this address speaks. `None`: that
+    /// was known, or does not matter, since what it speaks is set or it has moved.
+    pub fn note_formats(
+        &self,
+        now: Timestamp,
+        id: &ProviderId,
+        base_url: &Url,
+        formats: Vec<ApiFormat>,
+    ) -> Option<StoredProvider> {
+        let provider = self.find(id).filter(|provider| {
+            provider.is_auto() && provider.base_url.as_ref() == Some(base_url)
+        })?;
+        if formats.is_empty() || provider.detected_formats.as_ref() == Some(&formats) {
+            return None;
+        }
+        let mut row = self.row_or_new(now, &provider);
+        row.detected_formats = Some(formats);
+        Some(row)
     }
 
     fn row_or_new(&self, now: Timestamp, provider: &Provider) -> StoredProvider {
@@ -164,7 +192,8 @@ impl ProviderBook {
             id: provider.id.clone(),
             custom: false,
             settings: ProviderSettings::default(),
-            last_error: None,
+            detected_formats: provider.detected_formats.clone(),
+            last_error: provider.last_error.clone(),
             created_at: now,
             updated_at: now,
         })
@@ -203,6 +232,7 @@ impl ProviderBook {
             && defined.origin == Origin::Config
         {
             defined.last_error = row.last_error;
+            defined.detected_formats = row.detected_formats;
         } else {
             self.stored.insert(id.clone(), row);
         }
@@ -224,8 +254,9 @@ fn blank(row: &StoredProvider) -> Provider {
         location: Location::Cloud,
         base_url: None,
         chat_path: None,
-        api_format: ApiFormat::Openai,
+        api_format: None,
         also_speaks: Vec::new(),
+        detected_formats: None,
         priority: 0,
         // Someone made it to be used: it is on until they say otherwise.
         enabled: Some(true),
@@ -249,7 +280,7 @@ fn merge(mut provider: Provider, row: &StoredProvider) -> Provider {
         provider.name.clone_from(name);
     }
     provider.location = set.location.unwrap_or(provider.location);
-    provider.api_format = set.api_format.unwrap_or(provider.api_format);
+    provider.api_format = set.api_format.or(provider.api_format);
     provider.priority = set.priority.unwrap_or(provider.priority);
     provider.enabled = set.enabled.or(provider.enabled);
     provider.credential_strategy = set.credential_strategy.unwrap_or(provider.credential_strategy);
@@ -269,6 +300,7 @@ fn merge(mut provider: Provider, row: &StoredProvider) -> Provider {
         Some(StoredHeaders::Locked { key_id }) => provider.locked = Some(key_id.clone()),
         None => {}
     }
+    provider.detected_formats.clone_from(&row.detected_formats);
     provider.last_error.clone_from(&row.last_error);
     if row.custom {
         provider.created_at = row.created_at;
@@ -310,10 +342,10 @@ mod tests {
     }
 
     #[test]
-    fn a_new_provider_is_enabled_and_speaks_chat_at_the_usual_path() {
+    fn a_new_provider_is_enabled_and_what_it_speaks_is_to_be_found_out() {
         let acme = with_acme().find(&id("acme")).unwrap();
         assert_eq!(acme.enabled, Some(true));
-        assert_eq!(acme.chat_path.as_deref(), Some("/v1/chat/completions"));
+        assert!(acme.is_auto());
         assert_eq!(acme.origin, Origin::Api);
     }
 
@@ -353,6 +385,41 @@ mod tests {
         let row = book.change(NOW, &openai, change(Change::Reset)).unwrap();
         book.adopt(row);
         assert_eq!(book.find(&openai).unwrap().name, before.name);
+    }
+
+    #[test]
+    fn what_was_detected_is_kept_until_the_provider_moves() {
+        let mut book = with_acme();
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        let found = vec![ApiFormat::Anthropic];
+        let note = |book: &ProviderBook, base: &str, formats: &[ApiFormat]| {
+            book.note_formats(NOW, &id("acme"), &url(base), formats.to_vec())
+        };
+        assert!(note(&book, "https://acme.test", &[]).is_none(), "nothing was told");
+        assert!(note(&book, "https://old.test", &found).is_none(), "it was elsewhere");
+        let row = note(&book, "https://acme.test", &found).unwrap();
+        book.adopt(row);
+        assert_eq!(book.find(&id("acme")).unwrap().detected_formats, Some(found.clone()));
+        assert!(note(&book, "https://acme.test", &found).is_none(), "that was known");
+
+        let renamed = ProviderChange { name: Change::Set("B".into()), ..ProviderChange::default() };
+        let row = book.change(NOW, &id("acme"), renamed).unwrap();
+        assert_eq!(row.detected_formats, Some(found));
+        let base_url = Change::Set(url("https://b.test"));
+        let moved = ProviderChange { base_url, ..ProviderChange::default() };
+        assert_eq!(book.change(NOW, &id("acme"), moved).unwrap().detected_formats, None);
+    }
+
+    #[test]
+    fn what_is_set_is_not_overruled_by_what_was_detected() {
+        let mut book = with_acme();
+        let api_format = Change::Set(ApiFormat::Openai);
+        let set = ProviderChange { api_format, ..ProviderChange::default() };
+        let row = book.change(NOW, &id("acme"), set).unwrap();
+        book.adopt(row);
+        let base = book.find(&id("acme")).unwrap().base_url.unwrap();
+        let found = vec![ApiFormat::Anthropic];
+        assert!(book.note_formats(NOW, &id("acme"), &base, found).is_none());
     }
 
     #[test]

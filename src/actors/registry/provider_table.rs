@@ -6,7 +6,7 @@ use super::{model_catalog::ModelCatalog, vitals::ProviderVitals};
 use crate::domain::{
     id::{ModelName, ProviderId},
     model::{ModelFacts, ModelKind},
-    provider::{Endpoint, Provider},
+    provider::{Endpoints, Provider},
     version_order::by_version,
 };
 
@@ -19,14 +19,14 @@ pub struct ListedProvider {
     /// How many usable credentials it has.
     pub credentials: usize,
     /// Where it takes requests, put together once.
-    pub endpoints: Arc<[Endpoint]>,
+    pub endpoints: Arc<Endpoints>,
     /// How it is doing right now. The same in every table as long as the provider exists.
     pub vitals: Arc<ProviderVitals>,
 }
 
 impl ListedProvider {
     pub fn new(provider: Arc<Provider>, credentials: usize, vitals: Arc<ProviderVitals>) -> Self {
-        let endpoints = provider.endpoints().into();
+        let endpoints = Arc::new(provider.endpoints());
         Self { provider, credentials, endpoints, vitals }
     }
 

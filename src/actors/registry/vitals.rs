@@ -1,5 +1,6 @@
-//! How each provider is doing right now: requests under way, and how fast its models answer. Written
-//! and read by all threads; kept across publications of the table, lost with the process.
+//! How each provider is doing right now: requests under way, how fast its models answer, and in which
+//! formats. Written and read by all threads; kept across publications of the table, lost with the
+//! process.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,8 +11,13 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::{ArcSwap, Guard};
+
 use crate::domain::{
+    failure::WrongFormat,
+    format::FormatMemory,
     id::{ModelName, ProviderId},
+    provider::ApiFormat,
     readings::History,
     time::Timestamp,
 };
@@ -19,13 +25,15 @@ use crate::domain::{
 /// Most models of one provider whose times are kept; past it, the least recently noted is dropped.
 const MAX_MODELS: usize = 256;
 
-/// Running readings of one provider: requests under way, and how fast its models answer.
+/// Running readings of one provider: requests under way, how fast its models answer, in which formats.
 #[derive(Default)]
 pub struct ProviderVitals {
     in_flight: AtomicU32,
     models: Mutex<HashMap<ModelName, Arc<ModelVitals>>>,
     /// How many times were noted: says which model was noted last, whatever the clock does.
     noted: AtomicU64,
+    /// Read by each request and hardly ever changed.
+    formats: ArcSwap<FormatMemory>,
 }
 
 /// How fast one model of a provider answers.
@@ -92,6 +100,42 @@ impl ProviderVitals {
 
     pub fn note_whole_answer(&self, now: Timestamp, model: &ModelName, took: Duration) {
         locked(&self.find_or_add(model).whole_answer).note(now, took);
+    }
+
+    /// What its answers have told of its formats. For a look that ends before the next `await`.
+    pub fn formats(&self) -> Guard<Arc<FormatMemory>> {
+        self.formats.load()
+    }
+
+    /// A model (upstream name) has answered in this format.
+    pub fn note_answer_in(&self, model: &ModelName, format: ApiFormat) {
+        if self.formats.load().is_news(model, format) {
+            self.learn(|memory| memory.note_answer(model, format));
+        }
+    }
+
+    /// A model (upstream name) could not be asked in this format.
+    pub fn note_absence_of(
+        &self,
+        now: Timestamp,
+        model: &ModelName,
+        format: ApiFormat,
+        wrong: WrongFormat,
+    ) {
+        self.learn(|memory| memory.note_absence(now, model, format, wrong));
+    }
+
+    /// Forgets what was learnt of its formats: it is elsewhere now, or another.
+    pub fn forget_formats(&self) {
+        self.formats.store(Arc::default());
+    }
+
+    fn learn(&self, note: impl Fn(&mut FormatMemory)) {
+        self.formats.rcu(|known| {
+            let mut memory = FormatMemory::clone(known);
+            note(&mut memory);
+            memory
+        });
     }
 
     fn find(&self, model: &ModelName) -> Option<Arc<ModelVitals>> {
@@ -185,6 +229,18 @@ mod tests {
         assert_eq!(vitals.whole_answer(&model("b")).mean(), Some(TOOK * 2));
         assert_eq!(vitals.first_event(&model("unknown")).mean(), None);
         assert_eq!(vitals.first_events(), BTreeMap::from([(model("a"), TOOK)]));
+    }
+
+    #[test]
+    fn what_is_learnt_of_formats_is_there_for_all_at_once_and_forgotten_on_request() {
+        let vitals = ProviderVitals::default();
+        vitals.note_answer_in(&model("a"), ApiFormat::Ollama);
+        let everywhere = WrongFormat::Everywhere;
+        vitals.note_absence_of(NOW, &model("a"), ApiFormat::Openai, everywhere);
+        assert!(vitals.formats().answered(&model("a"), ApiFormat::Ollama).is_some());
+        assert!(vitals.formats().absent(NOW, &model("b"), ApiFormat::Openai).is_some());
+        vitals.forget_formats();
+        assert!(vitals.formats().answered(&model("a"), ApiFormat::Ollama).is_none());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
         failure::FailureClass,
         id::{ModelName, ProviderId},
         model::{Capabilities, ModelFacts},
-        provider::{Endpoint, Location, Provider},
+        provider::{Endpoints, Location, Provider},
         route::{Mode, RouteOptions, RouteTarget, Strategy},
         time::Timestamp,
         turns::Turn,
@@ -30,8 +30,8 @@ pub struct Candidate {
     pub provider: Arc<Provider>,
     /// The upstream name.
     pub model: ModelName,
-    /// Where it is asked, and in which format.
-    pub endpoints: Arc<[Endpoint]>,
+    /// Where it may be asked, and in which formats.
+    pub endpoints: Arc<Endpoints>,
     /// Whether a credential has to be leased; a local provider may have none.
     pub needs_credential: bool,
     pub facts: ModelFacts,

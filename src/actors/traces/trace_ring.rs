@@ -94,6 +94,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         failure::FailureClass,
+        format::FormatSource,
         id::{ModelName, ProviderId},
         provider::ApiFormat,
         time::Timestamp,
@@ -109,6 +110,7 @@ mod tests {
             provider_id: ProviderId::parse("acme").unwrap(),
             model_id: model.clone(),
             api_format: ApiFormat::Openai,
+            format_source: FormatSource::UserPinned,
             losses: Vec::new(),
             credential_id: None,
             credential_label: None,

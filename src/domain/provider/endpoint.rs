@@ -1,5 +1,7 @@
 //! The APIs that upstreams speak, and where they take requests of each.
 
+use std::ops::Deref;
+
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -43,6 +45,63 @@ impl ApiFormat {
             Self::Cloudcode => "/v1internal",
             Self::Ollama => "/api/chat",
         }
+    }
+}
+
+/// What is tried at a provider of which nothing is known, in this order.
+pub const USUAL_FORMATS: [ApiFormat; 5] = [
+    ApiFormat::Openai,
+    ApiFormat::Anthropic,
+    ApiFormat::Responses,
+    ApiFormat::Google,
+    ApiFormat::Ollama,
+];
+
+/// How it is known what a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormatBasis {
+    /// Its base URL is itself an address of one format.
+    Locked,
+    /// The catalogue, the configuration file or the user says so.
+    Pinned,
+    /// Detection has found it.
+    Detected,
+    /// It is not: what is usual is tried.
+    Unknown,
+}
+
+impl FormatBasis {
+    /// Whether every format that is listed is known to be spoken.
+    pub fn is_known(self) -> bool {
+        self != Self::Unknown
+    }
+}
+
+/// Where a provider takes requests: one endpoint for each of its formats, its own first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    pub basis: FormatBasis,
+    list: Box<[Endpoint]>,
+}
+
+impl Endpoints {
+    /// Of a format that is listed twice, the first counts.
+    pub fn new(basis: FormatBasis, list: impl IntoIterator<Item = Endpoint>) -> Self {
+        let mut kept: Vec<Endpoint> = Vec::new();
+        for endpoint in list {
+            if kept.iter().all(|known| known.format != endpoint.format) {
+                kept.push(endpoint);
+            }
+        }
+        Self { basis, list: kept.into() }
+    }
+}
+
+impl Deref for Endpoints {
+    type Target = [Endpoint];
+
+    fn deref(&self) -> &[Endpoint] {
+        &self.list
     }
 }
 

@@ -14,7 +14,8 @@ use crate::domain::failure::FailureClass;
 /// <https://github.com/cequence-io/openai-scala-client/issues/109>,
 /// <https://github.com/google-gemini/gemini-cli/issues/29425>; Copilot
 /// <https://github.com/microsoft/vscode/issues/279495> and
-/// <https://github.com/RooCodeInc/Roo-Code/issues/1694>; Groq
+/// <https://github.com/RooCodeInc/Roo-Code/issues/1694>,
+/// <https://github.com/farion1231/cc-switch/issues/1681>; Groq
 /// <https://github.com/RightNow-AI/openfang/issues/60>; Mistral
 /// <https://github.com/tmc/langchaingo/issues/1233>; llama.cpp
 /// <https://github.com/ggml-org/llama.cpp/pull/15780>; Moonshot
@@ -72,6 +73,7 @@ const WORDS: &[(FailureClass, &[&str])] = &[
             "model_decommissioned",
             "model_not_found",
             "model_not_supported",
+            "unsupported_api_for_model",
             "unsupported_model",
         ],
     ),

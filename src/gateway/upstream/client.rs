@@ -7,7 +7,7 @@ use std::{
 
 use reqwest::{
     Client, Proxy,
-    header::{ACCEPT_ENCODING, HeaderMap, HeaderValue},
+    header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue},
     redirect,
 };
 use tokio::time::{Instant, sleep_until};
@@ -25,6 +25,7 @@ use super::{
 use crate::domain::{
     credential::Egress,
     failure::{Failure, FailureClass},
+    format_evidence::{Heard, Method},
     provider::Location,
 };
 
@@ -76,9 +77,38 @@ impl Upstream {
     /// [`FailureClass::Silent`] when there is no answer in time, [`FailureClass::Server`] when the
     /// head of a good answer shows that it is none.
     pub async fn send(&self, request: UpstreamRequest<'_>) -> Result<UpstreamResponse, Failure> {
+        let response = self.receive(&request, request.to_wire()?).await?;
+        if !(200..300).contains(&response.status()) {
+            return Err(response.into_failure(request.format, request.rules).await);
+        }
+        response.check_head()?;
+        Ok(response)
+    }
+
+    /// Sends a request to learn what any answer to it looks like. A GET has no body.
+    ///
+    /// Errors: as [`send`](Self::send), when there is no answer at all.
+    pub async fn hear(
+        &self,
+        method: Method,
+        request: UpstreamRequest<'_>,
+    ) -> Result<Heard, Failure> {
+        let mut wire = request.to_wire()?;
+        if method == Method::Get {
+            *wire.method_mut() = reqwest::Method::GET;
+            *wire.body_mut() = None;
+            wire.headers_mut().remove(CONTENT_TYPE);
+        }
+        Ok(self.receive(&request, wire).await?.into_heard().await)
+    }
+
+    async fn receive(
+        &self,
+        request: &UpstreamRequest<'_>,
+        wire: reqwest::Request,
+    ) -> Result<UpstreamResponse, Failure> {
         let chosen = self.choose(request.location, request.egress)?;
         check_host(request.url, request.location, &chosen.proxy_hosts)?;
-        let wire = request.to_wire()?;
         let mut timer = Box::pin(sleep_until(request.waits.head_by(Instant::now())));
         let head = tokio::select! {
             biased;
@@ -94,13 +124,7 @@ impl Upstream {
                 return Err(Failure::new(FailureClass::Silent, "there was no answer in time"));
             }
         };
-        let is_good = head.status().is_success();
-        let response = UpstreamResponse::new(head, request.waits, timer);
-        if !is_good {
-            return Err(response.into_failure(request.rules).await);
-        }
-        response.check_head()?;
-        Ok(response)
+        Ok(UpstreamResponse::new(head, request.waits, timer))
     }
 
     /// The client for a way out. A way that cannot be taken is an error, and never another way.

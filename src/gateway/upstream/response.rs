@@ -16,10 +16,15 @@ use super::{
     transport,
     verdict::{is_page, judge},
 };
-use crate::domain::{
-    failure::{Failure, FailureClass},
-    rule::FailureRule,
-    time::Timestamp,
+use crate::{
+    domain::{
+        failure::{Failure, FailureClass, WrongFormat},
+        format_evidence::Heard,
+        provider::ApiFormat,
+        rule::FailureRule,
+        time::Timestamp,
+    },
+    gateway::failure::{in_format, shape_of},
 };
 
 /// Most bytes of an error body that are read.
@@ -68,17 +73,20 @@ impl UpstreamResponse {
             value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity") || value.is_empty()
         };
         let status = self.status();
+        let mut wrong_format = None;
         let fault = if matches!(status, 204 | 205) || self.response.content_length() == Some(0) {
             "is empty"
         } else if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
             "is compressed, although plain bytes were asked for"
         } else if is_page(headers) {
+            // A server of pages has one for every path.
+            wrong_format = Some(WrongFormat::Everywhere);
             "is a web page"
         } else {
             return Ok(());
         };
         let failure = Failure::new(FailureClass::Server, format!("the answer {fault}"));
-        Err(Failure { status: Some(status), ..failure })
+        Err(Failure { status: Some(status), wrong_format, ..failure })
     }
 
     /// Polls for the next piece of the body, as the socket gave it. `None` is a clean end.
@@ -188,9 +196,8 @@ impl UpstreamResponse {
         }
     }
 
-    /// Reads as much of an error's body as is needed to tell what it means.
-    pub(super) async fn into_failure(mut self, rules: &[FailureRule]) -> Failure {
-        self.waits.deadline = self.waits.deadline.min(Instant::now() + ERROR_BODY_WAIT);
+    /// Reads as much as comes of a body, up to a bound.
+    async fn read_start(&mut self) -> BytesMut {
         let mut body = BytesMut::new();
         // A body that breaks off is judged by what has come of it, or by the status alone.
         while body.len() < MAX_ERROR_BYTES
@@ -199,7 +206,27 @@ impl UpstreamResponse {
             let room = MAX_ERROR_BYTES - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         }
+        body
+    }
+
+    /// What it looks like, good or not.
+    pub(super) async fn into_heard(mut self) -> Heard {
+        let body = self.read_start().await;
+        let shape = shape_of(&body, is_page(self.response.headers()));
+        Heard { status: self.status(), shape }
+    }
+
+    /// Reads as much of an error's body as is needed to tell what it means.
+    pub(super) async fn into_failure(
+        mut self,
+        format: ApiFormat,
+        rules: &[FailureRule],
+    ) -> Failure {
+        self.waits.deadline = self.waits.deadline.min(Instant::now() + ERROR_BODY_WAIT);
+        let body = self.read_start().await;
         let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-        judge(self.status(), self.response.headers(), &body, rules, now)
+        let headers = self.response.headers();
+        let failure = judge(self.status(), headers, &body, rules, now);
+        in_format(failure, format, &body, is_page(headers))
     }
 }

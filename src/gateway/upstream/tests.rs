@@ -27,6 +27,7 @@ use crate::domain::{
 
 mod edges;
 mod egress;
+mod hearing;
 
 /// What a server does with a connection once it has read a request.
 #[derive(Clone, Copy)]

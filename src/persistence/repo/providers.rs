@@ -91,6 +91,7 @@ mod tests {
             id: id(text),
             custom,
             settings,
+            detected_formats: None,
             last_error,
             created_at: at,
             updated_at: at,
@@ -131,7 +132,11 @@ mod tests {
             rules: Some(vec![rule(403, &["^not in your plan"]), rule(500, &[])]),
         };
         let last_error = LastError { message: "is down".into(), at: Timestamp::from_millis(9) };
-        StoredProvider { last_error: Some(last_error), ..provider("acme", settings) }
+        StoredProvider {
+            detected_formats: Some(vec![ApiFormat::Anthropic, ApiFormat::Responses]),
+            last_error: Some(last_error),
+            ..provider("acme", settings)
+        }
     }
 
     #[test]
@@ -155,6 +160,7 @@ mod tests {
                 assert_eq!(settings.models, expected.models);
                 assert_eq!(settings.credential_strategy, expected.credential_strategy);
                 assert_eq!(settings.rules, expected.rules);
+                assert_eq!(read.detected_formats, saved.detected_formats);
                 assert_eq!(read.last_error, saved.last_error);
                 assert_eq!(
                     (read.created_at, read.updated_at),
@@ -179,7 +185,7 @@ mod tests {
             assert_eq!(row.headers_sealed.as_deref(), Some("v1.sealed"));
             let read = row.into_provider(None).unwrap();
             assert_eq!((read.settings.name, read.settings.models), (None, None));
-            assert_eq!(read.last_error, None);
+            assert_eq!((read.detected_formats, read.last_error), (None, None));
             assert_eq!((read.created_at.as_millis(), read.updated_at.as_millis()), (7, 99));
         });
     }
@@ -259,6 +265,7 @@ mod tests {
                 ("models", "'[{}]'"),
                 ("credential_strategy", "'RoundRobin'"),
                 ("also_speaks", r#"'["Openai"]'"#),
+                ("detected_formats", "'{}'"),
                 ("rules", r#"'[{"status":204,"action":"stop"}]'"#),
                 ("last_error_at", "NULL"),
             ] {

@@ -6,7 +6,7 @@ use super::{Word, parse_word};
 use crate::{
     domain::{
         id::ProviderId,
-        provider::{LastError, ProviderSettings, StoredHeaders, StoredProvider},
+        provider::{ApiFormat, LastError, ProviderSettings, StoredHeaders, StoredProvider},
         rule::{FailureRule, RuleText, parse_rules},
         time::Timestamp,
     },
@@ -36,6 +36,8 @@ pub struct ProviderRow {
     rules: Option<String>,
     /// JSON.
     also_speaks: Option<String>,
+    /// JSON.
+    detected_formats: Option<String>,
     last_error: Option<String>,
     last_error_at: Option<i64>,
     #[diesel(skip_update)]
@@ -66,15 +68,18 @@ impl From<&StoredProvider> for ProviderRow {
                 let texts: Vec<&RuleText> = rules.iter().map(FailureRule::text).collect();
                 serde_json::to_string(&texts).expect("rules are numbers and texts, and so JSON")
             }),
-            also_speaks: settings.also_speaks.as_ref().map(|formats| {
-                serde_json::to_string(formats).expect("formats are words, and so JSON")
-            }),
+            also_speaks: settings.also_speaks.as_deref().map(formats_json),
+            detected_formats: provider.detected_formats.as_deref().map(formats_json),
             last_error: last_error.map(|error| error.message.clone()),
             last_error_at: last_error.map(|error| error.at.as_millis()),
             created_at: provider.created_at.as_millis(),
             updated_at: provider.updated_at.as_millis(),
         }
     }
+}
+
+fn formats_json(formats: &[ApiFormat]) -> String {
+    serde_json::to_string(formats).expect("formats are words, and so JSON")
 }
 
 impl ProviderRow {
@@ -88,7 +93,7 @@ impl ProviderRow {
         let parse_models =
             |json: String| serde_json::from_str(&json).map_err(|_| corrupt("models"));
         let parse_formats =
-            |json: String| serde_json::from_str(&json).map_err(|_| corrupt("also_speaks"));
+            |column| move |json: String| serde_json::from_str(&json).map_err(|_| corrupt(column));
         let parse_strategy =
             |word: String| parse_word(&word).ok_or_else(|| corrupt("credential_strategy"));
         let parse_stored_rules = |json: String| {
@@ -111,7 +116,7 @@ impl ProviderRow {
                 base_url: self.base_url.map(parse_url).transpose()?,
                 chat_path: self.chat_path,
                 api_format: self.api_format.map(parse_format).transpose()?,
-                also_speaks: self.also_speaks.map(parse_formats).transpose()?,
+                also_speaks: self.also_speaks.map(parse_formats("also_speaks")).transpose()?,
                 priority: self.priority,
                 enabled: self.enabled,
                 models: self.models.map(parse_models).transpose()?,
@@ -119,6 +124,10 @@ impl ProviderRow {
                 credential_strategy: self.credential_strategy.map(parse_strategy).transpose()?,
                 rules: self.rules.map(parse_stored_rules).transpose()?,
             },
+            detected_formats: self
+                .detected_formats
+                .map(parse_formats("detected_formats"))
+                .transpose()?,
             last_error,
             created_at: Timestamp::from_millis(self.created_at),
             updated_at: Timestamp::from_millis(self.updated_at),

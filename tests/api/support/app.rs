@@ -351,7 +351,7 @@ fn provider(id: &str, priority: i32, upstream: SocketAddr, keys: usize) -> Provi
         name: None,
         base_url: format!("http://{upstream}").parse().unwrap(),
         location: Location::Local,
-        api_format: ApiFormat::Openai,
+        api_format: Some(ApiFormat::Openai),
         chat_path: None,
         also_speaks: Vec::new(),
         priority,
