@@ -7,6 +7,7 @@ pub mod clock;
 mod cooldown_keeper;
 pub mod credentials;
 pub mod db;
+pub mod discovery;
 pub mod events;
 pub mod histories;
 mod loading;

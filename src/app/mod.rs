@@ -59,9 +59,10 @@ impl App {
         first_start::check_bind(&config, &storage)?;
         let is_first = first_start::is_first(&storage)?;
         let given = providers::collect(&config, environment, &storage)?;
-        let wired = wiring::start(&config, storage, given, on_give_up).await?;
+        let upstream = settings::upstream(&config)?;
+        let wired = wiring::start(&config, storage, given, upstream.clone(), on_give_up).await?;
         let gate = Gate::new(config.relay.max_in_flight, wired.actors.metrics.clone());
-        let make_relay = settings::relay_maker(&config, &wired, &gate)?;
+        let make_relay = settings::relay_maker(&config, &wired, &gate, upstream);
         let settings = settings::server(&config);
         let bind = settings.bind;
         let server = Server::start(settings, wired.actors.clone(), gate.clone(), make_relay)

@@ -69,17 +69,23 @@ fn relay(config: &Config) -> RelaySettings {
     }
 }
 
-/// Makes the relay of a worker thread, on that thread.
+/// How upstreams are called.
 ///
 /// Errors: the HTTP client cannot be set up.
+pub fn upstream(config: &Config) -> anyhow::Result<UpstreamSettings> {
+    let settings = UpstreamSettings::load(Duration::from_millis(config.relay.connect_timeout_ms))?;
+    // What could fail has not failed here, and so will not on another thread.
+    Upstream::new(&settings)?;
+    Ok(settings)
+}
+
+/// Makes the relay of a worker thread, on that thread.
 pub fn relay_maker(
     config: &Config,
     wired: &Wired,
     gate: &Gate,
-) -> anyhow::Result<impl Fn() -> Relay + Send + Clone + 'static> {
-    let upstream = UpstreamSettings::load(Duration::from_millis(config.relay.connect_timeout_ms))?;
-    // What could fail has not failed here, and so will not on a worker.
-    Upstream::new(&upstream)?;
+    upstream: UpstreamSettings,
+) -> impl Fn() -> Relay + Send + Clone + 'static {
     let actors = &wired.actors;
     let peers = RelayPeers {
         router_ready: actors.router.clone().recipient(),
@@ -107,7 +113,7 @@ pub fn relay_maker(
     let settings = relay(config);
     let (gate, journal, metrics) =
         (gate.clone(), wired.journal.clone(), Arc::clone(&actors.metrics));
-    Ok(move || {
+    move || {
         let upstream = Upstream::new(&upstream).expect("the same settings worked before");
         Relay::new(
             upstream,
@@ -118,5 +124,5 @@ pub fn relay_maker(
             journal.writer(),
             Arc::clone(&metrics),
         )
-    })
+    }
 }

@@ -20,6 +20,7 @@ use crate::{
             Affinity, CredentialDirectory, Credentials, CredentialsPeers, CredentialsReady,
         },
         db::DbHandle,
+        discovery::Discovery,
         events::{Events, Record},
         histories::Histories,
         published::publish,
@@ -34,6 +35,7 @@ use crate::{
         event::{EventData, EventType, Fact},
         id::RequestId,
     },
+    gateway::upstream::{Upstream, UpstreamSettings},
     http::Actors,
     telemetry::Metrics,
 };
@@ -56,6 +58,7 @@ pub async fn start(
     config: &Config,
     storage: Storage,
     given: Given,
+    upstream: UpstreamSettings,
     on_give_up: OnGiveUp,
 ) -> anyhow::Result<Wired> {
     let metrics = Metrics::new();
@@ -133,6 +136,16 @@ pub async fn start(
         Credentials::new(given, other_keeper(), own_db, macs, directory_publisher, peers)
     });
 
+    // What it waits for is on the network: nothing else waits for it.
+    let other_arbiter = Arbiter::new();
+    let (seen, keys) = (providers.clone(), directory.clone());
+    let told = registry.clone().recipient();
+    let discovery =
+        supervise::start_in(&other_arbiter.handle(), "discovery", watch.clone(), move |_| {
+            let upstream = Upstream::new(&upstream).expect("the same settings worked before");
+            Discovery::new(upstream, seen, keys, told)
+        });
+
     let own_db = db.clone();
     let access_keys = supervise::start_in(&on, "access_keys", watch.clone(), move |_| {
         AccessKeys::new(storage.access_keys, own_db, ring_publisher)
@@ -150,6 +163,7 @@ pub async fn start(
 
     let actors = Actors {
         registry,
+        discovery,
         router,
         credentials,
         access_keys,
@@ -166,7 +180,7 @@ pub async fn start(
         metrics,
     };
     all_loaded(&actors).await?;
-    Ok(Wired { actors, journal, arbiters: vec![arbiter] })
+    Ok(Wired { actors, journal, arbiters: vec![arbiter, other_arbiter] })
 }
 
 /// Makes the books of cooldowns, each on the thread of its owner.

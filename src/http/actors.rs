@@ -10,6 +10,7 @@ use crate::{
         access_keys::{AccessKeys, KeyRing},
         credentials::{Affinity, CredentialDirectory, Credentials},
         db::DbHandle,
+        discovery::Discovery,
         events::Events,
         histories::Histories,
         published::Published,
@@ -29,6 +30,7 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Actors {
     pub registry: Addr<Registry>,
+    pub discovery: Addr<Discovery>,
     pub router: Addr<Router>,
     pub credentials: Addr<Credentials>,
     pub access_keys: Addr<AccessKeys>,

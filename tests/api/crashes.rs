@@ -106,6 +106,11 @@ async fn the_registry_may_crash() {
 }
 
 #[actix_web::test]
+async fn the_discovery_may_crash() {
+    survives("discovery", Database::File, async |app| crash(&app.actors.discovery)).await;
+}
+
+#[actix_web::test]
 async fn the_router_may_crash() {
     survives("router", Database::File, async |app| crash(&app.actors.router)).await;
 }

@@ -120,7 +120,7 @@ async fn with_mine(strategy: &str, keys: &[Value]) -> TestApp {
     let app = TestApp::start().await;
     let mine = json!({"id": "mine", "name": "mine", "location": "local", "priority": 90,
         "credential_strategy": strategy, "headers": {"x-whose": "the provider's", "x-both": "yes"},
-        "base_url": format!("http://{}", app.backup.address)});
+        "api_format": "openai", "base_url": format!("http://{}", app.backup.address)});
     assert_eq!(app.post("/api/v1/providers", mine).await.status, 201);
     for key in keys {
         let added = app.post("/api/v1/providers/mine/keys", key.clone()).await;
@@ -218,7 +218,8 @@ async fn a_rule_says_what_an_error_of_a_provider_leads_to() {
         let app = with_keys(0).await;
         let rule = json!({"status": 403, "contains": ["not in your plan"], "action": action});
         let ruled = json!({"id": "ruled", "name": "ruled", "location": "local", "priority": 90,
-            "rules": [rule], "base_url": format!("http://{}", app.backup.address)});
+            "rules": [rule], "api_format": "openai",
+            "base_url": format!("http://{}", app.backup.address)});
         assert_eq!(app.post("/api/v1/providers", ruled).await.status, 201);
         for key in ["sk-1", "sk-2"] {
             app.post("/api/v1/providers/ruled/keys", json!({"key": key})).await;
@@ -263,7 +264,8 @@ async fn a_rule_sees_an_error_inside_an_answer_that_began_well() {
         let app = with_keys(0).await;
         let rule = json!({"status": 200, "contains": ["not in your plan"], "action": action});
         let ruled = json!({"id": "ruled", "name": "ruled", "location": "local", "priority": 90,
-            "rules": [rule], "base_url": format!("http://{}", app.backup.address)});
+            "rules": [rule], "api_format": "openai",
+            "base_url": format!("http://{}", app.backup.address)});
         assert_eq!(app.post("/api/v1/providers", ruled).await.status, 201);
         for key in ["sk-1", "sk-2"] {
             app.post("/api/v1/providers/ruled/keys", json!({"key": key})).await;

@@ -231,8 +231,8 @@ async fn a_closed_port_is_tried_once_more_and_then_left() {
     let created = app
         .post(
             "/api/v1/providers",
-            json!({"id": "gone", "name": "Gone", "base_url": nowhere,
-            "location": "local", "priority": 99, "api_key": "sk-gone"}),
+            json!({"id": "gone", "name": "Gone", "api_format": "openai", "base_url": nowhere,
+                "location": "local", "priority": 99, "api_key": "sk-gone"}),
         )
         .await;
     assert_eq!(created.status, 201, "{}", created.text());

@@ -96,7 +96,8 @@ async fn keys_are_used_in_turn() {
 /// Makes the provider `mine` in front of the backup, without a key.
 async fn create_mine(app: &TestApp) {
     let base_url = format!("http://{}", app.backup.address);
-    let mine = json!({"id": "mine", "name": "m", "base_url": base_url, "location": "local",
+    let mine = json!({"id": "mine", "name": "m", "api_format": "openai",
+        "base_url": base_url, "location": "local",
         "priority": 90});
     assert_eq!(app.post("/api/v1/providers", mine).await.status, 201);
 }

@@ -17,6 +17,7 @@ mod events;
 mod explain;
 mod failures;
 mod faults;
+mod formats;
 mod hedging;
 mod keys;
 mod operations;

@@ -25,7 +25,8 @@ async fn create_mine(app: &TestApp) -> Reply {
     let created = app
         .post(
             "/api/v1/providers",
-            json!({"id": "Mine", "name": "My own", "base_url": format!("http://{}", app.backup.address),
+            json!({"id": "Mine", "name": "My own", "api_format": "openai",
+                "base_url": format!("http://{}", app.backup.address),
                 "location": "local", "priority": 90, "api_key": "sk-mine-0123456789-0123456789",
                 "headers": {"X-Team": "very-secret-team"}, "models": [{"name": "a"}, {"name": "test-model"}]}),
         )

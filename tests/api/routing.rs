@@ -158,7 +158,7 @@ async fn under_round_robin_each_has_its_turn() {
 async fn weights_are_kept_exactly_and_a_weight_of_nought_is_never_used() {
     let app = two_providers().await;
     let third = json!({"id": "third", "name": "third", "location": "local",
-        "base_url": format!("http://{}", app.backup.address)});
+        "api_format": "openai", "base_url": format!("http://{}", app.backup.address)});
     assert_eq!(app.post("/api/v1/providers", third).await.status, 201);
     let targets = json!([{"provider": "acme", "weight": 3}, {"provider": "backup", "weight": 1},
         {"provider": "third", "weight": 0}]);
@@ -232,7 +232,7 @@ async fn the_least_busy_is_asked_while_another_request_is_open() {
 /// Adds a provider in front of the upstream of `backup`, with a key of its own.
 async fn add_provider(app: &TestApp, settings: Value) {
     let mut body = json!({"name": "another", "location": "local", "api_key": "sk-another",
-        "base_url": format!("http://{}", app.backup.address)});
+        "api_format": "openai", "base_url": format!("http://{}", app.backup.address)});
     for (field, value) in settings.as_object().unwrap() {
         body[field] = value.clone();
     }

@@ -16,7 +16,8 @@ async fn plant(app: &TestApp) {
     let created = app
         .post(
             "/api/v1/providers",
-            json!({"id": "mine", "name": "m", "base_url": format!("http://{}", app.backup.address),
+            json!({"id": "mine", "name": "m", "api_format": "openai",
+                "base_url": format!("http://{}", app.backup.address),
                 "location": "local", "priority": 90, "api_key": KEY, "headers": {"x-team": HEADER}}),
         )
         .await;

@@ -42,7 +42,8 @@ fn each_changes_one_row(app: &TestApp, statements: [&str; 7]) {
 
 async fn create(app: &TestApp, id: &str, priority: i32) -> Reply {
     let base_url = format!("http://{}", app.backup.address);
-    let provider = json!({"id": id, "name": id, "base_url": base_url, "location": "local",
+    let provider = json!({"id": id, "name": id, "api_format": "openai",
+        "base_url": base_url, "location": "local",
         "priority": priority, "api_key": format!("sk-{id}-0123456789")});
     app.post("/api/v1/providers", provider).await
 }

@@ -9,8 +9,8 @@ use super::{LATER, Problem, SOON};
 use crate::{
     actors::{
         access_keys::AccessKeyError, credentials::CredentialError, db::DbError,
-        events::SubscribeError, registry::RegistryError, router::RouteError,
-        usage_tracker::LedgerError,
+        discovery::DiscoveryError, events::SubscribeError, registry::RegistryError,
+        router::RouteError, usage_tracker::LedgerError,
     },
     domain::{
         failure::{Failure as AttemptFailure, FailureClass},
@@ -216,6 +216,27 @@ impl From<RegistryError> for Problem {
             RegistryError::Invalid(invalid) => Self::bad_request(said).about(invalid.field),
             RegistryError::Id(error) => error.into(),
             RegistryError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<DiscoveryError> for Problem {
+    fn from(error: DiscoveryError) -> Self {
+        let said = error.to_string();
+        match error {
+            DiscoveryError::NoAddress(_) => {
+                Self::new(StatusCode::CONFLICT, "no_address", said).about("base_url")
+            }
+            DiscoveryError::OneFormat(_) => {
+                Self::new(StatusCode::CONFLICT, "format_is_fixed", said).about("base_url")
+            }
+            DiscoveryError::Locked(_) => {
+                Self::new(StatusCode::CONFLICT, "provider_is_locked", said)
+            }
+            DiscoveryError::Busy(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", said).retry_after(SOON)
+            }
+            DiscoveryError::Registry(error) => error.into(),
         }
     }
 }

@@ -18,6 +18,7 @@ mod models;
 mod named;
 mod ollama;
 pub mod openapi;
+mod provider_formats;
 mod providers;
 mod requests;
 mod responses;
@@ -64,6 +65,7 @@ pub fn configure(services: &mut ServiceConfig) {
                     web::scope("/v1")
                         .configure(usage::configure)
                         .configure(providers::configure)
+                        .configure(provider_formats::configure)
                         .configure(keys::configure)
                         .configure(client_keys::configure)
                         .configure(explain::configure)

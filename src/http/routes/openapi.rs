@@ -11,8 +11,8 @@ use utoipa::{
 
 use super::{
     aliases, chat_completions, client_keys, completions, cooldowns, embeddings, events, explain,
-    gemini, health, keys, messages, metrics, model_routes, models, ollama, providers, requests,
-    responses, usage,
+    gemini, health, keys, messages, metrics, model_routes, models, ollama, provider_formats,
+    providers, requests, responses, usage,
 };
 
 pub fn configure(services: &mut ServiceConfig) {
@@ -49,6 +49,7 @@ pub fn configure(services: &mut ServiceConfig) {
         providers::enable,
         providers::disable,
         providers::clear_error,
+        provider_formats::detect,
         keys::add,
         keys::change,
         keys::remove,

@@ -15,6 +15,7 @@ use crate::{
     actors::{
         clock::now,
         credentials::{AddCredential, ClearCredentialCooldowns, CredentialDirectory},
+        discovery::DetectFormats,
         registry::{
             Change, ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider,
             ListedProvider, ProviderChange, ProviderVitals, RegistryError,
@@ -71,10 +72,14 @@ pub struct ProviderView {
     /// Path of Chat Completions below the base URL, where it is not the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     chat_path: Option<String>,
-    /// The API it considers its own.
-    api_format: ApiFormat,
+    /// The API it considers its own. Absent when nobody has set it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_format: Option<ApiFormat>,
     /// What it speaks beside that, as well.
     also_speaks: Vec<ApiFormat>,
+    /// What detection has found it to speak, the surest first. Counts where nothing is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detected_formats: Option<Vec<ApiFormat>>,
     /// Higher is preferred.
     priority: i32,
     /// Names of the headers sent there, with their values masked.
@@ -148,6 +153,8 @@ pub struct ProviderBody {
     #[schema(value_type = Option<String>)]
     #[serde(default)]
     chat_path: Change<String>,
+    /// The API it considers its own. Absent or null, and `also_speaks` too: what it speaks is found
+    /// out, by questions that cost no tokens and by its answers.
     #[schema(value_type = Option<ApiFormat>)]
     #[serde(default)]
     api_format: Change<ApiFormat>,
@@ -226,6 +233,7 @@ fn provider_view(
         chat_path: provider.chat_path.clone(),
         api_format: provider.api_format,
         also_speaks: provider.also_speaks.clone(),
+        detected_formats: provider.detected_formats.clone(),
         priority: provider.priority,
         headers: provider.headers.iter().map(|header| (header.name.clone(), "****")).collect(),
         models: provider.models.clone(),
@@ -307,6 +315,7 @@ pub async fn create(actors: Data<Actors>, body: Json<ProviderBody>) -> Answer<Ht
         }
         keys::counted(&actors).await?;
     }
+    find_out_formats(&actors, provider.id.as_str())?;
     Ok(HttpResponse::Created().json(current(&actors, &provider)))
 }
 
@@ -336,8 +345,25 @@ pub async fn change(
         let message = "api_key: only for a new provider; add keys with POST …/keys";
         return Err(Problem::bad_request(message).into());
     }
+    let may_speak_otherwise = !matches!(body.base_url, Change::Keep)
+        || !matches!((&body.api_format, &body.also_speaks), (Change::Keep, Change::Keep))
+        || !matches!(body.enabled, Change::Keep);
     let change = body.into_change()?;
-    apply(&actors, &id, change).await
+    let changed = apply(&actors, &id, change).await?;
+    if may_speak_otherwise {
+        find_out_formats(&actors, &id)?;
+    }
+    Ok(changed)
+}
+
+/// Has a provider asked what it speaks, if it may be called and nobody has said so. Nobody waits.
+fn find_out_formats(actors: &Actors, id: &str) -> Result<(), Problem> {
+    let provider = find(actors, &ProviderId::parse(id)?)?;
+    let is_known = !provider.is_auto() || provider.detected_formats.is_some();
+    if !is_known && provider.enabled != Some(false) {
+        actors.discovery.do_send(DetectFormats { provider_id: provider.id.clone() });
+    }
+    Ok(())
 }
 
 /// Deletes a provider made by the API, with its keys. Its usage stays on the ledger.
@@ -354,7 +380,10 @@ pub async fn delete(actors: Data<Actors>, id: Path<String>) -> Answer<HttpRespon
     params(("id" = String, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
 pub async fn enable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
     let enabled = Change::Set(true);
-    apply(&actors, &id, ProviderChange { enabled, ..ProviderChange::default() }).await
+    let change = ProviderChange { enabled, ..ProviderChange::default() };
+    let changed = apply(&actors, &id, change).await?;
+    find_out_formats(&actors, &id)?;
+    Ok(changed)
 }
 
 /// Lets no request go there. Requests under way are finished.

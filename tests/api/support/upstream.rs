@@ -25,6 +25,9 @@ pub struct Upstream {
     shared: Arc<Shared>,
 }
 
+/// What is answered to a request.
+type AnswerTo = Arc<dyn Fn(&Seen) -> Step + Send + Sync>;
+
 /// Which calls are meant, by their number, the first being 0.
 pub type Which = fn(usize) -> bool;
 
@@ -34,6 +37,7 @@ struct Shared {
     closed: Mutex<Option<TcpSocket>>,
     script: Mutex<VecDeque<Step>>,
     always: Mutex<Option<(MakeStep, Which)>>,
+    answer_to: Mutex<Option<AnswerTo>>,
     /// What it says when it answers well, in so many words.
     words: Mutex<&'static [&'static str]>,
     seen: Mutex<Vec<Seen>>,
@@ -45,6 +49,7 @@ struct Shared {
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Seen {
+    pub method: String,
     pub path: String,
     /// Names in lower case.
     headers: Vec<(String, String)>,
@@ -105,6 +110,7 @@ impl Upstream {
     pub fn recover(&self) {
         self.shared.script.lock().unwrap().clear();
         *self.shared.always.lock().unwrap() = None;
+        *self.shared.answer_to.lock().unwrap() = None;
         if let Some(socket) = self.shared.closed.lock().unwrap().take() {
             tokio::spawn(accept(socket.listen(1024).unwrap(), Arc::clone(&self.shared)));
         }
@@ -128,6 +134,11 @@ impl Upstream {
     /// What it does with some calls when the script has no more steps.
     pub fn at(&self, step: MakeStep, which: Which) {
         *self.shared.always.lock().unwrap() = Some((step, which));
+    }
+
+    /// What it does with each call when the script has no more steps, by what is asked.
+    pub fn answer(&self, answer_to: impl Fn(&Seen) -> Step + Send + Sync + 'static) {
+        *self.shared.answer_to.lock().unwrap() = Some(Arc::new(answer_to));
     }
 
     /// The client has been told that there will be more. Only those who wait by now go on: a client
@@ -164,6 +175,10 @@ impl Shared {
     fn step_for(&self, request: &Seen) -> Step {
         if let Some(step) = self.script.lock().unwrap().pop_front() {
             return step;
+        }
+        let answer_to = self.answer_to.lock().unwrap().clone();
+        if let Some(answer_to) = answer_to {
+            return answer_to(request);
         }
         let number = self.seen.lock().unwrap().len();
         if let Some((step, which)) = *self.always.lock().unwrap()
@@ -224,7 +239,8 @@ async fn read_request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Se
         }
     };
     let head = String::from_utf8(buffer[..head_end].to_vec()).unwrap();
-    let path = head.split(' ').nth(1).unwrap().to_owned();
+    let mut words = head.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap(), words.next().unwrap());
     let headers: Vec<(String, String)> = head
         .lines()
         .skip(1)
@@ -240,7 +256,7 @@ async fn read_request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Se
     }
     let rest = buffer.split_off(end);
     let body = std::mem::replace(buffer, rest).split_off(head_end);
-    Some(Seen { path, headers, body })
+    Some(Seen { method, path, headers, body })
 }
 
 async fn write_answer(socket: &mut TcpStream, answer: &Answer) -> Option<()> {
