@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use actix::{Addr, Arbiter, Handler, Message, dev::ToEnvelope};
+use actix::{Addr, Arbiter, ArbiterHandle, Handler, Message, dev::ToEnvelope};
 use anyhow::Context as _;
 
 use super::{providers::Given, routes, settings, storage::Storage};
@@ -85,12 +85,7 @@ pub async fn start(
     let settings = config.events.clone();
     events_seat.fill(&on, "events", watch.clone(), move |_| Events::new(&settings, dropped));
 
-    let capacity = config.relay.traces;
-    let traces = supervise::start_in(&on, "traces", watch.clone(), move |_| Traces::new(capacity));
-
-    let bounds = settings::histories(config);
-    let histories =
-        supervise::start_in(&on, "histories", watch.clone(), move |_| Histories::new(bounds));
+    let (traces, histories) = keepers_of_the_past(config, &on, &watch);
 
     let (table_publisher, providers) = publish(ProviderTable::default());
     let (directory_publisher, directory) = publish(CredentialDirectory::default());
@@ -181,6 +176,20 @@ pub async fn start(
     };
     all_loaded(&actors).await?;
     Ok(Wired { actors, journal, arbiters: vec![arbiter, other_arbiter] })
+}
+
+/// What is remembered of requests that are over, in memory alone.
+fn keepers_of_the_past(
+    config: &Config,
+    on: &ArbiterHandle,
+    watch: &Watch,
+) -> (Addr<Traces>, Addr<Histories>) {
+    let capacity = config.relay.traces;
+    let traces = supervise::start_in(on, "traces", watch.clone(), move |_| Traces::new(capacity));
+    let bounds = settings::histories(config);
+    let histories =
+        supervise::start_in(on, "histories", watch.clone(), move |_| Histories::new(bounds));
+    (traces, histories)
 }
 
 /// Makes the books of cooldowns, each on the thread of its owner.

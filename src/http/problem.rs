@@ -170,14 +170,15 @@ pub fn error_view(problem: &Problem) -> ErrorView<'_> {
 /// A [`Problem`] in the envelope of `D`.
 #[derive(Debug)]
 pub struct Failure<D> {
-    problem: Problem,
+    /// Boxed: it is large, and what may fail with it should not be.
+    problem: Box<Problem>,
     request_id: RequestId,
     envelope: D,
 }
 
 impl<D> Failure<D> {
     pub fn of(envelope: D, problem: impl Into<Problem>, request_id: RequestId) -> Self {
-        Self { problem: problem.into(), request_id, envelope }
+        Self { problem: Box::new(problem.into()), request_id, envelope }
     }
 }
 

@@ -39,11 +39,11 @@ pub async fn prove_whole(
     let rules = request.rules;
     let response = relay.upstream.send(request).await?;
     let body = response.read_whole(relay.settings.max_answer_bytes).await?;
-    whole(pair, body, rules)
+    whole(pair, &body, rules)
 }
 
-fn whole(pair: &Pair, body: Bytes, rules: &[FailureRule]) -> Result<WholeAnswer, Failure> {
-    pair.whole(body.clone()).map_err(|failure| ruled_inside(failure, &body, rules))
+fn whole(pair: &Pair, body: &Bytes, rules: &[FailureRule]) -> Result<WholeAnswer, Failure> {
+    pair.whole(body.clone()).map_err(|failure| ruled_inside(failure, body, rules))
 }
 
 /// Sends a request and reads its stream up to the first content event.
@@ -94,7 +94,7 @@ async fn read_to_proof(
     let mut response = relay.upstream.send(request).await?;
     if response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
         // Most likely an error that came with a good status; it says more than that it is no stream.
-        whole(pair, response.read_whole(relay.settings.max_answer_bytes).await?, rules)?;
+        whole(pair, &response.read_whole(relay.settings.max_answer_bytes).await?, rules)?;
         let detail = "the provider sent a whole answer where a stream was asked for";
         return Err(Failure::new(FailureClass::Server, detail));
     }

@@ -1,5 +1,5 @@
-//! `GET /v1/models` and `GET /v1/models/{id}`: what can be asked for, in OpenAI's shape, or in
-//! Anthropic's for clients that say which version of its API they speak.
+//! `GET /v1/models` and `GET /v1/models/{id}`: what can be asked for, in OpenAI's shape, or in that of
+//! Anthropic or Google for their clients.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -11,7 +11,8 @@ use crate::{
     gateway::{
         exchange::ClientApi,
         translate::model_list::{
-            AnthropicPage, anthropic_list, anthropic_one, openai_list, openai_one,
+            AnthropicPage, GeminiPage, anthropic_list, anthropic_one, gemini_list, gemini_one,
+            openai_list, openai_one,
         },
     },
     http::{problem::Failure, servable::Servable},
@@ -30,11 +31,22 @@ pub struct Page {
     before_id: Option<String>,
     after_id: Option<String>,
     limit: Option<usize>,
+    #[serde(rename = "pageSize")]
+    page_size: Option<usize>,
+    #[serde(rename = "pageToken")]
+    page_token: Option<String>,
 }
 
+/// All three list their models here; each one's clients send a header of their own.
 fn api_of(request: &HttpRequest) -> ClientApi {
-    let is_anthropic = request.headers().contains_key("anthropic-version");
-    if is_anthropic { ClientApi::Messages } else { ClientApi::Chat }
+    let has = |name: &str| request.headers().contains_key(name);
+    if has("anthropic-version") {
+        ClientApi::Messages
+    } else if has("x-goog-api-key") {
+        ClientApi::Gemini
+    } else {
+        ClientApi::Chat
+    }
 }
 
 /// Lists the models that this key may ask for and that some provider in use lists, by name.
@@ -42,20 +54,23 @@ fn api_of(request: &HttpRequest) -> ClientApi {
     params(
         ("before_id" = Option<String>, Query, description = "Anthropic's clients only"),
         ("after_id" = Option<String>, Query, description = "Anthropic's clients only"),
-        ("limit" = Option<usize>, Query, description = "Anthropic's clients only: 1 to 1000")),
+        ("limit" = Option<usize>, Query, description = "Anthropic's clients only: 1 to 1000"),
+        ("pageSize" = Option<usize>, Query, description = "Google's clients only"),
+        ("pageToken" = Option<String>, Query, description = "Google's clients only")),
     responses((status = 200, description = "The list, as OpenAI has it; as Anthropic has it for a \
-        client that sends `anthropic-version`")))]
+        client that sends `anthropic-version`, as Google has it for one that sends `x-goog-api-key`")))]
 pub async fn list(
     request: HttpRequest,
     page: Query<Page>,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
     let servable = Servable::asked(&request, api_of(&request))?;
     let models = servable.list();
-    let Page { before_id, after_id, limit } = page.into_inner();
+    let Page { before_id, after_id, limit, page_size, page_token } = page.into_inner();
     servable.answer(match api_of(&request) {
         ClientApi::Messages => {
             anthropic_list(&models, &AnthropicPage { before_id, after_id, limit })
         }
+        ClientApi::Gemini => gemini_list(&models, &GeminiPage { page_size, page_token }),
         _ => Ok(openai_list(&models)),
     })
 }
@@ -73,6 +88,7 @@ pub async fn show(
     let model = servable.find(&id)?;
     servable.answer(Ok(match api_of(&request) {
         ClientApi::Messages => anthropic_one(&model),
+        ClientApi::Gemini => gemini_one(&model),
         _ => openai_one(&model),
     }))
 }

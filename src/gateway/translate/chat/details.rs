@@ -95,7 +95,8 @@ pub(super) fn write(thought: &Reasoning, index: u64) -> Vec<Detail<'_>> {
         return vec![words, sealed];
     }
     let text = Some(Cow::Borrowed(&*thought.text));
-    if thought.is_summary {
+    // What its maker has sealed says what it was; a client in between may have lost that.
+    if sealed.kind == SUMMARY || (sealed.kind != TEXT && thought.is_summary) {
         sealed.summary = text;
     } else {
         sealed.text = text;
@@ -129,6 +130,16 @@ mod tests {
         ] {
             there_and_back(json);
         }
+    }
+
+    #[test]
+    fn what_was_no_summary_comes_back_as_none_through_a_client_that_calls_it_one() {
+        let json = r#"[{"type":"reasoning.text","text":"hm","signature":"s","index":0}]"#;
+        let mut thoughts = read_json(json);
+        thoughts[0].is_summary = true;
+        let entries = write(&thoughts[0], 0);
+        assert_eq!(entries[0].text.as_deref(), Some("hm"));
+        assert_eq!(entries[0].summary, None);
     }
 
     #[test]

@@ -192,7 +192,8 @@ impl StreamWriter {
             self.start_thinking(out);
         }
         self.grow(BlockDelta::Signature { signature: wire_seal(seal) }, out);
-        self.close(out);
+        self.open = None;
+        self.stop_block(out);
     }
 
     fn call(&mut self, call: Call, out: &mut Vec<u8>) {
@@ -321,9 +322,16 @@ impl StreamWriter {
 
     /// Completes the block that is open, if one is.
     fn close(&mut self, out: &mut Vec<u8>) {
-        let Some(open) = self.open.take() else { return };
-        if matches!(open, Open::Call { kind: CallKind::Custom, .. }) {
-            self.grow(BlockDelta::InputJson { partial_json: r#""}"# }, out);
+        match self.open.take() {
+            None => return,
+            // Some clients keep only thoughts that have a signature, be it an empty one.
+            Some(Open::Thinking) => {
+                self.grow(BlockDelta::Signature { signature: Cow::Borrowed("") }, out);
+            }
+            Some(Open::Call { kind: CallKind::Custom, .. }) => {
+                self.grow(BlockDelta::InputJson { partial_json: r#""}"# }, out);
+            }
+            Some(Open::Text | Open::Call { .. }) => {}
         }
         self.stop_block(out);
     }

@@ -155,8 +155,11 @@ impl<'a> Writing<'a, '_> {
     fn close_thoughts(&mut self) {
         let thoughts = std::mem::take(&mut self.thoughts);
         let Some(last) = thoughts.last() else { return };
+        let wants_summary = self.echo.wants_summary;
         let words = |is_summary| {
-            let said = thoughts.iter().filter(move |thought| thought.is_summary == is_summary);
+            let is_shown_so =
+                move |thought: &&&Reasoning| (thought.is_summary || wants_summary) == is_summary;
+            let said = thoughts.iter().filter(is_shown_so);
             said.map(|thought| &*thought.text).filter(|text| !text.is_empty())
         };
         let id = last.id.clone().unwrap_or_else(|| self.item_id("rs"));

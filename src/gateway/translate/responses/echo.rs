@@ -47,6 +47,8 @@ pub(super) struct Echo {
     top_p: Option<f64>,
     user: Option<String>,
     metadata: BTreeMap<String, String>,
+    /// Whether the client reads its thoughts as a summary, and so sees no others.
+    pub wants_summary: bool,
     pub namespaces: BTreeMap<String, Namespaced>,
     pub wants_logprobs: bool,
 }
@@ -81,6 +83,7 @@ impl Echo {
             top_p: request.sampling.top_p,
             user: request.user.clone(),
             metadata: request.metadata.clone(),
+            wants_summary: request.thinking.as_ref().is_some_and(|it| it.summary.is_some()),
             namespaces: request.namespaces.clone(),
             wants_logprobs: request.logprobs.is_some(),
         }

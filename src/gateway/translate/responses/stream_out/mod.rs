@@ -166,6 +166,7 @@ impl Writer {
     }
 
     fn reasoning(&mut self, text: &str, is_summary: bool, out: &mut Vec<u8>) {
+        let is_summary = is_summary || self.desk.echo.wants_summary;
         if !matches!(self.open, Open::Thought(_)) {
             self.close("completed", out);
             self.open = Open::Thought(OpenThought::begin(&mut self.desk, out));
