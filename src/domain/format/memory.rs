@@ -179,7 +179,7 @@ mod tests {
     fn an_absence_is_believed_for_an_hour() {
         let mut memory = FormatMemory::default();
         memory.note_absence(NOW, &model("a"), ApiFormat::Openai, WrongFormat::Everywhere);
-        let last = NOW.plus(ABSENCE - Duration::from_millis(1));
+        let last = NOW.plus(ABSENCE).minus(Duration::from_millis(1));
         assert!(memory.absent(last, &model("a"), ApiFormat::Openai).is_some());
         assert_eq!(memory.absent(NOW.plus(ABSENCE), &model("a"), ApiFormat::Openai), None);
     }
