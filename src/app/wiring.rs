@@ -132,14 +132,12 @@ pub async fn start(
     });
 
     // What it waits for is on the network: nothing else waits for it.
-    let other_arbiter = Arbiter::new();
-    let (seen, keys) = (providers.clone(), directory.clone());
-    let told = registry.clone().recipient();
-    let discovery =
-        supervise::start_in(&other_arbiter.handle(), "discovery", watch.clone(), move |_| {
-            let upstream = Upstream::new(&upstream).expect("the same settings worked before");
-            Discovery::new(upstream, seen, keys, told)
-        });
+    let aside = Arbiter::new();
+    let (seen, keys, told) = (providers.clone(), directory.clone(), registry.clone().recipient());
+    let discovery = supervise::start_in(&aside.handle(), "discovery", watch.clone(), move |_| {
+        let upstream = Upstream::new(&upstream).expect("the same settings worked before");
+        Discovery::new(upstream, seen, keys, told)
+    });
 
     let own_db = db.clone();
     let access_keys = supervise::start_in(&on, "access_keys", watch.clone(), move |_| {
@@ -175,7 +173,7 @@ pub async fn start(
         metrics,
     };
     all_loaded(&actors).await?;
-    Ok(Wired { actors, journal, arbiters: vec![arbiter, other_arbiter] })
+    Ok(Wired { actors, journal, arbiters: vec![arbiter, aside] })
 }
 
 /// What is remembered of requests that are over, in memory alone.

@@ -76,7 +76,7 @@ async fn nobody_continues_what_is_unknown_forgotten_or_anothers() {
 #[actix_web::test]
 async fn what_is_unknown_here_may_be_known_to_an_upstream_of_the_same_dialect() {
     let configure: fn(&mut providerpool::config::Config) =
-        |config| config.providers[0].api_format = ApiFormat::Responses;
+        |config| config.providers[0].api_format = Some(ApiFormat::Responses);
     let app = TestApp::with(Setup { configure, ..Setup::default() }).await;
     Reply::to(ask(&app, &app.client_key, &continuing("resp_theirs"))).await;
     assert_eq!(app.upstream.last().json(), continuing("resp_theirs"));

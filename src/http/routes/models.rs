@@ -27,7 +27,7 @@ pub fn configure(services: &mut ServiceConfig) {
 
 /// Which part of the list is wanted. OpenAI's list has no parts.
 #[derive(Debug, Default, Deserialize)]
-pub struct Page {
+pub struct Wanted {
     before_id: Option<String>,
     after_id: Option<String>,
     limit: Option<usize>,
@@ -61,11 +61,11 @@ fn api_of(request: &HttpRequest) -> ClientApi {
         client that sends `anthropic-version`, as Google has it for one that sends `x-goog-api-key`")))]
 pub async fn list(
     request: HttpRequest,
-    page: Query<Page>,
+    wanted: Query<Wanted>,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
     let servable = Servable::asked(&request, api_of(&request))?;
     let models = servable.list();
-    let Page { before_id, after_id, limit, page_size, page_token } = page.into_inner();
+    let Wanted { before_id, after_id, limit, page_size, page_token } = wanted.into_inner();
     servable.answer(match api_of(&request) {
         ClientApi::Messages => {
             anthropic_list(&models, &AnthropicPage { before_id, after_id, limit })

@@ -30,6 +30,7 @@ pub(super) struct State<'a> {
 
 /// The fields of a response that are the same in all of its states.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is the word of another field")]
 pub(super) struct Echo {
     id: String,
     created_at: i64,
