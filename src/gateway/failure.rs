@@ -104,9 +104,7 @@ fn class_inside_an_answer(error: Option<&ErrorObject>) -> FailureClass {
 /// In doubt a model is missing: that spares this model there, while a server's failures would in
 /// the end cool all models of the provider because of one misspelt name.
 fn speaks_of_a_missing_thing(error: &ErrorObject) -> bool {
-    // Ollama knows no words; a path that it does not know it answers with plain text.
-    error.is_text
-        || error.reason.param.as_deref() == Some("model")
+    error.reason.param.as_deref() == Some("model")
         || error.words().any(|word| {
             matches!(word, "404" | "not_found" | "not_found_error" | "NotFoundError" | "NOT_FOUND")
         })

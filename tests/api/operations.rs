@@ -115,7 +115,8 @@ async fn the_description_lists_every_path_and_each_of_them_is_there() {
             described.push(format!("{method} {path}"));
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let path = path.replace("{id}", "nobody").replace("{key_id}", "nothing");
-            let path = path.replace("{name}", "nowhere");
+            let path = path.replace("{name}", "nowhere").replace("{model}", "none");
+            let path = path.replace("{method}", "generateContent");
             // The names lead nowhere and there is no body: it must be a 404 of the resource at most.
             let reply = Reply::to(app.manage(method, &path)).await;
             assert_ne!(reply.json["error"]["code"], "route_not_found", "{path}");
@@ -132,6 +133,7 @@ async fn the_description_lists_every_path_and_each_of_them_is_there() {
         "delete /api/v1/providers/{id}/keys/{key_id}",
         "delete /api/v1/routes/{name}",
         "get /api/openapi.json",
+        "get /api/tags",
         "get /api/v1/aliases",
         "get /api/v1/aliases/{name}",
         "get /api/v1/client-keys",
@@ -143,21 +145,36 @@ async fn the_description_lists_every_path_and_each_of_them_is_there() {
         "get /api/v1/routes",
         "get /api/v1/routes/{name}",
         "get /api/v1/usage",
+        "get /api/version",
         "get /health/live",
         "get /health/ready",
         "get /metrics",
         "get /v1/models",
         "get /v1/models/{id}",
+        "get /v1beta/models",
+        "get /v1beta/models/{model}",
         "patch /api/v1/providers/{id}",
         "patch /api/v1/providers/{id}/keys/{key_id}",
+        "post /api/chat",
+        "post /api/embed",
+        "post /api/embeddings",
+        "post /api/generate",
+        "post /api/show",
         "post /api/v1/client-keys",
         "post /api/v1/providers",
         "post /api/v1/providers/{id}/clear-error",
+        "post /api/v1/providers/{id}/detect-format",
         "post /api/v1/providers/{id}/disable",
         "post /api/v1/providers/{id}/enable",
         "post /api/v1/providers/{id}/keys",
         "post /api/v1/routes/explain",
         "post /v1/chat/completions",
+        "post /v1/completions",
+        "post /v1/embeddings",
+        "post /v1/messages",
+        "post /v1/messages/count_tokens",
+        "post /v1/responses",
+        "post /v1beta/models/{model}:{method}",
         "put /api/v1/aliases/{name}",
         "put /api/v1/routes/{name}",
     ];

@@ -50,8 +50,6 @@ pub enum ExclusionReason {
     Locked,
     NoAddress,
     NoCredential,
-    /// It does not speak the client's dialect.
-    OtherDialect,
     OtherModel,
     /// It serves the name, and the route leads elsewhere.
     NotInRoute,
@@ -85,7 +83,6 @@ impl ExclusionReason {
             Self::Locked => "locked",
             Self::NoAddress => "no_address",
             Self::NoCredential => "no_credential",
-            Self::OtherDialect => "other_dialect",
             Self::OtherModel => "other_model",
             Self::NotInRoute => "not_in_route",
             Self::ExcludedByRequest => "excluded_by_request",

@@ -67,7 +67,6 @@ fn real_row(number: usize, row: &Row) -> Provider {
     match row.flaw {
         0 => real.locked = Some("k1".into()),
         1 => real.base_url = None,
-        2 => real.chat_path = None,
         _ => {}
     }
     real

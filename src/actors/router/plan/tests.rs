@@ -499,8 +499,6 @@ fn who_can_never_be_asked_is_told_why() {
     locked.locked = Some("k1".into());
     let mut keyless = provider("keyless", 0, &["m"]);
     keyless.enabled = Some(true);
-    let mut mute = provider("mute", 0, &["m"]);
-    mute.chat_path = None;
     let mut nowhere = provider("nowhere", 0, &["m"]);
     nowhere.base_url = None;
     let pool = Pool::new(vec![
@@ -508,7 +506,6 @@ fn who_can_never_be_asked_is_told_why() {
         (disabled, 1),
         (keyless, 0),
         (locked, 1),
-        (mute, 1),
         (nowhere, 1),
         (provider("other", 0, &["x"]), 1),
     ]);
@@ -521,7 +518,6 @@ fn who_can_never_be_asked_is_told_why() {
             ExclusionReason::Disabled,
             ExclusionReason::NoCredential,
             ExclusionReason::Locked,
-            ExclusionReason::OtherDialect,
             ExclusionReason::NoAddress,
             ExclusionReason::OtherModel,
         ]

@@ -41,8 +41,6 @@ pub struct ErrorObject {
     pub resets_at: Option<Timestamp>,
     /// Whether Google's `QuotaFailure` names a quota of the day.
     pub is_daily_quota: bool,
-    /// Whether it is no object but a text, as Ollama sends it.
-    pub is_text: bool,
     /// Whether moderation has flagged the request: OpenRouter says so beside a bare 403.
     pub is_flagged: bool,
 }
@@ -59,9 +57,7 @@ impl ErrorObject {
         match body.get("error").or_else(|| body.pointer("/response/error")) {
             Some(object @ Value::Object(_)) => return Some(Self::from_object(object)),
             // The other fields may stand beside it.
-            Some(Value::String(text)) => {
-                return Some(Self { is_text: true, ..Self::from_text(text, body) });
-            }
+            Some(Value::String(text)) => return Some(Self::from_text(text, body)),
             _ => (),
         }
         if body.get("object").is_some_and(|word| word == "error")
@@ -138,7 +134,6 @@ impl ErrorObject {
             resets_at: resets_at.and_then(times::instant),
             // An identifier such as `GenerateRequestsPerDayPerProjectPerModel-FreeTier`.
             is_daily_quota: violations.any(|quota| quota.contains("PerDay")),
-            is_text: false,
             is_flagged: object.pointer("/metadata/flagged_input").is_some(),
         }
         .with_message(message)

@@ -168,7 +168,7 @@ impl Reader {
     fn item_added(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let Some(raw) = event.item else { return };
         let Ok(item) = serde_json::from_str::<ReadItem<'_>>(raw.get()) else { return };
-        let next = self.open.keys().next_back().map_or(0, |place| place + 1);
+        let next = self.open.keys().next_back().map_or(0, |place| place.saturating_add(1));
         let place = count_of(event.output_index).unwrap_or(next);
         self.has_items = true;
         let mut open =

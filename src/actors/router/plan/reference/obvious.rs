@@ -109,7 +109,7 @@ impl Drawn {
     pub(super) fn is_usable(&self, number: usize) -> bool {
         let row = &self.rows[number];
         row.enabled.unwrap_or(!row.keys.is_empty())
-            && row.flaw > 2
+            && row.flaw > 1
             && (!row.keys.is_empty() || row.is_local)
     }
 
