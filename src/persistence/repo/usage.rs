@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// Rows per statement on SQLite. Each size is a statement of its own, prepared once. Measured in a
-/// release build, in CPU time per row of batches of 500: one by one 6.8 µs, 16 at once 4.5 µs, 64
+/// Rows per statement on SQLite. Each size is a statement of its own, prepared once. Measured with
+/// Diesel's own statement, before [`InsertNew`] took its place, in a release build, in CPU time per row of batches of 500: one by one 6.8 µs, 16 at once 4.5 µs, 64
 /// at once 4.1 µs. What does not fill a group goes one by one, so a small group serves short
 /// batches better.
 const SQLITE_ROWS: usize = 16;

@@ -78,7 +78,7 @@ impl<'a> From<&'a UsageEntry> for UsageEntryRow<'a> {
 ///
 /// Written by hand, since this is most of what the database costs a request: Diesel's own statement
 /// with `ON CONFLICT` is put into words each time it is run, to find the one that was prepared, which
-/// took twice as long as all of SQLite's work.
+/// took about as long as SQLite's own work.
 pub struct InsertNew<'r, const ROWS: usize>(pub &'r [UsageEntryRow<'r>; ROWS]);
 
 impl<const ROWS: usize> QueryId for InsertNew<'_, ROWS> {
