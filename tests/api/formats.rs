@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Reply, TestApp, Upstream, eventually, named_body,
-    script::{Answer, Step, raw, whole},
+    script::{Answer, MakeStep, Step, raw, whole},
 };
 
 /// One provider, of which nobody has said what it speaks.
@@ -79,7 +79,7 @@ fn only_messages(upstream: &Upstream, missing: impl Fn() -> Step + Send + Sync +
 #[actix_web::test]
 async fn whoever_answers_everything_alike_has_told_nothing() {
     let app = unknown().await;
-    let answers: [fn() -> Step; 9] = [
+    let answers: [MakeStep; 9] = [
         || openais_error(401),
         || anthropics_error(401, "authentication_error"),
         || ollamas_error(400),
@@ -108,7 +108,7 @@ async fn whoever_answers_everything_alike_has_told_nothing() {
 #[actix_web::test]
 async fn each_family_is_recognised_and_kept() {
     let app = unknown().await;
-    let families: [(&str, &str, fn() -> Step); 8] = [
+    let families: [(&str, &str, MakeStep); 8] = [
         ("openai", "/v1/chat/completions", || openais_error(401)),
         ("openai", "/v1/models", || raw(200, r#"{"object":"list","data":[]}"#).into()),
         ("responses", "/v1/responses", || openais_error(400)),
