@@ -16,6 +16,8 @@ use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+const KEEP_ALIVE: Duration = Duration::from_mins(5);
+
 #[derive(Deserialize)]
 struct Request {
     #[serde(default)]
@@ -51,7 +53,9 @@ pub fn start() -> SocketAddr {
     thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
             let app = || App::new().route("/v1/chat/completions", web::post().to(answer));
-            let server = HttpServer::new(app).workers(1).disable_signals();
+            // Longer than any outage here: what is tried is the ledger, not connections that are
+            // closed while a request is on its way.
+            let server = HttpServer::new(app).workers(1).keep_alive(KEEP_ALIVE).disable_signals();
             let server = server.bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             tell.send(server.addrs()[0]).unwrap();
             server.run().await.unwrap();
