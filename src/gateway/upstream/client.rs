@@ -1,20 +1,21 @@
 //! The HTTP clients of one worker thread.
 
 use std::{
+    error::Error,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use reqwest::{
-    Client, Proxy,
-    header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue},
-    redirect,
-};
+use bytes::Bytes;
+use http::{Method as HttpMethod, Request, Response, header::CONTENT_TYPE};
+use reqwest::{Proxy, redirect};
 use tokio::time::{Instant, sleep_until};
 use url::{Host, Url};
 
 use super::{
     address::check_literal,
+    body::Body,
+    direct::DirectClient,
     proxy_clients::{ProxyClient, ProxyClients},
     request::UpstreamRequest,
     resolver::PermittedAddresses,
@@ -33,38 +34,64 @@ use crate::domain::{
 /// minutes without saying when. Ninety seconds keep a connection through the pauses of a person at
 /// work; one the server has closed first is noticed, or the request is sent again on a fresh one as
 /// long as none of it had been taken.
-const POOL_IDLE: Duration = Duration::from_secs(90);
+pub(super) const POOL_IDLE: Duration = Duration::from_secs(90);
 
 /// Most unused connections kept to one host.
-const POOL_MAX_IDLE: usize = 256;
+pub(super) const POOL_MAX_IDLE: usize = 256;
 
-/// An HTTP client with its connections. Meant one for each worker thread: a connection is driven by
-/// the thread that opened it. Clones share connections.
+/// The HTTP clients of a thread, with their connections. Meant one for each worker thread: a connection
+/// is driven by the thread that opened it. Clones share connections.
 #[derive(Clone)]
 pub struct Upstream {
     // The resolver of a client does not learn which request it resolves for, so that each location
     // has a client of its own, and with it connections of its own. So has each way out.
-    cloud: Client,
-    cloud_direct: Client,
-    local: Client,
+    cloud: DirectClient,
+    local: DirectClient,
+    /// Through the proxies of the environment, where it names any.
+    by_environment: Option<reqwest::Client>,
     proxied: Arc<Mutex<ProxyClients>>,
     proxy_hosts: Arc<[String]>,
 }
 
-/// The client for one request, and the hosts that its resolver takes for proxies.
-struct Chosen {
-    client: Client,
+/// The client for one request.
+enum Client<'u> {
+    Direct(&'u DirectClient),
+    Proxied(reqwest::Client),
+}
+
+/// The way out of one request.
+struct Chosen<'u> {
+    client: Client<'u>,
+    /// The hosts that the resolver of the client takes for proxies.
     proxy_hosts: Arc<[String]>,
-    is_proxied: bool,
+    /// Whether the credential has a proxy of its own.
+    has_own_proxy: bool,
+}
+
+impl Client<'_> {
+    async fn send(self, request: Request<Bytes>) -> Result<Response<Body>, Box<dyn Error>> {
+        match self {
+            Self::Direct(client) => Ok(client.send(request).await?.map(Body::Direct)),
+            Self::Proxied(client) => {
+                let request = reqwest::Request::try_from(request)?;
+                let response = Response::from(client.execute(request).await?);
+                Ok(response.map(Body::Proxied))
+            }
+        }
+    }
 }
 
 impl Upstream {
     /// Errors: [`UpstreamSetupError::Client`].
     pub fn new(settings: &UpstreamSettings) -> Result<Self, UpstreamSetupError> {
+        let by_environment = settings
+            .has_proxy()
+            .then(|| proxied(settings, Location::Cloud, Through::Environment))
+            .transpose()?;
         Ok(Self {
-            cloud: client(settings, Location::Cloud, Way::Environment)?,
-            cloud_direct: client(settings, Location::Cloud, Way::Direct)?,
-            local: client(settings, Location::Local, Way::Direct)?,
+            cloud: DirectClient::new(settings, Location::Cloud),
+            local: DirectClient::new(settings, Location::Local),
+            by_environment,
             proxied: Arc::new(Mutex::new(ProxyClients::new(settings.clone()))),
             proxy_hosts: settings.proxy_hosts.clone(),
         })
@@ -95,8 +122,8 @@ impl Upstream {
     ) -> Result<Heard, Failure> {
         let mut wire = request.to_wire()?;
         if method == Method::Get {
-            *wire.method_mut() = reqwest::Method::GET;
-            *wire.body_mut() = None;
+            *wire.method_mut() = HttpMethod::GET;
+            *wire.body_mut() = Bytes::new();
             wire.headers_mut().remove(CONTENT_TYPE);
         }
         Ok(self.receive(&request, wire).await?.into_heard().await)
@@ -105,18 +132,19 @@ impl Upstream {
     async fn receive(
         &self,
         request: &UpstreamRequest<'_>,
-        wire: reqwest::Request,
+        wire: Request<Bytes>,
     ) -> Result<UpstreamResponse, Failure> {
-        let chosen = self.choose(request.location, request.egress)?;
-        check_host(request.url, request.location, &chosen.proxy_hosts)?;
+        let Chosen { client, proxy_hosts, has_own_proxy } =
+            self.choose(request.location, request.egress)?;
+        check_host(request.url, request.location, &proxy_hosts)?;
         let mut timer = Box::pin(sleep_until(request.waits.head_by(Instant::now())));
         let head = tokio::select! {
             biased;
-            head = chosen.client.execute(wire) => {
+            head = client.send(wire) => {
                 head.map_err(|error| {
-                    let failure = transport::before_head(&error, chosen.is_proxied);
+                    let failure = transport::before_head(&*error, has_own_proxy);
                     // The provider may be well behind a proxy that is not.
-                    let by_proxy = chosen.is_proxied && failure.class == FailureClass::Connect;
+                    let by_proxy = has_own_proxy && failure.class == FailureClass::Connect;
                     Failure { by_proxy, ..failure }
                 })?
             }
@@ -128,15 +156,24 @@ impl Upstream {
     }
 
     /// The client for a way out. A way that cannot be taken is an error, and never another way.
-    fn choose(&self, location: Location, egress: &Egress) -> Result<Chosen, Failure> {
-        let own = |client: &Client, proxy_hosts| {
-            Ok(Chosen { client: client.clone(), proxy_hosts, is_proxied: false })
+    fn choose(&self, location: Location, egress: &Egress) -> Result<Chosen<'_>, Failure> {
+        let direct = |client| Chosen {
+            client: Client::Direct(client),
+            proxy_hosts: Arc::default(),
+            has_own_proxy: false,
         };
         match (egress, location) {
             // What is near by is not reached through a proxy that leads out, unless it is asked for.
-            (Egress::Usual | Egress::Direct, Location::Local) => own(&self.local, Arc::default()),
-            (Egress::Usual, Location::Cloud) => own(&self.cloud, self.proxy_hosts.clone()),
-            (Egress::Direct, Location::Cloud) => own(&self.cloud_direct, Arc::default()),
+            (Egress::Usual | Egress::Direct, Location::Local) => Ok(direct(&self.local)),
+            (Egress::Direct, Location::Cloud) => Ok(direct(&self.cloud)),
+            (Egress::Usual, Location::Cloud) => Ok(match &self.by_environment {
+                None => direct(&self.cloud),
+                Some(client) => Chosen {
+                    client: Client::Proxied(client.clone()),
+                    proxy_hosts: self.proxy_hosts.clone(),
+                    has_own_proxy: false,
+                },
+            }),
             (Egress::Proxy(proxy), _) => {
                 // The clients are whole between any two of their changes.
                 let mut proxied = self.proxied.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +182,7 @@ impl Upstream {
                         by_proxy: true,
                         ..Failure::new(FailureClass::Connect, error.to_string())
                     })?;
-                Ok(Chosen { client, proxy_hosts, is_proxied: true })
+                Ok(Chosen { client: Client::Proxied(client), proxy_hosts, has_own_proxy: true })
             }
         }
     }
@@ -170,34 +207,25 @@ fn check_host(url: &Url, location: Location, proxy_hosts: &[String]) -> Result<(
     Ok(())
 }
 
-/// The way out of a client.
-pub(super) enum Way {
+/// The proxies of a client.
+pub(super) enum Through {
     /// As the proxy variables say.
     Environment,
-    Direct,
-    Proxy {
-        through: Box<Proxy>,
-        hosts: Arc<[String]>,
-    },
+    /// This one takes the place of those in the environment, their exceptions included.
+    Own { proxy: Box<Proxy>, hosts: Arc<[String]> },
 }
 
-/// Makes a client with connections of its own.
-pub(super) fn client(
+/// Makes a client that goes through proxies, with connections of its own.
+pub(super) fn proxied(
     settings: &UpstreamSettings,
     location: Location,
-    way: Way,
-) -> Result<Client, UpstreamSetupError> {
-    // Bodies go through as they are, so they must come as they are meant.
-    let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-    let (builder, proxy_hosts) = match way {
-        Way::Environment => (Client::builder(), settings.proxy_hosts.clone()),
-        Way::Direct => (Client::builder().no_proxy(), Arc::default()),
-        // It takes the place of those in the environment, their exceptions included.
-        Way::Proxy { through, hosts } => (Client::builder().proxy(*through), hosts),
+    through: Through,
+) -> Result<reqwest::Client, UpstreamSetupError> {
+    let (builder, proxy_hosts) = match through {
+        Through::Environment => (reqwest::Client::builder(), settings.proxy_hosts.clone()),
+        Through::Own { proxy, hosts } => (reqwest::Client::builder().proxy(*proxy), hosts),
     };
     let client = builder
-        .user_agent(concat!("providerpool/", env!("CARGO_PKG_VERSION")))
-        .default_headers(headers)
         .redirect(redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
         .pool_idle_timeout(POOL_IDLE)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use http::header::{HeaderMap, HeaderValue};
 
 use super::windows::UNIFIED;
 use crate::{
@@ -88,7 +88,7 @@ fn is_nought(value: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderName;
+    use http::header::HeaderName;
 
     use super::*;
 

@@ -1,10 +1,13 @@
-//! Calling upstreams over HTTP. reqwest appears here and nowhere else.
+//! Calling upstreams over HTTP: by hyper where the way is straight, by reqwest where it leads through a
+//! proxy. Both appear here and nowhere else.
 //!
 //! One [`Upstream`] per worker thread; what all of them share is loaded once, in
 //! [`UpstreamSettings`]. Every failure leaves here as a [`Failure`](crate::domain::failure::Failure).
 
 mod address;
+mod body;
 mod client;
+mod direct;
 mod hint;
 mod proxy_clients;
 mod request;

@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use super::{
     address::{AddressRefused, check_address},
-    client::{Way, client},
+    client::{Through, proxied},
     settings::UpstreamSettings,
 };
 use crate::domain::{credential::ProxyUrl, provider::Location};
@@ -81,8 +81,9 @@ impl ProxyClients {
         // The errors would show the address.
         let through = through.map_err(|_| ProxyUnusable::Address)?;
         let proxy_hosts: Arc<[String]> = [host].into();
-        let way = Way::Proxy { through: Box::new(through), hosts: proxy_hosts.clone() };
-        let client = client(&self.settings, location, way).map_err(|_| ProxyUnusable::Address)?;
+        let through = Through::Own { proxy: Box::new(through), hosts: proxy_hosts.clone() };
+        let client =
+            proxied(&self.settings, location, through).map_err(|_| ProxyUnusable::Address)?;
         Ok(ProxyClient { location, proxy: proxy.clone(), client, proxy_hosts })
     }
 }

@@ -1,13 +1,13 @@
-//! A request to an upstream, and its form for reqwest.
+//! A request to an upstream, and its form on the wire.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{
-    Method,
+use http::{
+    Method, Request, Uri,
     header::{
-        ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
-        HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST,
+        HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -20,6 +20,9 @@ use crate::domain::{
     provider::{ApiFormat, Location, SecretHeader},
     rule::FailureRule,
 };
+
+/// As what the pool calls.
+const OWN_NAME: &str = concat!("providerpool/", env!("CARGO_PKG_VERSION"));
 
 /// One request to an upstream: a POST of JSON.
 pub struct UpstreamRequest<'a> {
@@ -65,10 +68,17 @@ impl Waits {
 impl UpstreamRequest<'_> {
     /// Errors: [`FailureClass::Connect`] for a header, [`FailureClass::Auth`] for a credential that
     /// HTTP cannot carry.
-    pub(super) fn to_wire(&self) -> Result<reqwest::Request, Failure> {
-        let mut request = reqwest::Request::new(Method::POST, self.url.clone());
+    pub(super) fn to_wire(&self) -> Result<Request<Bytes>, Failure> {
+        let mut request = Request::new(self.body.clone());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = Uri::try_from(self.url.as_str()).map_err(|_| {
+            Failure::new(FailureClass::Connect, "the address cannot be asked by HTTP")
+        })?;
         let headers = request.headers_mut();
-        headers.reserve(4 + self.headers.len() + self.own_headers.len());
+        headers.reserve(6 + self.headers.len() + self.own_headers.len());
+        headers.insert(USER_AGENT, HeaderValue::from_static(OWN_NAME));
+        // Bodies go through as they are, so they must come as they are meant.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = if self.stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -94,7 +104,6 @@ impl UpstreamRequest<'_> {
         for header in self.headers.iter().chain(self.own_headers) {
             insert(headers, header)?;
         }
-        *request.body_mut() = Some(self.body.clone().into());
         Ok(request)
     }
 }
@@ -182,10 +191,7 @@ mod tests {
         headers.iter().map(secret).collect()
     }
 
-    fn wire(
-        credential: Option<&str>,
-        headers: &[(&str, &str)],
-    ) -> Result<reqwest::Request, Failure> {
+    fn wire(credential: Option<&str>, headers: &[(&str, &str)]) -> Result<Request<Bytes>, Failure> {
         wire_with_own(credential, headers, &[])
     }
 
@@ -193,7 +199,7 @@ mod tests {
         credential: Option<&str>,
         headers: &[(&str, &str)],
         own_headers: &[(&str, &str)],
-    ) -> Result<reqwest::Request, Failure> {
+    ) -> Result<Request<Bytes>, Failure> {
         UpstreamRequest {
             url: &"https://acme.test/v1/chat/completions".parse().unwrap(),
             format: ApiFormat::Openai,
@@ -286,7 +292,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_a_failure_that_does_not_show_it() {
-        let class = |result: Result<reqwest::Request, Failure>| {
+        let class = |result: Result<Request<Bytes>, Failure>| {
             let failure = result.unwrap_err();
             assert!(!failure.detail.contains("sk-"), "{}", failure.detail);
             failure.class

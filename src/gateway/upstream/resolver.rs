@@ -6,9 +6,12 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use thiserror::Error;
 
 use super::address::check_address;
 use crate::domain::provider::Location;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The resolver of the client for one location.
 #[derive(Debug, Clone)]
@@ -19,16 +22,31 @@ pub(super) struct PermittedAddresses {
     pub proxy_hosts: Arc<[String]>,
 }
 
+/// The name of a host does not resolve.
+#[derive(Debug, Error)]
+#[error("the name of the host does not resolve")]
+pub(super) struct Unresolved(#[source] io::Error);
+
+impl PermittedAddresses {
+    /// Errors: [`Unresolved`], or [`AddressRefused`](super::address::AddressRefused).
+    pub(super) fn find(
+        &self,
+        name: String,
+    ) -> impl Future<Output = Result<Vec<SocketAddr>, BoxError>> + Send + use<> {
+        let is_proxy = self.proxy_hosts.iter().any(|host| host.eq_ignore_ascii_case(&name));
+        let location = if is_proxy { Location::Local } else { self.location };
+        async move {
+            // The connector puts the port of the URL in place of 0.
+            let found = tokio::net::lookup_host((name, 0)).await.map_err(Unresolved)?;
+            permitted(found.collect(), location)
+        }
+    }
+}
+
 impl Resolve for PermittedAddresses {
     fn resolve(&self, name: Name) -> Resolving {
-        let is_proxy = self.proxy_hosts.iter().any(|host| host.eq_ignore_ascii_case(name.as_str()));
-        let location = if is_proxy { Location::Local } else { self.location };
-        Box::pin(async move {
-            // The connector puts the port of the URL in place of 0.
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            Ok(Box::new(permitted(found, location)?.into_iter()) as Addrs)
-        })
+        let finding = self.find(name.as_str().to_owned());
+        Box::pin(async move { Ok(Box::new(finding.await?.into_iter()) as Addrs) })
     }
 }
 
@@ -38,7 +56,7 @@ impl Resolve for PermittedAddresses {
 fn permitted(
     mut addresses: Vec<SocketAddr>,
     location: Location,
-) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Vec<SocketAddr>, BoxError> {
     let mut refused = None;
     addresses.retain(|address| match check_address(address.ip(), location) {
         Ok(()) => true,
@@ -50,7 +68,8 @@ fn permitted(
     match refused {
         Some(reason) if addresses.is_empty() => Err(reason.into()),
         _ if addresses.is_empty() => {
-            Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into())
+            let none = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+            Err(Unresolved(none).into())
         }
         _ => Ok(addresses),
     }

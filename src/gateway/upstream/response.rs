@@ -2,16 +2,20 @@
 
 use std::{
     future::poll_fn,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::CONTENT_ENCODING;
+use http::{
+    HeaderMap, Response, StatusCode,
+    header::{CONTENT_ENCODING, HeaderValue},
+};
 use tokio::time::{Instant, Sleep};
 
 use super::{
+    body::Body,
     request::Waits,
     transport,
     verdict::{is_page, judge},
@@ -39,7 +43,9 @@ const REST_WAIT: Duration = Duration::from_secs(1);
 
 /// A good answer (status 2xx) whose body is still to be read.
 pub struct UpstreamResponse {
-    response: reqwest::Response,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Body,
     waits: Waits,
     /// Used again for every wait: it is only moved when it has to ring earlier, or when it rings
     /// and the wait it was set for is over. A stream costs one timer, not one for each read.
@@ -50,17 +56,19 @@ pub struct UpstreamResponse {
 }
 
 impl UpstreamResponse {
-    pub(super) fn new(response: reqwest::Response, waits: Waits, timer: Pin<Box<Sleep>>) -> Self {
-        Self { response, waits, timer, give_up_at: None, has_begun: false }
+    pub(super) fn new(response: Response<Body>, waits: Waits, timer: Pin<Box<Sleep>>) -> Self {
+        let (head, body) = response.into_parts();
+        let (status, headers) = (head.status, head.headers);
+        Self { status, headers, body, waits, timer, give_up_at: None, has_begun: false }
     }
 
     pub fn status(&self) -> u16 {
-        self.response.status().as_u16()
+        self.status.as_u16()
     }
 
     /// A header of the answer. `None` also when it is not text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.response.headers().get(name)?.to_str().ok()
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// Looks for what shows in the head of a good answer that it is none.
@@ -68,13 +76,13 @@ impl UpstreamResponse {
     /// Errors: [`FailureClass::Server`] when it is empty, compressed, which was not asked for, or a
     /// page for people: a login in the upstream's place.
     pub(super) fn check_head(&self) -> Result<(), Failure> {
-        let headers = self.response.headers();
-        let is_plain = |value: &reqwest::header::HeaderValue| {
+        let headers = &self.headers;
+        let is_plain = |value: &HeaderValue| {
             value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity") || value.is_empty()
         };
         let status = self.status();
         let mut wrong_format = None;
-        let fault = if matches!(status, 204 | 205) || self.response.content_length() == Some(0) {
+        let fault = if matches!(status, 204 | 205) || self.body.announced() == Some(0) {
             "is empty"
         } else if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
             "is compressed, although plain bytes were asked for"
@@ -96,18 +104,17 @@ impl UpstreamResponse {
     /// Errors: [`FailureClass::Cut`] when the body breaks off, [`FailureClass::Stalled`] when it
     /// pauses for too long, [`FailureClass::Silent`] when it never began.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
-        // The future holds nothing between polls: all state is the response's.
-        let polled = {
-            let chunk = pin!(self.response.chunk());
-            chunk.poll(cx)
-        };
-        match polled {
-            Poll::Ready(Ok(chunk)) => {
+        match self.body.poll_data(cx) {
+            Poll::Ready(None) => {
                 self.give_up_at = None;
-                self.has_begun |= chunk.is_some();
-                Poll::Ready(Ok(chunk))
+                Poll::Ready(Ok(None))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(transport::during_body(&error))),
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.give_up_at = None;
+                self.has_begun = true;
+                Poll::Ready(Ok(Some(chunk)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Err(transport::during_body(&*error))),
             Poll::Pending => {
                 ready!(self.poll_give_up(cx));
                 Poll::Ready(Err(if self.has_begun {
@@ -151,7 +158,7 @@ impl UpstreamResponse {
             let detail = format!("the answer is longer than {max_bytes} bytes");
             Failure { status: Some(200), ..Failure::new(FailureClass::Server, detail) }
         };
-        let announced = self.response.content_length().unwrap_or(0);
+        let announced = self.body.announced().unwrap_or(0);
         let announced = usize::try_from(announced).unwrap_or(usize::MAX);
         if announced > max_bytes {
             return Err(too_long());
@@ -212,7 +219,7 @@ impl UpstreamResponse {
     /// What it looks like, good or not.
     pub(super) async fn into_heard(mut self) -> Heard {
         let body = self.read_start().await;
-        let shape = shape_of(&body, is_page(self.response.headers()));
+        let shape = shape_of(&body, is_page(&self.headers));
         Heard { status: self.status(), shape }
     }
 
@@ -225,7 +232,7 @@ impl UpstreamResponse {
         self.waits.deadline = self.waits.deadline.min(Instant::now() + ERROR_BODY_WAIT);
         let body = self.read_start().await;
         let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-        let headers = self.response.headers();
+        let headers = &self.headers;
         let failure = judge(self.status(), headers, &body, rules, now);
         in_format(failure, format, &body, is_page(headers))
     }

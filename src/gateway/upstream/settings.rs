@@ -21,6 +21,7 @@ pub struct UpstreamSettings {
     /// Holds its roots and its cache of sessions behind pointers, so that clones share them.
     pub(super) tls: ClientConfig,
     pub(super) connect_timeout: Duration,
+    /// Those of the proxies in the environment.
     pub(super) proxy_hosts: Arc<[String]>,
 }
 
@@ -48,6 +49,18 @@ impl UpstreamSettings {
             .filter_map(|name| host_of_proxy(&std::env::var(name).ok()?))
             .collect();
         Ok(Self { tls, connect_timeout, proxy_hosts })
+    }
+
+    /// Whether the environment names a proxy.
+    pub(super) fn has_proxy(&self) -> bool {
+        !self.proxy_hosts.is_empty()
+    }
+
+    /// For who says by itself which versions of HTTP it speaks.
+    pub(super) fn tls_without_alpn(&self) -> ClientConfig {
+        let mut tls = self.tls.clone();
+        tls.alpn_protocols.clear();
+        tls
     }
 }
 

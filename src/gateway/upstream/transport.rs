@@ -1,11 +1,11 @@
-//! Failures of the transport: what reqwest reports becomes a failure class.
+//! Failures of the transport: what hyper and reqwest report becomes a failure class.
 //!
 //! By types and kinds alone. Only our own words and those of our libraries get into the detail:
 //! reqwest's message would show the URL.
 
 use std::{error::Error, io};
 
-use super::address::AddressRefused;
+use super::{address::AddressRefused, direct::ConnectTooSlow, resolver::Unresolved};
 use crate::domain::failure::{Failure, FailureClass};
 
 /// Longest description of a TLS failure kept, in characters: it may quote a certificate.
@@ -13,7 +13,7 @@ const MAX_TLS_CHARS: usize = 200;
 
 /// No answer has begun. `is_proxied`: the credential has a proxy of its own, which then may be what
 /// failed.
-pub(super) fn before_head(error: &reqwest::Error, is_proxied: bool) -> Failure {
+pub(super) fn before_head(error: &(dyn Error + 'static), is_proxied: bool) -> Failure {
     let failure = without_head(error);
     if !is_proxied {
         return failure;
@@ -22,7 +22,7 @@ pub(super) fn before_head(error: &reqwest::Error, is_proxied: bool) -> Failure {
     Failure { detail, ..failure }
 }
 
-fn without_head(error: &reqwest::Error) -> Failure {
+fn without_head(error: &(dyn Error + 'static)) -> Failure {
     let connect = |detail: String| Failure::new(FailureClass::Connect, detail);
     for cause in causes(error) {
         if let Some(refused) = cause.downcast_ref::<AddressRefused>() {
@@ -32,35 +32,43 @@ fn without_head(error: &reqwest::Error) -> Failure {
             let description: String = tls.to_string().chars().take(MAX_TLS_CHARS).collect();
             return connect(format!("TLS failed: {description}"));
         }
+        if cause.is::<Unresolved>() {
+            return connect("the name of the host does not resolve".to_owned());
+        }
     }
-    if error.is_builder() {
-        return connect("the request could not be built".to_owned());
+    let is_connect = causes(error)
+        .filter_map(|cause| cause.downcast_ref::<hyper_util::client::legacy::Error>())
+        .any(hyper_util::client::legacy::Error::is_connect);
+    match (is_connect, is_timeout(error)) {
+        (true, true) => connect("connecting took too long".to_owned()),
+        (true, false) => connect(describe("no connection", error)),
+        (false, true) => {
+            Failure::new(FailureClass::Silent, "the connection timed out before an answer")
+        }
+        (false, false) => connect(describe("the connection was lost before an answer", error)),
     }
-    if error.is_dns() {
-        return connect("the name of the host does not resolve".to_owned());
-    }
-    if error.is_connect() {
-        return connect(if error.is_timeout() {
-            "connecting took too long".to_owned()
-        } else {
-            describe("no connection", error)
-        });
-    }
-    if error.is_timeout() {
-        return Failure::new(FailureClass::Silent, "the connection timed out before an answer");
-    }
-    connect(describe("the connection was lost before an answer", error))
 }
 
 /// An answer has begun and its body has not ended.
-pub(super) fn during_body(error: &reqwest::Error) -> Failure {
-    if error.is_timeout() {
+pub(super) fn during_body(error: &(dyn Error + 'static)) -> Failure {
+    if is_timeout(error) {
         return Failure::new(FailureClass::Stalled, "the connection timed out during the answer");
     }
     Failure::new(FailureClass::Cut, describe("the answer broke off", error))
 }
 
-fn describe(what: &str, error: &reqwest::Error) -> String {
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| {
+        cause.is::<ConnectTooSlow>()
+            || cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
+            || cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout)
+            || cause
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    })
+}
+
+fn describe(what: &str, error: &(dyn Error + 'static)) -> String {
     let kind = causes(error).find_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
     match kind {
         Some(kind) => format!("{what}: {kind}"),

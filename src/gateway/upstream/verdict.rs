@@ -1,6 +1,6 @@
 //! What a refusal means, its head and its body taken together.
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_TYPE, HeaderMap};
 
 use super::{hint::retry_after, response::MAX_ERROR_BYTES, windows::rejected_windows};
 use crate::{
@@ -89,7 +89,7 @@ pub fn is_page(headers: &HeaderMap) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use reqwest::header::HeaderName;
+    use http::header::HeaderName;
 
     use super::*;
     use crate::domain::rule::{RuleAction, RuleText};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use http::header::HeaderMap;
 
 use crate::{
     domain::{failure::MAX_HINT, time::Timestamp},
@@ -67,7 +67,7 @@ pub fn rejected_windows(headers: &HeaderMap, now: Timestamp) -> Option<RejectedW
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderName;
+    use http::header::HeaderName;
 
     use super::*;
 
