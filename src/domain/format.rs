@@ -8,7 +8,7 @@ mod tests;
 use serde::Serialize;
 
 use self::family::Family;
-pub use self::memory::{FormatMemory, Remembered};
+pub use self::memory::{FormatMemory, Recollection, Remembered};
 use super::{
     chat::Dialect,
     id::ModelName,
@@ -91,9 +91,9 @@ impl FormatPlan {
         if open.len() < 2 {
             return Self { candidates: open, source: own_word, is_mutable: false };
         }
-        let family = Family::of(ask.model);
-        open.sort_by_key(|at| (ask.rank(family, endpoints[*at].format), *at));
-        let absence = |at: &usize| ask.memory.absent(ask.now, ask.model, endpoints[*at].format);
+        let (family, known) = (Family::of(ask.model), ask.memory.about(ask.model));
+        open.sort_by_cached_key(|at| (ask.rank(family, known, endpoints[*at].format), *at));
+        let absence = |at: &usize| known.absent(ask.now, endpoints[*at].format);
         // What would have come first, had it not been found missing.
         let missed = absence(&open[0]);
         let there: Vec<usize> = open.iter().copied().filter(|at| absence(at).is_none()).collect();
@@ -101,7 +101,7 @@ impl FormatPlan {
         let first = endpoints[candidates[0]].format;
         let told = || {
             let is_guess = !basis.is_known();
-            is_guess.then(|| ask.memory.answered(ask.model, first)).flatten()
+            is_guess.then(|| known.answered(first)).flatten()
         };
         let source = match missed.or_else(told) {
             Some(Remembered::OfModel) => FormatSource::ModelMemory,
@@ -118,12 +118,12 @@ impl FormatPlan {
 }
 
 impl FormatAsk<'_> {
-    fn rank(&self, family: Family, format: ApiFormat) -> Rank {
+    fn rank(&self, family: Family, known: Recollection<'_>, format: ApiFormat) -> Rank {
         let is_own = format.dialect() == self.client;
         let is_makers = family.maker_format() == Some(format);
         let is_known = self.endpoints.basis.is_known();
         // Where everything listed is spoken, it says nothing that some of it was asked for before.
-        let answered = if is_known { None } else { self.memory.answered(self.model, format) };
+        let answered = if is_known { None } else { known.answered(format) };
         match answered {
             _ if family == Family::ResponsesOnly && is_makers => Rank::Only,
             _ if is_own && (is_known || answered.is_some()) => Rank::Own,

@@ -1,7 +1,7 @@
 //! One candidate: tried with one credential after the other, until it has proved itself or another
 //! one has to be asked.
 
-use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use rand::Rng;
 use tokio::time::Instant;
@@ -306,7 +306,11 @@ impl Attempts {
             location: candidate.provider.location,
             waits,
         };
-        let proved = self.deadline.bound(prove(&relay, upstream, &prepared.pair)).await;
+        let proved = {
+            // Pinned here: it is large, and what bounds it would move it several times.
+            let proving = pin!(prove(&relay, upstream, &prepared.pair));
+            self.deadline.bound(proving).await
+        };
         match &proved {
             Ok(Ok(_)) => self.proved(place),
             Ok(Err(_)) => {}

@@ -51,7 +51,7 @@ impl Prepared {
     pub fn is_spoken(&self, candidate: &Candidate) -> bool {
         let format = self.endpoint().format;
         self.endpoints.basis.is_known()
-            || candidate.vitals.formats().answered(&candidate.model, format).is_some()
+            || candidate.vitals.formats().about(&candidate.model).answered(format).is_some()
     }
 
     /// Whether there were several formats to choose from.

@@ -237,10 +237,10 @@ mod tests {
         vitals.note_answer_in(&model("a"), ApiFormat::Ollama);
         let everywhere = WrongFormat::Everywhere;
         vitals.note_absence_of(NOW, &model("a"), ApiFormat::Openai, everywhere);
-        assert!(vitals.formats().answered(&model("a"), ApiFormat::Ollama).is_some());
-        assert!(vitals.formats().absent(NOW, &model("b"), ApiFormat::Openai).is_some());
+        assert!(vitals.formats().about(&model("a")).answered(ApiFormat::Ollama).is_some());
+        assert!(vitals.formats().about(&model("b")).absent(NOW, ApiFormat::Openai).is_some());
         vitals.forget_formats();
-        assert!(vitals.formats().answered(&model("a"), ApiFormat::Ollama).is_none());
+        assert!(vitals.formats().about(&model("a")).answered(ApiFormat::Ollama).is_none());
     }
 
     #[test]

@@ -19,8 +19,9 @@ type Caused = (u32, CooldownView);
 /// Keeps the last traces. Past its capacity the oldest is forgotten.
 pub struct TraceRing {
     capacity: usize,
-    traces: HashMap<RequestId, Arc<Trace>>,
-    order: VecDeque<RequestId>,
+    /// The latest last. Searched from its end: a trace is asked for rarely, and mostly while it is new,
+    /// but every request adds one.
+    traces: VecDeque<(RequestId, Arc<Trace>)>,
     /// Cooldowns of requests that are still under way.
     early: HashMap<RequestId, Vec<Caused>>,
     early_order: VecDeque<RequestId>,
@@ -30,8 +31,7 @@ impl TraceRing {
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            traces: HashMap::new(),
-            order: VecDeque::new(),
+            traces: VecDeque::new(),
             early: HashMap::new(),
             early_order: VecDeque::new(),
         }
@@ -48,19 +48,15 @@ impl TraceRing {
                 attach(Arc::make_mut(&mut trace), attempt, cooldown);
             }
         }
-        if self.traces.insert(id, trace).is_none() {
-            self.order.push_back(id);
+        if self.traces.len() >= self.capacity {
+            self.traces.pop_front();
         }
-        while self.order.len() > self.capacity {
-            if let Some(oldest) = self.order.pop_front() {
-                self.traces.remove(&oldest);
-            }
-        }
+        self.traces.push_back((id, trace));
     }
 
     /// Adds a cooldown to the attempt that led to it, now or when its trace comes.
     pub fn note_cooldown(&mut self, id: RequestId, attempt: u32, cooldown: CooldownView) {
-        if let Some(trace) = self.traces.get_mut(&id) {
+        if let Some((_, trace)) = self.traces.iter_mut().rfind(|(of, _)| *of == id) {
             attach(Arc::make_mut(trace), attempt, cooldown);
             return;
         }
@@ -79,7 +75,7 @@ impl TraceRing {
     }
 
     pub fn find(&self, id: RequestId) -> Option<Arc<Trace>> {
-        self.traces.get(&id).map(Arc::clone)
+        self.traces.iter().rfind(|(of, _)| *of == id).map(|(_, trace)| Arc::clone(trace))
     }
 }
 

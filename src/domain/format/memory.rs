@@ -61,10 +61,17 @@ impl Learnt {
     }
 }
 
-impl FormatMemory {
+/// What is remembered about one model.
+#[derive(Debug, Clone, Copy)]
+pub struct Recollection<'m> {
+    of_model: Option<&'m Learnt>,
+    everywhere: &'m Learnt,
+}
+
+impl Recollection<'_> {
     /// Whose answers, the model's or those of others, have come in this format.
-    pub fn answered(&self, model: &ModelName, format: ApiFormat) -> Option<Remembered> {
-        if self.models.get(model).is_some_and(|learnt| learnt.has_answered(format)) {
+    pub fn answered(self, format: ApiFormat) -> Option<Remembered> {
+        if self.of_model.is_some_and(|learnt| learnt.has_answered(format)) {
             return Some(Remembered::OfModel);
         }
         self.everywhere.has_answered(format).then_some(Remembered::OfProvider)
@@ -72,20 +79,20 @@ impl FormatMemory {
 
     /// Whether this format was found not to be there a short while ago, and for which models. What a
     /// model has answered in is there for it, whatever others say.
-    pub fn absent(
-        &self,
-        now: Timestamp,
-        model: &ModelName,
-        format: ApiFormat,
-    ) -> Option<Remembered> {
-        let learnt = self.models.get(model);
-        if learnt.is_some_and(|learnt| learnt.is_absent(now, format)) {
+    pub fn absent(self, now: Timestamp, format: ApiFormat) -> Option<Remembered> {
+        if self.of_model.is_some_and(|learnt| learnt.is_absent(now, format)) {
             return Some(Remembered::OfModel);
         }
-        if learnt.is_some_and(|learnt| learnt.has_answered(format)) {
+        if self.of_model.is_some_and(|learnt| learnt.has_answered(format)) {
             return None;
         }
         self.everywhere.is_absent(now, format).then_some(Remembered::OfProvider)
+    }
+}
+
+impl FormatMemory {
+    pub fn about(&self, model: &ModelName) -> Recollection<'_> {
+        Recollection { of_model: self.models.get(model), everywhere: &self.everywhere }
     }
 
     /// Whether an answer in this format would be news.
@@ -145,7 +152,7 @@ mod tests {
         assert!(memory.is_news(&model("a"), ApiFormat::Openai));
         memory.note_answer(&model("a"), ApiFormat::Openai);
         assert!(!memory.is_news(&model("a"), ApiFormat::Openai));
-        let answered = |name: &str, format| memory.answered(&model(name), format);
+        let answered = |name: &str, format| memory.about(&model(name)).answered(format);
         assert_eq!(answered("a", ApiFormat::Openai), Some(Remembered::OfModel));
         assert_eq!(answered("b", ApiFormat::Openai), Some(Remembered::OfProvider));
         assert_eq!(answered("a", ApiFormat::Ollama), None);
@@ -156,7 +163,7 @@ mod tests {
         let mut memory = FormatMemory::default();
         memory.note_absence(NOW, &model("a"), ApiFormat::Openai, WrongFormat::ForModel);
         memory.note_absence(NOW, &model("a"), ApiFormat::Google, WrongFormat::Everywhere);
-        let absent = |name: &str, format| memory.absent(NOW, &model(name), format);
+        let absent = |name: &str, format| memory.about(&model(name)).absent(NOW, format);
         assert_eq!(absent("a", ApiFormat::Openai), Some(Remembered::OfModel));
         assert_eq!(absent("b", ApiFormat::Openai), None);
         assert_eq!(absent("b", ApiFormat::Google), Some(Remembered::OfProvider));
@@ -167,12 +174,16 @@ mod tests {
         let mut memory = FormatMemory::default();
         memory.note_answer(&model("a"), ApiFormat::Openai);
         memory.note_absence(NOW, &model("b"), ApiFormat::Openai, WrongFormat::Everywhere);
-        assert_eq!(memory.absent(NOW, &model("a"), ApiFormat::Openai), None, "it has answered");
-        assert!(memory.absent(NOW, &model("c"), ApiFormat::Openai).is_some());
+        assert_eq!(
+            memory.about(&model("a")).absent(NOW, ApiFormat::Openai),
+            None,
+            "it has answered"
+        );
+        assert!(memory.about(&model("c")).absent(NOW, ApiFormat::Openai).is_some());
         memory.note_absence(NOW, &model("a"), ApiFormat::Openai, WrongFormat::ForModel);
-        assert!(memory.absent(NOW, &model("a"), ApiFormat::Openai).is_some());
+        assert!(memory.about(&model("a")).absent(NOW, ApiFormat::Openai).is_some());
         memory.note_answer(&model("b"), ApiFormat::Openai);
-        assert_eq!(memory.absent(NOW, &model("c"), ApiFormat::Openai), None);
+        assert_eq!(memory.about(&model("c")).absent(NOW, ApiFormat::Openai), None);
     }
 
     #[test]
@@ -180,8 +191,8 @@ mod tests {
         let mut memory = FormatMemory::default();
         memory.note_absence(NOW, &model("a"), ApiFormat::Openai, WrongFormat::Everywhere);
         let last = NOW.plus(ABSENCE).minus(Duration::from_millis(1));
-        assert!(memory.absent(last, &model("a"), ApiFormat::Openai).is_some());
-        assert_eq!(memory.absent(NOW.plus(ABSENCE), &model("a"), ApiFormat::Openai), None);
+        assert!(memory.about(&model("a")).absent(last, ApiFormat::Openai).is_some());
+        assert_eq!(memory.about(&model("a")).absent(NOW.plus(ABSENCE), ApiFormat::Openai), None);
     }
 
     #[test]
@@ -193,7 +204,7 @@ mod tests {
         memory.note_answer(&model("m0"), ApiFormat::Openai);
         memory.note_answer(&model("new"), ApiFormat::Openai);
         assert_eq!(memory.models.len(), MAX_MODELS);
-        let answered = |name| memory.answered(&model(name), ApiFormat::Openai);
+        let answered = |name| memory.about(&model(name)).answered(ApiFormat::Openai);
         assert_eq!(answered("m1"), Some(Remembered::OfProvider));
         assert_eq!(answered("m0"), Some(Remembered::OfModel));
     }
