@@ -31,14 +31,19 @@ impl Deadline {
         self.lowered
     }
 
+    /// Errors: [`DeadlinePassed`], from its very moment on.
+    pub fn check(self, now: Instant) -> Result<(), DeadlinePassed> {
+        if now < self.at { Ok(()) } else { Err(DeadlinePassed) }
+    }
+
     /// Waits for `work`, at most until the deadline. Once that has passed, it is not begun.
     // No `async fn`: its future would hold `work` twice, as it came and as it is waited for.
     pub fn bound<T>(
         self,
         work: impl Future<Output = T>,
     ) -> impl Future<Output = Result<T, DeadlinePassed>> {
-        if Instant::now() >= self.at {
-            return Either::Left(ready(Err(DeadlinePassed)));
+        if let Err(passed) = self.check(Instant::now()) {
+            return Either::Left(ready(Err(passed)));
         }
         Either::Right(tokio::time::timeout_at(self.at, work).map_err(|_| DeadlinePassed))
     }

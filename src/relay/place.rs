@@ -278,7 +278,10 @@ impl Attempts {
         kind: AttemptKind,
         prove: &impl Prove<P>,
     ) -> Result<Result<P, Failure>, Dead> {
-        self.begin(place, kind);
+        let now = Instant::now();
+        // What is not sent any more was no attempt.
+        self.deadline.check(now)?;
+        self.begin(now, place, kind);
         let relay = Rc::clone(self.relay());
         let (settings, candidate) = (&relay.settings, &place.candidate);
         let prepared = Rc::clone(&place.prepared);
@@ -326,10 +329,9 @@ impl Attempts {
         Ok(proved?)
     }
 
-    fn begin(&self, place: &mut Place, kind: AttemptKind) {
+    fn begin(&self, now: Instant, place: &mut Place, kind: AttemptKind) {
         let mut state = self.state.borrow_mut();
         state.made += 1;
-        let now = Instant::now();
         (place.number, place.started) = (state.made, now);
         if let AttemptKind::Repeat | AttemptKind::Hedge | AttemptKind::Resume = kind {
             self.relay().metrics.extra_attempt(kind);

@@ -9,11 +9,19 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
+use thiserror::Error;
 
 pub(super) enum Body {
     Direct(Incoming),
     Proxied(reqwest::Body),
+    /// Nobody waits for the rest of it, and its connection is closed. It never ends well.
+    LetGo,
 }
+
+/// Of a body that was let go, more was asked for.
+#[derive(Debug, Error)]
+#[error("the answer was let go")]
+struct LetGo;
 
 impl Body {
     /// Its whole length in bytes, where the head has told it.
@@ -21,6 +29,7 @@ impl Body {
         match self {
             Self::Direct(body) => body.size_hint().exact(),
             Self::Proxied(body) => body.size_hint().exact(),
+            Self::LetGo => None,
         }
     }
 
@@ -33,6 +42,7 @@ impl Body {
             let frame = match self {
                 Self::Direct(body) => ready!(Pin::new(body).poll_frame(cx)).map(boxed),
                 Self::Proxied(body) => ready!(Pin::new(body).poll_frame(cx)).map(boxed),
+                Self::LetGo => Some(Err(LetGo.into())),
             };
             // What is no data is a trailer, and nobody here asks for those.
             match frame.map(|frame| frame.map(Frame::into_data)) {

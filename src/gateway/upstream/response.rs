@@ -117,6 +117,8 @@ impl UpstreamResponse {
             Poll::Ready(Some(Err(error))) => Poll::Ready(Err(transport::during_body(&*error))),
             Poll::Pending => {
                 ready!(self.poll_give_up(cx));
+                // Whoever goes on after it may keep this for as long as it likes.
+                self.body = Body::LetGo;
                 Poll::Ready(Err(if self.has_begun {
                     Failure::new(FailureClass::Stalled, "the answer stopped and did not end")
                 } else {

@@ -172,3 +172,21 @@ async fn a_compressed_refusal_is_judged_by_its_status() {
     assert_eq!(failure.class, FailureClass::RateLimit);
     assert_eq!(failure.retry_after, Some(Duration::from_secs(3)));
 }
+
+#[tokio::test]
+async fn the_connection_of_a_stalled_answer_is_let_go_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/chat/completions", listener.local_addr().unwrap());
+    let left = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        read_request(&mut socket).await.unwrap();
+        socket.write_all(CHUNKED.as_bytes()).await.unwrap();
+        read_request(&mut socket).await
+    });
+    let waits = Waits { idle: Duration::from_millis(20), ..patient() };
+    let mut response = send_to(&upstream(), &url, Location::Local, waits).await.unwrap();
+    response.next_chunk().await.unwrap_err();
+    assert!(left.await.unwrap().is_none(), "it was closed");
+    // An end that was not the answer's is never taken for one.
+    assert_eq!(response.next_chunk().await.unwrap_err().class, FailureClass::Cut);
+}
