@@ -223,7 +223,8 @@ pub fn exceeds_depth(json: &[u8]) -> bool {
 
 /// The position after the quote that closes the text whose inside begins at `at`.
 fn end_of_text(json: &[u8], mut at: usize) -> usize {
-    while let Some(found) = memchr2(b'"', b'\\', &json[at..]) {
+    // A body that ends within an escape leaves nothing to look through.
+    while let Some(found) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         at += found + 1;
         if json[at - 1] == b'"' {
             return at;
@@ -276,6 +277,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn a_body_that_ends_within_an_escape_has_a_depth_all_the_same() {
+        let brackets = "[".repeat(MAX_DEPTH / 2);
+        let body = format!(r#"{brackets}"{brackets}{brackets}\"#);
+        assert!(!exceeds_depth(body.as_bytes()));
+    }
 
     fn parse(body: &str) -> ChatRequest {
         ChatRequest::parse(body.as_bytes()).unwrap()
