@@ -39,6 +39,15 @@ pub(super) const POOL_IDLE: Duration = Duration::from_secs(90);
 /// Most unused connections kept to one host.
 pub(super) const POOL_MAX_IDLE: usize = 256;
 
+/// How often a request is sent again because the connection it was sent on had been closed. Only one
+/// that has brought an answer counts as such, so that a provider that is down gets no more by this than
+/// it has answered while it was up.
+const MAX_CLOSED_MEANWHILE: u32 = 3;
+
+/// How soon such a request is lost: about when it would have reached the other side. Later than that it
+/// was worked on.
+const LOST_WITHIN: Duration = Duration::from_secs(1);
+
 /// The HTTP clients of a thread, with their connections. Meant one for each worker thread: a connection
 /// is driven by the thread that opened it. Clones share connections.
 #[derive(Clone)]
@@ -68,8 +77,21 @@ struct Chosen<'u> {
     has_own_proxy: bool,
 }
 
+/// Why no answer has begun.
+pub(super) struct Unanswered {
+    pub error: Box<dyn Error>,
+    /// Whether it was lost on a connection by which an answer had come before.
+    pub was_kept: bool,
+}
+
+impl From<reqwest::Error> for Unanswered {
+    fn from(error: reqwest::Error) -> Self {
+        Self { error: error.into(), was_kept: false }
+    }
+}
+
 impl Client<'_> {
-    async fn send(self, request: Request<Bytes>) -> Result<Response<Body>, Box<dyn Error>> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, Unanswered> {
         match self {
             Self::Direct(client) => Ok(client.send(request).await?.map(Body::Direct)),
             Self::Proxied(client) => {
@@ -104,7 +126,7 @@ impl Upstream {
     /// [`FailureClass::Silent`] when there is no answer in time, [`FailureClass::Server`] when the
     /// head of a good answer shows that it is none.
     pub async fn send(&self, request: UpstreamRequest<'_>) -> Result<UpstreamResponse, Failure> {
-        let response = self.receive(&request, request.to_wire()?).await?;
+        let response = self.receive(&request, || request.to_wire()).await?;
         if !(200..300).contains(&response.status()) {
             return Err(response.into_failure(request.format, request.rules).await);
         }
@@ -120,36 +142,52 @@ impl Upstream {
         method: Method,
         request: UpstreamRequest<'_>,
     ) -> Result<Heard, Failure> {
-        let mut wire = request.to_wire()?;
-        if method == Method::Get {
-            *wire.method_mut() = HttpMethod::GET;
-            *wire.body_mut() = Bytes::new();
-            wire.headers_mut().remove(CONTENT_TYPE);
-        }
+        let wire = || {
+            let mut wire = request.to_wire()?;
+            if method == Method::Get {
+                *wire.method_mut() = HttpMethod::GET;
+                *wire.body_mut() = Bytes::new();
+                wire.headers_mut().remove(CONTENT_TYPE);
+            }
+            Ok(wire)
+        };
         Ok(self.receive(&request, wire).await?.into_heard().await)
     }
 
     async fn receive(
         &self,
         request: &UpstreamRequest<'_>,
-        wire: Request<Bytes>,
+        wire: impl Fn() -> Result<Request<Bytes>, Failure>,
     ) -> Result<UpstreamResponse, Failure> {
         let Chosen { client, proxy_hosts, has_own_proxy } =
             self.choose(request.location, request.egress)?;
         check_host(request.url, request.location, &proxy_hosts)?;
         let mut timer = Box::pin(sleep_until(request.waits.head_by(Instant::now())));
-        let head = tokio::select! {
-            biased;
-            head = client.send(wire) => {
-                head.map_err(|error| {
+        let mut closed_meanwhile = 0;
+        let head = loop {
+            let sent = Instant::now();
+            let head = tokio::select! {
+                biased;
+                head = client.send(wire()?) => head,
+                () = timer.as_mut() => {
+                    return Err(Failure::new(FailureClass::Silent, "there was no answer in time"));
+                }
+            };
+            match head {
+                Ok(head) => break head,
+                Err(lost)
+                    if lost.was_kept
+                        && closed_meanwhile < MAX_CLOSED_MEANWHILE
+                        && sent.elapsed() < LOST_WITHIN =>
+                {
+                    closed_meanwhile += 1;
+                }
+                Err(Unanswered { error, .. }) => {
                     let failure = transport::before_head(&*error, has_own_proxy);
                     // The provider may be well behind a proxy that is not.
                     let by_proxy = has_own_proxy && failure.class == FailureClass::Connect;
-                    Failure { by_proxy, ..failure }
-                })?
-            }
-            () = timer.as_mut() => {
-                return Err(Failure::new(FailureClass::Silent, "there was no answer in time"));
+                    return Err(Failure { by_proxy, ..failure });
+                }
             }
         };
         Ok(UpstreamResponse::new(head, request.waits, timer))

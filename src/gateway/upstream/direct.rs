@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
     client::legacy::{
-        Client, Error,
+        Client,
         connect::{HttpConnector, dns::Name},
     },
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -29,7 +29,8 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::{
-    client::{POOL_IDLE, POOL_MAX_IDLE},
+    client::{POOL_IDLE, POOL_MAX_IDLE, Unanswered},
+    kept::{Answered, Kept},
     resolver::PermittedAddresses,
     settings::UpstreamSettings,
 };
@@ -65,8 +66,17 @@ impl DirectClient {
     }
 
     /// Sends a request and waits for the head of its answer, as long as that takes.
-    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Incoming>, Error> {
-        self.0.request(request.map(Full::new)).await
+    pub(super) async fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let answer = self.0.request(request.map(Full::new)).await;
+        let response = answer.map_err(|error| Unanswered {
+            was_kept: error.connect_info().is_some_and(Answered::was_noted),
+            error: error.into(),
+        })?;
+        Answered::note(response.extensions());
+        Ok(response)
     }
 }
 
@@ -97,7 +107,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Kept<MaybeHttpsStream<TokioIo<TcpStream>>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -110,7 +120,7 @@ impl Service<Uri> for Connector {
         let timeout = self.timeout;
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
-                Ok(connected) => connected,
+                Ok(connected) => connected.map(Kept::new),
                 Err(_) => Err(ConnectTooSlow.into()),
             }
         })

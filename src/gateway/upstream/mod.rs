@@ -9,6 +9,7 @@ mod body;
 mod client;
 mod direct;
 mod hint;
+mod kept;
 mod proxy_clients;
 mod request;
 mod resolver;

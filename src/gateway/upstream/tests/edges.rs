@@ -190,3 +190,44 @@ async fn the_connection_of_a_stalled_answer_is_let_go_at_once() {
     // An end that was not the answer's is never taken for one.
     assert_eq!(response.next_chunk().await.unwrap_err().class, FailureClass::Cut);
 }
+
+/// Answers as many requests on each connection as `good` says, and closes it when it has read one more.
+async fn server_that_closes_after(good: usize) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/chat/completions", listener.local_addr().unwrap());
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = requests.clone();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            for nth in 0..=good {
+                if read_request(&mut socket).await.is_none() {
+                    break;
+                }
+                counter.fetch_add(1, Ordering::Relaxed);
+                if nth < good {
+                    socket.write_all(OK_HELLO.as_bytes()).await.unwrap();
+                }
+            }
+        }
+    });
+    (url, requests)
+}
+
+#[tokio::test]
+async fn a_request_lost_on_a_connection_that_was_kept_is_sent_on_another() {
+    let (url, requests) = server_that_closes_after(1).await;
+    let upstream = upstream();
+    for _ in 0..3 {
+        let answer = send_to(&upstream, &url, Location::Local, patient()).await.unwrap();
+        assert_eq!(answer.read_whole(100).await.unwrap(), "hello");
+    }
+    assert_eq!(requests.load(Ordering::Relaxed), 5, "three, and two that were lost");
+}
+
+#[tokio::test]
+async fn a_request_lost_on_a_connection_that_never_worked_is_not_sent_again() {
+    let (url, requests) = server_that_closes_after(0).await;
+    let failure = failure_of(send_to(&upstream(), &url, Location::Local, patient()).await);
+    assert_eq!(failure.class, FailureClass::Connect);
+    assert_eq!(requests.load(Ordering::Relaxed), 1);
+}
