@@ -4,7 +4,7 @@ use providerpool::{
     domain::chat::{Answer, Losses, Request},
     gateway::translate::Framing,
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     dialects::{ALL, Spoken, asking, model, shown, target},
@@ -76,7 +76,9 @@ fn assert_heard(dialect: &Spoken, told: &[u8], is_whole: bool) {
     assert_eq!(heard.dropped, 0, "an event is not of its own dialect");
     match heard.ending {
         Ending::Failed(_) => (),
-        Ending::Done | Ending::Open => assert!(heard.answer().is_some(), "an open end"),
+        Ending::Done | Ending::Open => {
+            assert!(heard.answer().is_some(), "an open end: {}", told.escape_ascii())
+        }
     }
     if is_whole && !matches!(heard.ending, Ending::Failed(_)) {
         assert!(heard.answer().is_some(), "a whole answer is told in part");
@@ -119,10 +121,12 @@ pub fn framing(framing: Framing, data: &[u8]) {
     assert_eq!(whole, events(framing, data.chunks(7)), "in pieces of seven");
 }
 
+/// JSON by its grammar, which lets half of a character stand as an escape: what a client has written so
+/// within something that is passed on as it is, is the upstream's to read.
 fn assert_object(body: &[u8], what: &str) {
-    let value: Value = serde_json::from_slice(body)
+    let value: &RawValue = serde_json::from_slice(body)
         .unwrap_or_else(|error| panic!("{what} is not JSON: {error}: {}", body.escape_ascii()));
-    assert!(value.is_object(), "{what} is no object");
+    assert!(value.get().starts_with('{'), "{what} is no object");
 }
 
 /// Usage does not count: what one server means by its counts is told from their sums, which stop at

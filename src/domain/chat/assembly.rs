@@ -32,12 +32,14 @@ pub enum AssemblyError {
 
 /// An answer that is still coming.
 ///
-/// Empty pieces of text begin no part: many streams open with one.
+/// Empty pieces of text begin no part: many streams open with one. Numbers of choices that nothing is
+/// said of are no choices: those after them move up.
 #[derive(Debug)]
 pub struct Assembly {
     /// All of it but its choices.
     answer: Answer,
-    choices: Vec<Growing>,
+    /// By number.
+    choices: BTreeMap<u32, Growing>,
     weight: usize,
     limit: usize,
 }
@@ -45,7 +47,7 @@ pub struct Assembly {
 impl Assembly {
     /// `limit`: most bytes that the answer may take, roughly as they are held in memory.
     pub fn new(limit: usize) -> Self {
-        Self { answer: Answer::default(), choices: Vec::new(), weight: 0, limit }
+        Self { answer: Answer::default(), choices: BTreeMap::new(), weight: 0, limit }
     }
 
     /// Adds what one event says.
@@ -92,28 +94,25 @@ impl Assembly {
 
     /// Whether there is at least one choice and each has been given its stop.
     pub fn is_complete(&self) -> bool {
-        !self.choices.is_empty() && self.choices.iter().all(|choice| choice.stop.is_some())
+        !self.choices.is_empty() && self.choices.values().all(|choice| choice.stop.is_some())
     }
 
     /// The answer. `None` unless it [is complete](Self::is_complete).
     pub fn finish(self) -> Option<Answer> {
-        let choices = self.choices.into_iter().map(Growing::finish).collect::<Option<Vec<_>>>()?;
+        let choices =
+            self.choices.into_values().map(Growing::finish).collect::<Option<Vec<_>>>()?;
         (!choices.is_empty()).then_some(Answer { choices, ..self.answer })
     }
 
     fn parts(&self) -> usize {
-        self.choices.iter().map(|choice| choice.parts.len()).sum()
+        self.choices.values().map(|choice| choice.parts.len()).sum()
     }
 
     fn choice(&mut self, number: u32) -> Result<&mut Growing, AssemblyError> {
-        let place = usize::try_from(number).unwrap_or(usize::MAX);
-        if place >= MAX_CHOICES {
+        if usize::try_from(number).unwrap_or(usize::MAX) >= MAX_CHOICES {
             return Err(AssemblyError::TooManyChoices);
         }
-        if self.choices.len() <= place {
-            self.choices.resize_with(place + 1, Growing::default);
-        }
-        Ok(&mut self.choices[place])
+        Ok(self.choices.entry(number).or_default())
     }
 }
 

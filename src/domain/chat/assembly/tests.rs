@@ -49,6 +49,21 @@ fn pieces_of_calls_may_be_mixed() {
 }
 
 #[test]
+fn a_number_that_nothing_is_said_of_is_no_choice_and_one_that_is_begun_must_end() {
+    let of_fifth = |text: &'static str| Delta::Text { choice: 5, text: text.into() };
+    let stop = Delta::Stop { choice: 5, reason: StopReason::Finished };
+    let answer = assembled([text("one"), of_fifth("two"), STOP, stop]).unwrap();
+    assert_eq!(answer.choices.len(), 2);
+    assert_eq!(answer.choices[1].parts, [Part::text("two")]);
+
+    let mut assembly = Assembly::new(PLENTY);
+    for delta in [text("one"), of_fifth(""), STOP] {
+        assembly.add(delta).unwrap();
+    }
+    assert!(!assembly.is_complete());
+}
+
+#[test]
 fn a_break_or_a_seal_ends_a_part_and_an_empty_piece_begins_none() {
     let thought = |text| Delta::Reasoning { choice: 0, text, is_summary: false };
     let seal = |is_redacted| Delta::ReasoningSeal {
