@@ -1,6 +1,8 @@
 //! One candidate: tried with one credential after the other, until it has proved itself or another
 //! one has to be asked.
 
+mod formats;
+
 use std::{borrow::Cow, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use rand::Rng;
@@ -24,7 +26,7 @@ use crate::{
         cooldown::TrialPass,
         credential::Egress,
         event::FailoverStep,
-        failure::{Failure, FailureClass, WrongFormat},
+        failure::{Failure, FailureClass},
         id::CredentialId,
         penalty::is_judged_by,
         time::Timestamp,
@@ -398,56 +400,6 @@ impl Attempts {
         let mut state = self.state.borrow_mut();
         let made = state.made;
         note_entry(&mut state.settlement, place, made);
-    }
-
-    /// Whether the provider does not have the format it was asked in, and that is for the pool to make
-    /// good: it has guessed, or asked for what need not be there.
-    fn is_wrong_format(&self, place: &Place, failure: &Failure) -> bool {
-        let Place { candidate, prepared, .. } = place;
-        let Some(wrong) = failure.wrong_format.filter(|_| failure.rule.is_none()) else {
-            return false;
-        };
-        // In the words of another format, but about a model: where the format is spoken, it is missing.
-        let is_doubtful =
-            failure.class == FailureClass::ModelMissing && wrong == WrongFormat::Everywhere;
-        if is_doubtful && prepared.is_spoken(candidate) {
-            return false;
-        }
-        prepared.has_choice() || !self.asks_for_answer()
-    }
-
-    /// The same request in another format, if an attempt more may be made.
-    fn next_format(&self, place: &Place) -> Option<Prepared> {
-        if self.made() >= MAX_ATTEMPTS {
-            return None;
-        }
-        self.in_next_format(&place.candidate, &place.prepared)
-    }
-
-    /// Keeps in mind that a format is not there. It was a wrong guess of the pool's: neither provider
-    /// nor credential is to blame.
-    fn note_wrong_format(&self, place: &Place, failure: &Failure) {
-        let Place { candidate, prepared, .. } = place;
-        if let Some(wrong) = failure.wrong_format
-            && prepared.has_choice()
-            && self.asks_for_answer()
-        {
-            let format = prepared.endpoint().format;
-            candidate.vitals.note_absence_of(now(), &candidate.model, format, wrong);
-        }
-        let mut state = self.state.borrow_mut();
-        state.settlement.journey().failed(place.number, failure);
-        self.relay().count_failure(state.settlement.request_id(), place, failure);
-    }
-
-    /// None of its formats was there. That is the provider's fault when it was asked for an answer; it
-    /// need not be able to count or to embed.
-    fn note_end_of_formats(&self, place: &mut Place, failure: &Arc<Failure>) {
-        if self.asks_for_answer() {
-            place.failed(failure);
-            self.relay().tell_blame(self.state.borrow().settlement.request_id(), place, failure);
-        }
-        self.note_last(place, failure);
     }
 
     /// Tells what failed to all who have to know.

@@ -1,0 +1,62 @@
+//! A place that does not have the format it was asked in: the same request in its next one.
+
+use std::sync::Arc;
+
+use super::{Attempts, MAX_ATTEMPTS, Place};
+use crate::{
+    actors::clock::now,
+    domain::failure::{Failure, FailureClass, WrongFormat},
+    relay::prepare::Prepared,
+};
+
+impl Attempts {
+    /// Whether the provider does not have the format it was asked in, and that is for the pool to make
+    /// good: it has guessed, or asked for what need not be there.
+    pub(super) fn is_wrong_format(&self, place: &Place, failure: &Failure) -> bool {
+        let Place { candidate, prepared, .. } = place;
+        let Some(wrong) = failure.wrong_format.filter(|_| failure.rule.is_none()) else {
+            return false;
+        };
+        // In the words of another format, but about a model: where the format is spoken, it is missing.
+        let is_doubtful =
+            failure.class == FailureClass::ModelMissing && wrong == WrongFormat::Everywhere;
+        if is_doubtful && prepared.is_spoken(candidate) {
+            return false;
+        }
+        prepared.has_choice() || !self.asks_for_answer()
+    }
+
+    /// The same request in another format, if an attempt more may be made.
+    pub(super) fn next_format(&self, place: &Place) -> Option<Prepared> {
+        if self.made() >= MAX_ATTEMPTS {
+            return None;
+        }
+        self.in_next_format(&place.candidate, &place.prepared)
+    }
+
+    /// Keeps in mind that a format is not there. It was a wrong guess of the pool's: neither provider
+    /// nor credential is to blame.
+    pub(super) fn note_wrong_format(&self, place: &Place, failure: &Failure) {
+        let Place { candidate, prepared, .. } = place;
+        if let Some(wrong) = failure.wrong_format
+            && prepared.has_choice()
+            && self.asks_for_answer()
+        {
+            let format = prepared.endpoint().format;
+            candidate.vitals.note_absence_of(now(), &candidate.model, format, wrong);
+        }
+        let mut state = self.state.borrow_mut();
+        state.settlement.journey().failed(place.number, failure);
+        self.relay().count_failure(state.settlement.request_id(), place, failure);
+    }
+
+    /// None of its formats was there. That is the provider's fault when it was asked for an answer; it
+    /// need not be able to count or to embed.
+    pub(super) fn note_end_of_formats(&self, place: &mut Place, failure: &Arc<Failure>) {
+        if self.asks_for_answer() {
+            place.failed(failure);
+            self.relay().tell_blame(self.state.borrow().settlement.request_id(), place, failure);
+        }
+        self.note_last(place, failure);
+    }
+}
