@@ -3,6 +3,7 @@
 //!
 //! Keeps nothing between requests but open connections. Decides nothing about where a request goes.
 
+pub mod copilot_token;
 pub mod dialect;
 pub mod exchange;
 pub mod failure;

@@ -142,16 +142,25 @@ impl Upstream {
         method: Method,
         request: UpstreamRequest<'_>,
     ) -> Result<Heard, Failure> {
+        let response = match method {
+            Method::Get => self.fetch(request).await?,
+            Method::Post => self.receive(&request, || request.to_wire()).await?,
+        };
+        Ok(response.into_heard().await)
+    }
+
+    /// Asks with a GET, without a body, and waits for the head of any answer.
+    ///
+    /// Errors: as [`send`](Self::send), when there is no answer at all.
+    pub async fn fetch(&self, request: UpstreamRequest<'_>) -> Result<UpstreamResponse, Failure> {
         let wire = || {
             let mut wire = request.to_wire()?;
-            if method == Method::Get {
-                *wire.method_mut() = HttpMethod::GET;
-                *wire.body_mut() = Bytes::new();
-                wire.headers_mut().remove(CONTENT_TYPE);
-            }
+            *wire.method_mut() = HttpMethod::GET;
+            *wire.body_mut() = Bytes::new();
+            wire.headers_mut().remove(CONTENT_TYPE);
             Ok(wire)
         };
-        Ok(self.receive(&request, wire).await?.into_heard().await)
+        self.receive(&request, wire).await
     }
 
     async fn receive(

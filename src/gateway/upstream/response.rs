@@ -75,7 +75,7 @@ impl UpstreamResponse {
     ///
     /// Errors: [`FailureClass::Server`] when it is empty, compressed, which was not asked for, or a
     /// page for people: a login in the upstream's place.
-    pub(super) fn check_head(&self) -> Result<(), Failure> {
+    pub fn check_head(&self) -> Result<(), Failure> {
         let headers = &self.headers;
         let is_plain = |value: &HeaderValue| {
             value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity") || value.is_empty()
@@ -226,11 +226,7 @@ impl UpstreamResponse {
     }
 
     /// Reads as much of an error's body as is needed to tell what it means.
-    pub(super) async fn into_failure(
-        mut self,
-        format: ApiFormat,
-        rules: &[FailureRule],
-    ) -> Failure {
+    pub async fn into_failure(mut self, format: ApiFormat, rules: &[FailureRule]) -> Failure {
         self.waits.deadline = self.waits.deadline.min(Instant::now() + ERROR_BODY_WAIT);
         let body = self.read_start().await;
         let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
