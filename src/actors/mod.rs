@@ -5,6 +5,7 @@
 pub mod access_keys;
 pub mod clock;
 mod cooldown_keeper;
+pub mod copilot_tokens;
 pub mod credentials;
 pub mod db;
 pub mod discovery;

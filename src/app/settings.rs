@@ -97,6 +97,7 @@ pub fn relay_maker(
         credential_failed: actors.credentials.clone().recipient(),
         credential_succeeded: actors.credentials.clone().recipient(),
         credential_passed: actors.credentials.clone().recipient(),
+        copilot_token: actors.copilot_tokens.clone().recipient(),
         usage_journaled: actors.usage_tracker.clone().recipient(),
         journal_closed: actors.usage_tracker.clone().recipient(),
         commit_usage: actors.usage_tracker.clone().recipient(),

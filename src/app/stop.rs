@@ -51,6 +51,7 @@ impl App {
         stop(&self.actors.usage_tracker).await;
         stop(&self.actors.access_keys).await;
         stop(&self.actors.discovery).await;
+        stop(&self.actors.copilot_tokens).await;
         stop(&self.actors.credentials).await;
         stop(&self.actors.router).await;
         stop(&self.actors.registry).await;

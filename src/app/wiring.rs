@@ -16,6 +16,7 @@ use crate::{
     actors::{
         CooldownKeeper,
         access_keys::{AccessKeys, AccessKeysReady, KeyRing},
+        copilot_tokens::CopilotTokens,
         credentials::{
             Affinity, CredentialDirectory, Credentials, CredentialsPeers, CredentialsReady,
         },
@@ -131,11 +132,16 @@ pub async fn start(
         Credentials::new(given, other_keeper(), own_db, macs, directory_publisher, peers)
     });
 
-    // What it waits for is on the network: nothing else waits for it.
+    // What these wait for is on the network: nothing else waits for them.
     let aside = Arbiter::new();
+    let upstream = Upstream::new(&upstream)?;
+    let own_upstream = upstream.clone();
+    let copilot_tokens =
+        supervise::start_in(&aside.handle(), "copilot_tokens", watch.clone(), move |_| {
+            CopilotTokens::new(own_upstream)
+        });
     let (seen, keys, told) = (providers.clone(), directory.clone(), registry.clone().recipient());
     let discovery = supervise::start_in(&aside.handle(), "discovery", watch.clone(), move |_| {
-        let upstream = Upstream::new(&upstream).expect("the same settings worked before");
         Discovery::new(upstream, seen, keys, told)
     });
 
@@ -144,21 +150,14 @@ pub async fn start(
         AccessKeys::new(storage.access_keys, own_db, ring_publisher)
     });
 
-    let peers = UsageTrackerPeers {
-        events: events.clone().recipient(),
-        all_events: events.clone().recipient(),
-    };
-    let (own_db, own_journal, own_metrics) = (db.clone(), journal.clone(), metrics.clone());
-    let settings = settings::usage(config);
-    let usage_tracker = supervise::start_in(&on, "usage_tracker", watch, move |_| {
-        UsageTracker::new(settings, own_journal, own_db, peers, own_metrics)
-    });
+    let usage_tracker = keeper_of_the_ledger(config, &on, watch, &events, &db, &journal, &metrics);
 
     let actors = Actors {
         registry,
         discovery,
         router,
         credentials,
+        copilot_tokens,
         access_keys,
         usage_tracker,
         events,
@@ -188,6 +187,26 @@ fn keepers_of_the_past(
     let histories =
         supervise::start_in(on, "histories", watch.clone(), move |_| Histories::new(bounds));
     (traces, histories)
+}
+
+fn keeper_of_the_ledger(
+    config: &Config,
+    on: &ArbiterHandle,
+    watch: Watch,
+    events: &Addr<Events>,
+    db: &DbHandle,
+    journal: &Journal,
+    metrics: &Arc<Metrics>,
+) -> Addr<UsageTracker> {
+    let peers = UsageTrackerPeers {
+        events: events.clone().recipient(),
+        all_events: events.clone().recipient(),
+    };
+    let (db, journal, metrics) = (db.clone(), journal.clone(), Arc::clone(metrics));
+    let settings = settings::usage(config);
+    supervise::start_in(on, "usage_tracker", watch, move |_| {
+        UsageTracker::new(settings, journal, db, peers, metrics)
+    })
 }
 
 /// Makes the books of cooldowns, each on the thread of its owner.

@@ -8,6 +8,7 @@ use super::problem::Problem;
 use crate::{
     actors::{
         access_keys::{AccessKeys, KeyRing},
+        copilot_tokens::CopilotTokens,
         credentials::{Affinity, CredentialDirectory, Credentials},
         db::DbHandle,
         discovery::Discovery,
@@ -33,6 +34,7 @@ pub struct Actors {
     pub discovery: Addr<Discovery>,
     pub router: Addr<Router>,
     pub credentials: Addr<Credentials>,
+    pub copilot_tokens: Addr<CopilotTokens>,
     pub access_keys: Addr<AccessKeys>,
     pub usage_tracker: Addr<UsageTracker>,
     pub events: Addr<Events>,

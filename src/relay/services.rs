@@ -12,6 +12,7 @@ use actix::Recipient;
 use super::{gate::Gate, outbox::Outbox, soft_limit::SoftLimits};
 use crate::{
     actors::{
+        copilot_tokens::TakeCopilotToken,
         credentials::{
             Affinity, CredentialDirectory, CredentialFailed, CredentialSucceeded, CredentialsReady,
         },
@@ -65,6 +66,7 @@ pub struct RelayPeers {
     pub credential_failed: Recipient<CredentialFailed>,
     pub credential_succeeded: Recipient<CredentialSucceeded>,
     pub credential_passed: Recipient<TrialPassed>,
+    pub copilot_token: Recipient<TakeCopilotToken>,
     pub usage_journaled: Recipient<UsageJournaled>,
     pub journal_closed: Recipient<JournalClosed>,
     pub commit_usage: Recipient<CommitUsage>,

@@ -29,6 +29,10 @@ impl Lease {
         &self.held.credential.id
     }
 
+    pub fn held(&self) -> &Arc<Held> {
+        &self.held
+    }
+
     /// `None` never happens for a lease that was given: only what is open is leased.
     pub fn secret(&self) -> Option<&SecretString> {
         match &self.held.credential.secret {
