@@ -352,20 +352,34 @@ impl Attempts {
     async fn heard(&self) -> bool {
         let peers = &self.relay().peers;
         // In this order: Credentials may have something to tell the Router.
-        self.ask(&peers.credentials_ready, CredentialsReady).await.is_some()
-            && self.ask(&peers.router_ready, RouterReady).await.is_some()
+        self.ask_in_time(&peers.credentials_ready, CredentialsReady).await.is_some()
+            && self.ask_in_time(&peers.router_ready, RouterReady).await.is_some()
     }
 
     /// Takes one attempt more than there are requests from the budget, if it has one. `provider`: one
     /// that must not be cooling by now.
     pub(super) async fn take_retry(&self, provider: Option<&ProviderId>) -> bool {
         let question = TakeRetry { provider_id: provider.cloned() };
-        self.ask(&self.relay().peers.take_retry, question).await == Some(true)
+        self.ask_in_time(&self.relay().peers.take_retry, question).await == Some(true)
     }
 
-    /// Asks an actor, for as long as a small answer is worth waiting for. A part that has just
-    /// panicked is asked once more: it lost the question, and may have restarted by now.
-    async fn ask<M>(&self, actor: &Recipient<M>, question: M) -> Option<M::Result>
+    /// Asks an actor, for as long as a small answer is worth waiting for.
+    async fn ask_in_time<M>(&self, actor: &Recipient<M>, question: M) -> Option<M::Result>
+    where
+        M: Message + Clone + Send + 'static,
+        M::Result: Send,
+    {
+        self.ask(actor, question, ASK_TIMEOUT).await.ok()?
+    }
+
+    /// Asks an actor, for `patience` at most. One that has just panicked is asked once more: it lost
+    /// the question, and may have restarted by now. `None`: there is no answer.
+    pub(super) async fn ask<M>(
+        &self,
+        actor: &Recipient<M>,
+        question: M,
+        patience: Duration,
+    ) -> Result<Option<M::Result>, DeadlinePassed>
     where
         M: Message + Clone + Send + 'static,
         M::Result: Send,
@@ -376,8 +390,8 @@ impl Attempts {
                 Err(_) => actor.send(question).await.ok(),
             }
         };
-        let bounded = tokio::time::timeout(ASK_TIMEOUT, asking);
-        self.deadline.bound(bounded).await.ok()?.ok()?
+        let bounded = tokio::time::timeout(patience, asking);
+        Ok(self.deadline.bound(bounded).await?.ok().flatten())
     }
 
     /// The error after the last attempt, with the time at which asking again makes sense.

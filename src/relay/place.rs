@@ -1,6 +1,7 @@
 //! One candidate: tried with one credential after the other, until it has proved itself or another
 //! one has to be asked.
 
+mod copilot;
 mod formats;
 
 use std::{borrow::Cow, pin::pin, rc::Rc, sync::Arc, time::Duration};
@@ -8,6 +9,7 @@ use std::{borrow::Cow, pin::pin, rc::Rc, sync::Arc, time::Duration};
 use rand::Rng;
 use tokio::time::Instant;
 
+use self::copilot::CopilotTokens;
 use super::{
     attempts::{Attempts, Dead, LastFailed, note_soonest},
     next_step::{NextStep, next_step},
@@ -50,6 +52,7 @@ pub(super) struct Place {
     is_resume: bool,
     pub started: Instant,
     passes: Vec<TrialPass>,
+    copilot: CopilotTokens,
     _in_flight: InFlight,
 }
 
@@ -132,6 +135,11 @@ impl Attempts {
                     self.note_end_of_formats(&mut place, &failure);
                     break (NextStep::OtherProvider, failure);
                 }
+                if self.may_renew_token(&mut place, &failure) {
+                    self.note_unblamed(&place, &failure);
+                    kind = AttemptKind::Repeat;
+                    continue;
+                }
                 self.note_failure(&mut place, &failure);
                 let next = next_step(&failure, repeated);
                 if next != NextStep::Repeat {
@@ -205,6 +213,7 @@ impl Attempts {
             // Until an attempt begins.
             started: self.state.borrow().settlement.arrived(),
             passes,
+            copilot: CopilotTokens::default(),
             _in_flight: candidate.vitals.enter(),
         })
     }
@@ -285,8 +294,13 @@ impl Attempts {
         self.deadline.check(now)?;
         self.begin(now, place, kind);
         let relay = Rc::clone(self.relay());
-        let (settings, candidate) = (&relay.settings, &place.candidate);
         let prepared = Rc::clone(&place.prepared);
+        if place.wants_copilot_token(&prepared)
+            && let Err(failure) = Box::pin(self.take_copilot_token(place)).await?
+        {
+            return Ok(Err(failure));
+        }
+        let (settings, candidate) = (&relay.settings, &place.candidate);
         let stream = self.is_streamed();
         let idle = settings.idle_timeout;
         // The request's own deadline comes first.
@@ -297,11 +311,15 @@ impl Attempts {
             idle,
         };
         let credential = place.lease.as_ref().map(Lease::credential);
+        let token = place.copilot_token();
         let upstream = UpstreamRequest {
-            url: prepared.url(),
+            url: token.and_then(|token| token.chat_url.as_ref()).unwrap_or(prepared.url()),
             format: prepared.endpoint().format,
             forwarded: self.inquiry.request.forwarded(prepared.endpoint().format),
-            credential: place.lease.as_ref().and_then(Lease::secret),
+            credential: match token {
+                Some(token) => Some(&token.secret),
+                None => place.lease.as_ref().and_then(Lease::secret),
+            },
             headers: &candidate.provider.headers,
             own_headers: credential.map_or(&[], |credential| &credential.settings.headers),
             egress: credential.map_or(&Egress::Usual, |credential| &credential.settings.egress),
@@ -400,6 +418,13 @@ impl Attempts {
         let mut state = self.state.borrow_mut();
         let made = state.made;
         note_entry(&mut state.settlement, place, made);
+    }
+
+    /// Puts on the trace what failed, and is nobody's fault.
+    fn note_unblamed(&self, place: &Place, failure: &Failure) {
+        let mut state = self.state.borrow_mut();
+        state.settlement.journey().failed(place.number, failure);
+        self.relay().count_failure(state.settlement.request_id(), place, failure);
     }
 
     /// Tells what failed to all who have to know.

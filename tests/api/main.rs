@@ -8,6 +8,7 @@ mod support;
 mod bad_input;
 mod continued_responses;
 mod cooldowns;
+mod copilot;
 mod crashes;
 mod credentials;
 mod deadline;

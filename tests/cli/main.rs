@@ -8,6 +8,7 @@
 mod demo;
 mod first_start;
 mod keys;
+mod logs;
 mod settings;
 mod stopping;
 mod storage;

@@ -10,6 +10,10 @@ use std::{
     thread,
 };
 
+/// How a request begins that wants a GitHub token exchanged, and what it is given.
+const EXCHANGE: &str = "GET /copilot_internal/v2/token ";
+pub const COPILOT_TOKEN: &str = "tid=not-to-be-seen;exp=4102444800";
+
 pub struct Upstream {
     pub address: SocketAddr,
     /// Ends one stream per message.
@@ -34,7 +38,18 @@ impl Upstream {
 }
 
 fn answer(mut connection: TcpStream, told: &Mutex<Receiver<()>>) {
-    if !read_request(&connection).contains(r#""stream":true"#) {
+    let request = read_request(&connection);
+    if request.starts_with(EXCHANGE) {
+        let body = format!(r#"{{"token":"{COPILOT_TOKEN}","expires_at":4102444800}}"#);
+        let length = body.len();
+        write!(
+            connection,
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        return;
+    }
+    if !request.contains(r#""stream":true"#) {
         let body = r#"{"id":"1","object":"chat.completion","created":0,"model":"m","choices":[
             {"index":0,"message":{"role":"assistant","content":"Hello."},"finish_reason":"stop"}],
             "usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
@@ -63,8 +78,11 @@ fn answer(mut connection: TcpStream, told: &Mutex<Receiver<()>>) {
     write!(connection, "{rest}data: [DONE]\n\n").unwrap();
 }
 
+/// The first line of a request, and its body.
 fn read_request(connection: &TcpStream) -> String {
     let mut connection = BufReader::new(connection);
+    let mut first = String::new();
+    connection.read_line(&mut first).unwrap();
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -78,5 +96,5 @@ fn read_request(connection: &TcpStream) -> String {
     }
     let mut body = vec![0; length];
     connection.read_exact(&mut body).unwrap();
-    String::from_utf8(body).unwrap()
+    first + &String::from_utf8(body).unwrap()
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use actix::prelude::*;
 use bytes::Bytes;
 use futures_util::future::join_all;
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::messages::{DetectFormats, DiscoveryError};
@@ -20,9 +21,12 @@ use crate::{
         failure::FailureClass,
         format_evidence::{FormatVerdict, Heard, Probe, judge, probes},
         id::ProviderId,
-        provider::{FormatBasis, Provider},
+        provider::{ApiFormat, FormatBasis, Provider},
     },
-    gateway::upstream::{Upstream, UpstreamRequest, Waits},
+    gateway::{
+        copilot_token::is_exchanged,
+        upstream::{Upstream, UpstreamRequest, Waits},
+    },
 };
 
 /// The longest wait for one answer, its body included.
@@ -144,6 +148,13 @@ async fn ask(
         StoredSecret::Open(secret) => Some(secret),
         StoredSecret::Locked { .. } => None,
     });
+    // Copilot's API does not take a GitHub token, and need not see it.
+    let is_githubs = |secret: &SecretString| {
+        let endpoints = provider.endpoints();
+        endpoints.iter().any(|endpoint| endpoint.format == ApiFormat::Copilot)
+            && is_exchanged(secret)
+    };
+    let secret = secret.filter(|secret| !is_githubs(secret));
     let request = UpstreamRequest {
         url: &probe.url,
         format: probe.asked_as,

@@ -45,9 +45,7 @@ impl Attempts {
             let format = prepared.endpoint().format;
             candidate.vitals.note_absence_of(now(), &candidate.model, format, wrong);
         }
-        let mut state = self.state.borrow_mut();
-        state.settlement.journey().failed(place.number, failure);
-        self.relay().count_failure(state.settlement.request_id(), place, failure);
+        self.note_unblamed(place, failure);
     }
 
     /// None of its formats was there. That is the provider's fault when it was asked for an answer; it

@@ -12,5 +12,5 @@ pub use app::{Ledger, Setup, TestApp, chat_body, named_body, secret_of, served, 
 pub use database::{Database, on_every_database};
 pub use events::EventStream;
 pub use reply::{Reply, Streaming};
-pub use upstream::{Upstream, Which, closed_port};
+pub use upstream::{Seen, Upstream, Which, closed_port};
 pub use wait::{eventually, settled, within};

@@ -1,0 +1,71 @@
+//! A place at GitHub Copilot's API, which takes a token that the credential is exchanged for.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Attempts, MAX_ATTEMPTS, Place};
+use crate::{
+    actors::copilot_tokens::TakeCopilotToken,
+    domain::{
+        failure::{Failure, FailureClass},
+        provider::ApiFormat,
+    },
+    gateway::copilot_token::{CopilotToken, is_exchanged},
+    relay::{deadline::DeadlinePassed, prepare::Prepared},
+};
+
+/// Longest wait for a token: the exchange has ten seconds, and may be asked for a second time.
+const ASK_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The tokens of one place.
+#[derive(Default)]
+pub(super) struct CopilotTokens {
+    /// That of the attempt.
+    token: Option<Arc<CopilotToken>>,
+    /// One that the API has refused.
+    refused: Option<Arc<CopilotToken>>,
+}
+
+impl Place {
+    /// Whether its credential has to be exchanged before it is sent.
+    pub(super) fn wants_copilot_token(&self, prepared: &Prepared) -> bool {
+        prepared.endpoint().format == ApiFormat::Copilot
+            && self.lease.as_ref().and_then(|lease| lease.secret()).is_some_and(is_exchanged)
+    }
+
+    /// The token of the attempt, in the place of the credential.
+    pub(super) fn copilot_token(&self) -> Option<&CopilotToken> {
+        self.copilot.token.as_deref()
+    }
+}
+
+impl Attempts {
+    /// Gets the token for an attempt.
+    pub(super) async fn take_copilot_token(
+        &self,
+        place: &mut Place,
+    ) -> Result<Result<(), Failure>, DeadlinePassed> {
+        let Some(lease) = &place.lease else { return Ok(Ok(())) };
+        let question = TakeCopilotToken {
+            provider: Arc::clone(&place.candidate.provider),
+            account: Arc::clone(lease.held()),
+            refused: place.copilot.refused.clone(),
+        };
+        let asked = self.ask(&self.relay().peers.copilot_token, question, ASK_TIMEOUT).await?;
+        let silent = || Failure::new(FailureClass::Silent, "no exchange of the GitHub token");
+        Ok(asked.unwrap_or_else(|| Err(silent())).map(|token| {
+            place.copilot.token = Some(token);
+        }))
+    }
+
+    /// Whether the API has refused a token that may just have lost its worth: then another is got,
+    /// once, and the credential is not to blame.
+    pub(super) fn may_renew_token(&self, place: &mut Place, failure: &Failure) -> bool {
+        let is_refused = failure.class == FailureClass::Auth && failure.status == Some(401);
+        let tokens = &mut place.copilot;
+        if !is_refused || failure.rule.is_some() || tokens.refused.is_some() {
+            return false;
+        }
+        tokens.refused = tokens.token.take();
+        tokens.refused.is_some() && self.made() < MAX_ATTEMPTS
+    }
+}
