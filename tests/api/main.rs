@@ -6,6 +6,7 @@
 mod support;
 
 mod bad_input;
+mod cloudcode;
 mod continued_responses;
 mod cooldowns;
 mod copilot;

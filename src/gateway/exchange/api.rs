@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::envelope::Envelope;
 use crate::{
     domain::{chat::Dialect, id::ModelName, provider::ApiFormat, time::Timestamp},
     gateway::translate::{
@@ -92,16 +93,19 @@ impl ClientApi {
         LoadCall::find(api, body).map(|call| call.answer(now).into())
     }
 
-    /// Whether what an upstream of this format answers is, byte for byte, what such a client reads.
-    pub fn is_spoken_by(self, format: ApiFormat) -> bool {
-        match self {
+    /// What there is around what an upstream of this format answers, where that is otherwise, byte for
+    /// byte, what such a client reads. `None`: it is something else.
+    pub(super) fn spoken_by(self, format: ApiFormat) -> Option<Envelope> {
+        let is_spoken = match self {
             Self::Chat => matches!(format, ApiFormat::Openai | ApiFormat::Copilot),
             Self::Responses => format == ApiFormat::Responses,
             Self::Messages => format == ApiFormat::Anthropic,
-            Self::Gemini => format == ApiFormat::Google,
+            Self::Gemini => matches!(format, ApiFormat::Google | ApiFormat::Cloudcode),
             Self::OllamaChat => format == ApiFormat::Ollama,
             Self::Completions | Self::GeminiArray | Self::OllamaGenerate => false,
-        }
+        };
+        let is_enveloped = format == ApiFormat::Cloudcode;
+        is_spoken.then_some(if is_enveloped { Envelope::Cloudcode } else { Envelope::None })
     }
 }
 

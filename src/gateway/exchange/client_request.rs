@@ -107,7 +107,7 @@ impl ClientRequest {
 
     /// The client's headers that an upstream of this format understands.
     pub fn forwarded(&self, format: ApiFormat) -> &[(&'static str, String)] {
-        if self.api().is_spoken_by(format) { &self.forwarded } else { &[] }
+        if self.api().spoken_by(format).is_some() { &self.forwarded } else { &[] }
     }
 
     pub fn asked(&self) -> Asked {
@@ -228,16 +228,18 @@ impl ClientRequest {
         can: Option<Capabilities>,
     ) -> Result<ForUpstream, Failure> {
         match self.asked {
-            Asked::Answer(api) if api.is_spoken_by(format) => {
-                let body = match &self.chat {
-                    Some(chat) => rewrite(&self.body, chat, target.model, target.asks_stream_usage),
-                    // Gemini's clients name the model in the path, and so do we.
-                    None if format == ApiFormat::Google => self.body.clone(),
-                    None => with_model(&self.body, target.model),
-                };
-                Ok(ForUpstream { body, losses: Losses::default() })
-            }
-            Asked::Answer(_) => {
+            Asked::Answer(api) => {
+                if let Some(envelope) = api.spoken_by(format) {
+                    let body = match &self.chat {
+                        Some(chat) => {
+                            rewrite(&self.body, chat, target.model, target.asks_stream_usage)
+                        }
+                        // Gemini's clients name the model in the path, and so do we, or around it.
+                        None if api == ClientApi::Gemini => envelope.wrap(&self.body, target.model),
+                        None => with_model(&self.body, target.model),
+                    };
+                    return Ok(ForUpstream { body, losses: Losses::default() });
+                }
                 let request = self.common().map_err(at_fault)?;
                 let fitted = common_facts::fitted(request, can);
                 let request = fitted.as_ref().unwrap_or(request);

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     common_transcript::{CommonTranscript, Compared, Repetition, SharedWriter},
     custom_tools::CustomCalls,
+    envelope::Envelope,
     estimate::Estimate,
 };
 use crate::{
@@ -64,6 +65,8 @@ struct Events {
     repetition: Option<Repetition>,
     keeps_transcript: bool,
     extras: Extras,
+    /// What is around events that are passed on.
+    envelope: Envelope,
     /// What an upstream leaves out that ends its stream without the last event of its dialect.
     closing: &'static [u8],
     seen: Seen,
@@ -80,9 +83,16 @@ enum Verdict {
 }
 
 impl EventStream {
-    /// A stream whose events are passed on as they came.
-    pub fn native(framing: Framing, reader: Box<dyn ReadStream>, closing: &'static [u8]) -> Self {
-        Self::new(framing, reader, None, false, Extras::default(), closing)
+    /// A stream whose events are passed on as they came, but for what is around them.
+    pub(super) fn native(
+        framing: Framing,
+        reader: Box<dyn ReadStream>,
+        envelope: Envelope,
+        closing: &'static [u8],
+    ) -> Self {
+        let mut stream = Self::new(framing, reader, None, false, Extras::default(), closing);
+        stream.events.envelope = envelope;
+        stream
     }
 
     /// A stream that is written anew by `writer`. `keeps_transcript`: another one may resume it.
@@ -129,6 +139,7 @@ impl EventStream {
             repetition: None,
             keeps_transcript,
             extras,
+            envelope: Envelope::None,
             closing,
             seen: Seen::default(),
             error: None,
@@ -156,12 +167,12 @@ impl EventStream {
         Some(self.events.transcript.as_ref()?.writer.clone())
     }
 
-    /// What of the answer could not be said in the client's dialect up to now.
+    /// What of the answer could not be said in the client's dialect up to now. Of what is passed on
+    /// nothing is lost, whatever its reader has no words for.
     pub(super) fn losses(&self) -> Losses {
+        let Some(transcript) = &self.events.transcript else { return Losses::default() };
         let mut losses = self.events.reader.losses().clone();
-        if let Some(transcript) = &self.events.transcript {
-            losses.absorb(transcript.writer.borrow().losses());
-        }
+        losses.absorb(transcript.writer.borrow().losses());
         losses
     }
 
@@ -231,12 +242,12 @@ impl Events {
         match self.read(data, &mut forward.written) {
             Verdict::More => {
                 if is_native {
-                    forward.add(raw);
+                    forward.add(self.envelope.unwrap_event(data, raw));
                 }
                 None
             }
             Verdict::Dropped => None,
-            Verdict::Done if is_native => Some(Ending::Done(raw)),
+            Verdict::Done if is_native => Some(Ending::Done(self.envelope.unwrap_event(data, raw))),
             Verdict::Done if self.is_behind() => Some(Ending::Mismatch),
             Verdict::Done => Some(Ending::Done(self.close())),
             Verdict::Failed(failure) => {

@@ -12,6 +12,7 @@ mod common_facts;
 mod common_transcript;
 mod count;
 mod custom_tools;
+mod envelope;
 mod estimate;
 mod event_stream;
 mod pair;

@@ -10,6 +10,7 @@ use super::{
     client_request::ClientRequest,
     count,
     custom_tools::CustomCalls,
+    envelope::Envelope,
     estimate::Estimate,
     event_stream::{EventStream, Extras},
     passage::{Passage, Transcript},
@@ -72,13 +73,14 @@ impl Pair {
         Self { request, format, model, id, created, strips_usage }
     }
 
-    fn is_native(&self) -> bool {
-        self.request.api().is_spoken_by(self.format)
+    /// What is around the client's own dialect, where the upstream speaks it.
+    fn spoken(&self) -> Option<Envelope> {
+        self.request.api().spoken_by(self.format)
     }
 
     /// Whether chunks of Chat Completions pass as they come.
     fn is_plain_chat(&self) -> bool {
-        self.is_native() && self.format.dialect() == Dialect::Chat
+        self.spoken().is_some() && self.format.dialect() == Dialect::Chat
     }
 
     /// Takes the body of a 200.
@@ -119,8 +121,8 @@ impl Pair {
         }
         let mut answer = upstream_side(self.format).read_answer(&body)?;
         let usage = answer.usage.map(|usage| usage.tokens);
-        if self.is_native() {
-            return Ok(WholeAnswer { body, usage, losses });
+        if let Some(envelope) = self.spoken() {
+            return Ok(WholeAnswer { body: envelope.unwrap(body), usage, losses });
         }
         if answer.usage.is_none() {
             answer.usage = Some(self.estimate().of_answer(&answer));
@@ -140,9 +142,10 @@ impl Pair {
         }
         let upstream = upstream_side(self.format);
         let (framing, reader) = (upstream.framing(), upstream.stream_reader());
-        Passage::Events(Box::new(if self.is_native() {
+        Passage::Events(Box::new(if let Some(envelope) = self.spoken() {
             let is_messages = self.format == ApiFormat::Anthropic;
-            EventStream::native(framing, reader, if is_messages { MESSAGE_STOP } else { b"" })
+            let closing = if is_messages { MESSAGE_STOP } else { b"" };
+            EventStream::native(framing, reader, envelope, closing)
         } else {
             let writer = self.shown(|shown| self.request.api().side().stream_writer(shown));
             let writer = Rc::new(RefCell::new(writer));
@@ -157,7 +160,7 @@ impl Pair {
                 let stream = ChatStream::resuming((**sent).clone(), self.strips_usage)?;
                 Some(Passage::Chat(Box::new(stream)))
             }
-            Transcript::Common(sent) if !self.is_native() && sent.can_resume() => {
+            Transcript::Common(sent) if self.spoken().is_none() && sent.can_resume() => {
                 let upstream = upstream_side(self.format);
                 let (framing, reader) = (upstream.framing(), upstream.stream_reader());
                 let stream = EventStream::resuming(framing, reader, sent.clone(), self.extras());
