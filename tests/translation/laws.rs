@@ -79,7 +79,7 @@ fn assert_heard(dialect: &Spoken, told: &[u8], is_whole: bool) {
     match heard.ending {
         Ending::Failed(_) => (),
         Ending::Done | Ending::Open => {
-            assert!(heard.answer().is_some(), "an open end: {}", told.escape_ascii())
+            assert!(heard.answer().is_some(), "an open end: {}", told.escape_ascii());
         }
     }
     if is_whole && !matches!(heard.ending, Ending::Failed(_)) {
