@@ -200,6 +200,7 @@ mod tests {
             ("chat_path = \"/v1?a=b\"", "chat_path: must be a path"),
             ("models = [{ name = \"m\" }, { name = \"m\" }]", "models: lists m twice"),
             ("models = [{ name = \"m\", context_tokens = 0 }]", "models: context_tokens must be"),
+            ("models = [{ name = \"m\", output_tokens = 0 }]", "models: output_tokens must be 1"),
             ("rules = [{ status = 99, action = \"stop\" }]", "rules: rule 1: status must be"),
             ("headers = { Host = \"a\" }", "headers: the header host is set by the pool itself"),
             ("headers = { X-A = \"1\", x-a = \"2\" }", "headers: names x-a twice"),

@@ -133,6 +133,8 @@ pub struct ModelFacts {
     pub kind: ModelKind,
     /// Most tokens it reads and writes in one request.
     pub context_tokens: Option<u64>,
+    /// Most tokens it writes in one answer, thoughts included.
+    pub output_tokens: Option<u64>,
     pub capabilities: Option<Capabilities>,
     /// Higher is preferred when the client names no model. Absent: never chosen then.
     pub auto_rank: Option<u32>,
@@ -143,7 +145,19 @@ impl ModelFacts {
     pub fn lacks(&self, wanted: Capabilities) -> Capabilities {
         self.capabilities.map_or(Capabilities::NONE, |known| wanted.without(known))
     }
+
+    /// Most tokens it writes after a prompt of about so many, where that is known: there are models
+    /// that refuse a limit which would not fit into their window beside the prompt. An estimate may
+    /// be off by half, so twice of it is left for the prompt, but [`LEAST_ROOM`] stays.
+    pub fn room_after(&self, prompt_tokens: u64) -> Option<u64> {
+        let most = self.output_tokens?;
+        let left = |window: u64| window.saturating_sub(prompt_tokens.saturating_mul(2));
+        Some(self.context_tokens.map_or(most, |window| most.min(left(window).max(LEAST_ROOM))))
+    }
 }
+
+/// Fewest tokens that are taken to fit behind a prompt.
+pub const LEAST_ROOM: u64 = 4_096;
 
 /// Most tokens that can be said to fit into one request.
 pub const MAX_CONTEXT_TOKENS: u64 = 1_000_000_000;
@@ -166,6 +180,11 @@ pub struct ServedModel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub context_tokens: Option<u64>,
+    /// Most tokens it writes in one answer, thoughts included, 1 to 1000000000. Absent: as the
+    /// catalogue says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
+    pub output_tokens: Option<u64>,
     /// What it can do. Absent: as the catalogue says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Capability>>)]
@@ -183,14 +202,18 @@ impl ServedModel {
             upstream_name: None,
             kind: None,
             context_tokens: None,
+            output_tokens: None,
             capabilities: None,
             auto_rank: None,
         }
     }
 
-    /// Whether what is said of it can be: a size within 1 and [`MAX_CONTEXT_TOKENS`].
-    pub fn is_possible(&self) -> bool {
-        self.context_tokens.is_none_or(|tokens| (1..=MAX_CONTEXT_TOKENS).contains(&tokens))
+    /// The first of its sizes that cannot be: each is within 1 and [`MAX_CONTEXT_TOKENS`].
+    pub fn impossible_size(&self) -> Option<&'static str> {
+        let sizes =
+            [("context_tokens", self.context_tokens), ("output_tokens", self.output_tokens)];
+        let is_possible = |tokens: u64| (1..=MAX_CONTEXT_TOKENS).contains(&tokens);
+        sizes.into_iter().find_map(|(name, size)| (!size.is_none_or(is_possible)).then_some(name))
     }
 
     pub fn upstream(&self) -> &ModelName {
@@ -202,6 +225,7 @@ impl ServedModel {
         ModelFacts {
             kind: self.kind.unwrap_or(catalogued.kind),
             context_tokens: self.context_tokens.or(catalogued.context_tokens),
+            output_tokens: self.output_tokens.or(catalogued.output_tokens),
             capabilities: self.capabilities.or(catalogued.capabilities),
             auto_rank: self.auto_rank.or(catalogued.auto_rank),
         }
@@ -230,6 +254,25 @@ mod tests {
         assert_eq!(serde_json::to_string(&set).unwrap(), r#"["vision","tools"]"#);
         for capability in Capability::ALL {
             assert_eq!(Capability::parse(capability.as_str()), Some(capability));
+        }
+    }
+
+    #[test]
+    fn the_limit_of_an_answer_leaves_the_prompt_its_place_in_the_window() {
+        let facts = |window, most| ModelFacts {
+            context_tokens: window,
+            output_tokens: most,
+            ..ModelFacts::default()
+        };
+        for (window, most, prompt, room) in [
+            (Some(200_000), Some(64_000), 100, Some(64_000)),
+            (Some(200_000), Some(64_000), 80_000, Some(40_000)),
+            (Some(200_000), Some(64_000), u64::MAX, Some(LEAST_ROOM)),
+            (Some(8_192), Some(1_000), 8_000, Some(1_000)),
+            (None, Some(64_000), 80_000, Some(64_000)),
+            (Some(200_000), None, 1, None),
+        ] {
+            assert_eq!(facts(window, most).room_after(prompt), room, "{window:?} {prompt}");
         }
     }
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{
     credential::CredentialSettings,
-    model::ServedModel,
+    model::{MAX_CONTEXT_TOKENS, ServedModel},
     provider::{HeaderError, ProviderSettings, SecretHeader, StoredHeaders},
     route::MAX_WEIGHT,
     rule::MAX_RULES,
@@ -78,8 +78,8 @@ impl ProviderSettings {
         if let Some(twice) = models.iter().find(|model| !names.insert(&model.name)) {
             refuse("models", format!("lists {} twice", twice.name));
         }
-        if !models.iter().all(ServedModel::is_possible) {
-            refuse("models", "context_tokens must be 1 to 1000000000".to_owned());
+        if let Some(size) = models.iter().find_map(ServedModel::impossible_size) {
+            refuse("models", format!("{size} must be 1 to {MAX_CONTEXT_TOKENS}"));
         }
         if let Some(StoredHeaders::Open(headers)) = &self.headers {
             faults.extend(fault_of_headers(headers));

@@ -107,7 +107,7 @@ fn listed(name: &ModelName, serving: &Serving<'_>) -> ListedModel {
         owned_by: serving.row.provider.id.to_string(),
         display_name: None,
         context: serving.facts.context_tokens,
-        output: None,
+        output: serving.facts.output_tokens,
         capabilities: serving.facts.capabilities,
     }
 }

@@ -107,13 +107,12 @@ impl Attempts {
         let asks_usage = self.relay().settings.ask_stream_usage;
         let target = Target {
             model: &candidate.model,
-            max_output_tokens: None,
+            max_output_tokens: candidate.facts.output_tokens,
             asks_stream_usage: asks_usage,
         };
         for (place, chosen) in plan.candidates().iter().enumerate().skip(from) {
             let endpoint = &candidate.endpoints[*chosen];
-            let ready =
-                request.for_upstream(endpoint.format, &target, candidate.facts.capabilities)?;
+            let ready = request.for_upstream(endpoint.format, &target, &candidate.facts)?;
             if self.inquiry.options.strict && !ready.losses.is_empty() {
                 self.state.borrow_mut().lossy = Some(ready.losses);
                 continue;

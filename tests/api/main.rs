@@ -23,6 +23,7 @@ mod formats;
 mod hedging;
 mod keys;
 mod operations;
+mod output_limits;
 mod providers;
 mod relay;
 mod resume;

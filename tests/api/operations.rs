@@ -204,6 +204,7 @@ async fn every_reference_in_the_description_leads_somewhere() {
         ("StageView", "never_asked"),
         ("ProviderBody", "rules"),
         ("ServedModel", "context_tokens"),
+        ("ServedModel", "output_tokens"),
         ("RuleText", "matches"),
     ] {
         assert!(schemas[schema]["properties"][property].is_object(), "{schema}.{property}");

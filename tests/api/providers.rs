@@ -141,6 +141,7 @@ async fn a_provider_that_cannot_work_is_refused() {
         ("models", json!([{"name": "a", "kind": "telepathy"}])),
         ("models", json!([{"name": "a", "capabilities": ["flight"]}])),
         ("models", json!([{"name": "a", "context_tokens": 0}])),
+        ("models", json!([{"name": "a", "output_tokens": 1_000_000_001}])),
         ("credential_strategy", json!("whatever")),
         ("rules", json!([{"status": 400}])),
         ("unknown", json!(1)),
@@ -215,7 +216,7 @@ async fn what_is_said_of_models_keys_and_errors_is_kept_and_can_be_taken_back() 
     let openai = app.get("/api/v1/providers/openai").await;
     let models = json!([
         {"name": "a", "upstream_name": "vendor/a", "kind": "chat", "context_tokens": 8192,
-            "capabilities": ["vision", "tools"], "auto_rank": 3},
+            "output_tokens": 4096, "capabilities": ["vision", "tools"], "auto_rank": 3},
         {"name": "test-model"},
     ]);
     let rules = json!([

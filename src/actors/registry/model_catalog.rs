@@ -24,6 +24,7 @@ struct Entry {
     names: Vec<NamePattern>,
     kind: Option<ModelKind>,
     context_tokens: Option<u64>,
+    output_tokens: Option<u64>,
     capabilities: Option<Capabilities>,
     auto_rank: Option<u32>,
 }
@@ -145,6 +146,7 @@ impl Entry {
         ModelFacts {
             kind: self.kind.unwrap_or_default(),
             context_tokens: self.context_tokens,
+            output_tokens: self.output_tokens,
             capabilities: self.capabilities,
             auto_rank: self.auto_rank,
         }
@@ -169,6 +171,8 @@ mod tests {
             let (pattern, facts) = (&known.pattern, known.facts);
             let tokens = facts.context_tokens.unwrap_or(4_096);
             assert!((256..=10_000_000).contains(&tokens), "{pattern}: {tokens}");
+            let output = facts.output_tokens.unwrap_or(256);
+            assert!((256..=tokens).contains(&output), "{pattern}: {output}");
             assert!(facts.auto_rank.is_none_or(|rank| (1..=100).contains(&rank)), "{pattern}");
             let is_chat = facts.kind == ModelKind::Chat;
             assert!(is_chat || facts.auto_rank.is_none(), "{pattern} is chosen and no chat model");
@@ -279,6 +283,19 @@ mod tests {
         assert!(gpt.capabilities.unwrap().has(Capability::Vision));
         assert!(!gpt.capabilities.unwrap().has(Capability::Thinking));
         assert_eq!(facts("claude-haiku-4-5").context_tokens, Some(200_000));
+        for (name, most) in [
+            ("gpt-5.4-mini", Some(128_000)),
+            ("gpt-4o-2024-05-13", Some(4_096)),
+            ("gpt-4o-2024-11-20", Some(16_384)),
+            ("anthropic/claude-opus-4-7", Some(128_000)),
+            ("claude-sonnet-4-20250514", Some(64_000)),
+            ("claude-3-5-sonnet-20241022", Some(8_192)),
+            ("claude-3-haiku-20240307", Some(4_096)),
+            ("gemini-2.5-pro", Some(65_536)),
+            ("gpt-oss-120b", None),
+        ] {
+            assert_eq!(facts(name).output_tokens, most, "{name}");
+        }
         assert!(facts("gpt-5.4").auto_rank > facts("gpt-5.4-nano").auto_rank);
         assert_eq!(facts("gpt-5.4-pro").auto_rank, None, "answers on another path only");
         assert_eq!(facts("gpt-4o-audio-preview").auto_rank, None);

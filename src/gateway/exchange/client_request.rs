@@ -18,7 +18,7 @@ use crate::{
         embedding::EmbeddingRequest,
         failure::{Failure, FailureClass, Reason},
         id::{KeyId, ModelName},
-        model::Capabilities,
+        model::{Capabilities, ModelFacts},
         provider::ApiFormat,
         session::{SessionKey, SessionSignal},
     },
@@ -218,14 +218,14 @@ impl ClientRequest {
         asks_usage && self.chat.as_ref().is_some_and(ChatRequest::may_ask_usage)
     }
 
-    /// It as an upstream of this format gets it. `can`: what the model is known to be able to do.
+    /// It as an upstream of this format gets it. `facts`: what is known of the model.
     ///
     /// Errors: [`FailureClass::ClientFault`] when it cannot be read, or cannot be asked there.
     pub fn for_upstream(
         &self,
         format: ApiFormat,
         target: &Target<'_>,
-        can: Option<Capabilities>,
+        facts: &ModelFacts,
     ) -> Result<ForUpstream, Failure> {
         match self.asked {
             Asked::Answer(api) => {
@@ -241,11 +241,13 @@ impl ClientRequest {
                     return Ok(ForUpstream { body, losses: Losses::default() });
                 }
                 let request = self.common().map_err(at_fault)?;
-                let fitted = common_facts::fitted(request, can);
+                let fitted = common_facts::fitted(request, facts);
                 let request = fitted.as_ref().unwrap_or(request);
                 let functions = as_functions(request, format);
                 let request = functions.as_ref().unwrap_or(request);
-                Ok(upstream_side(format).write_request(request, target).into())
+                let max_output_tokens = common_facts::output_limit(request, facts);
+                let target = Target { max_output_tokens, ..*target };
+                Ok(upstream_side(format).write_request(request, &target).into())
             }
             Asked::TokenCount(api) => {
                 let body = match (api, format) {

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         chat::{Content, OutputFormat, Part, Request, Role, ThinkingMode, Tool},
-        model::{Capabilities, Capability},
+        model::{Capabilities, Capability, ModelFacts},
         session::{SessionSignal, session_id},
     },
     gateway::dialect::openai_chat::{
@@ -130,19 +130,38 @@ pub(super) fn is_continuation(request: &Request) -> bool {
     request.turns.iter().any(|turn| matches!(turn.role, Role::Assistant | Role::Tool))
 }
 
-/// The request without what a model is known not to be able to do, and the client can do without.
-/// `None`: it needs no change.
-pub(super) fn fitted(request: &Request, can: Option<Capabilities>) -> Option<Request> {
-    let can_think = can.is_none_or(|can| can.has(Capability::Thinking));
+/// The request without what a model is known not to be able to do, and the client can do without, and
+/// with no larger answer than the model can give. `None`: it needs no change.
+pub(super) fn fitted(request: &Request, facts: &ModelFacts) -> Option<Request> {
+    let can_think = facts.capabilities.is_none_or(|can| can.has(Capability::Thinking));
     let thinks = |thinking: &crate::domain::chat::Thinking| {
         thinking.mode.is_some_and(|mode| mode != ThinkingMode::Off)
     };
-    if can_think || !request.thinking.as_ref().is_some_and(thinks) {
+    let thinks_in_vain = !can_think && request.thinking.as_ref().is_some_and(thinks);
+    let most = facts.output_tokens.unwrap_or(u64::MAX);
+    let asks_too_much = request.max_output_tokens.is_some_and(|asked| asked > most);
+    if !thinks_in_vain && !asks_too_much {
         return None;
     }
-    let mut fitted = Request { thinking: None, ..request.clone() };
-    fitted.losses.note("thinking");
+    let mut fitted = request.clone();
+    if thinks_in_vain {
+        fitted.thinking = None;
+        fitted.losses.note("thinking");
+    }
+    if asks_too_much {
+        fitted.max_output_tokens = Some(most);
+        fitted.losses.note("max_output_tokens");
+    }
     Some(fitted)
+}
+
+/// Most tokens that the answer may be told to have, where that is known. A client that wants a limit
+/// of its own gets that, as far as the model goes; for others the prompt is left its place.
+pub(super) fn output_limit(request: &Request, facts: &ModelFacts) -> Option<u64> {
+    match request.max_output_tokens {
+        Some(_) => facts.output_tokens,
+        None => facts.room_after(prompt_tokens(request)),
+    }
 }
 
 #[cfg(test)]
@@ -200,9 +219,22 @@ mod tests {
         let thinking =
             Thinking { mode: Some(ThinkingMode::Effort(Effort::High)), ..Thinking::default() };
         let request = Request { thinking: Some(thinking), ..request(vec![user("hi")]) };
-        assert_eq!(fitted(&request, None), None);
-        let fitted = fitted(&request, Some(Capabilities::NONE)).unwrap();
+        assert_eq!(fitted(&request, &ModelFacts::default()), None);
+        let facts = ModelFacts { capabilities: Some(Capabilities::NONE), ..ModelFacts::default() };
+        let fitted = fitted(&request, &facts).unwrap();
         assert_eq!(fitted.thinking, None);
         assert_eq!(fitted.losses.to_string(), "thinking");
+    }
+
+    #[test]
+    fn no_more_is_asked_for_than_the_model_can_write() {
+        let facts = ModelFacts { output_tokens: Some(4_096), ..ModelFacts::default() };
+        for (asked, expected) in [(None, None), (Some(4_096), None), (Some(4_097), Some(4_096))] {
+            let request = Request { max_output_tokens: asked, ..request(vec![user("hi")]) };
+            let fitted = fitted(&request, &facts);
+            assert_eq!(fitted.as_ref().and_then(|fitted| fitted.max_output_tokens), expected);
+            let losses = fitted.map(|fitted| fitted.losses.to_string());
+            assert_eq!(losses.as_deref(), expected.map(|_| "max_output_tokens"));
+        }
     }
 }

@@ -122,6 +122,7 @@ mod tests {
                     upstream_name: Some(model("vendor/fast-1")),
                     kind: Some(ModelKind::Embedding),
                     context_tokens: Some(8_192),
+                    output_tokens: Some(4_096),
                     capabilities: Some(Capabilities::NONE.with(Capability::Vision)),
                     auto_rank: Some(7),
                 },
