@@ -14,6 +14,7 @@ pub mod format_evidence;
 pub mod id;
 pub mod incident;
 pub mod model;
+pub mod model_rules;
 pub mod pattern;
 pub mod penalty;
 pub mod provider;

@@ -1,6 +1,10 @@
 //! Whose ways a model has, as far as its name tells.
 
-use crate::domain::{id::ModelName, provider::ApiFormat};
+use crate::domain::{
+    id::ModelName,
+    model_rules::{answers_in_responses_alone, is_claude},
+    provider::ApiFormat,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
@@ -11,19 +15,10 @@ pub(super) enum Family {
 }
 
 impl Family {
-    /// Source: <https://platform.openai.com/docs/models> (2026-11): the `codex` and `pro` models list
-    /// `v1/responses` alone.
     pub fn of(model: &ModelName) -> Self {
-        let name = model.as_str().trim().rsplit('/').next().unwrap_or_default();
-        let contains = |word: &str| {
-            name.as_bytes()
-                .windows(word.len())
-                .any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
-        };
-        let is_pro = name.starts_with("gpt-5") && contains("-pro");
-        if contains("codex") || is_pro {
+        if answers_in_responses_alone(model.as_str()) {
             Self::ResponsesOnly
-        } else if ["claude", "sonnet", "opus", "haiku"].into_iter().any(contains) {
+        } else if is_claude(model.as_str()) {
             Self::Claude
         } else {
             Self::Other

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-use super::model_rules::CallIdRule;
-use crate::domain::chat::{ToolCall, ToolResult};
+use crate::domain::{
+    chat::{ToolCall, ToolResult},
+    model_rules::CallIdRule,
+};
 
 /// Longest id that OpenAI takes.
 const MAX_LEN: usize = 40;

@@ -5,13 +5,15 @@ use std::borrow::Cow;
 use super::{
     call_ids::CallIds,
     details,
-    model_rules::{ModelRules, ThoughtField},
     parts_out::{BETWEEN_TEXTS, content, note, result_part, sent_cache, text_part, user_part},
 };
 use crate::{
-    domain::chat::{
-        CallKind, Content, Dialect, Losses, Part, Reasoning, Role, Source, ToolCall, ToolResult,
-        Turn,
+    domain::{
+        chat::{
+            CallKind, Content, Dialect, Losses, Part, Reasoning, Role, Source, ToolCall,
+            ToolResult, Turn,
+        },
+        model_rules::{ModelRules, ThoughtField},
     },
     gateway::dialect::openai_chat::wire::sent::{
         CallOut, CustomOut, ExtraOut, FunctionOut, KnownPart, SentContent, SentId, SentMessage,
@@ -24,7 +26,7 @@ pub(super) fn write<'a>(
     rules: &ModelRules,
     losses: &mut Losses,
 ) -> Vec<SentMessage<'a>> {
-    let ids = CallIds::new(rules.call_ids);
+    let ids = CallIds::new(rules.call_ids());
     let mut writer = Writer { rules, losses, ids, messages: Vec::with_capacity(turns.len()) };
     // Calls that are made together must stand in one message: an assistant's turns are joined.
     let is_same = |a: &Turn, b: &Turn| {
@@ -171,7 +173,7 @@ impl<'a> Writer<'a, '_> {
                 let index = message.reasoning_details.len() as u64;
                 message.reasoning_details.extend(details::write(thought, index));
             }
-            let takes_words = self.rules.thoughts.is_some() && !thought.text.is_empty();
+            let takes_words = self.rules.thoughts().is_some() && !thought.text.is_empty();
             match is_own {
                 Some(false) => self.losses.note("reasoning"),
                 None if !takes_words => {
@@ -185,7 +187,7 @@ impl<'a> Writer<'a, '_> {
             return;
         }
         let words = Some(words.join(BETWEEN_TEXTS));
-        match self.rules.thoughts {
+        match self.rules.thoughts() {
             Some(ThoughtField::ReasoningContent) => message.reasoning_content = words,
             Some(ThoughtField::Reasoning) => message.reasoning = words,
             None => (),

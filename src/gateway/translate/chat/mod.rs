@@ -12,7 +12,6 @@ pub(super) mod finish;
 mod media;
 mod messages_in;
 mod messages_out;
-mod model_rules;
 mod parts_in;
 mod parts_out;
 mod request_in;

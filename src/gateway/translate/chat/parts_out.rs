@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::{
-    media::{data_url, file_name, standard},
-    model_rules::ModelRules,
-};
+use super::media::{data_url, file_name, standard};
 use crate::{
-    domain::chat::{CacheHint, Content, Dialect, Document, ImageDetail, Losses, Part, Source},
+    domain::{
+        chat::{CacheHint, Content, Dialect, Document, ImageDetail, Losses, Part, Source},
+        model_rules::ModelRules,
+    },
     gateway::dialect::openai_chat::wire::sent::{
         ImageUrl, KnownPart, SentAudio, SentCache, SentContent, SentFile, SentPart,
     },

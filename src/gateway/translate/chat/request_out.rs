@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use super::{
-    messages_out,
-    model_rules::ModelRules,
-    thinking,
+    messages_out, thinking,
     tools_out::{write_choice, write_tools},
 };
 use crate::{
-    domain::chat::{Losses, OutputFormat, Request},
+    domain::{
+        chat::{Losses, OutputFormat, Request},
+        model_rules::ModelRules,
+    },
     gateway::{
         dialect::openai_chat::wire::sent::{
             SentFormat, SentRequest, SentSchema, SentStreamOptions,

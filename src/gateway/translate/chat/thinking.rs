@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::model_rules::{ModelRules, ThinkingWords};
 use crate::{
-    domain::chat::{Effort, Losses, Thinking, ThinkingMode},
+    domain::{
+        chat::{Effort, Losses, Thinking, ThinkingMode},
+        model_rules::{ModelRules, ThinkingWords},
+    },
     gateway::dialect::openai_chat::wire::{
         asked::{AskedReasoning, AskedThinking},
         sent::{SentSwitch, SentThinking},
@@ -80,10 +82,10 @@ pub(super) fn write(
         losses.note_if(asks, "thinking");
         return SentThinking::default();
     }
-    match rules.thinking {
+    match rules.thinking() {
         ThinkingWords::Effort => {
             let word = effort_word(mode, losses);
-            let reasoning_effort = word.map(|word| nearest(word, rules.efforts, losses));
+            let reasoning_effort = word.map(|word| nearest(word, rules.efforts(), losses));
             SentThinking { reasoning_effort, ..SentThinking::default() }
         }
         ThinkingWords::Switch => {
@@ -154,7 +156,7 @@ fn nearest(word: &'static str, taken: &[&'static str], losses: &mut Losses) -> &
 /// Whether a model thinks when it is told this.
 pub(super) fn is_on(thinking: Option<&Thinking>, rules: &ModelRules) -> bool {
     let is_off = thinking.and_then(|thinking| thinking.mode) == Some(ThinkingMode::Off);
-    rules.reasons() && !(is_off && rules.efforts.contains(&"none"))
+    rules.reasons() && !(is_off && rules.efforts().contains(&"none"))
 }
 
 #[cfg(test)]

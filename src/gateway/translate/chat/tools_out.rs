@@ -3,9 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{model_rules::ModelRules, parts_out::sent_cache};
+use super::parts_out::sent_cache;
 use crate::{
-    domain::chat::{Dialect, Json, Losses, Request, Tool, ToolChoice},
+    domain::{
+        chat::{Dialect, Json, Losses, Request, Tool, ToolChoice},
+        model_rules::ModelRules,
+    },
     gateway::dialect::openai_chat::wire::sent::{
         AllowedTools, KnownTool, NamedTool, SentCustom, SentFunction, SentTool, SentToolChoice,
         ToolName,

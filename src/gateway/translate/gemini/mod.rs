@@ -15,7 +15,6 @@ mod error;
 mod fields;
 mod logprobs;
 mod media;
-mod models;
 mod pairing;
 mod parts_out;
 mod request_in;

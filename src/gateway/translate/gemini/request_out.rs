@@ -1,8 +1,11 @@
 //! The common form, written as a request to an upstream.
 
-use super::{models::ModelTraits, thinking, tools_out, turns_out};
+use super::{thinking, tools_out, turns_out};
 use crate::{
-    domain::chat::{CallKind, Content, Losses, OutputFormat, Request},
+    domain::{
+        chat::{CallKind, Content, Losses, OutputFormat, Request},
+        model_rules::GeminiRules,
+    },
     gateway::{
         dialect::gemini::{WrittenConfig, WrittenRequest},
         translate::{Target, Written},
@@ -28,7 +31,7 @@ pub(super) fn with<T>(
     use_it: impl FnOnce(&mut WrittenRequest<'_>, &mut Losses) -> T,
 ) -> (T, Losses) {
     let mut losses = request.losses.clone();
-    let model = ModelTraits::of(target.model.as_str());
+    let model = GeminiRules::of(target.model.as_str());
     let (system_instruction, contents) = turns_out::write(&request.turns, &model, &mut losses);
     let (tools, tool_config) = tools_out::write(request, &mut losses);
     let mut written = WrittenRequest {
@@ -44,7 +47,7 @@ pub(super) fn with<T>(
     (used, losses)
 }
 
-fn config<'a>(request: &'a Request, model: &ModelTraits, losses: &mut Losses) -> WrittenConfig<'a> {
+fn config<'a>(request: &'a Request, model: &GeminiRules, losses: &mut Losses) -> WrittenConfig<'a> {
     let sampling = &request.sampling;
     losses.note_if(request.stop.len() > MAX_STOP_TEXTS, "stop");
     let (response_mime_type, response_json_schema) = match &request.output {

@@ -6,9 +6,12 @@
 
 use serde_json::value::RawValue;
 
-use super::{fields::Fields, media, models::ModelTraits};
+use super::{fields::Fields, media};
 use crate::{
-    domain::chat::{Content, Document, Json, Losses, ToolResult},
+    domain::{
+        chat::{Content, Document, Json, Losses, ToolResult},
+        model_rules::GeminiRules,
+    },
     gateway::{
         dialect::gemini::{WrittenPart, WrittenResult, WrittenResultPart},
         translate::InvalidRequest,
@@ -42,7 +45,7 @@ pub(super) struct Written<'a> {
 pub(super) fn write<'a>(
     result: &'a ToolResult,
     name: &'a str,
-    model: &ModelTraits,
+    model: &GeminiRules,
     losses: &mut Losses,
 ) -> Written<'a> {
     let mut texts = Vec::new();

@@ -2,12 +2,12 @@
 //!
 //! Source: <https://ai.google.dev/gemini-api/docs/thinking> (read 2026-11).
 
-use super::{
-    fields::{Fields, wrong},
-    models::{ModelTraits, ThinkingControl},
-};
+use super::fields::{Fields, wrong};
 use crate::{
-    domain::chat::{Effort, Losses, Thinking, ThinkingMode},
+    domain::{
+        chat::{Effort, Losses, Thinking, ThinkingMode},
+        model_rules::{GeminiRules, ThinkingControl},
+    },
     gateway::{dialect::gemini::WrittenThinking, translate::InvalidRequest},
 };
 
@@ -41,7 +41,7 @@ pub(super) fn read(
 /// The nearest that the model can be told. What it changes is a loss.
 pub(super) fn write(
     thinking: &Thinking,
-    model: &ModelTraits,
+    model: &GeminiRules,
     losses: &mut Losses,
 ) -> Option<WrittenThinking> {
     losses.note_if(thinking.summary.as_deref().is_some_and(|style| style != "auto"), "thinking");
@@ -118,7 +118,7 @@ mod tests {
     fn written(mode: ThinkingMode, model: &str) -> (Option<i64>, Option<&'static str>, String) {
         let thinking = Thinking { mode: Some(mode), is_shown: None, summary: None };
         let mut losses = Losses::default();
-        let written = write(&thinking, &ModelTraits::of(model), &mut losses).unwrap_or_default();
+        let written = write(&thinking, &GeminiRules::of(model), &mut losses).unwrap_or_default();
         (written.thinking_budget, written.thinking_level, losses.to_string())
     }
 

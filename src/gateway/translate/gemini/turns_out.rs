@@ -5,9 +5,12 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use super::{calls, media, models::ModelTraits, results, seals::SKIP_VALIDATION};
+use super::{calls, media, results, seals::SKIP_VALIDATION};
 use crate::{
-    domain::chat::{Content, Dialect, Losses, Part, Reasoning, Role, ToolCall, ToolResult, Turn},
+    domain::{
+        chat::{Content, Dialect, Losses, Part, Reasoning, Role, ToolCall, ToolResult, Turn},
+        model_rules::GeminiRules,
+    },
     gateway::dialect::gemini::{WrittenCall, WrittenContent, WrittenData, WrittenPart},
 };
 
@@ -17,7 +20,7 @@ const UNKNOWN_FUNCTION: &str = "unknown_function";
 /// The instructions that come first, and everything else.
 pub(super) fn write<'a>(
     turns: &'a [Turn],
-    model: &ModelTraits,
+    model: &GeminiRules,
     losses: &mut Losses,
 ) -> (Option<WrittenContent<'a>>, Vec<WrittenContent<'a>>) {
     let is_instruction = |turn: &Turn| matches!(turn.role, Role::System | Role::Developer);
@@ -51,7 +54,7 @@ fn names_of_calls(turns: &[Turn]) -> HashMap<&str, &str> {
 
 struct Writer<'a, 'w> {
     names: HashMap<&'a str, &'a str>,
-    model: &'w ModelTraits,
+    model: &'w GeminiRules,
     losses: &'w mut Losses,
     contents: Vec<WrittenContent<'a>>,
 }

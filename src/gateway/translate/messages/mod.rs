@@ -1,6 +1,5 @@
 //! Anthropic Messages to and from the common form.
 
-mod abilities;
 mod answer_in;
 mod answer_out;
 mod blocks_in;

@@ -2,14 +2,16 @@
 
 use super::{
     super::{Target, Written},
-    abilities::Abilities,
     blocks_out::BlockWriter,
     thinking_out::{Hindrances, ThinkingPlan},
     tools_out,
     turns_out::Conversation,
 };
 use crate::{
-    domain::chat::{Content, Losses, OutputFormat, Part, Request, Tool},
+    domain::{
+        chat::{Content, Losses, OutputFormat, Part, Request, Tool},
+        model_rules::ClaudeRules,
+    },
     gateway::dialect::messages::{Format, Metadata, OutputConfig, ToolChoice, WireRequest},
 };
 
@@ -26,9 +28,9 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Written {
         is_forced: is_tool_forced || conversation.is_prefilled(),
         is_within_thoughtless_tool_use: conversation.is_within_thoughtless_tool_use(),
     };
-    let abilities = Abilities::of(target.model.as_str());
-    let plan = ThinkingPlan::make(request, target, abilities, hindrances, &mut losses);
-    let sampling = Draw::of(request, abilities, plan.thinks(), &mut losses);
+    let claude = ClaudeRules::of(target.model.as_str());
+    let plan = ThinkingPlan::make(request, target, claude, hindrances, &mut losses);
+    let sampling = Draw::of(request, claude, plan.thinks(), &mut losses);
     let wire = WireRequest {
         model: target.model.as_str(),
         max_tokens: plan.max_tokens,
@@ -77,21 +79,21 @@ impl Draw {
     /// Thinking leaves no choice but a `top_p` from 0.95 to 1. Temperatures end at 1.
     ///
     /// Source: <https://platform.claude.com/docs/en/build-with-claude/extended-thinking> (2026-11).
-    fn of(request: &Request, abilities: Abilities, thinks: bool, losses: &mut Losses) -> Self {
+    fn of(request: &Request, claude: ClaudeRules, thinks: bool, losses: &mut Losses) -> Self {
         let sampling = &request.sampling;
         let temperature = sampling.temperature.and_then(|wanted| {
-            let said = abilities.samples() && (!thinks || is_usual(wanted, 1.0));
+            let said = claude.samples && (!thinks || is_usual(wanted, 1.0));
             losses.note_if(!said || wanted > 1.0, "temperature");
             said.then_some(wanted.min(1.0))
         });
         let top_p = sampling.top_p.filter(|wanted| {
-            let said = abilities.samples()
-                && (abilities.samples_both_ways() || temperature.is_none())
+            let said = claude.samples
+                && (claude.samples_both_ways || temperature.is_none())
                 && (!thinks || *wanted >= 0.95);
             losses.note_if(!said, "top_p");
             said
         });
-        let top_k = sampling.top_k.filter(|_| abilities.samples() && !thinks);
+        let top_k = sampling.top_k.filter(|_| claude.samples && !thinks);
         losses.note_if(top_k.is_none() && sampling.top_k.is_some(), "top_k");
         Self { temperature, top_p, top_k }
     }

@@ -1,8 +1,11 @@
 //! How much to think, and how much to say in all: the two limits hang together.
 
-use super::{super::Target, abilities::Abilities};
+use super::super::Target;
 use crate::{
-    domain::chat::{Effort, Losses, Request, Thinking, ThinkingMode},
+    domain::{
+        chat::{Effort, Losses, Request, Thinking, ThinkingMode},
+        model_rules::ClaudeRules,
+    },
     gateway::dialect::messages::ThinkingConfig,
 };
 
@@ -41,7 +44,7 @@ impl ThinkingPlan {
     pub fn make(
         request: &Request,
         target: &Target<'_>,
-        abilities: Abilities,
+        claude: ClaudeRules,
         hindrances: Hindrances,
         losses: &mut Losses,
     ) -> Self {
@@ -57,8 +60,8 @@ impl ThinkingPlan {
             plan.config = Some(ThinkingConfig::Disabled);
             return plan;
         }
-        plan.effort = effort_of(mode, abilities, losses);
-        let budget = budget_of(mode, abilities);
+        plan.effort = effort_of(mode, claude, losses);
+        let budget = budget_of(mode, claude);
         let is_hindered =
             hindrances.is_forced || (budget.is_some() && hindrances.is_within_thoughtless_tool_use);
         if is_hindered {
@@ -93,14 +96,10 @@ fn display_of(thinking: &Thinking) -> Option<&'static str> {
 }
 
 /// The effort to be told. A budget becomes one where no budget can be said.
-fn effort_of(
-    mode: ThinkingMode,
-    abilities: Abilities,
-    losses: &mut Losses,
-) -> Option<&'static str> {
+fn effort_of(mode: ThinkingMode, claude: ClaudeRules, losses: &mut Losses) -> Option<&'static str> {
     let effort = match mode {
-        ThinkingMode::Effort(effort) if abilities.is_adaptive() => effort,
-        ThinkingMode::Budget(tokens) if !abilities.has_budget() => {
+        ThinkingMode::Effort(effort) if claude.is_adaptive => effort,
+        ThinkingMode::Budget(tokens) if !claude.has_budget => {
             losses.note("thinking");
             Effort::of_budget(tokens)
         }
@@ -108,7 +107,7 @@ fn effort_of(
     };
     let said = match effort {
         Effort::Minimal => Effort::Low,
-        Effort::XHigh if !abilities.has_xhigh() => Effort::High,
+        Effort::XHigh if !claude.has_xhigh => Effort::High,
         effort => effort,
     };
     losses.note_if(said != effort, "thinking");
@@ -116,11 +115,11 @@ fn effort_of(
 }
 
 /// The budget to be told, for whoever cannot be told anything else, or was asked for one.
-fn budget_of(mode: ThinkingMode, abilities: Abilities) -> Option<u64> {
+fn budget_of(mode: ThinkingMode, claude: ClaudeRules) -> Option<u64> {
     match mode {
-        ThinkingMode::Budget(tokens) if abilities.has_budget() => Some(tokens),
-        ThinkingMode::Effort(effort) if !abilities.is_adaptive() => Some(effort.budget()),
-        ThinkingMode::Adaptive if !abilities.is_adaptive() => Some(Effort::Medium.budget()),
+        ThinkingMode::Budget(tokens) if claude.has_budget => Some(tokens),
+        ThinkingMode::Effort(effort) if !claude.is_adaptive => Some(effort.budget()),
+        ThinkingMode::Adaptive if !claude.is_adaptive => Some(Effort::Medium.budget()),
         _ => None,
     }
 }
@@ -165,9 +164,9 @@ mod tests {
         request.max_output_tokens = asked;
         request.thinking = Some(Thinking { mode: Some(mode), ..Thinking::default() });
         let target = Target { model: &model, max_output_tokens: known, asks_stream_usage: false };
-        let abilities = Abilities::of(model.as_str());
+        let claude = ClaudeRules::of(model.as_str());
         let mut losses = Losses::default();
-        let plan = ThinkingPlan::make(&request, &target, abilities, hindrances, &mut losses);
+        let plan = ThinkingPlan::make(&request, &target, claude, hindrances, &mut losses);
         (plan, losses.to_string())
     }
 

@@ -4,10 +4,14 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{citations, media, model_rules::ModelRules};
+use super::{citations, media};
 use crate::{
-    domain::chat::{
-        CacheHint, Citation, Content, Dialect, Document, ImageDetail, Json, Losses, Part, Source,
+    domain::{
+        chat::{
+            CacheHint, Citation, Content, Dialect, Document, ImageDetail, Json, Losses, Part,
+            Source,
+        },
+        model_rules::ModelRules,
     },
     gateway::dialect::responses::{
         InputAudio, OutputText, Piece, PromptCacheBreakpoint, WrittenContent,
@@ -79,7 +83,7 @@ fn cache(
     losses: &mut Losses,
 ) -> Option<PromptCacheBreakpoint> {
     let hint = hint?;
-    if !rules.has_breakpoints {
+    if !rules.has_breakpoints() {
         return lost("cache_control", losses);
     }
     let ttl = match hint {

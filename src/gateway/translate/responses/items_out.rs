@@ -2,12 +2,14 @@
 
 use super::{
     content_out::{self, WrittenPart, raw},
-    model_rules::ModelRules,
     wire_ids::CallIds,
 };
 use crate::{
-    domain::chat::{
-        CallKind, Content, Dialect, Losses, Part, Reasoning, Role, ToolCall, ToolResult, Turn,
+    domain::{
+        chat::{
+            CallKind, Content, Dialect, Losses, Part, Reasoning, Role, ToolCall, ToolResult, Turn,
+        },
+        model_rules::ModelRules,
     },
     gateway::dialect::responses::{
         Piece, ReasoningText, SummaryText, TextOrParts, WrittenContent, WrittenItem,
@@ -177,7 +179,7 @@ impl<'a> Writing<'a, '_> {
         let thoughts = std::mem::take(&mut self.thoughts);
         let Some(last) = thoughts.last() else { return };
         let sealed = last.seal.as_ref().and_then(|seal| seal.for_maker(Dialect::Responses));
-        if sealed.is_none() && !self.rules.takes_bare_thoughts {
+        if sealed.is_none() && self.rules.thoughts().is_none() {
             self.losses.note("reasoning");
             return;
         }

@@ -15,7 +15,6 @@ mod history;
 mod items_in;
 mod items_out;
 mod media;
-mod model_rules;
 mod namespaces;
 mod output_in;
 mod request_in;

@@ -2,9 +2,12 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{items_out, model_rules::ModelRules, thinking, tools_out};
+use super::{items_out, thinking, tools_out};
 use crate::{
-    domain::chat::{Content, Losses, OutputFormat, Request, Role, Turn},
+    domain::{
+        chat::{Content, Losses, OutputFormat, Request, Role, Turn},
+        model_rules::ModelRules,
+    },
     gateway::{
         dialect::responses::RequestBody,
         translate::{Target, Written},
@@ -29,7 +32,7 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Written {
     let losing = &mut losses;
     note_what_has_no_place(request, losing);
     let is_thinking = thinking::is_on(request.thinking.as_ref(), &rules);
-    let has_sampling = !(rules.reasons && is_thinking);
+    let has_sampling = !(rules.reasons() && is_thinking);
     let sampled = |value: Option<f64>, name, losses: &mut Losses| {
         losses.note_if(value.is_some() && !has_sampling, name);
         value.filter(|_| has_sampling)
@@ -91,7 +94,7 @@ fn split_instructions<'a>(
         turn.role == Role::System
             && turn.name.is_none()
             && turn.parts.iter().all(|part| {
-                let marks_cache = part.cache.is_some() && rules.has_breakpoints;
+                let marks_cache = part.cache.is_some() && rules.has_breakpoints();
                 matches!(part.content, Content::Text { .. }) && !marks_cache
             })
     };

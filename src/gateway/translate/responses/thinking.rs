@@ -1,8 +1,10 @@
 //! How much to think.
 
-use super::model_rules::ModelRules;
 use crate::{
-    domain::chat::{Effort, Losses, Thinking, ThinkingMode},
+    domain::{
+        chat::{Effort, Losses, Thinking, ThinkingMode},
+        model_rules::ModelRules,
+    },
     gateway::{
         dialect::responses::WrittenReasoning,
         translate::{InvalidRequest, fields::Fields},
@@ -39,12 +41,12 @@ pub(super) fn write<'a>(
     losses: &mut Losses,
 ) -> Option<WrittenReasoning<'a>> {
     let thinking = thinking?;
-    if rules.never_reasons {
+    if rules.never_reasons() {
         let asks = matches!(thinking.mode, Some(ThinkingMode::Effort(_) | ThinkingMode::Budget(_)));
         losses.note_if(asks, "thinking");
         return None;
     }
-    let effort = said(thinking, losses).map(|word| nearest(word, rules.efforts, losses));
+    let effort = said(thinking, losses).map(|word| nearest(word, rules.efforts(), losses));
     let is_off = thinking.mode == Some(ThinkingMode::Off);
     let wants_words = thinking.is_shown == Some(true) && !is_off;
     let summary = match thinking.summary.as_deref() {
@@ -71,10 +73,10 @@ pub(super) fn said(thinking: &Thinking, losses: &mut Losses) -> Option<&'static 
 pub(super) fn is_on(thinking: Option<&Thinking>, rules: &ModelRules) -> bool {
     let mode = thinking.and_then(|thinking| thinking.mode);
     let is_off = mode == Some(ThinkingMode::Off);
-    if rules.reasons {
-        return !is_off || !rules.efforts.contains(&"none");
+    if rules.reasons() {
+        return !is_off || !rules.efforts().contains(&"none");
     }
-    !rules.never_reasons && thinking.is_some() && !is_off
+    !rules.never_reasons() && thinking.is_some() && !is_off
 }
 
 /// All efforts, in order.
