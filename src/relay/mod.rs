@@ -34,6 +34,7 @@ pub use deadline::Deadline;
 pub use error::RelayError;
 pub use gate::{Gate, Permit};
 pub use journey::{exclusion_trace, plan_trace};
+pub use prepare::{format_plan, losses};
 pub use serve::{Answered, Served, serve};
 pub use services::{Relay, RelayPeers, RelaySettings, RelaySights};
 pub use soft_limit::SoftLimits;

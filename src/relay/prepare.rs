@@ -9,13 +9,14 @@ use super::attempts::{Attempts, Dead};
 use crate::{
     actors::{clock::now, router::Candidate},
     domain::{
-        chat::Losses,
+        chat::{Dialect, Losses},
         failure::Failure,
         format::{FormatAsk, FormatPlan, FormatSource},
         provider::{ApiFormat, Endpoint, Endpoints},
+        time::Timestamp,
     },
     gateway::{
-        exchange::{Operation, Pair, address, is_served},
+        exchange::{ClientRequest, Operation, Pair, address},
         translate::Target,
     },
 };
@@ -60,24 +61,49 @@ impl Prepared {
     }
 }
 
+/// In which formats a candidate would be asked, best first. `client`: whose dialect is spoken to the
+/// pool. `is_open`: whether a format could be asked at all.
+pub fn format_plan(
+    candidate: &Candidate,
+    client: Dialect,
+    now: Timestamp,
+    is_open: impl Fn(ApiFormat) -> bool,
+) -> FormatPlan {
+    let ask = FormatAsk {
+        now,
+        endpoints: &candidate.endpoints,
+        client,
+        model: &candidate.model,
+        memory: &candidate.vitals.formats(),
+    };
+    FormatPlan::new(&ask, is_open)
+}
+
+/// What would be lost if a candidate were asked in this format.
+///
+/// Errors: when the request cannot be read as deep as is needed to translate it.
+pub fn losses(
+    request: &ClientRequest,
+    candidate: &Candidate,
+    format: ApiFormat,
+) -> Result<Losses, Failure> {
+    let ready = request.for_upstream(format, &target(candidate, false), &candidate.facts)?;
+    Ok(ready.losses)
+}
+
+fn target(candidate: &Candidate, asks_stream_usage: bool) -> Target<'_> {
+    let max_output_tokens = candidate.facts.output_tokens;
+    Target { model: &candidate.model, max_output_tokens, asks_stream_usage }
+}
+
 impl Attempts {
     /// `None`: it is not to be asked, because of what would be lost on the way.
     ///
     /// Errors: [`Dead::Stop`] when the request cannot be read as deep as is needed to translate it.
     pub(super) fn prepare(&self, candidate: &Candidate) -> Result<Option<Prepared>, Dead> {
         let request = &self.inquiry.request;
-        let operation = request.asked().operation();
-        let only_there = request.continues_elsewhere();
-        let ask = FormatAsk {
-            now: now(),
-            endpoints: &candidate.endpoints,
-            client: request.api().dialect(),
-            model: &candidate.model,
-            memory: &candidate.vitals.formats(),
-        };
-        let plan = FormatPlan::new(&ask, |format| {
-            is_served(format, operation) && (!only_there || format == ApiFormat::Responses)
-        });
+        let client = request.api().dialect();
+        let plan = format_plan(candidate, client, now(), request.open_formats());
         if plan.candidates().is_empty() {
             self.state.borrow_mut().is_unserved = true;
             return Ok(None);
@@ -105,11 +131,7 @@ impl Attempts {
     ) -> Result<Option<Prepared>, Failure> {
         let request = &self.inquiry.request;
         let asks_usage = self.relay().settings.ask_stream_usage;
-        let target = Target {
-            model: &candidate.model,
-            max_output_tokens: candidate.facts.output_tokens,
-            asks_stream_usage: asks_usage,
-        };
+        let target = target(candidate, asks_usage);
         for (place, chosen) in plan.candidates().iter().enumerate().skip(from) {
             let endpoint = &candidate.endpoints[*chosen];
             let ready = request.for_upstream(endpoint.format, &target, &candidate.facts)?;

@@ -4,6 +4,7 @@ use providerpool::{
     config::Config,
     domain::{
         model::{Capabilities, Capability},
+        provider::ApiFormat,
         route::{CredentialStrategy, Strategy},
     },
 };
@@ -252,6 +253,89 @@ async fn a_prompt_that_is_too_long_for_a_window_is_seen() {
 
     assert_eq!(providers(&explained["stages"][0]["candidates"]), ["backup"]);
     assert_eq!(reason(&explained, "exclusions", "acme")["reason"], "window_too_small");
+}
+
+#[actix_web::test]
+async fn it_says_in_which_formats_and_what_would_be_lost() {
+    let app = TestApp::with(Setup {
+        backup: true,
+        configure: |config| {
+            config.providers[0].also_speaks = vec![ApiFormat::Anthropic];
+            config.providers[1].api_format = None;
+        },
+        ..Setup::default()
+    })
+    .await;
+    let formats = |explained: &Value, at: usize| {
+        let candidate = &explained["stages"][0]["candidates"][at];
+        let formats = candidate["formats"].as_array().unwrap().iter();
+        let told = |format: &Value| {
+            let lost = format["translation"].as_str().unwrap_or("-").to_owned();
+            (format["api_format"].as_str().unwrap().to_owned(), lost)
+        };
+        let source = candidate["format_source"].as_str().unwrap().to_owned();
+        (formats.map(told).collect::<Vec<_>>(), source)
+    };
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(format, lost)| ((*format).to_owned(), (*lost).to_owned())).collect()
+    };
+
+    let named = explain(&app, json!({"model": "test-model", "api": "messages"})).await;
+    let by_messages = explain(
+        &app,
+        json!({"api": "messages", "request": {"model": "test-model", "max_tokens": 5, "top_k": 3,
+            "messages": [{"role": "user", "content": "hi"}]}}),
+    )
+    .await;
+    let by_chat = explain(
+        &app,
+        json!({"request": {"model": "test-model", "seed": 7,
+            "messages": [{"role": "user", "content": "hi"}]}}),
+    )
+    .await;
+
+    let own_first = (pairs(&[("anthropic", "-"), ("openai", "-")]), "user_pinned".to_owned());
+    assert_eq!(formats(&named, 0), own_first);
+    let told = pairs(&[("anthropic", "lossless"), ("openai", "top_k")]);
+    assert_eq!(formats(&by_messages, 0).0, told, "{by_messages}");
+    let told = pairs(&[("openai", "lossless"), ("anthropic", "seed")]);
+    assert_eq!(formats(&by_chat, 0).0, told, "{by_chat}");
+    let (guessed, source) = formats(&by_messages, 1);
+    assert_eq!((guessed[0].0.as_str(), source.as_str()), ("anthropic", "family_default"));
+    assert_eq!((app.upstream.calls(), app.backup.calls()), (0, 0));
+}
+
+#[actix_web::test]
+async fn requests_of_every_api_are_understood() {
+    let app = TestApp::start().await;
+    for (api, body, model) in [
+        ("chat", json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}), None),
+        ("responses", json!({"model": "m", "input": "hi"}), None),
+        (
+            "messages",
+            json!({"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}),
+            None,
+        ),
+        ("gemini", json!({"contents": [{"parts": [{"text": "hi"}]}]}), Some("m")),
+        ("ollama", json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}), None),
+    ] {
+        let mut question = json!({"api": api, "request": body});
+        if let Some(model) = model {
+            question["model"] = json!(model);
+        }
+        let explained = explain(&app, question).await;
+        assert_eq!(explained["model"], "m", "{api}");
+        let format = &explained["stages"][0]["candidates"][0]["formats"][0];
+        assert_eq!(
+            (&format["api_format"], &format["translation"]),
+            (&json!("openai"), &json!("lossless")),
+            "{api}"
+        );
+    }
+    let refused = app.post(PATH, json!({"api": "responses", "request": {"model": "m"}})).await;
+    assert_eq!(refused.status, 400);
+    let unknown = app.post(PATH, json!({"api": "telepathy", "model": "m"})).await;
+    assert_eq!(unknown.status, 400);
 }
 
 #[actix_web::test]

@@ -201,6 +201,8 @@ async fn every_reference_in_the_description_leads_somewhere() {
         ("ProviderView", "first_event_ms"),
         ("Trace", "attempts"),
         ("ExplainBody", "request"),
+        ("ExplainBody", "api"),
+        ("FormatView", "translation"),
         ("StageView", "never_asked"),
         ("ProviderBody", "rules"),
         ("ServedModel", "context_tokens"),

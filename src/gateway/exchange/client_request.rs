@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    address::is_served,
     api::{ClientApi, upstream_side},
     asked::Asked,
     common_facts, count,
@@ -124,6 +125,15 @@ impl ClientRequest {
         self.asked == Asked::Answer(ClientApi::Responses) && continues_an_answer(&self.body)
     }
 
+    /// Which formats it could be asked in.
+    pub fn open_formats(&self) -> impl Fn(ApiFormat) -> bool + use<> {
+        let operation = self.asked.operation();
+        let only_there = self.continues_elsewhere();
+        move |format| {
+            is_served(format, operation) && (!only_there || format == ApiFormat::Responses)
+        }
+    }
+
     /// The API whose errors the client reads.
     pub fn api(&self) -> ClientApi {
         self.asked.api()
@@ -191,19 +201,27 @@ impl ClientRequest {
         caller: &KeyId,
         header: impl Fn(&str) -> Option<&'h str>,
     ) -> Option<(SessionKey, bool)> {
-        let key = |signal: SessionSignal<'_>| {
+        self.with_session_signal(header, |signal| {
             let is_named = matches!(signal, SessionSignal::Named { .. });
             (SessionKey::new(caller, self.model(), signal), is_named)
-        };
+        })
+    }
+
+    /// Finds what tells the session, if something does. `header` reads a header.
+    pub fn with_session_signal<'h, T>(
+        &self,
+        header: impl Fn(&str) -> Option<&'h str>,
+        then: impl FnOnce(SessionSignal<'_>) -> T,
+    ) -> Option<T> {
         if self.embedding.is_some() {
             return None;
         }
         match &self.chat {
             // Of both only one is ever borrowed from, and the shorter life is enough.
-            Some(chat) => chat.session_signal(&self.body, |name| header(name)).map(key),
+            Some(chat) => chat.session_signal(&self.body, |name| header(name)).map(then),
             None => {
                 let request = self.common().expect("it was read when the request came");
-                common_facts::with_session(request, header, key)
+                common_facts::with_session(request, header, then)
             }
         }
     }

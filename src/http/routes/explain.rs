@@ -1,12 +1,16 @@
 //! `POST /api/v1/routes/explain`: where a request would go, without sending it.
 
+mod formats;
+
 use actix_web::{
     HttpRequest, guard,
     web::{self, Data, Json, Payload, ServiceConfig},
 };
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use self::formats::{FormatView, Translations};
 use crate::{
     actors::{
         clock::now,
@@ -16,6 +20,7 @@ use crate::{
     },
     domain::{
         access_key::Role,
+        format::FormatSource,
         id::{CredentialId, KeyId, ModelName, ProviderId},
         model::Capabilities,
         route::{Mode, RouteOptions, Strategy},
@@ -24,7 +29,10 @@ use crate::{
         trace::{CandidateTrace, ExclusionTrace, MAX_ENTRIES, PlanTrace, SubstitutionTrace},
         turns::Turn,
     },
-    gateway::dialect::openai_chat::ChatRequest,
+    gateway::{
+        exchange::{Asked, ClientApi, ClientRequest},
+        translate::Addressed,
+    },
     http::{
         actors::Actors,
         problem::{Failure, Management, Problem},
@@ -75,9 +83,43 @@ pub struct ExplainBody {
     /// looked for with each key, the oldest first.
     #[schema(value_type = Option<String>)]
     client_key: Option<KeyId>,
-    /// A whole Chat Completions request, which tells what the model must be able to do, and read.
+    /// The API in which the client asks.
+    #[serde(default)]
+    api: ExplainedApi,
+    /// A whole request in that API, which tells what the model must be able to do, and read, and what
+    /// would be lost on the way. One that continues an answer by its id counts as one whose answer only
+    /// its provider knows.
     #[schema(value_type = Option<serde_json::Value>)]
     request: Option<Box<RawValue>>,
+}
+
+/// An API that the pool speaks.
+#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExplainedApi {
+    /// OpenAI Chat Completions.
+    #[default]
+    Chat,
+    /// OpenAI Responses.
+    Responses,
+    /// Anthropic Messages.
+    Messages,
+    /// Gemini. Its requests name the model in their path, here it is `model`.
+    Gemini,
+    /// `POST /api/chat` of Ollama.
+    Ollama,
+}
+
+impl From<ExplainedApi> for ClientApi {
+    fn from(api: ExplainedApi) -> Self {
+        match api {
+            ExplainedApi::Chat => Self::Chat,
+            ExplainedApi::Responses => Self::Responses,
+            ExplainedApi::Messages => Self::Messages,
+            ExplainedApi::Gemini => Self::Gemini,
+            ExplainedApi::Ollama => Self::OllamaChat,
+        }
+    }
 }
 
 /// Where a request would go at this moment.
@@ -146,6 +188,11 @@ pub struct CandidateView {
     /// Why there is no credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     no_credential: Option<NoCredential>,
+    /// In which formats it would be asked: the first, and after it those that are tried when it turns
+    /// out not to be there. Empty: it has none that could serve the request.
+    formats: Vec<FormatView>,
+    /// Why the first of them is.
+    format_source: FormatSource,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -177,8 +224,8 @@ struct Question {
     model: ModelName,
     options: RouteOptions,
     needs: Capabilities,
-    /// The request and the body it was parsed from.
-    request: Option<(ChatRequest, Box<RawValue>)>,
+    api: ClientApi,
+    request: Option<ClientRequest>,
     session: Option<String>,
     client_key: Option<KeyId>,
 }
@@ -193,20 +240,20 @@ impl ExplainBody {
             let message = "session: must be 1 to 256 bytes without control characters";
             return Err(Problem::bad_request(message).about("session"));
         }
+        let api = self.api.into();
+        let addressed = Addressed { model: self.model.clone(), stream: None };
         let parse = |body: Box<RawValue>| {
-            let parsed = ChatRequest::parse(body.get().as_bytes());
-            let parsed = parsed.map_err(|error| {
-                Problem::bad_request(format!("request: {error}")).about("request")
-            })?;
-            Ok::<_, Problem>((parsed, body))
+            let body = Bytes::from(body.get().to_owned());
+            ClientRequest::parse(Asked::Answer(api), body, &addressed).map_err(|invalid| {
+                Problem::bad_request(format!("request: {}", invalid.message)).about("request")
+            })
         };
         let request = self.request.map(parse).transpose()?;
-        let named = request.as_ref().map(|(request, _)| request.model.clone());
+        let named = request.as_ref().map(|request| request.model().clone());
         let Some(model) = self.model.or(named) else {
             let message = "model: is required, here or in request";
             return Err(Problem::bad_request(message).about("model"));
         };
-        let needs = request.as_ref().map(|(request, body)| request.needs(body.get().as_bytes()));
         Ok(Question {
             model,
             options: RouteOptions {
@@ -218,7 +265,8 @@ impl ExplainBody {
                 relax: self.relax,
                 strict: false,
             },
-            needs: needs.unwrap_or(Capabilities::NONE),
+            needs: request.as_ref().map_or(Capabilities::NONE, ClientRequest::needs),
+            api,
             request,
             session: self.session,
             client_key: self.client_key,
@@ -227,22 +275,24 @@ impl ExplainBody {
 }
 
 impl Question {
-    /// What tells the session, if it is one that goes where it was served last.
-    fn signal(&self) -> Option<SessionSignal<'_>> {
-        let named = self.session.as_deref().and_then(session_id);
-        let Some((request, body)) = &self.request else {
-            return named.map(|id| SessionSignal::Named { kind: SESSION_HEADER, id });
-        };
-        let body = body.get().as_bytes();
-        let signal =
-            request.session_signal(body, |name| named.filter(|_| name == SESSION_HEADER))?;
-        let is_named = matches!(signal, SessionSignal::Named { .. });
-        (is_named || request.is_continuation(body)).then_some(signal)
-    }
-
     /// Where the session was served last, and of which key it is.
     fn bound(&self, actors: &Actors) -> Option<(KeyId, Binding)> {
-        let signal = self.signal()?;
+        let named = self.session.as_deref().and_then(session_id);
+        let Some(request) = &self.request else {
+            return self.find(actors, SessionSignal::Named { kind: SESSION_HEADER, id: named? });
+        };
+        let header = |name: &str| named.filter(|_| name == SESSION_HEADER);
+        let found = request.with_session_signal(header, |signal| {
+            let is_named = matches!(signal, SessionSignal::Named { .. });
+            // Any other goes where it wants.
+            let is_bound = is_named || request.is_continuation();
+            is_bound.then(|| self.find(actors, signal))?
+        });
+        found?
+    }
+
+    /// Looks for the session with each key that may be meant.
+    fn find(&self, actors: &Actors, signal: SessionSignal<'_>) -> Option<(KeyId, Binding)> {
         let ring = actors.key_ring.read();
         let keys = ring.list(&[Role::Client]).into_iter();
         let mut keys =
@@ -261,19 +311,18 @@ struct Sight<'a> {
     providers: &'a ProviderTable,
     directory: &'a CredentialDirectory,
     bound: Option<&'a Binding>,
+    translations: Translations,
 }
 
 impl Sight<'_> {
     fn plan(&self, question: &Question, stage: &Stage) -> Plan {
-        let body = question.request.as_ref().map_or(&[][..], |(_, body)| body.get().as_bytes());
+        let request = question.request.as_ref();
         let ask = Ask {
             now: self.now,
             options: &question.options,
             needs: question.needs,
-            prompt_bytes: body.len() as u64,
-            prompt_tokens: &|| {
-                question.request.as_ref().map_or(0, |(request, _)| request.estimated_tokens(body))
-            },
+            prompt_bytes: request.map_or(0, |request| request.body().len() as u64),
+            prompt_tokens: &|| request.map_or(0, ClientRequest::prompt_tokens),
             bound: self.bound.map(|binding| &binding.provider_id),
         };
         self.routing.plan(&ask, stage, self.providers, self.directory, Turn::Look)
@@ -292,19 +341,27 @@ impl Sight<'_> {
             route,
             mode: stage.mode,
             strategy,
-            candidates: shown.map(|(shown, of)| self.candidate_view(shown, of)).collect(),
+            candidates: shown.map(|(shown, of)| self.candidate_view(question, shown, of)).collect(),
             exclusions,
             left_out: left_out as usize + others.len() - never_asked.len(),
             never_asked,
         }
     }
 
-    fn candidate_view(&self, shown: CandidateTrace, candidate: &Candidate) -> CandidateView {
+    fn candidate_view(
+        &self,
+        question: &Question,
+        shown: CandidateTrace,
+        candidate: &Candidate,
+    ) -> CandidateView {
         let (credential, no_credential) = match self.next_credential(candidate) {
             Ok(credential) => (Some(credential), None),
             Err(reason) => (None, Some(reason)),
         };
-        CandidateView { candidate: shown, credential, no_credential }
+        let client = question.api.dialect();
+        let (formats, format_source) =
+            self.translations.formats(candidate, client, question.request.as_ref(), self.now);
+        CandidateView { candidate: shown, credential, no_credential, formats, format_source }
     }
 
     /// The credential with which a candidate would be asked.
@@ -333,7 +390,7 @@ impl Sight<'_> {
 }
 
 /// Explains where a request would go at this moment: what its name leads to, who would be asked in
-/// which order and with which credential, and why the others would not.
+/// which order, with which credential and in which formats, and why the others would not.
 ///
 /// Nothing is sent and nothing changes: no turn is taken, nothing is counted.
 #[utoipa::path(post, path = "/api/v1/routes/explain", tag = "routes", request_body = ExplainBody,
@@ -358,6 +415,7 @@ pub async fn explain(
         providers: &providers,
         directory: &directory,
         bound: bound.as_ref().map(|(_, binding)| binding),
+        translations: Translations::default(),
     };
     let course = routing.course(&question.model, &providers);
     let plans: Vec<Plan> = course.stages.iter().map(|stage| sight.plan(&question, stage)).collect();
