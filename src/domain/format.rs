@@ -12,7 +12,7 @@ pub use self::memory::{FormatMemory, Recollection, Remembered};
 use super::{
     chat::Dialect,
     id::ModelName,
-    provider::{ApiFormat, Endpoints, FormatBasis},
+    provider::{ApiFormat, Endpoint, Endpoints, FormatBasis},
     time::Timestamp,
 };
 
@@ -42,6 +42,8 @@ pub struct FormatAsk<'a> {
     pub client: Dialect,
     /// The upstream's name.
     pub model: &'a ModelName,
+    /// Whether the catalogue has that.
+    pub is_catalogued: bool,
     pub memory: &'a FormatMemory,
 }
 
@@ -92,7 +94,7 @@ impl FormatPlan {
             return Self { candidates: open, source: own_word, is_mutable: false };
         }
         let (family, known) = (Family::of(ask.model), ask.memory.about(ask.model));
-        open.sort_by_cached_key(|at| (ask.rank(family, known, endpoints[*at].format), *at));
+        open.sort_by_cached_key(|at| (ask.rank(family, known, &endpoints[*at]), *at));
         let absence = |at: &usize| known.absent(ask.now, endpoints[*at].format);
         // What would have come first, had it not been found missing.
         let missed = absence(&open[0]);
@@ -118,9 +120,14 @@ impl FormatPlan {
 }
 
 impl FormatAsk<'_> {
-    fn rank(&self, family: Family, known: Recollection<'_>, format: ApiFormat) -> Rank {
+    fn rank(&self, family: Family, known: Recollection<'_>, endpoint: &Endpoint) -> Rank {
+        let format = endpoint.format;
         let is_own = format.dialect() == self.client;
-        let is_makers = family.maker_format() == Some(format);
+        let is_makers = match family.maker_format() {
+            Some(makers) => makers == format,
+            // What OpenAI has made since the catalogue was may be in its newer API alone.
+            None => format == ApiFormat::Responses && !self.is_catalogued && is_openais(endpoint),
+        };
         let is_known = self.endpoints.basis.is_known();
         // Where everything listed is spoken, it says nothing that some of it was asked for before.
         let answered = if is_known { None } else { known.answered(format) };
@@ -134,4 +141,10 @@ impl FormatAsk<'_> {
             None => Rank::Other,
         }
     }
+}
+
+/// Whether OpenAI itself is there, and not somebody with an API like its own.
+fn is_openais(endpoint: &Endpoint) -> bool {
+    let host = endpoint.url.host_str().unwrap_or_default();
+    host.strip_suffix("openai.com").is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

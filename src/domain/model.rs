@@ -130,6 +130,8 @@ impl<'de> Deserialize<'de> for Capabilities {
 /// What is known of a model. What is absent is unknown, and never held against it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ModelFacts {
+    /// Whether the catalogue has it.
+    pub is_catalogued: bool,
     pub kind: ModelKind,
     /// Most tokens it reads and writes in one request.
     pub context_tokens: Option<u64>,
@@ -223,6 +225,7 @@ impl ServedModel {
     /// What is said of it here, above what the catalogue knows.
     pub fn facts(&self, catalogued: ModelFacts) -> ModelFacts {
         ModelFacts {
+            is_catalogued: catalogued.is_catalogued,
             kind: self.kind.unwrap_or(catalogued.kind),
             context_tokens: self.context_tokens.or(catalogued.context_tokens),
             output_tokens: self.output_tokens.or(catalogued.output_tokens),

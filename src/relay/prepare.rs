@@ -74,6 +74,7 @@ pub fn format_plan(
         endpoints: &candidate.endpoints,
         client,
         model: &candidate.model,
+        is_catalogued: candidate.facts.is_catalogued,
         memory: &candidate.vitals.formats(),
     };
     FormatPlan::new(&ask, is_open)

@@ -144,6 +144,7 @@ impl ModelCatalog {
 impl Entry {
     fn facts(&self) -> ModelFacts {
         ModelFacts {
+            is_catalogued: true,
             kind: self.kind.unwrap_or_default(),
             context_tokens: self.context_tokens,
             output_tokens: self.output_tokens,

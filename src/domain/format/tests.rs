@@ -12,7 +12,11 @@ use ApiFormat::*;
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
 fn endpoints(basis: FormatBasis, formats: &[ApiFormat]) -> Endpoints {
-    let url = "https://a.test/".parse::<url::Url>().unwrap();
+    endpoints_at("https://a.test/", basis, formats)
+}
+
+fn endpoints_at(url: &str, basis: FormatBasis, formats: &[ApiFormat]) -> Endpoints {
+    let url = url.parse::<url::Url>().unwrap();
     Endpoints::new(basis, formats.iter().map(|it| Endpoint { format: *it, url: url.clone() }))
 }
 
@@ -51,7 +55,8 @@ fn plan_at(
     client: Dialect,
     name: &str,
 ) -> (FormatSource, Vec<ApiFormat>) {
-    let ask = FormatAsk { now, endpoints, client, model: &model(name), memory };
+    let is_catalogued = name.starts_with("gpt-5");
+    let ask = FormatAsk { now, endpoints, client, model: &model(name), is_catalogued, memory };
     let plan = FormatPlan::new(&ask, |_| true);
     (plan.source, plan.candidates().iter().map(|at| endpoints[*at].format).collect())
 }
@@ -79,6 +84,21 @@ fn a_clients_own_dialect_comes_first_unless_the_model_has_only_another() {
     ] {
         let expected = (FormatSource::UserPinned, expected.to_vec());
         assert_eq!(plan(&all, &[], client, name), expected, "{client:?} {name}");
+    }
+}
+
+#[test]
+fn what_openai_has_made_of_late_is_asked_for_in_its_newer_api() {
+    for (url, client, name, first) in [
+        ("https://api.openai.com/v1", Dialect::Messages, "gpt-9", Responses),
+        ("https://eu.api.openai.com/v1", Dialect::Gemini, "gpt-9", Responses),
+        ("https://api.openai.com/v1", Dialect::Chat, "gpt-9", Openai),
+        ("https://api.openai.com/v1", Dialect::Messages, "gpt-5", Openai),
+        ("https://api.notopenai.com/v1", Dialect::Messages, "gpt-9", Openai),
+        ("https://a.test/openai.com", Dialect::Messages, "gpt-9", Openai),
+    ] {
+        let both = endpoints_at(url, FormatBasis::Pinned, &[Openai, Responses]);
+        assert_eq!(plan(&both, &[], client, name).1[0], first, "{url} {client:?} {name}");
     }
 }
 
@@ -182,6 +202,7 @@ fn only_what_is_open_to_the_request_is_in_the_plan() {
         endpoints: &known,
         client: Dialect::Chat,
         model: &name,
+        is_catalogued: true,
         memory: &memory,
     };
     let plan = FormatPlan::new(&ask, |format| format == Google);
