@@ -27,7 +27,7 @@ use crate::{
         published::publish,
         registry::{ProviderTable, Registry, RegistryPeers, RegistryReady},
         router::{RouteKeeper, Router, RouterPeers, RouterReady, RouterView},
-        supervise::{self, Watch},
+        supervise::{self, Seat, Watch},
         traces::Traces,
         usage_tracker::{FlushUsage, Journal, UsageTracker, UsageTrackerPeers},
     },
@@ -98,11 +98,13 @@ pub async fn start(
     let (registry, registry_seat) = supervise::seat::<Registry>();
     let (router, router_seat) = supervise::seat::<Router>();
     let (credentials, credentials_seat) = supervise::seat::<Credentials>();
+    let (discovery, discovery_seat) = supervise::seat::<Discovery>();
 
     let peers = RegistryPeers {
         events: events.clone().recipient(),
         credentials: credentials.clone().recipient(),
         router: router.clone().recipient(),
+        discovery: discovery.clone().recipient(),
     };
     let (own_db, seen) = (db.clone(), directory.clone());
     registry_seat.fill(&on, "registry", watch.clone(), move |_| {
@@ -132,18 +134,11 @@ pub async fn start(
         Credentials::new(given, other_keeper(), own_db, macs, directory_publisher, peers)
     });
 
-    // What these wait for is on the network: nothing else waits for them.
-    let aside = Arbiter::new();
-    let upstream = Upstream::new(&upstream)?;
-    let own_upstream = upstream.clone();
-    let copilot_tokens =
-        supervise::start_in(&aside.handle(), "copilot_tokens", watch.clone(), move |_| {
-            CopilotTokens::new(own_upstream)
-        });
     let (seen, keys, told) = (providers.clone(), directory.clone(), registry.clone().recipient());
-    let discovery = supervise::start_in(&aside.handle(), "discovery", watch.clone(), move |_| {
-        Discovery::new(upstream, seen, keys, told)
-    });
+    let upstream = Upstream::new(&upstream)?;
+    let asker = upstream.clone();
+    let discover = move || Discovery::new(asker, seen, keys, told);
+    let (aside, copilot_tokens) = set_aside(discovery_seat, discover, &watch, upstream);
 
     let own_db = db.clone();
     let access_keys = supervise::start_in(&on, "access_keys", watch.clone(), move |_| {
@@ -219,6 +214,20 @@ fn keeper_of_cooldowns(
     let (db, events, traces, metrics) =
         (db.clone(), events.clone(), traces.clone(), Arc::clone(metrics));
     move || CooldownKeeper::new(db, events.recipient(), traces.recipient(), metrics)
+}
+
+/// Those who wait for the network have a thread of their own: nothing else waits for them.
+fn set_aside(
+    seat: Seat<Discovery>,
+    discover: impl FnOnce() -> Discovery + Send + 'static,
+    watch: &Watch,
+    upstream: Upstream,
+) -> (Arbiter, Addr<CopilotTokens>) {
+    let aside = Arbiter::new();
+    seat.fill(&aside.handle(), "discovery", watch.clone(), move |_| discover());
+    let exchange = move |_: &mut _| CopilotTokens::new(upstream);
+    let tokens = supervise::start_in(&aside.handle(), "copilot_tokens", watch.clone(), exchange);
+    (aside, tokens)
 }
 
 async fn all_loaded(actors: &Actors) -> anyhow::Result<()> {

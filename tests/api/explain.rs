@@ -266,6 +266,7 @@ async fn it_says_in_which_formats_and_what_would_be_lost() {
         ..Setup::default()
     })
     .await;
+    app.is_asked_what_it_speaks(&app.backup).await;
     let formats = |explained: &Value, at: usize| {
         let candidate = &explained["stages"][0]["candidates"][at];
         let formats = candidate["formats"].as_array().unwrap().iter();

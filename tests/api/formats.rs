@@ -1,7 +1,11 @@
 //! In which format a provider is asked: what it has told of itself, what its answers have taught, and
 //! what somebody has set.
 
-use providerpool::domain::provider::ApiFormat;
+use providerpool::{
+    actors::discovery::Snapshot,
+    config::ProviderConfig,
+    domain::{id::ProviderId, provider::ApiFormat},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -10,9 +14,12 @@ use crate::support::{
     script::{Answer, MakeStep, Step, raw, whole},
 };
 
-/// One provider, of which nobody has said what it speaks.
+/// One provider, of which nobody has said what it speaks, and which has told nothing at the start.
 async fn unknown() -> TestApp {
-    TestApp::configured(|config| config.providers[0].api_format = None).await
+    let app = TestApp::configured(|config| config.providers[0].api_format = None).await;
+    app.is_asked_what_it_speaks(&app.upstream).await;
+    assert_eq!(detected(&app, "acme").await, Value::Null);
+    app
 }
 
 /// One provider that is said to speak Chat Completions and Messages.
@@ -26,6 +33,12 @@ async fn detect(app: &TestApp, id: &str) -> Reply {
 
 async fn detected(app: &TestApp, id: &str) -> Value {
     app.get(&format!("/api/v1/providers/{id}")).await.json["detected_formats"].clone()
+}
+
+/// Waits until it is known that the provider speaks this.
+async fn becomes(app: &TestApp, id: &str, formats: Value) {
+    let is = || async { Some(detected(app, id).await).filter(|is| *is == formats) };
+    eventually("what it speaks", is).await;
 }
 
 /// Makes a provider of which nothing is said but its address.
@@ -172,6 +185,63 @@ async fn a_provider_that_is_made_without_a_format_is_asked_in_the_background() {
 }
 
 #[actix_web::test]
+async fn a_provider_of_the_file_is_asked_at_each_start() {
+    let mut app = unknown().await;
+    app.upstream.answer(|seen| match seen.path.as_str() {
+        "/v1/messages" => anthropics_error(400, "invalid_request_error"),
+        _ => no_such_path(),
+    });
+
+    app.restart().await;
+
+    becomes(&app, "acme", json!(["anthropic"])).await;
+}
+
+#[actix_web::test]
+async fn at_the_start_only_some_are_asked_at_once_and_nobody_waits_for_them() {
+    let mut app = TestApp::configured(|config| {
+        let acme = &mut config.providers[0];
+        acme.api_format = None;
+        let others = (0..9).map(|n| {
+            let id = ProviderId::parse(&format!("acme-{n}")).unwrap();
+            ProviderConfig { id, api_keys: Vec::new(), ..acme.clone() }
+        });
+        let others: Vec<_> = others.collect();
+        config.providers.extend(others);
+    })
+    .await;
+    app.upstream.answer(|_| Step::Silent);
+
+    app.restart().await;
+
+    let view = app.actors.discovery.send(Snapshot).await.unwrap();
+    assert_eq!((view.under_way, view.waiting), (4, 6));
+    app.upstream.recover();
+    assert_eq!(app.chat("hello").await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_provider_is_asked_again_with_its_first_key() {
+    let app = TestApp::start().await;
+    app.backup.answer(|seen| match seen.path.as_str() {
+        _ if !seen.head().contains("sk-first") => openais_error(401),
+        "/v1/messages" => anthropics_error(400, "invalid_request_error"),
+        _ => no_such_path(),
+    });
+    create(&app, "mine", &app.backup).await;
+    app.is_asked_what_it_speaks(&app.backup).await;
+    assert_eq!(detected(&app, "mine").await, Value::Null);
+
+    for key in ["sk-first", "sk-second"] {
+        let added = app.post("/api/v1/providers/mine/keys", json!({"key": key})).await;
+        assert_eq!(added.status, 201, "{}", added.text());
+        becomes(&app, "mine", json!(["anthropic"])).await;
+    }
+
+    assert_eq!(app.backup.calls(), 14, "a second key tells nothing new");
+}
+
+#[actix_web::test]
 async fn a_provider_that_moves_is_asked_again() {
     let app = TestApp::start().await;
     app.backup.answer(|seen| match seen.path.as_str() {
@@ -180,16 +250,12 @@ async fn a_provider_that_moves_is_asked_again() {
         _ => no_such_path(),
     });
     create(&app, "mine", &app.backup).await;
-    let becomes = async |expected: Value| {
-        let is = || async { Some(detected(&app, "mine").await).filter(|is| *is == expected) };
-        eventually("what it speaks", is).await;
-    };
-    becomes(json!(["anthropic"])).await;
+    becomes(&app, "mine", json!(["anthropic"])).await;
 
     let moved = json!({"base_url": format!("http://{}/moved", app.backup.address)});
     assert_eq!(app.patch("/api/v1/providers/mine", moved).await.status, 200);
 
-    becomes(json!(["openai"])).await;
+    becomes(&app, "mine", json!(["openai"])).await;
 }
 
 #[actix_web::test]

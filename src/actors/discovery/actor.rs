@@ -8,7 +8,10 @@ use futures_util::future::join_all;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::messages::{DetectFormats, DiscoveryError};
+use super::{
+    messages::{DetectFormats, DetectSoon, DiscoveryError, DiscoveryView, Snapshot},
+    queue::Queue,
+};
 use crate::{
     actors::{
         credentials::{CredentialDirectory, Held},
@@ -42,6 +45,7 @@ pub struct Discovery {
     credentials: Published<CredentialDirectory>,
     registry: Recipient<FormatsDetected>,
     under_way: usize,
+    queue: Queue,
 }
 
 impl Discovery {
@@ -51,7 +55,8 @@ impl Discovery {
         credentials: Published<CredentialDirectory>,
         registry: Recipient<FormatsDetected>,
     ) -> Self {
-        Self { upstream, providers, credentials, registry, under_way: 0 }
+        let queue = Queue::default();
+        Self { upstream, providers, credentials, registry, under_way: 0, queue }
     }
 
     /// The provider to ask, and as whom.
@@ -78,35 +83,17 @@ impl Discovery {
         let caller = usable.max_by_key(|held| held.credential.settings.priority);
         Ok((Arc::clone(provider), caller.map(Arc::clone)))
     }
-}
 
-impl Actor for Discovery {
-    type Context = Context<Self>;
-}
-
-impl Supervised for Discovery {
-    /// What was under way is gone.
-    fn restarting(&mut self, _: &mut Self::Context) {
-        self.under_way = 0;
-    }
-}
-
-impl Handler<DetectFormats> for Discovery {
-    type Result = ResponseActFuture<Self, Result<FormatVerdict, DiscoveryError>>;
-
-    fn handle(&mut self, msg: DetectFormats, _: &mut Self::Context) -> Self::Result {
-        let id = msg.provider_id;
-        let (provider, caller) = match self.find(&id) {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(provider = %id, %error, "what a provider speaks cannot be asked");
-                return Box::pin(fut::ready(Err(error)));
-            }
-        };
+    /// Asks a provider, and has the Registry keep what it tells.
+    fn detect(
+        &mut self,
+        (provider, caller): (Arc<Provider>, Option<Arc<Held>>),
+    ) -> impl Future<Output = Result<FormatVerdict, DiscoveryError>> + use<> {
         self.under_way += 1;
         let (upstream, registry) = (self.upstream.clone(), self.registry.clone());
-        let detecting = async move {
+        async move {
             let verdict = detect(&upstream, &provider, caller.as_deref()).await;
+            let id = provider.id.clone();
             tracing::info!(provider = %id, formats = ?verdict.formats, "a provider was asked what it speaks");
             if let Some(base_url) = provider.base_url.clone() {
                 let formats = verdict.formats.clone();
@@ -117,11 +104,94 @@ impl Handler<DetectFormats> for Discovery {
                 }
             }
             Ok(verdict)
-        };
-        Box::pin(detecting.into_actor(self).map(|found, discovery, _| {
-            discovery.under_way = discovery.under_way.saturating_sub(1);
-            found
-        }))
+        }
+    }
+
+    fn detected(&mut self, ctx: &mut Context<Self>) {
+        self.under_way = self.under_way.saturating_sub(1);
+        self.go_on(ctx);
+    }
+
+    /// Asks those who wait, as far as there is room.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        while self.under_way < MAX_UNDER_WAY
+            && let Some(id) = self.queue.next()
+        {
+            // It may be gone since, or somebody has said what it speaks.
+            let found = self.find(&id).ok();
+            let is_unknown =
+                |provider: &Provider| provider.endpoints().basis == FormatBasis::Unknown;
+            let Some(found) = found.filter(|(provider, _)| is_unknown(provider)) else {
+                self.queue.done(&id);
+                continue;
+            };
+            let detecting = self.detect(found).into_actor(self);
+            ctx.spawn(detecting.map(move |found, discovery, ctx| {
+                if let Err(error) = found {
+                    tracing::warn!(provider = %id, %error, "what a provider speaks was not kept");
+                }
+                discovery.queue.done(&id);
+                discovery.detected(ctx);
+            }));
+        }
+    }
+}
+
+impl Actor for Discovery {
+    type Context = Context<Self>;
+
+    /// Runs at the first start, when nobody waits yet, and after each restart.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.go_on(ctx);
+    }
+}
+
+impl Supervised for Discovery {
+    /// What was under way is gone.
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.under_way = 0;
+        self.queue.forget_under_way();
+    }
+}
+
+impl Handler<DetectFormats> for Discovery {
+    type Result = ResponseActFuture<Self, Result<FormatVerdict, DiscoveryError>>;
+
+    fn handle(&mut self, msg: DetectFormats, _: &mut Self::Context) -> Self::Result {
+        let id = msg.provider_id;
+        match self.find(&id) {
+            Ok(found) => {
+                let detecting = self.detect(found).into_actor(self);
+                Box::pin(detecting.map(|found, discovery, ctx| {
+                    discovery.detected(ctx);
+                    found
+                }))
+            }
+            Err(error) => {
+                tracing::warn!(provider = %id, %error, "what a provider speaks cannot be asked");
+                Box::pin(fut::ready(Err(error)))
+            }
+        }
+    }
+}
+
+impl Handler<DetectSoon> for Discovery {
+    type Result = ();
+
+    fn handle(&mut self, msg: DetectSoon, ctx: &mut Self::Context) {
+        if !self.queue.push(msg.provider_id.clone()) {
+            let id = &msg.provider_id;
+            tracing::warn!(provider = %id, "too many wait to be asked what they speak: it is not");
+        }
+        self.go_on(ctx);
+    }
+}
+
+impl Handler<Snapshot> for Discovery {
+    type Result = DiscoveryView;
+
+    fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
+        DiscoveryView { under_way: self.under_way, waiting: self.queue.waiting() }
     }
 }
 

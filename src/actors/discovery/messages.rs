@@ -1,6 +1,7 @@
 //! What can be asked of Discovery.
 
-use actix::Message;
+use actix::{Message, MessageResponse};
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
@@ -21,6 +22,27 @@ pub enum DiscoveryError {
     Busy(usize),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+}
+
+/// Has a provider asked what it speaks as soon as there is room, if that is not known by then. Nobody
+/// waits for it, and it is dropped when too many wait already: what a provider speaks is also found
+/// with its first request.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct DetectSoon {
+    pub provider_id: ProviderId,
+}
+
+/// Asks what is being done.
+#[derive(Debug, Message)]
+#[rtype(result = "DiscoveryView")]
+pub struct Snapshot;
+
+/// How many providers are being asked, and how many are going to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, MessageResponse)]
+pub struct DiscoveryView {
+    pub under_way: usize,
+    pub waiting: usize,
 }
 
 /// Asks a provider which formats it speaks, with questions that cost no tokens, and answers with what

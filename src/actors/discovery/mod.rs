@@ -5,6 +5,7 @@
 
 mod actor;
 mod messages;
+mod queue;
 
 pub use actor::Discovery;
 pub use messages::*;

@@ -12,6 +12,7 @@ use super::{
     },
     provider_book::ProviderBook,
     provider_table::{ListedProvider, ProviderTable},
+    unasked::Unasked,
     vitals::VitalsBook,
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         clock::now,
         credentials::{CredentialDirectory, ForgetCredentials},
         db::{DbHandle, StoredProviders},
+        discovery::DetectSoon,
         events::Record,
         loading::load_first,
         published::{Published, Publisher},
@@ -32,11 +34,13 @@ use crate::{
     },
 };
 
-/// Whom the Registry tells when a provider is gone or forgiven.
+/// Whom the Registry tells when a provider has come, is gone or forgiven.
 pub struct RegistryPeers {
     pub events: Recipient<Record>,
     pub credentials: Recipient<ForgetCredentials>,
     pub router: Recipient<ForgetProvider>,
+    /// Told who is to be asked what they speak.
+    pub discovery: Recipient<DetectSoon>,
 }
 
 /// Owns the providers.
@@ -46,6 +50,8 @@ pub struct Registry {
     defined: Vec<Provider>,
     /// Outlives a restart: requests under way then still end their count.
     vitals: VitalsBook,
+    /// Outlives a restart too: nobody is asked again for that.
+    unasked: Unasked,
     db: DbHandle,
     table: Publisher<ProviderTable>,
     credentials: Published<CredentialDirectory>,
@@ -61,7 +67,8 @@ impl Registry {
         peers: RegistryPeers,
     ) -> Self {
         let book = ProviderBook::new(defined.clone());
-        Self { book, defined, vitals: VitalsBook::default(), db, table, credentials, peers }
+        let (vitals, unasked) = (VitalsBook::default(), Unasked::default());
+        Self { book, defined, vitals, unasked, db, table, credentials, peers }
     }
 
     fn count_credentials(&mut self) {
@@ -75,6 +82,13 @@ impl Registry {
             ListedProvider::new(provider, credentials, vitals)
         });
         self.table.replace(ProviderTable::new(listed));
+    }
+
+    /// Has those asked what they speak of whom that is not known, and who were not asked.
+    fn ask_unasked(&mut self) {
+        for provider_id in self.unasked.take(self.book.providers()) {
+            self.peers.discovery.do_send(DetectSoon { provider_id });
+        }
     }
 
     fn tell(&self, kind: EventType, id: &ProviderId, data: EventData) {
@@ -176,6 +190,7 @@ impl Handler<CreateProvider> for Registry {
         self.save_then(row, |registry, row| {
             let provider = registry.adopt(row)?;
             registry.tell(EventType::ProviderCreated, &provider.id, EventData::None {});
+            registry.ask_unasked();
             Ok(provider)
         })
     }
@@ -191,6 +206,7 @@ impl Handler<ChangeProvider> for Registry {
             Change::Keep | Change::Reset => EventType::ProviderUpdated,
         };
         let before = self.book.find(&msg.id).map(|provider| provider.endpoints());
+        let may_speak_otherwise = msg.change.may_change_formats();
         let row = self.book.change(now(), &msg.id, msg.change);
         self.save_then(row, move |registry, row| {
             let provider = registry.adopt(row)?;
@@ -198,6 +214,10 @@ impl Handler<ChangeProvider> for Registry {
                 registry.vitals.of(&provider.id).forget_formats();
             }
             registry.tell(kind, &provider.id, EventData::None {});
+            if may_speak_otherwise {
+                registry.unasked.forget(&provider.id);
+                registry.ask_unasked();
+            }
             Ok(provider)
         })
     }
@@ -219,6 +239,7 @@ impl Handler<DeleteProvider> for Registry {
                 let id = deleted?;
                 registry.book.remove(&id);
                 registry.vitals.remove(&id);
+                registry.unasked.forget(&id);
                 registry.publish();
                 registry.peers.credentials.do_send(ForgetCredentials { provider_id: id.clone() });
                 registry.peers.router.do_send(ForgetProvider { provider_id: id.clone() });
@@ -303,6 +324,7 @@ impl Handler<CredentialsChanged> for Registry {
     fn handle(&mut self, _: CredentialsChanged, _: &mut Self::Context) {
         self.count_credentials();
         self.publish();
+        self.ask_unasked();
     }
 }
 

@@ -96,6 +96,15 @@ pub struct ProviderChange {
     pub rules: Change<Vec<FailureRule>>,
 }
 
+impl ProviderChange {
+    /// Whether it may change what the provider speaks, or whether anybody cares.
+    pub fn may_change_formats(&self) -> bool {
+        !matches!(self.base_url, Change::Keep)
+            || !matches!((&self.api_format, &self.also_speaks), (Change::Keep, Change::Keep))
+            || !matches!(self.enabled, Change::Keep)
+    }
+}
+
 /// Makes a provider and answers with it.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<Provider>, RegistryError>")]

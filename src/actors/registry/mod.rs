@@ -10,6 +10,7 @@ mod messages;
 mod model_catalog;
 mod provider_book;
 mod provider_table;
+mod unasked;
 mod vitals;
 
 pub use actor::{Registry, RegistryPeers};

@@ -15,7 +15,6 @@ use crate::{
     actors::{
         clock::now,
         credentials::{AddCredential, ClearCredentialCooldowns, CredentialDirectory},
-        discovery::DetectFormats,
         registry::{
             Change, ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider,
             ListedProvider, ProviderChange, ProviderVitals, RegistryError,
@@ -315,7 +314,6 @@ pub async fn create(actors: Data<Actors>, body: Json<ProviderBody>) -> Answer<Ht
         }
         keys::counted(&actors).await?;
     }
-    find_out_formats(&actors, provider.id.as_str())?;
     Ok(HttpResponse::Created().json(current(&actors, &provider)))
 }
 
@@ -345,25 +343,8 @@ pub async fn change(
         let message = "api_key: only for a new provider; add keys with POST …/keys";
         return Err(Problem::bad_request(message).into());
     }
-    let may_speak_otherwise = !matches!(body.base_url, Change::Keep)
-        || !matches!((&body.api_format, &body.also_speaks), (Change::Keep, Change::Keep))
-        || !matches!(body.enabled, Change::Keep);
     let change = body.into_change()?;
-    let changed = apply(&actors, &id, change).await?;
-    if may_speak_otherwise {
-        find_out_formats(&actors, &id)?;
-    }
-    Ok(changed)
-}
-
-/// Has a provider asked what it speaks, if it may be called and nobody has said so. Nobody waits.
-fn find_out_formats(actors: &Actors, id: &str) -> Result<(), Problem> {
-    let provider = find(actors, &ProviderId::parse(id)?)?;
-    let is_known = !provider.is_auto() || provider.detected_formats.is_some();
-    if !is_known && provider.enabled != Some(false) {
-        actors.discovery.do_send(DetectFormats { provider_id: provider.id.clone() });
-    }
-    Ok(())
+    apply(&actors, &id, change).await
 }
 
 /// Deletes a provider made by the API, with its keys. Its usage stays on the ledger.
@@ -381,9 +362,7 @@ pub async fn delete(actors: Data<Actors>, id: Path<String>) -> Answer<HttpRespon
 pub async fn enable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
     let enabled = Change::Set(true);
     let change = ProviderChange { enabled, ..ProviderChange::default() };
-    let changed = apply(&actors, &id, change).await?;
-    find_out_formats(&actors, &id)?;
-    Ok(changed)
+    apply(&actors, &id, change).await
 }
 
 /// Lets no request go there. Requests under way are finished.

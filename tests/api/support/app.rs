@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, thread};
 
 use actix::System;
 use providerpool::{
-    actors::access_keys::CreateAccessKey,
+    actors::{access_keys::CreateAccessKey, discovery::Snapshot},
     app::{App, Stopped},
     config::{Config, Environment, ProviderConfig},
     domain::{
@@ -146,6 +146,18 @@ impl TestApp {
     }
 
     /// Stops in order.
+    /// Waits until the provider behind an upstream has been asked what it speaks, with the usual number
+    /// of questions, and lets it count anew.
+    pub async fn is_asked_what_it_speaks(&self, upstream: &Upstream) {
+        eventually("the provider is asked", async || {
+            let view = self.actors.discovery.send(Snapshot).await.unwrap();
+            let is_done = upstream.calls() >= 14 && (view.under_way, view.waiting) == (0, 0);
+            is_done.then_some(())
+        })
+        .await;
+        upstream.forget_calls();
+    }
+
     pub async fn stop(&mut self) -> Stopped {
         self.running.stop.take();
         let stopped = self.running.stopped.take().expect("it runs");

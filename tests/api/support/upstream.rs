@@ -151,6 +151,11 @@ impl Upstream {
         self.shared.seen.lock().unwrap().len()
     }
 
+    /// Begins to count anew.
+    pub fn forget_calls(&self) {
+        self.shared.seen.lock().unwrap().clear();
+    }
+
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
