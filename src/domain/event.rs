@@ -139,6 +139,7 @@ pub enum EventData {
         outcome: Outcome,
         #[serde(skip_serializing_if = "Option::is_none")]
         tokens: Option<TokenUsage>,
+        usage_estimated: bool,
     },
     ActorRestarted {
         actor: &'static str,

@@ -10,7 +10,7 @@ use super::{
     model::Capabilities,
     provider::ApiFormat,
     time::Timestamp,
-    usage::Outcome,
+    usage::{Outcome, TokenUsage},
 };
 
 /// Most candidates, exclusions and attempts that a trace keeps. What was left out is counted.
@@ -42,6 +42,11 @@ pub struct Trace {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub failure: Option<FailureClass>,
+    /// Absent when nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokenUsage>,
+    /// Whether the pool has counted them by itself, because the upstream told none.
+    pub usage_estimated: bool,
     pub duration_ms: u64,
 }
 

@@ -41,6 +41,29 @@ impl TokenUsage {
     }
 }
 
+/// Tokens of one request, and who has counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsedTokens {
+    pub tokens: TokenUsage,
+    /// Whether the pool has counted some of them by itself, because the upstream told none.
+    pub is_estimated: bool,
+}
+
+impl UsedTokens {
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        let is_estimated = self.is_estimated || other.is_estimated;
+        Self { tokens: self.tokens.plus(other.tokens), is_estimated }
+    }
+}
+
+/// What the upstream has told.
+impl From<TokenUsage> for UsedTokens {
+    fn from(tokens: TokenUsage) -> Self {
+        Self { tokens, is_estimated: false }
+    }
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -86,12 +109,32 @@ pub struct UsageEntry {
     pub failure: Option<FailureClass>,
     pub streamed: bool,
     pub attempts: u32,
-    /// Absent when the upstream reported none: unknown is not zero.
+    /// Absent when the upstream reported none and nobody has counted: unknown is not zero.
     pub tokens: Option<TokenUsage>,
+    /// Whether the pool has counted them by itself, because the upstream told none.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub usage_estimated: bool,
     /// Milliseconds to the first event of a stream.
     pub first_event_ms: Option<u64>,
     /// Milliseconds from arrival to the end.
     pub duration_ms: u64,
+}
+
+impl UsageEntry {
+    pub fn used(&self) -> Option<UsedTokens> {
+        let is_estimated = self.usage_estimated;
+        self.tokens.map(|tokens| UsedTokens { tokens, is_estimated })
+    }
+
+    pub fn note_used(&mut self, used: Option<UsedTokens>) {
+        self.tokens = used.map(|used| used.tokens);
+        self.usage_estimated = used.is_some_and(|used| used.is_estimated);
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a summary covers: entries with `from <= at < until`.
@@ -114,8 +157,11 @@ pub struct UsageTotals {
     pub completed: u64,
     pub failed: u64,
     pub cancelled: u64,
-    /// Completed requests whose upstream reported no tokens; they count in no token total.
+    /// Completed requests of which no tokens are known; they count in no token total.
     pub unreported: u64,
+    /// Requests whose tokens the pool has estimated, because the upstream reported none; they count in
+    /// the token totals.
+    pub estimated: u64,
     pub tokens: TokenUsage,
     /// Mean duration of completed requests, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -95,6 +95,7 @@ diesel::table! {
         tokens_output -> Nullable<BigInt>,
         first_event_ms -> Nullable<BigInt>,
         duration_ms -> BigInt,
+        usage_estimated -> Bool,
     }
 }
 

@@ -87,6 +87,7 @@ pub fn admit<'h>(
         streamed: request.is_streamed(),
         attempts: 0,
         tokens: None,
+        usage_estimated: false,
         first_event_ms: None,
         duration_ms: 0,
     };

@@ -170,6 +170,8 @@ impl Journey {
             attempts_left_out: self.left_out,
             outcome: entry.outcome,
             failure: entry.failure,
+            tokens: entry.tokens,
+            usage_estimated: entry.usage_estimated,
             duration_ms: entry.duration_ms,
         }
     }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{
         failure::{Failure, FailureClass},
-        usage::TokenUsage,
+        usage::UsedTokens,
     },
     gateway::{
         exchange::{Ended, Passage, SharedWriter},
@@ -48,7 +48,7 @@ pub struct LiveStream {
     /// Being taken up again by another attempt, after this failure.
     resuming: Option<(Arc<Failure>, Resuming)>,
     /// What the attempts before this one have used, as far as they told.
-    used_before: Option<TokenUsage>,
+    used_before: Option<UsedTokens>,
     attempts: Rc<Attempts>,
 }
 
@@ -89,7 +89,7 @@ impl LiveStream {
     }
 
     /// What is left to do with a complete answer: its account, and what was used.
-    pub(super) fn finish(self) -> (Settlement, Option<TokenUsage>) {
+    pub(super) fn finish(self) -> (Settlement, Option<UsedTokens>) {
         let usage = self.used();
         self.attempts.note_losses(&self.place, &self.passage.losses());
         self.response.recycle();
@@ -195,7 +195,7 @@ impl LiveStream {
     }
 
     /// What all attempts have used, as far as they told.
-    fn used(&self) -> Option<TokenUsage> {
+    fn used(&self) -> Option<UsedTokens> {
         match (self.used_before, self.passage.usage()) {
             (Some(before), Some(now)) => Some(before.plus(now)),
             (before, now) => before.or(now),
@@ -213,10 +213,11 @@ impl LiveStream {
     /// What the upstream has reported so far belongs on the ledger also when it goes wrong, or when
     /// the client leaves.
     fn note_tokens(&mut self) {
-        if let Some(usage) = self.used()
+        let used = self.used();
+        if used.is_some()
             && let Some(entry) = self.attempts.state.borrow_mut().settlement.entry()
         {
-            entry.tokens = Some(usage);
+            entry.note_used(used);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         event::{EventData, EventType, Fact},
         id::RequestId,
-        usage::{Outcome, TokenUsage, UsageEntry},
+        usage::{Outcome, UsageEntry, UsedTokens},
     },
 };
 
@@ -73,8 +73,8 @@ impl Settlement {
     ///
     /// Errors: [`RelayError::LedgerUnavailable`] when neither journal nor database takes it; the
     /// request is then settled as failed.
-    pub async fn complete(&mut self, tokens: Option<TokenUsage>) -> Result<(), RelayError> {
-        if self.complete_now(tokens) {
+    pub async fn complete(&mut self, used: Option<UsedTokens>) -> Result<(), RelayError> {
+        if self.complete_now(used) {
             return Ok(());
         }
         self.complete_by_commit().await
@@ -82,8 +82,8 @@ impl Settlement {
 
     /// The usual way: into the journal. `false`: it cannot be written, and
     /// [`Self::complete_by_commit`] is to be tried.
-    pub fn complete_now(&mut self, tokens: Option<TokenUsage>) -> bool {
-        let Some(entry) = self.close(Outcome::Completed, tokens) else { return true };
+    pub fn complete_now(&mut self, used: Option<UsedTokens>) -> bool {
+        let Some(entry) = self.close(Outcome::Completed, used) else { return true };
         match self.journal(&entry) {
             Ok(()) => {
                 self.tell(entry);
@@ -124,8 +124,8 @@ impl Settlement {
     }
 
     fn settle_unanswered(&mut self, outcome: Outcome) {
-        let tokens = self.entry.as_ref().and_then(|entry| entry.tokens);
-        let Some(entry) = self.close(outcome, tokens) else { return };
+        let used = self.entry.as_ref().and_then(UsageEntry::used);
+        let Some(entry) = self.close(outcome, used) else { return };
         if self.journal(&entry).is_ok() {
             self.tell(entry);
         } else {
@@ -135,10 +135,10 @@ impl Settlement {
         }
     }
 
-    fn close(&mut self, outcome: Outcome, tokens: Option<TokenUsage>) -> Option<UsageEntry> {
+    fn close(&mut self, outcome: Outcome, used: Option<UsedTokens>) -> Option<UsageEntry> {
         let mut entry = self.entry.take()?;
         entry.outcome = outcome;
-        entry.tokens = tokens;
+        entry.note_used(used);
         entry.duration_ms = u64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
         Some(entry)
     }

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::support::{
-    Setup, TestApp, on_every_database,
-    script::{error, raw},
+    Reply, Setup, Streaming, TestApp, on_every_database,
+    script::{DONE, content, error, finish, raw, role, stream},
 };
 
 #[actix_web::test]
@@ -34,6 +34,51 @@ async fn usage_is_summed_up_by_provider_and_model() {
         assert_eq!(acme["tokens"], tokens);
         assert_eq!(backup["provider_id"], "backup");
         assert_eq!((&backup["completed"], &backup["failed"]), (&json!(1), &json!(1)));
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn what_the_pool_has_counted_itself_is_marked() {
+    on_every_database(async |database| {
+        let app = TestApp::with(Setup { database, ..Setup::default() }).await;
+        let ask = |is_streamed: bool| {
+            let body = json!({"model": "test-model", "max_tokens": 50, "stream": is_streamed,
+                "messages": [{"role": "user", "content": "how are you today?"}]});
+            app.request(reqwest::Method::POST, "/v1/messages")
+                .header("x-api-key", &app.client_key)
+                .body(body.to_string())
+        };
+        let answer = json!({"choices": [{"index": 0, "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "very well"}}]});
+        let mut events = app.events("?types=usage.recorded").await;
+
+        app.upstream.next(raw(200, answer.to_string()));
+        let whole = Reply::to(ask(false)).await;
+        app.upstream
+            .next(stream().send(role()).send(content("very well")).send(finish()).send(DONE));
+        let streamed = Streaming::to(ask(true)).await;
+        let streamed_id = streamed.header("x-request-id").to_owned();
+        streamed.rest().await;
+        // This one is told by its upstream.
+        Reply::to(ask(false)).await;
+
+        assert_eq!(whole.json["usage"]["estimated"], true, "{}", whole.text());
+        for id in [whole.header("x-request-id"), &streamed_id] {
+            let trace = app.trace(id).await;
+            assert_eq!(trace["usage_estimated"], true, "{trace}");
+            assert!(trace["tokens"]["output"].as_u64().is_some_and(|tokens| tokens > 0), "{trace}");
+        }
+        assert_eq!(events.until("usage.recorded").await["data"]["usage_estimated"], true);
+        let totals = &app.get("/api/v1/usage").await.json["totals"][0];
+        assert_eq!(
+            (&totals["requests"], &totals["estimated"], &totals["unreported"]),
+            (&json!(3), &json!(2), &json!(0)),
+            "{totals}"
+        );
+        let told = |name: &str| whole.json["usage"][name].as_u64().unwrap();
+        assert_eq!(totals["tokens"]["output"], 2 * told("output_tokens") + 2);
+        assert_eq!(totals["tokens"]["input"], 2 * told("input_tokens") + 5);
     })
     .await;
 }

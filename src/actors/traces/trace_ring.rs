@@ -128,6 +128,8 @@ mod tests {
             attempts_left_out: 0,
             outcome: Outcome::Failed,
             failure: None,
+            tokens: None,
+            usage_estimated: false,
             duration_ms: 1,
         })
     }

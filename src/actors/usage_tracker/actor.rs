@@ -222,6 +222,7 @@ fn recorded(entry: UsageEntry) -> Fact {
             request_id: entry.request_id,
             outcome: entry.outcome,
             tokens: entry.tokens,
+            usage_estimated: entry.usage_estimated,
         },
     }
 }

@@ -224,6 +224,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_estimated_is_marked_and_lines_without_a_mark_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder, "run1");
+        let mut writer = journal.writer();
+        let estimated = UsageEntry { usage_estimated: true, ..entry() };
+        for entry in [&entry(), &estimated] {
+            writer.append(entry).unwrap();
+        }
+        let path = &journal.files().unwrap()[0];
+        let text = fs::read_to_string(path).unwrap();
+        let marks: Vec<bool> = text.lines().map(|line| line.contains("usage_estimated")).collect();
+        assert_eq!(marks, [false, true], "lines were written thus before there was a mark");
+        let entries = Journal::read(path).unwrap().entries;
+        assert!(!entries[0].usage_estimated && entries[1] == estimated);
+    }
+
+    #[test]
     fn the_files_of_an_earlier_run_are_found_and_not_taken_for_ours() {
         let folder = tempfile::tempdir().unwrap();
         journal(&folder, "run1").writer().append(&entry()).unwrap();

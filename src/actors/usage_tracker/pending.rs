@@ -132,6 +132,7 @@ pub mod tests {
             streamed: false,
             attempts: 1,
             tokens: Some(TokenUsage { input: 3, output: 4, ..TokenUsage::default() }),
+            usage_estimated: false,
             first_event_ms: None,
             duration_ms: 5,
         }

@@ -1,7 +1,7 @@
 //! What a model answers.
 
 use super::{Losses, Part};
-use crate::domain::usage::TokenUsage;
+use crate::domain::usage::{TokenUsage, UsedTokens};
 
 /// A whole answer.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -57,6 +57,12 @@ pub struct Usage {
     pub reasoning: Option<u64>,
     /// Whether the pool has counted by itself, because the upstream told nothing.
     pub is_estimated: bool,
+}
+
+impl From<Usage> for UsedTokens {
+    fn from(usage: Usage) -> Self {
+        Self { tokens: usage.tokens, is_estimated: usage.is_estimated }
+    }
 }
 
 impl Usage {

@@ -62,8 +62,8 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            failure::FailureClass, id::RequestId, provider::ApiFormat, time::Timestamp,
-            usage::TokenUsage,
+            failure::FailureClass, id::RequestId, model::ModelFacts, provider::ApiFormat,
+            time::Timestamp, usage::TokenUsage,
         },
         gateway::{
             exchange::{Asked, ClientApi, ClientRequest, Ended, Pair, Passage},
@@ -114,7 +114,9 @@ mod tests {
         let body = r#"{ "contents":[{"parts":[{"text":"h\u00e9"}]}], "novel" : [1.0, {"a":1e2}]}"#;
         let model = ModelName::parse("gemini-2.5-pro").unwrap();
         let target = Target { model: &model, max_output_tokens: None, asks_stream_usage: false };
-        let sent = request(body, false).for_upstream(ApiFormat::Cloudcode, &target, None).unwrap();
+        let sent = request(body, false)
+            .for_upstream(ApiFormat::Cloudcode, &target, &ModelFacts::default())
+            .unwrap();
         let expected = format!(r#"{{"model":"gemini-2.5-pro","request":{body}}}"#);
         assert_eq!((sent.body, sent.losses.is_empty()), (Bytes::from(expected), true));
     }
@@ -125,7 +127,7 @@ mod tests {
             let answer = pair(false).whole(body.into()).unwrap();
             assert_eq!(answer.body, ANSWER);
             let tokens = TokenUsage { input: 5, output: 2, ..TokenUsage::default() };
-            assert_eq!((answer.usage, answer.losses.is_empty()), (Some(tokens), true));
+            assert_eq!((answer.usage, answer.losses.is_empty()), (Some(tokens.into()), true));
         }
     }
 
@@ -156,7 +158,7 @@ mod tests {
             assert_eq!((&sent, ending), (&expected, None), "cut at {cut}");
             let tokens = TokenUsage { input: 5, output: 2, ..TokenUsage::default() };
             assert!(passage.is_proved() && passage.losses().is_empty());
-            assert_eq!((passage.usage(), passage.dropped()), (Some(tokens), 1));
+            assert_eq!((passage.usage(), passage.dropped()), (Some(tokens.into()), 1));
             assert_eq!(passage.end(), Ended::Whole(Bytes::new()));
         }
     }

@@ -310,10 +310,8 @@ impl Events {
     /// The last bytes of a complete answer.
     fn close(&mut self) -> Bytes {
         let Some(transcript) = &self.transcript else { return Bytes::from_static(self.closing) };
-        let usage = match self.seen.usage {
-            Some(usage) => usage,
-            None => self.extras.estimate.usage(),
-        };
+        let estimate = &mut self.extras.estimate;
+        let usage = *self.seen.usage.get_or_insert_with(|| estimate.usage());
         let mut out = Vec::new();
         transcript.writer.borrow_mut().finish(usage, &mut out);
         out.into()

@@ -22,7 +22,7 @@ use crate::{
         id::{ModelName, RequestId},
         provider::ApiFormat,
         time::Timestamp,
-        usage::TokenUsage,
+        usage::{TokenUsage, UsedTokens},
     },
     gateway::{
         dialect::openai_chat,
@@ -46,15 +46,15 @@ pub struct Pair {
 /// A complete good answer, as the client gets it.
 pub struct WholeAnswer {
     pub body: Bytes,
-    /// Absent when the upstream reported none that can be read.
-    pub usage: Option<TokenUsage>,
+    /// Absent when the upstream reported none that can be read, and nobody has counted.
+    pub usage: Option<UsedTokens>,
     pub losses: Losses,
 }
 
 /// The answer to a question for a number of tokens. To count uses none.
 pub fn counted(api: ClientApi, tokens: u64) -> WholeAnswer {
     let body = count::write_answer(api, tokens).into();
-    WholeAnswer { body, usage: Some(TokenUsage::default()), losses: Losses::default() }
+    WholeAnswer { body, usage: Some(TokenUsage::default().into()), losses: Losses::default() }
 }
 
 /// What the last event of a Messages stream is.
@@ -102,7 +102,7 @@ impl Pair {
         let upstream = EmbeddingApi::of_upstream(self.format.dialect()).unwrap_or(api);
         let request = self.request.embedding().expect("vectors were asked for");
         let answer = upstream.read_answer(&body, request.inputs.len())?;
-        let usage = answer.usage.map(|usage| usage.tokens);
+        let usage = answer.usage.map(Into::into);
         let mut losses = Losses::default();
         let is_plain = matches!(api, EmbeddingApi::OpenAi | EmbeddingApi::Ollama);
         let body = if is_plain && upstream == api {
@@ -116,17 +116,18 @@ impl Pair {
     fn whole_answer(&self, api: ClientApi, body: Bytes) -> Result<WholeAnswer, Failure> {
         let losses = Losses::default();
         if self.is_plain_chat() {
-            let usage = openai_chat::WholeAnswer::parse(&body)?.usage;
+            let usage = openai_chat::WholeAnswer::parse(&body)?.usage.map(Into::into);
             return Ok(WholeAnswer { body, usage, losses });
         }
         let mut answer = upstream_side(self.format).read_answer(&body)?;
-        let usage = answer.usage.map(|usage| usage.tokens);
         if let Some(envelope) = self.spoken() {
+            let usage = answer.usage.map(Into::into);
             return Ok(WholeAnswer { body: envelope.unwrap(body), usage, losses });
         }
         if answer.usage.is_none() {
             answer.usage = Some(self.estimate().of_answer(&answer));
         }
+        let usage = answer.usage.map(Into::into);
         if let Some(calls) = self.custom_calls() {
             calls.turn_back(&mut answer);
         }

@@ -7,7 +7,7 @@ use super::{
     event_stream::EventStream,
 };
 use crate::{
-    domain::{chat::Losses, usage::TokenUsage},
+    domain::{chat::Losses, usage::UsedTokens},
     gateway::{
         dialect::openai_chat::DONE_EVENT,
         stream::{
@@ -98,11 +98,12 @@ impl Passage {
         }
     }
 
-    /// What the upstream reported last.
-    pub fn usage(&self) -> Option<TokenUsage> {
+    /// What the upstream reported last; at the end of an answer that is written anew what was counted
+    /// here, if it reported nothing.
+    pub fn usage(&self) -> Option<UsedTokens> {
         match self {
-            Self::Chat(stream) => stream.progress().usage,
-            Self::Events(stream) => stream.seen().usage.map(|usage| usage.tokens),
+            Self::Chat(stream) => stream.progress().usage.map(Into::into),
+            Self::Events(stream) => stream.seen().usage.map(Into::into),
         }
     }
 

@@ -28,7 +28,7 @@ use crate::{
 /// batches better.
 const SQLITE_ROWS: usize = 16;
 
-/// Rows per statement on PostgreSQL, where the way there and back costs most. Each row has 18
+/// Rows per statement on PostgreSQL, where the way there and back costs most. Each row has 19
 /// parameters, and a statement may have 65,535.
 const POSTGRES_ROWS: usize = 1_000;
 
@@ -97,6 +97,7 @@ pub fn summarize(
             usage_entries::outcome,
             count_star(),
             sql::<BigInt>("COUNT(tokens_input)"),
+            sql::<BigInt>("COUNT(CASE WHEN usage_estimated THEN 1 END)"),
             sum("tokens_input"),
             sum("tokens_cache_read"),
             sum("tokens_cache_write_5m"),
@@ -139,10 +140,12 @@ fn add(
         failed: 0,
         cancelled: 0,
         unreported: 0,
+        estimated: 0,
         tokens: TokenUsage::default(),
         mean_duration_ms: None,
     });
     total.requests += requests;
+    total.estimated += unsigned("usage_estimated", row.estimated)?;
     total.tokens.input += tokens("tokens_input", row.tokens_input)?;
     total.tokens.cache_read += tokens("tokens_cache_read", row.tokens_cache_read)?;
     total.tokens.cache_write_5m += tokens("tokens_cache_write_5m", row.tokens_cache_write_5m)?;
@@ -151,7 +154,7 @@ fn add(
     match outcome {
         Outcome::Completed => {
             total.completed = requests;
-            total.unreported = requests - unsigned("tokens_input", row.reported)?;
+            total.unreported = requests - unsigned("tokens_input", row.counted)?;
             total.mean_duration_ms =
                 unsigned("duration_ms", row.duration_ms)?.checked_div(requests);
         }
@@ -196,6 +199,7 @@ pub(crate) mod tests {
             streamed: true,
             attempts: 2,
             tokens: Some(tokens(10)),
+            usage_estimated: false,
             first_event_ms: Some(40),
             duration_ms: 100,
         }
@@ -301,6 +305,27 @@ pub(crate) mod tests {
             assert_eq!(total.tokens.total(), 10 + 11 + 12 + 13 + 14 + 1 + 2 + 3 + 4 + 5);
             assert_eq!(total.mean_duration_ms, Some(150));
             assert_eq!(totals[0].mean_duration_ms, None, "a failed request has a mean duration");
+        });
+    }
+
+    #[test]
+    fn what_was_estimated_is_marked_and_counted() {
+        on_every_database(|database| {
+            let mut conn = database.conn();
+            let estimated = UsageEntry { usage_estimated: true, ..entry(1) };
+            let cancelled = UsageEntry { outcome: Outcome::Cancelled, ..estimated.clone() };
+            let cancelled = UsageEntry { request_id: RequestId::generate(), ..cancelled };
+            append(&mut conn, &[entry(1), estimated.clone(), cancelled]).unwrap();
+            let marked: Vec<String> = usage_entries::table
+                .filter(usage_entries::usage_estimated)
+                .filter(usage_entries::outcome.eq("completed"))
+                .select(usage_entries::request_id)
+                .load(&mut *conn)
+                .unwrap();
+            assert_eq!(marked, [estimated.request_id.to_string()]);
+            let total = summarize(&mut conn, ALL).unwrap().remove(0);
+            assert_eq!((total.requests, total.unreported, total.estimated), (3, 0, 2));
+            assert_eq!(total.tokens.input, 30);
         });
     }
 

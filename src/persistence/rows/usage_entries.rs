@@ -45,6 +45,7 @@ pub struct UsageEntryRow<'a> {
     tokens_output: Option<i64>,
     first_event_ms: Option<i64>,
     duration_ms: i64,
+    usage_estimated: bool,
 }
 
 impl<'a> From<&'a UsageEntry> for UsageEntryRow<'a> {
@@ -70,6 +71,7 @@ impl<'a> From<&'a UsageEntry> for UsageEntryRow<'a> {
             tokens_output: tokens.map(|tokens| count(tokens.output)),
             first_event_ms: entry.first_event_ms.map(big_integer),
             duration_ms: big_integer(entry.duration_ms),
+            usage_estimated: entry.usage_estimated,
         }
     }
 }
@@ -93,7 +95,7 @@ impl<const ROWS: usize> QueryFragment<Sqlite> for InsertNew<'_, ROWS> {
             "INSERT INTO usage_entries (request_id, at, client_key_id, model, provider_id, \
              upstream_model, credential_id, outcome, failure, streamed, attempts, tokens_input, \
              tokens_cache_read, tokens_cache_write_5m, tokens_cache_write_1h, tokens_output, \
-             first_event_ms, duration_ms) VALUES ",
+             first_event_ms, duration_ms, usage_estimated) VALUES ",
         );
         let mut before = "(";
         for row in self.0 {
@@ -142,7 +144,9 @@ impl UsageEntryRow<'_> {
             out.push_bind_param::<Nullable<BigInt>, _>(number)?;
         }
         out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(&self.duration_ms)
+        out.push_bind_param::<BigInt, _>(&self.duration_ms)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Bool, _>(&self.usage_estimated)
     }
 }
 
@@ -153,8 +157,10 @@ pub struct UsageSumRow {
     pub model: String,
     pub outcome: String,
     pub requests: i64,
-    /// Of those, the ones whose upstream reported tokens.
-    pub reported: i64,
+    /// Of those, the ones whose tokens are known.
+    pub counted: i64,
+    /// Of those, the ones whose tokens were estimated.
+    pub estimated: i64,
     pub tokens_input: Option<i64>,
     pub tokens_cache_read: Option<i64>,
     pub tokens_cache_write_5m: Option<i64>,

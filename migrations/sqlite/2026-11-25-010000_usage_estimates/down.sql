@@ -1,0 +1,1 @@
+ALTER TABLE usage_entries DROP COLUMN usage_estimated;
