@@ -19,6 +19,8 @@ pub struct ClaudeRules {
     pub is_adaptive: bool,
     /// Knows the effort between `high` and `max`.
     pub has_xhigh: bool,
+    /// Goes on with an answer that the request has begun.
+    pub takes_prefill: bool,
 }
 
 const UNKNOWN: ClaudeRules = ClaudeRules {
@@ -27,13 +29,15 @@ const UNKNOWN: ClaudeRules = ClaudeRules {
     has_budget: true,
     is_adaptive: true,
     has_xhigh: true,
+    takes_prefill: true,
 };
 
 const CLAUDE_1: ClaudeRules = ClaudeRules { is_adaptive: false, has_xhigh: false, ..UNKNOWN };
 
 const CLAUDE_4_1: ClaudeRules = ClaudeRules { samples_both_ways: false, ..CLAUDE_1 };
 
-const CLAUDE_4_6: ClaudeRules = ClaudeRules { is_adaptive: true, ..CLAUDE_4_1 };
+const CLAUDE_4_6: ClaudeRules =
+    ClaudeRules { is_adaptive: true, takes_prefill: false, ..CLAUDE_4_1 };
 
 const CLAUDE_4_7: ClaudeRules =
     ClaudeRules { samples: false, has_budget: false, has_xhigh: true, ..CLAUDE_4_6 };
@@ -102,6 +106,7 @@ mod tests {
         let old = ClaudeRules::of("claude-sonnet-4-5");
         assert!(old.samples && !old.samples_both_ways);
         assert!(old.has_budget && !old.is_adaptive);
+        assert!(old.takes_prefill && !ClaudeRules::of("claude-sonnet-4-6").takes_prefill);
         assert!(ClaudeRules::of("claude-3-opus-latest").samples_both_ways);
         let new = ClaudeRules::of("claude-opus-4-8");
         assert!(!new.samples && !new.has_budget && new.is_adaptive && new.has_xhigh);

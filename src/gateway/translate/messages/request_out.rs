@@ -18,7 +18,11 @@ use crate::{
 pub(super) fn write(request: &Request, target: &Target<'_>) -> Written {
     let mut writer = BlockWriter::new(request.losses.clone(), breakpoints(request));
     let tools = tools_out::write_tools(request, &mut writer);
-    let conversation = Conversation::write(&request.turns, &mut writer);
+    let claude = ClaudeRules::of(target.model.as_str());
+    let mut conversation = Conversation::write(&request.turns, &mut writer);
+    if !claude.takes_prefill {
+        conversation.end_with_user(&mut writer.losses);
+    }
     let mut losses = writer.losses;
     let tool_choice =
         if tools.is_empty() { None } else { tools_out::write_choice(request, &mut losses) };
@@ -28,7 +32,6 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Written {
         is_forced: is_tool_forced || conversation.is_prefilled(),
         is_within_thoughtless_tool_use: conversation.is_within_thoughtless_tool_use(),
     };
-    let claude = ClaudeRules::of(target.model.as_str());
     let plan = ThinkingPlan::make(request, target, claude, hindrances, &mut losses);
     let sampling = Draw::of(request, claude, plan.thinks(), &mut losses);
     let wire = WireRequest {

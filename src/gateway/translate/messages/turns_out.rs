@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use super::blocks_out::BlockWriter;
 use crate::{
-    domain::chat::{Role, Turn},
+    domain::chat::{Losses, Role, Turn},
     gateway::dialect::messages::{Block, RequestMessage, WireBlock},
 };
 
 const USER: &str = "user";
 const ASSISTANT: &str = "assistant";
 
-/// What a user says where the conversation does not begin with one: a text must not be blank.
+/// What a user says where the conversation does not begin or end with one: a text must not be blank.
 const PLACEHOLDER: &str = ".";
 
 #[derive(Debug)]
@@ -71,16 +71,22 @@ impl<'a> Conversation<'a> {
         }
         if self.messages.first().is_none_or(|first| first.role != USER) {
             writer.losses.note("messages.role");
-            let text = Block::Text {
-                text: PLACEHOLDER.into(),
-                citations: Vec::new(),
-                cache_control: None,
-            };
-            let content = vec![WireBlock::Known(text)];
-            self.messages.insert(0, RequestMessage { role: USER, content });
+            self.messages.insert(0, placeholder());
         }
         if self.is_prefilled() {
             self.trim_prefill();
+        }
+    }
+
+    /// Lets the user have the last word, for models that refuse to go on with an answer: it stays in
+    /// view, and they begin another.
+    pub fn end_with_user(&mut self, losses: &mut Losses) {
+        let waits_for_results = |message: &RequestMessage<'_>| {
+            message.content.last().is_some_and(WireBlock::is_tool_use)
+        };
+        if self.is_prefilled() && !self.messages.last().is_some_and(waits_for_results) {
+            losses.note("prefill");
+            self.messages.push(placeholder());
         }
     }
 
@@ -94,4 +100,9 @@ impl<'a> Conversation<'a> {
             }
         }
     }
+}
+
+fn placeholder<'a>() -> RequestMessage<'a> {
+    let text = Block::Text { text: PLACEHOLDER.into(), citations: Vec::new(), cache_control: None };
+    RequestMessage { role: USER, content: vec![WireBlock::Known(text)] }
 }

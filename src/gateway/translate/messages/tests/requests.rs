@@ -242,6 +242,22 @@ fn a_beginning_of_the_answer_is_kept_and_does_not_end_in_blanks() {
 }
 
 #[test]
+fn models_that_refuse_to_go_on_with_an_answer_are_asked_for_another() {
+    let turns = vec![user("x"), Turn::new(Role::Assistant, vec![Part::text("It is")])];
+    for (name, said, lost) in [
+        ("claude-opus-4-5", 2, "lossless"),
+        ("claude-opus-4-6", 3, "prefill"),
+        ("claude-sonnet-5", 3, "prefill"),
+        ("another", 2, "lossless"),
+    ] {
+        let (body, losses) = written(&Request::new(model(name), turns.clone()));
+        let messages = body["messages"].as_array().unwrap();
+        assert_eq!((messages.len(), losses.as_str()), (said, lost), "{name}");
+        assert_eq!(messages[1]["content"][0]["text"], "It is", "{name}");
+    }
+}
+
+#[test]
 fn what_is_not_of_this_dialect_is_dropped_and_told() {
     let own = Json::parse(r#"{"type":"x"}"#).unwrap();
     let foreign = Seal::new(Dialect::Chat, "s");
