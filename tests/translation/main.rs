@@ -15,6 +15,7 @@ mod essence;
 mod fixtures;
 mod golden;
 mod laws;
+mod receipts;
 mod requests;
 mod streaming;
 mod streams;

@@ -31,6 +31,8 @@ pub(crate) struct Vocabulary {
     pub call_seals: bool,
     pub redacted: bool,
     pub summaries: bool,
+    /// Ids of thoughts.
+    pub reasoning_ids: bool,
     pub refusals: bool,
     pub citations: bool,
     pub call_ids: bool,
@@ -59,6 +61,8 @@ pub(crate) struct Vocabulary {
     pub schemas: bool,
     pub json_mode: bool,
     pub metadata: bool,
+    /// The tier of service of an answer.
+    pub tiers: bool,
 }
 
 impl Vocabulary {
@@ -86,6 +90,7 @@ impl Vocabulary {
             call_seals: can,
             redacted: can,
             summaries: can,
+            reasoning_ids: can,
             refusals: can,
             citations: can,
             call_ids: can,
@@ -108,6 +113,7 @@ impl Vocabulary {
             schemas: can,
             json_mode: can,
             metadata: can,
+            tiers: can,
         }
     }
 }

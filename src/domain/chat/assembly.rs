@@ -65,7 +65,11 @@ impl Assembly {
                 self.answer.id = id.map(Cow::into_owned).or(self.answer.id.take());
                 self.answer.model = model.map(Cow::into_owned).or(self.answer.model.take());
             }
+            Delta::Tier(tier) => self.answer.service_tier = Some(tier.into_owned()),
             Delta::Text { choice, text } => self.choice(choice)?.text(&text),
+            Delta::ReasoningBegin { choice, id } => {
+                self.choice(choice)?.begin_reasoning(id.into_owned());
+            }
             Delta::Reasoning { choice, text, is_summary } => {
                 self.choice(choice)?.reasoning(&text, is_summary);
             }
@@ -122,6 +126,8 @@ struct Growing {
     parts: Vec<Part>,
     /// Whether the last part may go on.
     is_open: bool,
+    /// Of thoughts that have begun and not said anything yet.
+    reasoning_id: Option<String>,
     /// Where the part of each call is, by its number.
     calls: BTreeMap<u32, usize>,
     stop: Option<StopReason>,
@@ -139,11 +145,13 @@ impl Growing {
     }
 
     fn begin(&mut self, content: Content) {
+        self.reasoning_id = None;
         self.parts.push(content.into());
         self.is_open = true;
     }
 
     fn add_closed(&mut self, part: Part) {
+        self.reasoning_id = None;
         self.parts.push(part);
         self.is_open = false;
     }
@@ -164,17 +172,22 @@ impl Growing {
         }
     }
 
+    fn begin_reasoning(&mut self, id: String) {
+        self.reasoning_id = Some(id);
+        self.is_open = false;
+    }
+
     fn reasoning(&mut self, more: &str, is_summary: bool) {
         match self.open() {
             _ if more.is_empty() => (),
             Some(Content::Reasoning(thought)) if thought.is_summary == is_summary => {
                 thought.text.push_str(more);
             }
-            _ => self.begin(Content::Reasoning(Reasoning {
-                text: more.to_owned(),
-                is_summary,
-                ..Reasoning::default()
-            })),
+            _ => {
+                let (text, id) = (more.to_owned(), self.reasoning_id.take());
+                let thought = Reasoning { text, is_summary, id, ..Reasoning::default() };
+                self.begin(Content::Reasoning(thought));
+            }
         }
     }
 
@@ -182,7 +195,8 @@ impl Growing {
         if let Some(Content::Reasoning(thought)) = self.open().filter(|_| !is_redacted) {
             thought.seal = Some(seal);
         } else {
-            let thought = Reasoning { seal: Some(seal), is_redacted, ..Reasoning::default() };
+            let (seal, id) = (Some(seal), self.reasoning_id.take());
+            let thought = Reasoning { seal, is_redacted, id, ..Reasoning::default() };
             self.begin(Content::Reasoning(thought));
         }
         self.is_open = false;
@@ -230,7 +244,7 @@ impl Growing {
 /// The deltas that an answer is made of, each part in one piece and closed by a
 /// [`Break`](Delta::Break): how a whole answer is given to a client that has asked for a stream.
 ///
-/// A stream says all of an answer but the ids of its thoughts, its service tier and its losses.
+/// A stream says all of an answer but its losses.
 pub fn deltas_of(answer: &Answer) -> Vec<Delta<'_>> {
     let mut deltas = Vec::new();
     if answer.id.is_some() || answer.model.is_some() {
@@ -238,6 +252,7 @@ pub fn deltas_of(answer: &Answer) -> Vec<Delta<'_>> {
         let model = answer.model.as_deref().map(Cow::Borrowed);
         deltas.push(Delta::Begin { id, model });
     }
+    deltas.extend(answer.service_tier.as_deref().map(|tier| Delta::Tier(tier.into())));
     for (number, choice) in (0_u32..).zip(&answer.choices) {
         push_choice(&mut deltas, number, choice);
     }
@@ -280,7 +295,10 @@ fn push_choice<'a>(deltas: &mut Vec<Delta<'a>>, choice: u32, told: &'a Choice) {
 }
 
 fn push_thought<'a>(deltas: &mut Vec<Delta<'a>>, choice: u32, thought: &'a Reasoning) {
-    let Reasoning { text, is_summary, seal, is_redacted, id: _ } = thought;
+    let Reasoning { text, is_summary, seal, is_redacted, id } = thought;
+    if let Some(id) = id {
+        deltas.push(Delta::ReasoningBegin { choice, id: id.into() });
+    }
     if !text.is_empty() {
         let text = text.into();
         deltas.push(Delta::Reasoning { choice, text, is_summary: *is_summary });

@@ -16,9 +16,16 @@ pub enum Delta<'a> {
         id: Option<Cow<'a, str>>,
         model: Option<Cow<'a, str>>,
     },
+    /// In which tier of service it is given. Each one counts in the place of those before it.
+    Tier(Cow<'a, str>),
     Text {
         choice: u32,
         text: Cow<'a, str>,
+    },
+    /// Thoughts begin that are of an item with an id. Others begin with their words or their seal.
+    ReasoningBegin {
+        choice: u32,
+        id: Cow<'a, str>,
     },
     /// More of its thoughts, or of their summary.
     Reasoning {
@@ -91,10 +98,31 @@ impl Delta<'_> {
             | Self::Citation { .. }
             | Self::Whole { .. } => true,
             Self::Begin { .. }
+            | Self::Tier(_)
+            | Self::ReasoningBegin { .. }
             | Self::Logprobs { .. }
             | Self::Break { .. }
             | Self::Stop { .. }
             | Self::Usage(_) => false,
+        }
+    }
+
+    /// The choice that it is about. What is about all of them counts as the first one's.
+    pub fn choice(&self) -> u32 {
+        match self {
+            Self::Text { choice, .. }
+            | Self::ReasoningBegin { choice, .. }
+            | Self::Reasoning { choice, .. }
+            | Self::ReasoningSeal { choice, .. }
+            | Self::Refusal { choice, .. }
+            | Self::CallBegin { choice, .. }
+            | Self::CallInput { choice, .. }
+            | Self::Citation { choice, .. }
+            | Self::Whole { choice, .. }
+            | Self::Logprobs { choice, .. }
+            | Self::Break { choice }
+            | Self::Stop { choice, .. } => *choice,
+            Self::Begin { .. } | Self::Tier(_) | Self::Usage(_) => 0,
         }
     }
 
@@ -107,7 +135,9 @@ impl Delta<'_> {
             Self::Begin { id, model } => {
                 Delta::Begin { id: id.map(owned), model: model.map(owned) }
             }
+            Self::Tier(tier) => Delta::Tier(owned(tier)),
             Self::Text { choice, text } => Delta::Text { choice, text: owned(text) },
+            Self::ReasoningBegin { choice, id } => Delta::ReasoningBegin { choice, id: owned(id) },
             Self::Reasoning { choice, text, is_summary } => {
                 Delta::Reasoning { choice, text: owned(text), is_summary }
             }

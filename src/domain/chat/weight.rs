@@ -14,7 +14,9 @@ pub(super) fn weight_of(delta: &Delta<'_>) -> usize {
         Delta::Begin { id, model } => {
             [id, model].into_iter().flatten().map(|text| text.len()).sum()
         }
-        Delta::Text { text, .. }
+        Delta::Tier(text)
+        | Delta::ReasoningBegin { id: text, .. }
+        | Delta::Text { text, .. }
         | Delta::Reasoning { text, .. }
         | Delta::Refusal { text, .. }
         | Delta::CallInput { text, .. } => text.len(),

@@ -119,8 +119,12 @@ fn place_of<'d>(delta: &'d Delta<'_>) -> Place<'d> {
         Delta::Text { choice: 0, text } => Place::Text(0, text),
         Delta::Reasoning { choice: 0, text, .. } => Place::Text(1, text),
         Delta::Refusal { choice: 0, text } => Place::Text(2, text),
-        // A part's end tells no more than the next part's beginning.
-        Delta::Begin { .. } | Delta::Usage(_) | Delta::Break { .. } => Place::Silent,
+        // A part's end tells no more than the next part's beginning, and ids differ.
+        Delta::Begin { .. }
+        | Delta::Tier(_)
+        | Delta::ReasoningBegin { .. }
+        | Delta::Usage(_)
+        | Delta::Break { .. } => Place::Silent,
         _ => Place::Other,
     }
 }

@@ -49,6 +49,8 @@ impl OutputEstimate {
                 self.thoughts.break_off();
             }
             Delta::Begin { .. }
+            | Delta::Tier(_)
+            | Delta::ReasoningBegin { .. }
             | Delta::ReasoningSeal { .. }
             | Delta::Citation { .. }
             | Delta::Logprobs { .. }

@@ -16,6 +16,7 @@ pub mod messages;
 pub mod model_list;
 pub mod ollama;
 pub mod responses;
+mod tier;
 
 use std::borrow::Cow;
 

@@ -11,11 +11,19 @@ use crate::domain::{
     usage::TokenUsage,
 };
 
-/// An answer as streams can say it: no part without content, no ids of thoughts.
+/// An answer as streams can say it: no part without content.
 pub(crate) fn answer(can: Vocabulary) -> impl Strategy<Value = Answer> {
     let choices = vec(choice(can), 1..=if can.choices { 3 } else { 1 });
-    (option::of(word()), option::of(word()), choices, option::of(usage(can))).prop_map(
-        |(id, model, choices, usage)| Answer { id, model, choices, usage, ..Answer::default() },
+    let tier = where_said(can.tiers, word());
+    (option::of(word()), option::of(word()), choices, option::of(usage(can)), tier).prop_map(
+        |(id, model, choices, usage, service_tier)| Answer {
+            id,
+            model,
+            choices,
+            usage,
+            service_tier,
+            ..Answer::default()
+        },
     )
 }
 
@@ -161,15 +169,15 @@ pub(super) fn call(can: Vocabulary) -> impl Strategy<Value = ToolCall> {
 
 /// Thoughts with content: a text, a seal or both.
 pub(super) fn reasoning(can: Vocabulary) -> impl Strategy<Value = Reasoning> {
-    (text(), flag(can.summaries), seal(can.dialect), any::<bool>(), flag(can.redacted)).prop_map(
-        move |(text, is_summary, seal, has_seal, is_redacted)| {
+    let id = where_said(can.reasoning_ids, word());
+    (text(), flag(can.summaries), seal(can.dialect), any::<bool>(), flag(can.redacted), id)
+        .prop_map(move |(text, is_summary, seal, has_seal, is_redacted, id)| {
             let seal = (can.seals && (has_seal || !can.unsealed)).then_some(seal);
             if is_redacted && seal.is_some() {
-                return Reasoning { seal, is_redacted, ..Reasoning::default() };
+                return Reasoning { seal, is_redacted, id, ..Reasoning::default() };
             }
-            Reasoning { text, is_summary, seal, ..Reasoning::default() }
-        },
-    )
+            Reasoning { text, is_summary, seal, id, ..Reasoning::default() }
+        })
 }
 
 fn stop(can: Vocabulary) -> impl Strategy<Value = StopReason> {

@@ -99,6 +99,40 @@ fn a_break_or_a_seal_ends_a_part_and_an_empty_piece_begins_none() {
 }
 
 #[test]
+fn an_id_is_of_the_thoughts_that_begin_with_it() {
+    let begin = |id| Delta::ReasoningBegin { choice: 0, id };
+    let thought = |text| Delta::Reasoning { choice: 0, text, is_summary: true };
+    let seal = |is_redacted| Delta::ReasoningSeal {
+        choice: 0,
+        seal: Seal::new(Dialect::Responses, "c2VhbA=="),
+        is_redacted,
+    };
+    let deltas = [
+        begin("a".into()),
+        thought("1".into()),
+        thought("2".into()),
+        begin("a".into()),
+        thought("3".into()),
+        seal(false),
+        thought("4".into()),
+        begin("b".into()),
+        seal(true),
+        begin("c".into()),
+        text("d"),
+        thought("5".into()),
+        STOP,
+    ];
+    let answer = assembled(deltas).unwrap();
+    let thoughts = answer.choices[0].parts.iter().filter_map(|part| match &part.content {
+        Content::Reasoning(thought) => Some((thought.id.as_deref(), &*thought.text)),
+        _ => None,
+    });
+    let said: Vec<_> = thoughts.collect();
+    let a = Some("a");
+    assert_eq!(said, [(a, "12"), (a, "3"), (None, "4"), (Some("b"), ""), (None, "5")]);
+}
+
+#[test]
 fn an_answer_without_its_stop_is_none() {
     for deltas in [vec![], vec![text("cut")], vec![Delta::Break { choice: 1 }, STOP]] {
         let mut assembly = Assembly::new(PLENTY);

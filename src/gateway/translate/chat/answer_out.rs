@@ -25,7 +25,7 @@ use crate::{
                 },
             },
         },
-        translate::Shown,
+        translate::{Shown, tier},
     },
 };
 
@@ -46,6 +46,8 @@ pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> 
             stop_reason: stop.1.as_deref(),
         });
     }
+    let tier = answer.service_tier.as_deref();
+    let tier = tier.and_then(|tier| tier::for_openai(tier, losses));
     let answer = ShownAnswer {
         id: &answer_id(shown.id),
         object: "chat.completion",
@@ -53,7 +55,7 @@ pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> 
         model: answer.model.as_deref().unwrap_or(shown.model.as_str()),
         choices,
         usage: answer.usage.as_ref().map(ShownUsage::from),
-        service_tier: answer.service_tier.as_deref(),
+        service_tier: tier,
     };
     serde_json::to_vec(&answer).expect("texts and finite numbers are always JSON")
 }

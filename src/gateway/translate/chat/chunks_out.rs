@@ -20,29 +20,48 @@ pub(super) struct Chunks {
     wants_usage: bool,
     created: i64,
     id: String,
+    model: String,
+    tier: Option<String>,
 }
 
 impl Chunks {
     pub fn new(shown: &Shown<'_>) -> Self {
         let mut chunks = Self {
             head: Vec::new(),
+            model: shown.model.as_str().to_owned(),
+            tier: None,
             wants_usage: shown.request.wants_stream_usage,
             created: shown.created.as_millis() / 1000,
             id: answer_id(shown.id),
         };
-        chunks.name_model(shown.model.as_str());
+        chunks.write_head();
         chunks
     }
 
     /// All chunks from here on are of this model.
     pub fn name_model(&mut self, model: &str) {
+        model.clone_into(&mut self.model);
+        self.write_head();
+    }
+
+    /// All chunks from here on are of this tier.
+    pub fn name_tier(&mut self, tier: &str) {
+        self.tier = Some(tier.to_owned());
+        self.write_head();
+    }
+
+    fn write_head(&mut self) {
         self.head.clear();
         self.head.extend_from_slice(b"data: {\"id\":");
         append_json(&mut self.head, &self.id);
         self.head.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
         append_json(&mut self.head, &self.created);
         self.head.extend_from_slice(b",\"model\":");
-        append_json(&mut self.head, model);
+        append_json(&mut self.head, &self.model);
+        if let Some(tier) = &self.tier {
+            self.head.extend_from_slice(b",\"service_tier\":");
+            append_json(&mut self.head, tier);
+        }
         self.head.extend_from_slice(b",\"choices\":[");
     }
 

@@ -62,6 +62,8 @@ pub(super) struct Choice {
     annotations: u32,
     images: u32,
     has_thoughts: bool,
+    /// The id of thoughts that have begun without words.
+    thought_id: Option<String>,
     /// Thoughts whose entries were not written: none of them is sealed.
     unsealed: Vec<Reasoning>,
     /// How many entries were written.
@@ -135,6 +137,11 @@ impl To<'_> {
         self.delta(ChunkDelta::Content(text));
     }
 
+    pub fn thought_begin(&mut self, id: String) {
+        self.grow(Growing::Nothing);
+        self.choice.thought_id = Some(id);
+    }
+
     pub fn thought(&mut self, text: &str, is_summary: bool) {
         if text.is_empty() {
             return;
@@ -142,8 +149,8 @@ impl To<'_> {
         self.begin(true);
         let growing = Growing::Thought { is_summary };
         if self.choice.growing != growing {
-            let thought = Reasoning { is_summary, ..Reasoning::default() };
-            self.choice.unsealed.push(thought);
+            let id = self.choice.thought_id.take();
+            self.choice.unsealed.push(Reasoning { is_summary, id, ..Reasoning::default() });
             if std::mem::replace(&mut self.choice.has_thoughts, true) {
                 self.delta(ChunkDelta::Reasoning(BETWEEN_TEXTS));
             }
@@ -160,11 +167,11 @@ impl To<'_> {
         self.begin(true);
         match self.choice.unsealed.last_mut() {
             Some(thought) if !is_redacted => thought.seal = Some(seal),
-            _ => self.choice.unsealed.push(Reasoning {
-                seal: Some(seal),
-                is_redacted,
-                ..Reasoning::default()
-            }),
+            _ => {
+                let (seal, id) = (Some(seal), self.choice.thought_id.take());
+                let thought = Reasoning { seal, is_redacted, id, ..Reasoning::default() };
+                self.choice.unsealed.push(thought);
+            }
         }
         self.entries();
         self.grow(Growing::Nothing);

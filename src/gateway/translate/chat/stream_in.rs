@@ -34,6 +34,8 @@ type Sink<'s> = &'s mut dyn FnMut(Delta<'_>);
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     has_begun: bool,
+    /// The one that was told last: most servers repeat it with each chunk.
+    tier: String,
     choices: Vec<Choice>,
     losses: Losses,
 }
@@ -79,6 +81,10 @@ impl ReadStream for Reader {
         if !self.has_begun {
             self.has_begun = true;
             sink(Delta::Begin { id: wire.id.filled(), model: wire.model.filled() });
+        }
+        if let Some(tier) = wire.service_tier.filled().filter(|tier| *tier != self.tier) {
+            (*tier).clone_into(&mut self.tier);
+            sink(Delta::Tier(tier));
         }
         let mut addresses = Some(wire.citations);
         for choice in wire.choices.unwrap_or_default().0 {

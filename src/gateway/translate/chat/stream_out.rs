@@ -13,7 +13,7 @@ use crate::{
     domain::chat::{Delta, Losses, StopReason, Usage},
     gateway::{
         dialect::openai_chat::DONE_EVENT,
-        translate::{ErrorView, Shown, WriteStream},
+        translate::{ErrorView, Shown, WriteStream, tier},
     },
 };
 
@@ -60,31 +60,28 @@ impl Writer {
 
 impl WriteStream for Writer {
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
-        let index = match &delta {
+        match &delta {
             Delta::Begin { model, .. } => {
                 if let Some(model) = model {
                     self.sharing.chunks.name_model(model);
                 }
                 return;
             }
+            Delta::Tier(tier) => {
+                if let Some(tier) = tier::for_openai(tier, &mut self.losses) {
+                    self.sharing.chunks.name_tier(tier);
+                }
+                return;
+            }
             Delta::Usage(_) => return,
-            Delta::Text { choice, .. }
-            | Delta::Reasoning { choice, .. }
-            | Delta::ReasoningSeal { choice, .. }
-            | Delta::Refusal { choice, .. }
-            | Delta::CallBegin { choice, .. }
-            | Delta::CallInput { choice, .. }
-            | Delta::Citation { choice, .. }
-            | Delta::Whole { choice, .. }
-            | Delta::Logprobs { choice, .. }
-            | Delta::Break { choice }
-            | Delta::Stop { choice, .. } => *choice,
-        };
-        let Some(at) = self.choice(index) else { return };
+            _ => (),
+        }
+        let Some(at) = self.choice(delta.choice()) else { return };
         let Self { sharing, shows_thoughts, choices, losses } = self;
         let mut to = To { choice: &mut choices[at], sharing, losses, out };
         match delta {
             Delta::Text { text, .. } => to.text(&text),
+            Delta::ReasoningBegin { id, .. } => to.thought_begin(id.into_owned()),
             Delta::Reasoning { text, is_summary, .. } => {
                 if *shows_thoughts {
                     to.thought(&text, is_summary);
@@ -105,7 +102,7 @@ impl WriteStream for Writer {
             Delta::Logprobs { tokens, .. } => to.logprobs(&tokens),
             Delta::Break { .. } => to.end_part(),
             Delta::Stop { reason, .. } => to.stop(&reason),
-            Delta::Begin { .. } | Delta::Usage(_) => (),
+            Delta::Begin { .. } | Delta::Tier(_) | Delta::Usage(_) => (),
         }
     }
 

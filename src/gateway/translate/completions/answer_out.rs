@@ -16,6 +16,7 @@ use crate::{
                 finish::{self, Said},
                 note_content,
             },
+            tier,
         },
     },
 };
@@ -36,7 +37,7 @@ pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> 
             stop_reason: stop.1.as_deref(),
         });
     }
-    losses.note_if(answer.service_tier.is_some(), "service_tier");
+    tier::note_lost(answer.service_tier.as_deref(), losses);
     let completion = ShownCompletion {
         id: &completion_id(shown.id),
         object: "text_completion",

@@ -18,6 +18,7 @@ use crate::{
                 finish::{self, Said},
                 note_content,
             },
+            tier,
         },
     },
 };
@@ -132,7 +133,9 @@ impl WriteStream for Writer {
             Delta::CallBegin { .. } => self.losses.note("content.tool_call"),
             Delta::Citation { .. } => self.losses.note("citations"),
             Delta::Whole { part, .. } => note_content(&part.content, &mut self.losses),
+            Delta::Tier(tier) => tier::note_lost(Some(&tier), &mut self.losses),
             Delta::Begin { .. }
+            | Delta::ReasoningBegin { .. }
             | Delta::CallInput { .. }
             | Delta::Break { .. }
             | Delta::Usage(_) => (),

@@ -41,6 +41,7 @@ pub(super) fn add(answer: &mut Answer, delta: Delta<'_>) {
             answer.model = model.map(Into::into);
         }
         Delta::Usage(usage) => answer.usage = Some(usage),
+        Delta::Tier(tier) => answer.service_tier = Some(tier.into_owned()),
         Delta::Text { choice, text } => match last(answer, choice) {
             Some(Content::Text { text: before, .. }) => before.push_str(&text),
             _ => push(answer, choice, Part::text(text)),
@@ -94,7 +95,8 @@ pub(super) fn add(answer: &mut Answer, delta: Delta<'_>) {
             choice_of(answer, choice).logprobs.get_or_insert_default().extend(tokens);
         }
         Delta::Stop { choice, reason } => choice_of(answer, choice).stop = reason,
-        Delta::Break { .. } => (),
+        // There are no ids of thoughts in this dialect.
+        Delta::ReasoningBegin { .. } | Delta::Break { .. } => (),
     }
 }
 

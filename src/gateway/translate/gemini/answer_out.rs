@@ -8,13 +8,12 @@ use crate::{
     domain::chat::{Answer, Choice, Citation, Content, Losses},
     gateway::{
         dialect::gemini::{WrittenAnswer, WrittenCandidate, WrittenContent},
-        translate::Shown,
+        translate::{Shown, tier},
     },
 };
 
 pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
-    let tier = answer.service_tier.as_deref();
-    losses.note_if(!matches!(tier, None | Some("default" | "standard")), "service_tier");
+    tier::note_lost(answer.service_tier.as_deref(), losses);
     let cited: Vec<_> = answer.choices.iter().map(cited).collect();
     let own: Vec<_> = cited.iter().map(|cited| Own::of(cited)).collect();
     let candidates = answer.choices.iter().zip(&cited).zip(&own).enumerate();

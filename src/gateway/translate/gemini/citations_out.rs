@@ -75,6 +75,7 @@ pub(super) fn write<'a>(
             continue;
         };
         losses.note_if(citation.cited_text.is_some(), "citations");
+        losses.note_if(citation.place.is_some() && bytes.is_none(), "citations.place");
         let web = WrittenWeb { uri, title: citation.title.as_deref() };
         let known = grounding_chunks.iter().position(|chunk| chunk.web == web);
         let index = known.unwrap_or_else(|| {

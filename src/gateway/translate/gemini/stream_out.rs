@@ -18,7 +18,7 @@ use crate::{
     domain::chat::{Content, Delta, Dialect, Json, Losses, Seal, ToolCall, Usage},
     gateway::{
         dialect::gemini::{WrittenAnswer, WrittenCandidate, WrittenContent, WrittenPart},
-        translate::{ErrorView, Shown, WriteStream},
+        translate::{ErrorView, Shown, WriteStream, tier},
     },
 };
 
@@ -255,6 +255,7 @@ impl WriteStream for Writer {
                     self.model = model.into_owned();
                 }
             }
+            Delta::Tier(tier) => tier::note_lost(Some(&tier), &mut self.losses),
             Delta::Text { choice, text } => self.say(choice, &text, false, out),
             Delta::Reasoning { choice, text, .. } => self.say(choice, &text, true, out),
             Delta::ReasoningSeal { choice, seal, is_redacted } => {
@@ -302,8 +303,8 @@ impl WriteStream for Writer {
                     state.stop = reason;
                 }
             }
-            // Told once, at the end.
-            Delta::Usage(_) => (),
+            // There are no ids of thoughts here, and usage is told once, at the end.
+            Delta::ReasoningBegin { .. } | Delta::Usage(_) => (),
         }
     }
 

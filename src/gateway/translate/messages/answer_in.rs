@@ -99,7 +99,7 @@ pub(super) fn read_counts(raw: &RawValue) -> Option<UsageCounts> {
     serde_json::from_str(raw.get()).ok()
 }
 
-fn read_tier(raw: &RawValue) -> Option<String> {
+pub(super) fn read_tier(raw: &RawValue) -> Option<String> {
     #[derive(Deserialize)]
     struct Tier {
         service_tier: Option<String>,

@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{super::Shown, blocks_out::input_object, citations, stop};
+use super::{
+    super::{Shown, tier},
+    blocks_out::{input_object, wrapped_input},
+    citations, stop,
+};
 use crate::{
     domain::chat::{
         Answer, CallKind, Choice, Citation, Content, Dialect, Json, Losses, Part, Reasoning, Seal,
@@ -22,9 +26,8 @@ pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> 
     }
     let ShownBlocks { calls, blocks: content, losses, .. } = blocks;
     let has_refusal = choice.parts.iter().any(|part| matches!(part.content, Content::Refusal(_)));
-    let tier = stop::service_tier(answer.service_tier.as_deref());
-    let is_tier_lost = tier.is_none() && answer.service_tier.is_some();
-    losses.note_if(is_tier_lost, "service_tier");
+    let tier = answer.service_tier.as_deref();
+    let tier = tier.and_then(|tier| tier::for_anthropic(tier, losses));
     let usage = answer.usage.unwrap_or_else(|| Usage { is_estimated: true, ..Usage::default() });
     let message = WireMessage {
         id: &format!("msg_{}", shown.id),
@@ -62,6 +65,7 @@ impl<'a> ShownBlocks<'a, '_> {
     fn text(&mut self, text: &'a str, citations: &'a [Citation]) {
         let said: Vec<_> = citations.iter().filter_map(citations::for_client).collect();
         self.losses.note_if(said.len() < citations.len(), "citations");
+        self.losses.note_if(citations.iter().any(citations::loses_place), "citations.place");
         if text.is_empty() && said.is_empty() {
             return;
         }
@@ -82,7 +86,10 @@ impl<'a> ShownBlocks<'a, '_> {
         if let Some(seal) = &call.seal {
             self.thinking("", wire_seal(seal));
         }
-        let (input, is_exact) = input_object(&call.input);
+        let (input, is_exact) = match call.kind {
+            CallKind::Function => input_object(&call.input),
+            CallKind::Custom => (wrapped_input(&call.input), false),
+        };
         self.losses.note_if(!is_exact, "tool_call.input");
         self.losses.note_if(call.kind == CallKind::Custom, "tools.custom");
         let id = call_id(&call.id, self.id, self.calls);

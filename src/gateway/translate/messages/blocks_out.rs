@@ -180,14 +180,16 @@ pub(super) fn input_object(input: &str) -> (Json, bool) {
     if let Some(object) = object(input) {
         return (object, true);
     }
-    let is_empty = input.trim().is_empty();
-    let wrapped = if is_empty {
-        "{}".to_owned()
-    } else {
-        let text = serde_json::to_string(input).expect("texts are always JSON");
-        format!(r#"{{"input":{text}}}"#)
-    };
-    (Json::parse(wrapped).expect("an object was written"), is_empty)
+    if input.trim().is_empty() {
+        return (Json::parse("{}").expect("it is an object"), true);
+    }
+    (wrapped_input(input), false)
+}
+
+/// A text as the only field of an object.
+pub(super) fn wrapped_input(input: &str) -> Json {
+    let text = serde_json::to_string(input).expect("texts are always JSON");
+    Json::parse(format!(r#"{{"input":{text}}}"#)).expect("an object was written")
 }
 
 #[cfg(test)]

@@ -46,6 +46,12 @@ pub(super) fn for_maker(citation: &Citation) -> Option<&Json> {
     (*by == Dialect::Messages).then_some(json)
 }
 
+/// Whether it tells where in the text it is for, which has no place here: a block of text is all that
+/// its sources are for.
+pub(super) fn loses_place(citation: &Citation) -> bool {
+    citation.place.is_some() && for_maker(citation).is_none()
+}
+
 #[derive(Serialize)]
 struct WebSource<'a> {
     #[serde(rename = "type")]

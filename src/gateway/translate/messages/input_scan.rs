@@ -8,17 +8,25 @@ pub(super) struct InputScan {
     is_escaped: bool,
     /// Whether an object has begun and ended.
     is_complete: bool,
+    /// Its first byte that is no white space.
+    first: Option<u8>,
 }
 
 impl InputScan {
     pub fn add(&mut self, piece: &str) {
         for byte in piece.bytes() {
+            self.first = self.first.or_else(|| (!byte.is_ascii_whitespace()).then_some(byte));
             self.step(byte);
         }
     }
 
     pub fn is_complete(&self) -> bool {
         self.is_complete
+    }
+
+    /// Whether it is an object and complete, or nothing.
+    pub fn is_object(&self) -> bool {
+        self.first.is_none_or(|first| first == b'{' && self.is_complete)
     }
 
     fn step(&mut self, byte: u8) {
@@ -60,5 +68,21 @@ mod tests {
         let mut empty = InputScan::default();
         empty.add("");
         assert!(!empty.is_complete());
+    }
+
+    #[test]
+    fn only_a_complete_object_or_nothing_is_one() {
+        for (input, is_object) in [
+            ("", true),
+            (" ", true),
+            (" {\"a\":1} ", true),
+            ("{", false),
+            ("[]", false),
+            ("a", false),
+        ] {
+            let mut scan = InputScan::default();
+            scan.add(input);
+            assert_eq!(scan.is_object(), is_object, "{input}");
+        }
     }
 }

@@ -63,16 +63,6 @@ pub(super) fn write<'a>(
     MessageDelta { stop_reason: Some(word), stop_sequence }
 }
 
-/// The tier an answer was given in, in this dialect's words.
-pub(super) fn service_tier(tier: Option<&str>) -> Option<&'static str> {
-    match tier? {
-        "standard" | "default" | "standard_only" => Some("standard"),
-        "priority" => Some("priority"),
-        "batch" => Some("batch"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

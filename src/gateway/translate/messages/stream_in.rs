@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     super::{ReadStream, Said, Unparsable},
-    answer_in::{read_counts, text_of},
+    answer_in::{read_counts, read_tier, text_of},
     citations,
     own_block::OwnBlock,
     stop,
@@ -115,6 +115,9 @@ impl StreamReader {
         let id = text_of(message.id).map(Cow::Owned);
         let model = text_of(message.model).map(Cow::Owned);
         sink(Delta::Begin { id, model });
+        if let Some(tier) = message.usage.and_then(read_tier) {
+            sink(Delta::Tier(tier.into()));
+        }
         self.count(message.usage, sink);
         Ok(())
     }

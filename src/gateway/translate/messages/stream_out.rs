@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::VecDeque};
 
 use super::{
-    super::{ErrorView, Shown, WriteStream},
+    super::{ErrorView, Shown, WriteStream, tier},
     answer_out::{call_id, name_of_lost, own_block, wire_seal},
     citations,
     input_scan::InputScan,
@@ -37,6 +37,8 @@ pub(super) struct StreamWriter {
     has_calls: bool,
     has_refusal: bool,
     stop: Option<StopReason>,
+    /// The tier of service, in this dialect's word.
+    tier: Option<&'static str>,
     /// What was told up to now.
     usage: Usage,
     losses: Losses,
@@ -68,6 +70,13 @@ impl WriteStream for StreamWriter {
                 }
             }
             Delta::Usage(usage) => self.usage = usage,
+            Delta::Tier(tier) => self.tier(&tier),
+            // There are no ids of thoughts in this dialect.
+            Delta::ReasoningBegin { choice: 0, .. } => {
+                if matches!(self.open, Some(Open::Thinking)) {
+                    self.close(out);
+                }
+            }
             Delta::Text { choice: 0, text } => self.text(&text, out),
             Delta::Refusal { choice: 0, text } => {
                 self.has_refusal = true;
@@ -129,6 +138,7 @@ impl StreamWriter {
             has_calls: false,
             has_refusal: false,
             stop: None,
+            tier: None,
             usage: Usage::default(),
             losses: Losses::default(),
         }
@@ -147,9 +157,18 @@ impl StreamWriter {
             model: &self.model,
             content: Vec::new(),
             end: MessageDelta::default(),
-            usage: WireUsage::new(&self.usage, None),
+            usage: WireUsage::new(&self.usage, self.tier),
         };
         write_event(&ShownEvent::MessageStart { message }, out);
+    }
+
+    /// There is room for it where the message begins.
+    fn tier(&mut self, tier: &str) {
+        if self.has_begun {
+            tier::note_lost(Some(tier), &mut self.losses);
+        } else {
+            self.tier = tier::for_anthropic(tier, &mut self.losses);
+        }
     }
 
     fn text(&mut self, text: &str, out: &mut Vec<u8>) {
@@ -198,7 +217,10 @@ impl StreamWriter {
 
     fn call(&mut self, call: Call, out: &mut Vec<u8>) {
         self.has_calls = true;
-        self.losses.note_if(call.kind == CallKind::Custom, "tools.custom");
+        // Its text becomes a field of an object.
+        let is_custom = call.kind == CallKind::Custom;
+        self.losses.note_if(is_custom, "tools.custom");
+        self.losses.note_if(is_custom, "tool_call.input");
         let is_growing = match &self.open {
             Some(Open::Call { scan, .. }) => !scan.is_complete() || !self.waiting.is_empty(),
             _ => false,
@@ -284,6 +306,7 @@ impl StreamWriter {
     }
 
     fn citation(&mut self, citation: &Citation, out: &mut Vec<u8>) {
+        self.losses.note_if(citations::loses_place(citation), "citations.place");
         match citations::for_client(citation) {
             Some(citation) if matches!(self.open, Some(Open::Text)) => {
                 self.grow(BlockDelta::Citations { citation }, out);
@@ -331,7 +354,10 @@ impl StreamWriter {
             Some(Open::Call { kind: CallKind::Custom, .. }) => {
                 self.grow(BlockDelta::InputJson { partial_json: r#""}"# }, out);
             }
-            Some(Open::Text | Open::Call { .. }) => {}
+            Some(Open::Call { kind: CallKind::Function, scan, .. }) => {
+                self.losses.note_if(!scan.is_object(), "tool_call.input");
+            }
+            Some(Open::Text) => {}
         }
         self.stop_block(out);
     }

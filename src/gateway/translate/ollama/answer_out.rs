@@ -13,7 +13,7 @@ use crate::{
     },
     gateway::{
         dialect::ollama::{CalledFunction, End, Logprob, TokenLogprob as TopLogprob, ToolCall},
-        translate::Shown,
+        translate::{Shown, tier},
     },
 };
 
@@ -25,6 +25,7 @@ pub(super) fn write(
 ) -> Vec<u8> {
     losses.absorb(&answer.losses);
     losses.note_if(answer.choices.len() > 1, "n");
+    tier::note_lost(answer.service_tier.as_deref(), losses);
     let none = Choice::default();
     let choice = answer.choices.first().unwrap_or(&none);
     let mut collected = Collected::default();

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::chat::{Content, Delta, Losses, Part, StopReason, ToolCall, Usage},
-    gateway::translate::{ErrorView, Shown, WriteStream},
+    gateway::translate::{ErrorView, Shown, WriteStream, tier},
 };
 
 /// Most bytes of calls that are held at once. One that does not end within them is lost.
@@ -179,14 +179,15 @@ impl Writer {
                 self.begin_other(out);
                 self.stop = reason;
             }
-            Delta::Usage(_) => (),
+            Delta::Tier(tier) => tier::note_lost(Some(&tier), &mut self.losses),
+            Delta::ReasoningBegin { .. } | Delta::Usage(_) => (),
         }
     }
 }
 
 impl WriteStream for Writer {
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
-        if choice_of(&delta) == 0 {
+        if delta.choice() == 0 {
             self.write_first_choice(delta, out);
         } else {
             self.losses.note("n");
@@ -205,22 +206,5 @@ impl WriteStream for Writer {
 
     fn losses(&self) -> &Losses {
         &self.losses
-    }
-}
-
-fn choice_of(delta: &Delta<'_>) -> u32 {
-    match delta {
-        Delta::Text { choice, .. }
-        | Delta::Reasoning { choice, .. }
-        | Delta::ReasoningSeal { choice, .. }
-        | Delta::Refusal { choice, .. }
-        | Delta::CallBegin { choice, .. }
-        | Delta::CallInput { choice, .. }
-        | Delta::Citation { choice, .. }
-        | Delta::Whole { choice, .. }
-        | Delta::Logprobs { choice, .. }
-        | Delta::Break { choice }
-        | Delta::Stop { choice, .. } => *choice,
-        Delta::Begin { .. } | Delta::Usage(_) => 0,
     }
 }

@@ -18,7 +18,7 @@ use crate::{
             Piece, ReasoningText, SummaryText, TextOrParts, WrittenContent, WrittenItem,
             WrittenLogprob,
         },
-        translate::Shown,
+        translate::{Shown, tier},
     },
 };
 
@@ -52,10 +52,12 @@ pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> 
     let logprobs_left = writing.logprobs.is_some();
     let items = writing.items;
     losses.note_if(logprobs_left, "logprobs");
+    let tier = answer.service_tier.as_deref();
+    let tier = tier.and_then(|tier| tier::for_openai(tier, losses));
     let response = echo.response(State {
         status,
         model: answer.model.as_deref().unwrap_or(shown.model.as_str()),
-        service_tier: answer.service_tier.as_deref(),
+        service_tier: tier,
         output: items.iter().map(|item| &**item).collect(),
         error: None,
         incomplete_details,
@@ -141,10 +143,14 @@ impl<'a> Writing<'a, '_> {
         }
     }
 
-    /// Thoughts up to the seal are one item.
+    /// Thoughts up to the seal are one item, unless their ids tell them apart.
     fn thought(&mut self, thought: &'a Reasoning) {
         if !self.message.is_empty() {
             self.close(COMPLETED);
+        }
+        let id = thought.id.as_ref();
+        if id.is_some() && self.thoughts.last().is_some_and(|last| last.id.as_ref() != id) {
+            self.close_thoughts();
         }
         self.thoughts.push(thought);
         if thought.seal.is_some() {

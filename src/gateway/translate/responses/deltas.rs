@@ -28,6 +28,9 @@ fn say_part(part: Part, calls: &mut u32, sink: &mut dyn FnMut(Delta<'_>)) {
         Content::Refusal(text) => sink(Delta::Refusal { choice, text: Cow::Owned(text) }),
         Content::Reasoning(thought) => {
             let is_summary = thought.is_summary;
+            if let Some(id) = thought.id {
+                sink(Delta::ReasoningBegin { choice, id: Cow::Owned(id) });
+            }
             if !thought.text.is_empty() {
                 sink(Delta::Reasoning { choice, text: Cow::Owned(thought.text), is_summary });
             }

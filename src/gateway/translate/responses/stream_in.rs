@@ -278,7 +278,11 @@ impl Reader {
         }
         let item = self.item(event);
         item.is_said = true;
-        item.is_part_said = true;
+        if !std::mem::replace(&mut item.is_part_said, true)
+            && let Some(id) = item.id.as_deref()
+        {
+            sink(Delta::ReasoningBegin { choice: 0, id: id.into() });
+        }
         sink(Delta::Reasoning { choice: 0, text, is_summary });
     }
 
@@ -363,6 +367,9 @@ impl Reader {
         if !self.has_items {
             let output = Output::read_all(response.output, &mut self.losses);
             self.say_output(output, sink);
+        }
+        if let Some(tier) = text_in(response.service_tier).filter(|tier| !tier.is_empty()) {
+            sink(Delta::Tier(tier));
         }
         let is_incomplete = status == "incomplete"
             || text_in(event.kind).is_some_and(|kind| kind == "response.incomplete");

@@ -163,6 +163,8 @@ impl Assembly {
                 self.answer.id = id.map(Into::into);
                 self.answer.model = model.map(Into::into);
             }
+            Delta::Tier(tier) => self.answer.service_tier = Some(tier.into_owned()),
+            Delta::ReasoningBegin { .. } => panic!("ids of thoughts are in their seals"),
             Delta::Text { choice, text } => {
                 let parts = &mut self.choice(choice).parts;
                 match parts.last_mut().map(|part| &mut part.content) {

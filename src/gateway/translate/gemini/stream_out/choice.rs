@@ -51,7 +51,7 @@ impl ChoiceState {
         ready
     }
 
-    /// Keeps a source for the end. `false`: there are too many, or its place cannot be told.
+    /// Keeps a source for the end. `false`: there are too many.
     pub fn cite(&mut self, citation: Citation) -> bool {
         if self.cited.len() == MAX_CITATIONS {
             return false;
@@ -62,9 +62,8 @@ impl ChoiceState {
             let begin = self.text.part_begin;
             begin.saturating_add(place.start)..begin.saturating_add(place.end)
         });
-        let is_whole = place.is_none() || bytes.is_some() || citation.original.is_some();
         self.cited.push(Cited { citation, bytes });
-        is_whole
+        true
     }
 }
 

@@ -19,6 +19,8 @@ impl Fold {
                 self.answer.id = id.map(Into::into);
                 self.answer.model = model.map(Into::into);
             }
+            Delta::Tier(tier) => self.answer.service_tier = Some(tier.into_owned()),
+            Delta::ReasoningBegin { .. } => panic!("there are no ids of thoughts"),
             Delta::Text { text: more, .. } => match self.open() {
                 Some(Content::Text { text, .. }) => text.push_str(&more),
                 _ => self.begin(Part::text(more).content),

@@ -6,7 +6,9 @@ use super::{
     *,
 };
 use crate::domain::{
-    chat::{Answer, CallKind, Citation, Content, Delta, Dialect, Part, Seal, StopReason, Usage},
+    chat::{
+        Answer, CallKind, Citation, Content, Delta, Dialect, Part, Place, Seal, StopReason, Usage,
+    },
     failure::FailureClass,
     usage::TokenUsage,
 };
@@ -65,8 +67,7 @@ fn every_stream_is_its_answer_in_pieces() {
         if name == "error" {
             continue;
         }
-        let mut whole = Messages.read_answer(&fixture("answers", &name)).unwrap();
-        whole.service_tier = None;
+        let whole = Messages.read_answer(&fixture("answers", &name)).unwrap();
         assert_eq!(folded(&stream), whole, "{name}");
     }
 }
@@ -233,6 +234,29 @@ fn calls_whose_pieces_are_mixed_are_shown_one_after_another() {
     assert_eq!(inputs, expected);
     assert_eq!(answer.choices[0].stop, StopReason::ToolCalls);
     assert_eq!(losses, "tool_call.input, tools.custom");
+}
+
+#[test]
+fn what_a_stream_cannot_say_is_told_as_of_a_whole_answer() {
+    let text = || Delta::Text { choice: 0, text: "a".into() };
+    let source = Citation {
+        url: Some("https://a.example".into()),
+        place: Some(Place { start: 0, end: 1 }),
+        ..Citation::default()
+    };
+    for (deltas, expected) in [
+        (vec![Delta::Tier("priority".into()), text()], "lossless"),
+        (vec![text(), Delta::Tier("default".into())], "lossless"),
+        (vec![text(), Delta::Tier("priority".into())], "service_tier"),
+        (vec![Delta::Tier("flex".into()), text()], "service_tier"),
+        (vec![text(), Delta::Citation { choice: 0, citation: source.into() }], "citations.place"),
+        (vec![begin(0, CallKind::Function), input(0, "[1]")], "tool_call.input"),
+        (vec![begin(0, CallKind::Function), input(0, "{")], "tool_call.input"),
+        (vec![begin(0, CallKind::Function)], "lossless"),
+    ] {
+        let (_, losses) = write_all(deltas.clone(), Usage::default());
+        assert_eq!(losses, expected, "{deltas:?}");
+    }
 }
 
 #[test]

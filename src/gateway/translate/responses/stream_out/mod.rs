@@ -34,7 +34,7 @@ use crate::{
     },
     gateway::{
         dialect::responses::{IncompleteDetails, ResponseError, WrittenEvent, WrittenItem},
-        translate::{ErrorView, Shown, WriteStream},
+        translate::{ErrorView, Shown, WriteStream, tier},
     },
 };
 
@@ -78,8 +78,11 @@ enum Open {
 pub(super) struct Writer {
     desk: Desk,
     model: String,
+    tier: Option<String>,
     is_begun: bool,
     open: Open,
+    /// The id of thoughts that have begun without words.
+    thought_id: Option<String>,
     /// The numbers of all calls that have begun.
     calls: BTreeSet<u32>,
     said: Said,
@@ -100,8 +103,10 @@ impl Writer {
         Self {
             desk,
             model: shown.model.as_str().to_owned(),
+            tier: None,
             is_begun: false,
             open: Open::Nothing,
+            thought_id: None,
             calls: BTreeSet::new(),
             said: Said::default(),
             incomplete: None,
@@ -121,7 +126,8 @@ impl Writer {
     /// Writes an event that has the whole response.
     fn respond(&mut self, kind: &'static str, state: State<'_>, out: &mut Vec<u8>) {
         let Desk { echo, events, held, .. } = &mut self.desk;
-        let response = echo.response(State { model: &self.model, output: held.items(), ..state });
+        let (model, service_tier) = (&*self.model, self.tier.as_deref());
+        let response = echo.response(State { model, service_tier, output: held.items(), ..state });
         let response = Some(Box::new(response));
         events.write(WrittenEvent { kind, response, ..WrittenEvent::default() }, out);
     }
@@ -165,11 +171,26 @@ impl Writer {
         self.open = Open::Message(message);
     }
 
+    /// An item of several texts is one, as long as it is not sealed.
+    fn thought_begins(&mut self, id: String, out: &mut Vec<u8>) {
+        match &mut self.open {
+            Open::Thought(thought) if thought.id() == id => thought.complete_part(),
+            _ => {
+                self.close("completed", out);
+                self.thought_id = Some(id);
+            }
+        }
+    }
+
+    fn begin_thought(&mut self, out: &mut Vec<u8>) -> OpenThought {
+        OpenThought::begin(self.thought_id.take(), &mut self.desk, out)
+    }
+
     fn reasoning(&mut self, text: &str, is_summary: bool, out: &mut Vec<u8>) {
         let is_summary = is_summary || self.desk.echo.wants_summary;
         if !matches!(self.open, Open::Thought(_)) {
             self.close("completed", out);
-            self.open = Open::Thought(OpenThought::begin(&mut self.desk, out));
+            self.open = Open::Thought(self.begin_thought(out));
         }
         if let Open::Thought(thought) = &mut self.open {
             thought.say(text, is_summary, &mut self.desk, out);
@@ -182,7 +203,7 @@ impl Writer {
             other => {
                 self.open = other;
                 self.close("completed", out);
-                OpenThought::begin(&mut self.desk, out)
+                self.begin_thought(out)
             }
         };
         thought.close(Some((seal, is_redacted)), &mut self.desk, out);
@@ -196,7 +217,8 @@ impl Writer {
         self.said.calls = true;
         if let Some(seal) = &call.seal {
             self.close("completed", out);
-            OpenThought::begin(&mut self.desk, out).close(Some((seal, false)), &mut self.desk, out);
+            let thought = OpenThought::begin(None, &mut self.desk, out);
+            thought.close(Some((seal, false)), &mut self.desk, out);
         }
         if !matches!(self.open, Open::Calls { .. }) {
             self.close("completed", out);
@@ -325,41 +347,29 @@ struct Call<'a> {
     seal: Option<Seal>,
 }
 
-/// The choice that a delta is about.
-fn choice_of(delta: &Delta<'_>) -> u32 {
-    match delta {
-        Delta::Text { choice, .. }
-        | Delta::Reasoning { choice, .. }
-        | Delta::ReasoningSeal { choice, .. }
-        | Delta::Refusal { choice, .. }
-        | Delta::CallBegin { choice, .. }
-        | Delta::CallInput { choice, .. }
-        | Delta::Citation { choice, .. }
-        | Delta::Whole { choice, .. }
-        | Delta::Logprobs { choice, .. }
-        | Delta::Break { choice }
-        | Delta::Stop { choice, .. } => *choice,
-        Delta::Begin { .. } | Delta::Usage(_) => 0,
-    }
-}
-
 impl WriteStream for Writer {
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
-        if choice_of(&delta) > 0 {
+        if delta.choice() > 0 {
             self.desk.losses.note("n");
             return;
         }
-        if let Delta::Begin { model: Some(model), .. } = &delta
-            && !self.is_begun
-        {
-            self.model = model.clone().into_owned();
+        match &delta {
+            Delta::Begin { model: Some(model), .. } if !self.is_begun => {
+                self.model = model.clone().into_owned();
+            }
+            Delta::Tier(tier) => {
+                let word = tier::for_openai(tier, &mut self.desk.losses);
+                self.tier = word.map(str::to_owned);
+            }
+            _ => (),
         }
-        if !matches!(delta, Delta::Usage(_)) {
+        if !matches!(delta, Delta::Usage(_) | Delta::Tier(_)) {
             self.begin(out);
         }
         match delta {
             Delta::Text { text, .. } if !text.is_empty() => self.text(&text, out),
             Delta::Refusal { text, .. } if !text.is_empty() => self.refusal(&text, out),
+            Delta::ReasoningBegin { id, .. } => self.thought_begins(id.into_owned(), out),
             Delta::Reasoning { text, is_summary, .. } if !text.is_empty() => {
                 self.reasoning(&text, is_summary, out);
             }
@@ -377,6 +387,7 @@ impl WriteStream for Writer {
             | Delta::Refusal { .. }
             | Delta::Reasoning { .. }
             | Delta::Begin { .. }
+            | Delta::Tier(_)
             | Delta::Usage(_) => (),
         }
     }

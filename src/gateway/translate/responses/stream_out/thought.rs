@@ -28,9 +28,10 @@ struct OpenPart {
 }
 
 impl OpenThought {
-    pub fn begin(desk: &mut Desk, out: &mut Vec<u8>) -> Self {
+    /// `id`: where its maker has given it one.
+    pub fn begin(id: Option<String>, desk: &mut Desk, out: &mut Vec<u8>) -> Self {
         let place = desk.held.next_place();
-        let id = desk.item_id("rs", place);
+        let id = id.unwrap_or_else(|| desk.item_id("rs", place));
         let item = WrittenItem::Reasoning {
             id: Some(&id),
             status: None,
@@ -40,6 +41,10 @@ impl OpenThought {
         };
         desk.events.item_added(place, &item, out);
         Self { place, id, summary: Vec::new(), content: Vec::new(), part: None }
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Whether a seal that comes now is that of the words before it.

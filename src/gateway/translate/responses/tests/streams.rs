@@ -2,8 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::support::{
-    answer_of, as_streamed, asking, events, fixture, fixtures, laid_out, owned, read_stream, shown,
-    usage_of,
+    answer_of, asking, events, fixture, fixtures, laid_out, read_stream, shown, usage_of,
 };
 use crate::{
     domain::{
@@ -52,7 +51,7 @@ fn every_stream_says_what_the_whole_answer_says() {
         }
         assert_eq!(said, Said::Done, "{case}");
         let whole = Responses.read_answer(&fixture("answers", &case)).unwrap();
-        assert_eq!(laid_out(answer_of(&deltas)), laid_out(as_streamed(whole)), "{case}");
+        assert_eq!(laid_out(answer_of(&deltas)), laid_out(whole), "{case}");
     }
 }
 
@@ -249,7 +248,7 @@ fn what_comes_without_deltas_is_read_when_it_is_done() {
         let mut reader = Responses.stream_reader();
         let mut deltas = Vec::new();
         for event in &all {
-            reader.read(event.as_bytes(), &mut |delta| deltas.push(owned(delta))).unwrap();
+            reader.read(event.as_bytes(), &mut |delta| deltas.push(delta.into_owned())).unwrap();
         }
         let answer = answer_of(&deltas);
         assert_eq!(answer.choices[0].parts[0], Part::text("hi"));

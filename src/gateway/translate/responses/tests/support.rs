@@ -3,8 +3,7 @@ use std::{fs, path::PathBuf};
 use crate::{
     domain::{
         chat::{
-            Answer, Choice, Content, Delta, Json, Part, Reasoning, Request, Role, StopReason,
-            ToolCall, Turn, Usage,
+            Answer, Assembly, Content, Delta, Json, Part, Request, Role, StopReason, Turn, Usage,
         },
         id::ModelName,
         time::Timestamp,
@@ -60,137 +59,19 @@ pub(super) fn read_stream(
     for event in events(stream) {
         assert_eq!(said, Said::More, "something follows the end");
         said = reader
-            .read(event.as_bytes(), &mut |delta| deltas.push(owned(delta)))
+            .read(event.as_bytes(), &mut |delta| deltas.push(delta.into_owned()))
             .unwrap_or_else(|_| panic!("{event}"));
     }
     (deltas, said)
 }
 
-pub(super) fn owned(delta: Delta<'_>) -> Delta<'static> {
-    match delta {
-        Delta::Begin { id, model } => Delta::Begin {
-            id: id.map(|id| id.into_owned().into()),
-            model: model.map(|model| model.into_owned().into()),
-        },
-        Delta::Text { choice, text } => Delta::Text { choice, text: text.into_owned().into() },
-        Delta::Reasoning { choice, text, is_summary } => {
-            Delta::Reasoning { choice, text: text.into_owned().into(), is_summary }
-        }
-        Delta::ReasoningSeal { choice, seal, is_redacted } => {
-            Delta::ReasoningSeal { choice, seal, is_redacted }
-        }
-        Delta::Refusal { choice, text } => {
-            Delta::Refusal { choice, text: text.into_owned().into() }
-        }
-        Delta::CallBegin { choice, number, id, name, kind, seal } => Delta::CallBegin {
-            choice,
-            number,
-            id: id.into_owned().into(),
-            name: name.into_owned().into(),
-            kind,
-            seal,
-        },
-        Delta::CallInput { choice, number, text } => {
-            Delta::CallInput { choice, number, text: text.into_owned().into() }
-        }
-        Delta::Citation { choice, citation } => Delta::Citation { choice, citation },
-        Delta::Whole { choice, part } => Delta::Whole { choice, part },
-        Delta::Logprobs { choice, tokens } => Delta::Logprobs { choice, tokens },
-        Delta::Break { choice } => Delta::Break { choice },
-        Delta::Stop { choice, reason } => Delta::Stop { choice, reason },
-        Delta::Usage(usage) => Delta::Usage(usage),
-    }
-}
-
-/// The answer that deltas make, by the rules of [`Delta`].
+/// The answer that deltas make.
 pub(super) fn answer_of(deltas: &[Delta<'_>]) -> Answer {
-    let (mut answer, mut choice) = (Answer::default(), Choice::default());
-    let mut calls = Vec::new();
-    let mut is_open = false;
+    let mut assembly = Assembly::new(1 << 20);
     for delta in deltas {
-        let last = choice.parts.last_mut().filter(|_| is_open).map(|part| &mut part.content);
-        match delta {
-            Delta::Begin { id, model } => {
-                answer.id = id.clone().map(Into::into);
-                answer.model = model.clone().map(Into::into);
-                continue;
-            }
-            Delta::Text { text: more, .. } => match last {
-                Some(Content::Text { text, .. }) => text.push_str(more),
-                _ => choice.parts.push(Part::text(more.clone())),
-            },
-            Delta::Refusal { text: more, .. } => match last {
-                Some(Content::Refusal(text)) => text.push_str(more),
-                _ => choice.parts.push(Content::Refusal(more.to_string()).into()),
-            },
-            Delta::Reasoning { text: more, is_summary, .. } => match last {
-                Some(Content::Reasoning(thought)) if thought.is_summary == *is_summary => {
-                    thought.text.push_str(more);
-                }
-                _ => choice.parts.push(
-                    Content::Reasoning(Reasoning {
-                        text: more.to_string(),
-                        is_summary: *is_summary,
-                        ..Reasoning::default()
-                    })
-                    .into(),
-                ),
-            },
-            Delta::ReasoningSeal { seal, is_redacted, .. } => {
-                let seal = Some(seal.clone());
-                let is_redacted = *is_redacted;
-                match last {
-                    Some(Content::Reasoning(thought)) if !is_redacted => thought.seal = seal,
-                    _ => choice.parts.push(
-                        Content::Reasoning(Reasoning { seal, is_redacted, ..Reasoning::default() })
-                            .into(),
-                    ),
-                }
-                is_open = false;
-                continue;
-            }
-            Delta::CallBegin { number, id, name, kind, seal, .. } => {
-                assert_eq!(*number as usize, calls.len());
-                calls.push(choice.parts.len());
-                choice.parts.push(
-                    Content::ToolCall(ToolCall {
-                        id: id.to_string(),
-                        name: name.to_string(),
-                        kind: *kind,
-                        input: String::new(),
-                        seal: seal.clone(),
-                    })
-                    .into(),
-                );
-            }
-            Delta::CallInput { number, text, .. } => {
-                match &mut choice.parts[calls[*number as usize]].content {
-                    Content::ToolCall(call) => call.input.push_str(text),
-                    other => panic!("{other:?}"),
-                }
-            }
-            Delta::Citation { citation, .. } => match choice.parts.last_mut().unwrap() {
-                Part { content: Content::Text { citations, .. }, .. } => {
-                    citations.push((**citation).clone());
-                }
-                other => panic!("{other:?}"),
-            },
-            Delta::Whole { part, .. } => choice.parts.push((**part).clone()),
-            Delta::Logprobs { tokens, .. } => {
-                choice.logprobs.get_or_insert_default().extend(tokens.clone());
-                continue;
-            }
-            Delta::Break { .. } => {
-                is_open = false;
-                continue;
-            }
-            Delta::Stop { reason, .. } => choice.stop = reason.clone(),
-            Delta::Usage(usage) => answer.usage = Some(*usage),
-        }
-        is_open = true;
+        assembly.add(delta.clone()).unwrap();
     }
-    answer.choices.push(choice);
-    answer
+    assembly.finish().expect("it says how it ends")
 }
 
 /// The same answer, with what is carried as it was written in one layout.
@@ -207,17 +88,6 @@ pub(super) fn laid_out(mut answer: Answer) -> Answer {
                 originals.for_each(|(_, json)| in_one_line(json));
             }
             _ => (),
-        }
-    }
-    answer
-}
-
-/// The same answer as a stream can say it: without ids of thoughts.
-pub(super) fn as_streamed(mut answer: Answer) -> Answer {
-    answer.service_tier = None;
-    for part in answer.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
-        if let Content::Reasoning(thought) = &mut part.content {
-            thought.id = None;
         }
     }
     answer
