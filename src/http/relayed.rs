@@ -56,7 +56,7 @@ pub async fn relayed(
         let options = route_options(&request)?;
         let permit = enter(&relay)?;
         let body = read_body(&request, payload, data(&request)).await?;
-        let body = relay.recall(asked, &key.id, body).await;
+        let recalled = relay.recall(asked, &key.id, body).await;
         Ok::<_, Problem>(Incoming {
             id,
             asked,
@@ -64,7 +64,7 @@ pub async fn relayed(
             key,
             arrived,
             timeout,
-            body,
+            recalled,
             options,
             permit,
         })
@@ -72,7 +72,7 @@ pub async fn relayed(
     let failure = |problem: Problem| Failure::of(api, problem, id);
     let incoming = incoming.await.map_err(failure)?;
     if let Asked::Answer(api) = asked
-        && let Some(body) = api.answer_without_model(&incoming.body, now())
+        && let Some(body) = api.answer_without_model(&incoming.recalled.body, now())
     {
         return Ok(answer(id, None, "application/json").body(body));
     }

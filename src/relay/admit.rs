@@ -2,7 +2,6 @@
 
 use std::{cell::OnceCell, rc::Rc, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
@@ -10,6 +9,7 @@ use super::{
     deadline::Deadline,
     error::RelayError,
     gate::Permit,
+    history::Recalled,
     inquiry::{Inquiry, Session},
     services::Relay,
     settle::Settlement,
@@ -38,7 +38,7 @@ pub struct Incoming {
     pub arrived: Instant,
     /// What the client allows it to take, when that is less than we do.
     pub timeout: Option<Duration>,
-    pub body: Bytes,
+    pub recalled: Recalled,
     pub options: RouteOptions,
     /// Asked for before the body was read: bodies take memory.
     pub permit: Permit,
@@ -60,12 +60,14 @@ pub fn admit<'h>(
     incoming: Incoming,
     header: impl Fn(&str) -> Option<&'h str>,
 ) -> Result<Rc<Attempts>, RelayError> {
-    let Incoming { id, asked, addressed, key, arrived, timeout, body, options, permit } = incoming;
+    let Incoming { id, asked, addressed, key, arrived, timeout, recalled, options, permit } =
+        incoming;
+    let Recalled { body, continues } = recalled;
     let request = ClientRequest::parse(asked, body, &addressed).map_err(|error| {
         let InvalidRequest { message, param } = error;
         RelayError::BadRequest { message, param: param.map(Into::into) }
     })?;
-    let request = request.with_headers(&header);
+    let request = request.with_headers(&header).continuing(continues);
     if asked.operation() == Operation::Embed && Mode::of_name(request.model()).is_some() {
         let message = "model must name a model: none is chosen for embeddings".to_owned();
         return Err(RelayError::BadRequest { message, param: Some("model".to_owned()) });

@@ -14,19 +14,35 @@ use crate::{
     },
 };
 
+/// A request's body, with the conversation it continues where that is known here.
+pub struct Recalled {
+    pub body: Bytes,
+    /// The answer whose conversation was put into the body.
+    pub continues: Option<String>,
+}
+
+impl From<Bytes> for Recalled {
+    fn from(body: Bytes) -> Self {
+        Self { body, continues: None }
+    }
+}
+
 impl Relay {
-    /// The body with the conversation it continues. A body that continues an answer which is not known
-    /// here stays as it is: its upstream may know it.
-    pub async fn recall(&self, asked: Asked, owner: &KeyId, body: Bytes) -> Bytes {
+    /// A body that continues an answer which is not known here stays as it is: its upstream may know
+    /// it.
+    pub async fn recall(&self, asked: Asked, owner: &KeyId, body: Bytes) -> Recalled {
         if asked != Asked::Answer(ClientApi::Responses) {
-            return body;
+            return body.into();
         }
-        let Some(response_id) = previous_response_id(&body) else { return body };
-        let question = FindHistory { owner: owner.clone(), response_id };
+        let Some(response_id) = previous_response_id(&body) else { return body.into() };
+        let question = FindHistory { owner: owner.clone(), response_id: response_id.clone() };
         // Without an answer it is as if it were not kept.
         match self.peers.find_history.send(question).await {
-            Ok(Some(items)) => with_history(&body, &items).into(),
-            Ok(None) | Err(_) => body,
+            Ok(Some(items)) => {
+                let body = with_history(&body, &items).into();
+                Recalled { body, continues: Some(response_id) }
+            }
+            Ok(None) | Err(_) => body.into(),
         }
     }
 }

@@ -4,7 +4,10 @@ use providerpool::domain::provider::ApiFormat;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::support::{Reply, Setup, Streaming, TestApp, script::stream_of};
+use crate::support::{
+    Reply, Setup, Streaming, TestApp,
+    script::{Script, raw, stream, stream_of},
+};
 
 fn ask(app: &TestApp, key: &str, body: &Value) -> RequestBuilder {
     app.request(Method::POST, "/v1/responses").bearer_auth(key).body(body.to_string())
@@ -54,6 +57,72 @@ async fn a_streamed_answer_can_be_continued_too() {
     assert_eq!(app.upstream.last().json()["messages"][1]["content"], "Hello there");
 }
 
+/// The answers that the events of a stream tell of.
+fn responses(stream: &str) -> Vec<Value> {
+    let events = stream.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events = events.map(|event| serde_json::from_str::<Value>(event).expect(event));
+    events.map(|mut event| event["response"].take()).filter(Value::is_object).collect()
+}
+
+#[actix_web::test]
+async fn an_answer_names_the_one_that_it_continues() {
+    for format in [ApiFormat::Openai, ApiFormat::Responses] {
+        let app = speaking(format).await;
+        if format == ApiFormat::Responses {
+            app.upstream.next(raw(200, native("resp_a").to_string()));
+        }
+        let id = first(&app, &json!({"model": "test-model", "input": "hi"})).await;
+
+        if format == ApiFormat::Responses {
+            app.upstream.next(raw(200, native("resp_b").to_string()));
+        }
+        let whole = Reply::to(ask(&app, &app.client_key, &continuing(&id))).await;
+        assert_eq!(whole.json["previous_response_id"], *id, "{format:?}: {}", whole.text());
+
+        app.upstream.next(match format {
+            ApiFormat::Responses => native_stream(),
+            _ => stream_of(&["Hello", " there"]),
+        });
+        let mut streamed = continuing(&id);
+        streamed["stream"] = true.into();
+        let text = Streaming::to(ask(&app, &app.client_key, &streamed)).await.rest().await;
+        let told = responses(&text);
+        assert!(told.len() >= 2, "{format:?}: {text}");
+        assert!(told.iter().all(|told| told["previous_response_id"] == *id), "{format:?}: {text}");
+    }
+}
+
+async fn speaking(format: ApiFormat) -> TestApp {
+    let configure: fn(&mut providerpool::config::Config) = match format {
+        ApiFormat::Responses => {
+            |config| config.providers[0].api_format = Some(ApiFormat::Responses)
+        }
+        _ => |config| config.providers[0].api_format = Some(ApiFormat::Openai),
+    };
+    TestApp::with(Setup { configure, ..Setup::default() }).await
+}
+
+/// What an upstream answers that was not told of an answer before.
+fn native(id: &str) -> Value {
+    json!({"id": id, "object": "response", "status": "completed", "model": "test-model",
+        "previous_response_id": null, "output": [{"type": "message", "id": "msg_1",
+        "role": "assistant", "status": "completed",
+        "content": [{"type": "output_text", "text": "Hello", "annotations": []}]}],
+        "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}})
+}
+
+fn native_stream() -> Script {
+    let begun = json!({"id": "resp_c", "object": "response", "status": "in_progress",
+        "model": "test-model", "previous_response_id": null, "output": []});
+    let events = [
+        json!({"type": "response.created", "response": begun}),
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0,
+            "delta": "Hello"}),
+        json!({"type": "response.completed", "response": native("resp_c")}),
+    ];
+    events.iter().fold(stream(), |script, event| script.send(format!("data: {event}\n\n")))
+}
+
 #[actix_web::test]
 async fn nobody_continues_what_is_unknown_forgotten_or_anothers() {
     let app = TestApp::start().await;
@@ -75,9 +144,7 @@ async fn nobody_continues_what_is_unknown_forgotten_or_anothers() {
 
 #[actix_web::test]
 async fn what_is_unknown_here_may_be_known_to_an_upstream_of_the_same_dialect() {
-    let configure: fn(&mut providerpool::config::Config) =
-        |config| config.providers[0].api_format = Some(ApiFormat::Responses);
-    let app = TestApp::with(Setup { configure, ..Setup::default() }).await;
+    let app = speaking(ApiFormat::Responses).await;
     Reply::to(ask(&app, &app.client_key, &continuing("resp_theirs"))).await;
     assert_eq!(app.upstream.last().json(), continuing("resp_theirs"));
 }

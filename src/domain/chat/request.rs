@@ -29,6 +29,8 @@ pub struct Request {
     /// How many answers; 1 where absent.
     pub choices: Option<u32>,
     pub thinking: Option<Thinking>,
+    /// The answer it continues, by the client's name of it. What was said before is among the turns.
+    pub continues: Option<String>,
     /// The client's own notes on the request.
     pub metadata: BTreeMap<String, String>,
     /// Who it is for, as an opaque name.
@@ -67,6 +69,7 @@ impl Request {
             logprobs: None,
             choices: None,
             thinking: None,
+            continues: None,
             metadata: BTreeMap::new(),
             user: None,
             service_tier: None,

@@ -111,6 +111,14 @@ impl ClientRequest {
         if self.api().spoken_by(format).is_some() { &self.forwarded } else { &[] }
     }
 
+    /// Told that its conversation was put back into it: `continues` is the answer it has named.
+    pub fn continuing(mut self, continues: Option<String>) -> Self {
+        if let Some(Ok(request)) = self.common.get_mut() {
+            Rc::make_mut(request).continues = continues;
+        }
+        self
+    }
+
     pub fn asked(&self) -> Asked {
         self.asked
     }
@@ -132,6 +140,11 @@ impl ClientRequest {
         move |format| {
             is_served(format, operation) && (!only_there || format == ApiFormat::Responses)
         }
+    }
+
+    /// The answer whose conversation was put back into it.
+    pub(super) fn continues(&self) -> Option<&str> {
+        self.common().ok()?.continues.as_deref()
     }
 
     /// The API whose errors the client reads.

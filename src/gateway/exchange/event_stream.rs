@@ -20,7 +20,7 @@ use crate::{
             lines,
             sse::{Event, EventTooLong, Framer},
         },
-        translate::{Framing, ReadStream, Said},
+        translate::{Framing, ReadStream, Said, responses::naming_previous},
     },
 };
 
@@ -69,6 +69,8 @@ struct Events {
     envelope: Envelope,
     /// What an upstream leaves out that ends its stream without the last event of its dialect.
     closing: &'static [u8],
+    /// The answer before it, where its upstream cannot know that.
+    previous: Option<String>,
     seen: Seen,
     /// The event that was an error.
     error: Option<Bytes>,
@@ -83,15 +85,18 @@ enum Verdict {
 }
 
 impl EventStream {
-    /// A stream whose events are passed on as they came, but for what is around them.
+    /// A stream whose events are passed on as they came, but for what is around them, and for the name of
+    /// the answer that it continues: `previous`.
     pub(super) fn native(
         framing: Framing,
         reader: Box<dyn ReadStream>,
         envelope: Envelope,
         closing: &'static [u8],
+        previous: Option<String>,
     ) -> Self {
         let mut stream = Self::new(framing, reader, None, false, Extras::default(), closing);
         stream.events.envelope = envelope;
+        stream.events.previous = previous;
         stream
     }
 
@@ -141,6 +146,7 @@ impl EventStream {
             extras,
             envelope: Envelope::None,
             closing,
+            previous: None,
             seen: Seen::default(),
             error: None,
         };
@@ -242,12 +248,12 @@ impl Events {
         match self.read(data, &mut forward.written) {
             Verdict::More => {
                 if is_native {
-                    forward.add(self.envelope.unwrap_event(data, raw));
+                    forward.add(self.passed_on(data, raw));
                 }
                 None
             }
             Verdict::Dropped => None,
-            Verdict::Done if is_native => Some(Ending::Done(self.envelope.unwrap_event(data, raw))),
+            Verdict::Done if is_native => Some(Ending::Done(self.passed_on(data, raw))),
             Verdict::Done if self.is_behind() => Some(Ending::Mismatch),
             Verdict::Done => Some(Ending::Done(self.close())),
             Verdict::Failed(failure) => {
@@ -298,6 +304,13 @@ impl Events {
                 Verdict::Dropped
             }
         }
+    }
+
+    /// An event that is passed on.
+    fn passed_on(&self, data: &[u8], raw: Bytes) -> Bytes {
+        let raw = self.envelope.unwrap_event(data, raw);
+        let named = self.previous.as_deref().and_then(|it| naming_previous(&raw, it));
+        named.map_or(raw, Bytes::from)
     }
 
     fn is_behind(&self) -> bool {

@@ -27,7 +27,7 @@ use crate::{
     gateway::{
         dialect::openai_chat,
         stream::chat_stream::ChatStream,
-        translate::{Shown, embeddings::EmbeddingApi},
+        translate::{Shown, embeddings::EmbeddingApi, responses::naming_previous},
     },
 };
 
@@ -122,7 +122,10 @@ impl Pair {
         let mut answer = upstream_side(self.format).read_answer(&body)?;
         if let Some(envelope) = self.spoken() {
             let usage = answer.usage.map(Into::into);
-            return Ok(WholeAnswer { body: envelope.unwrap(body), usage, losses });
+            let previous = self.request.continues();
+            let named = previous.and_then(|previous| naming_previous(&body, previous));
+            let body = named.map_or_else(|| envelope.unwrap(body), Bytes::from);
+            return Ok(WholeAnswer { body, usage, losses });
         }
         if answer.usage.is_none() {
             answer.usage = Some(self.estimate().of_answer(&answer));
@@ -145,8 +148,9 @@ impl Pair {
         let (framing, reader) = (upstream.framing(), upstream.stream_reader());
         Passage::Events(Box::new(if let Some(envelope) = self.spoken() {
             let is_messages = self.format == ApiFormat::Anthropic;
-            let closing = if is_messages { MESSAGE_STOP } else { b"" };
-            EventStream::native(framing, reader, envelope, closing)
+            let closing: &[u8] = if is_messages { MESSAGE_STOP } else { b"" };
+            let previous = self.request.continues().map(str::to_owned);
+            EventStream::native(framing, reader, envelope, closing, previous)
         } else {
             let writer = self.shown(|shown| self.request.api().side().stream_writer(shown));
             let writer = Rc::new(RefCell::new(writer));

@@ -9,6 +9,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use memchr::memmem;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
@@ -39,6 +40,19 @@ pub fn with_history(body: &[u8], history: &[Box<RawValue>]) -> Vec<u8> {
     let kept = kept.map(|(name, value)| (Cow::Borrowed(&**name), *value));
     let whole = Fields(kept.chain([(Cow::Borrowed("input"), &*input)]).collect());
     serde_json::to_vec(&whole).expect("raw values are JSON")
+}
+
+/// An answer, or an event that has one, with the name of the answer before it: its upstream, who was
+/// given the conversation, cannot know it. `None`: it stays as it is.
+pub fn naming_previous(answer: &[u8], previous: &str) -> Option<Vec<u8>> {
+    // Quotes within a text are escaped, so that this can be nothing but the name of a field.
+    let quoted = format!("\"{PREVIOUS}\"");
+    let after = memmem::find(answer, quoted.as_bytes())? + quoted.len();
+    let value = answer[after..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let rest = value.strip_prefix(b"null")?;
+    let before = &answer[..answer.len() - value.len()];
+    let name = serde_json::to_vec(previous).expect("a text is always JSON");
+    Some([before, &name, rest].concat())
 }
 
 /// The items that a later request stands on when it continues this answer: those of the body and
@@ -160,6 +174,28 @@ mod tests {
             assert_eq!(previous_response_id(none.as_bytes()), None, "{none}");
         }
         assert_eq!(with_history(b"no json", &history), b"no json");
+    }
+
+    #[test]
+    fn an_answer_that_cannot_know_it_is_given_the_name_of_the_one_before() {
+        let text = r#"say \"previous_response_id\":null"#;
+        for (told, expected) in [
+            (
+                r#"{"previous_response_id":null,"x":1}"#,
+                r#"{"previous_response_id":"resp_1","x":1}"#,
+            ),
+            (
+                "data: {\"response\":{\"previous_response_id\" : null}}\n\n",
+                "data: {\"response\":{\"previous_response_id\" : \"resp_1\"}}\n\n",
+            ),
+        ] {
+            let named = naming_previous(told.as_bytes(), "resp_1").expect(told);
+            assert_eq!(String::from_utf8(named).unwrap(), expected);
+        }
+        let said = format!(r#"{{"text":"{text}"}}"#);
+        for told in [r#"{"previous_response_id":"resp_0"}"#, "{}", &said] {
+            assert_eq!(naming_previous(told.as_bytes(), "resp_1"), None, "{told}");
+        }
     }
 
     #[test]

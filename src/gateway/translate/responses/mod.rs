@@ -30,7 +30,7 @@ mod tools_in;
 mod tools_out;
 mod wire_ids;
 
-pub use history::{history_of, previous_response_id, with_history};
+pub use history::{history_of, naming_previous, previous_response_id, with_history};
 
 use super::{
     Addressed, ClientSide, ErrorView, Framing, InvalidRequest, ReadStream, Shown, Target,
