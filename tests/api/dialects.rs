@@ -547,6 +547,34 @@ async fn texts_become_vectors_over_every_upstream_that_makes_them() {
 }
 
 #[actix_web::test]
+async fn vectors_come_in_the_encoding_that_was_asked_for() {
+    let answer = |embedding: &str| {
+        let item = format!(r#"{{"object":"embedding", "index":0,"embedding":{embedding}}}"#);
+        let usage = r#"{"prompt_tokens":1,"total_tokens":1}"#;
+        format!(r#"{{"object":"list","data":[{item}],"model":"m","usage":{usage},"of_ours":1.50}}"#)
+    };
+    let (floats, base64) = (answer("[0.5, 1.0]"), answer(r#""AAAAPwAAgD8=""#));
+    let app = app(ApiFormat::Openai).await;
+    for (format, sent, expected) in [
+        (Some("base64"), &floats, &base64),
+        (Some("float"), &base64, &answer("[0.5,1.0]")),
+        (None, &base64, &answer("[0.5,1.0]")),
+        (Some("base64"), &base64, &base64),
+        (Some("float"), &floats, &floats),
+        (None, &floats, &floats),
+    ] {
+        let mut request = json!({"model": "test-model", "input": "a"});
+        if let Some(format) = format {
+            request["encoding_format"] = format.into();
+        }
+        app.upstream.next(raw(200, sent.clone()));
+        let ask = app.request(Method::POST, "/v1/embeddings").bearer_auth(&app.client_key);
+        let reply = Reply::to(ask.body(request.to_string())).await;
+        assert_eq!(&reply.text(), expected, "{format:?}");
+    }
+}
+
+#[actix_web::test]
 async fn models_are_listed_in_each_dialects_shape() {
     let configure: fn(&mut Config) =
         |config| config.providers[0].models = vec![crate::support::served("fast", None)];

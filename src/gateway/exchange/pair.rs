@@ -106,7 +106,7 @@ impl Pair {
         let mut losses = Losses::default();
         let is_plain = matches!(api, EmbeddingApi::OpenAi | EmbeddingApi::Ollama);
         let body = if is_plain && upstream == api {
-            body
+            api.recoded(&body, request.encoding).map_or(body, Bytes::from)
         } else {
             api.write_answer(&answer, request, &mut losses).into()
         };

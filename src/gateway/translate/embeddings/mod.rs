@@ -14,7 +14,9 @@ use super::{Addressed, InvalidRequest, Written};
 use crate::{
     domain::{
         chat::{Dialect, Losses, Usage},
-        embedding::{EmbeddingAnswer, EmbeddingContent, EmbeddingInput, EmbeddingRequest},
+        embedding::{
+            EmbeddingAnswer, EmbeddingContent, EmbeddingInput, EmbeddingRequest, Encoding,
+        },
         failure::{Failure, FailureClass},
         id::ModelName,
         usage::TokenUsage,
@@ -124,6 +126,15 @@ impl EmbeddingApi {
             Self::GeminiBatch => gemini::write_batch_answer(answer),
             Self::Ollama => ollama::write_answer(answer, model),
             Self::OllamaLegacy => ollama::write_legacy_answer(answer, losses),
+        }
+    }
+
+    /// An upstream's answer for a client of the same API that has asked for `encoding`. `None`: it is
+    /// as the client wants it.
+    pub fn recoded(self, body: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
+        match self {
+            Self::OpenAi => openai::recoded(body, encoding),
+            Self::GeminiOne | Self::GeminiBatch | Self::Ollama | Self::OllamaLegacy => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Source: <https://platform.openai.com/docs/api-reference/embeddings/create> (2026-11).
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{model_of, note_purpose, to_json, usage_of, vector::WireVector};
 use crate::{
@@ -175,6 +176,41 @@ pub(super) fn read_answer(body: &[u8]) -> Option<EmbeddingAnswer> {
     let vectors = vectors.collect::<Option<_>>()?;
     let usage = wire.usage.and_then(|usage| usage.prompt_tokens.or(usage.total_tokens));
     Some(EmbeddingAnswer { model: wire.model, vectors, usage: usage.map(usage_of) })
+}
+
+/// An answer with its vectors in this encoding, byte for byte as it was but for them. `None`: they are
+/// so already, or it is no answer.
+///
+/// Servers that speak like OpenAI may not know one of the two encodings and send the other unasked:
+/// Ollama has numbers for whoever asks for Base64, as OpenAI's own client for Node does by default.
+pub(super) fn recoded(body: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        data: Vec<Item<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow)]
+        embedding: &'a RawValue,
+    }
+
+    let Answer { data } = serde_json::from_slice(body).ok()?;
+    let mut out = Vec::new();
+    let mut copied = 0;
+    for Item { embedding } in data {
+        let written = embedding.get();
+        if written.starts_with('"') == (encoding == Encoding::Base64) {
+            continue;
+        }
+        let numbers = serde_json::from_str::<WireVector<'_>>(written).ok()?.into_numbers()?;
+        let begin = written.as_ptr() as usize - body.as_ptr() as usize;
+        out.extend_from_slice(&body[copied..begin]);
+        out.extend_from_slice(&to_json(&WireVector::new(&numbers, encoding)));
+        copied = begin + written.len();
+    }
+    out.extend_from_slice(&body[copied..]);
+    (copied > 0).then_some(out)
 }
 
 #[derive(Serialize)]

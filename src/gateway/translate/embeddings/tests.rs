@@ -49,6 +49,24 @@ fn every_request_comes_back_as_it_was() {
 }
 
 #[test]
+fn an_answer_in_the_wrong_encoding_is_recoded_and_nothing_else_of_it_changed() {
+    let floats =
+        r#"{"object":"list", "x":1e2,"data":[{"embedding":[1.0, -0.5],"index":0,"y":[2.5]}]}"#;
+    let base64 =
+        r#"{"object":"list", "x":1e2,"data":[{"embedding":"AACAPwAAAL8=","index":0,"y":[2.5]}]}"#;
+    let recoded = |body: &str, encoding| {
+        let recoded = OpenAi.recoded(body.as_bytes(), encoding);
+        recoded.map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    assert_eq!(recoded(floats, Encoding::Base64).as_deref(), Some(base64));
+    let compact = floats.replace("1.0, -0.5", "1.0,-0.5");
+    assert_eq!(recoded(base64, Encoding::Float), Some(compact));
+    for (as_asked, encoding) in [(floats, Encoding::Float), (base64, Encoding::Base64)] {
+        assert_eq!(recoded(as_asked, encoding), None);
+    }
+}
+
+#[test]
 fn every_answer_comes_back_as_it_was() {
     for (api, name, inputs) in [
         (OpenAi, "openai_answer", 2),
