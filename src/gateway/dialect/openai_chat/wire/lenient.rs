@@ -129,11 +129,39 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
+/// A number that is one is not made a text of first: every chunk of a stream has some.
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        let text = text.as_str();
-        Ok(Self(text.strip_suffix(".0").unwrap_or(text).parse().ok()))
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Count;
+
+            skip_the_rest!(Count(None));
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                skip_list(list)?;
+                Ok(Count(None))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Count(text.strip_suffix(".0").unwrap_or(text).parse().ok()))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(Count(Some(number)))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+                Ok(Count(u64::try_from(number).ok()))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+                self.visit_str(&number.to_string())
+            }
+        }
+
+        deserializer.deserialize_any(Read)
     }
 }
 
@@ -147,7 +175,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
             skip_the_rest!(Items::default());
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut items = Vec::new();
+                // Mostly there is one, and it is large: without this there would be room for four.
+                let Some(first) = list.next_element()? else { return Ok(Items::default()) };
+                let mut items = vec![first];
                 while items.len() < MAX_ITEMS {
                     match list.next_element()? {
                         Some(item) => items.push(item),
