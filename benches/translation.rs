@@ -35,11 +35,13 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Who asks, and who answers.
-const PAIRS: [(Dialect, Dialect); 4] = [
+const PAIRS: [(Dialect, Dialect); 6] = [
     (Dialect::Chat, Dialect::Messages),
     (Dialect::Messages, Dialect::Chat),
     (Dialect::Chat, Dialect::Gemini),
     (Dialect::Responses, Dialect::Chat),
+    (Dialect::Gemini, Dialect::Responses),
+    (Dialect::Messages, Dialect::Ollama),
 ];
 
 /// Characters of one event, as models stream them.

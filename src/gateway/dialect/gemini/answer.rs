@@ -2,11 +2,11 @@
 //!
 //! Source: <https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse> (read 2026-11).
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Visitor},
+    de::{Error, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -15,7 +15,7 @@ use super::{Part, Text};
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GenerateContentResponse<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "few")]
     pub candidates: Option<Vec<Candidate<'a>>>,
     #[serde(borrow)]
     pub prompt_feedback: Option<PromptFeedback<'a>>,
@@ -50,7 +50,7 @@ pub struct Candidate<'a> {
 
 #[derive(Debug, Deserialize)]
 pub struct Content<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "few")]
     pub parts: Option<Vec<Part<'a>>>,
 }
 
@@ -105,6 +105,41 @@ pub struct TokenCandidate<'a> {
     #[serde(borrow)]
     pub token: Option<Text<'a>>,
     pub log_probability: Option<f64>,
+}
+
+/// A list that mostly has one element, and a large one: every event has some of them. What serde
+/// makes of it would have room for four.
+fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    struct Few<T>(Vec<T>);
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Read<T>(PhantomData<T>);
+
+            impl<'de, T: Deserialize<'de>> Visitor<'de> for Read<T> {
+                type Value = Few<T>;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a list")
+                }
+
+                fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Few<T>, A::Error> {
+                    let Some(first) = list.next_element()? else { return Ok(Few(Vec::new())) };
+                    let mut items = vec![first];
+                    while let Some(item) = list.next_element()? {
+                        items.push(item);
+                    }
+                    Ok(Few(items))
+                }
+            }
+
+            deserializer.deserialize_seq(Read(PhantomData))
+        }
+    }
+
+    Ok(Option::<Few<T>>::deserialize(deserializer)?.map(|few| few.0))
 }
 
 /// A count of tokens: a number, or a number in a text, as 64 bits are written. Anything else is none.

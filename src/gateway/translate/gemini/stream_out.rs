@@ -8,7 +8,7 @@
 //! Source: `send_message_stream` in <https://github.com/googleapis/python-genai> `chats.py`, versions
 //! 1 and 3 (read 2026-11).
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use super::{
     citations_out::{self, Own},
@@ -88,6 +88,8 @@ pub(super) struct Writer {
     response_id: String,
     model: String,
     has_written: bool,
+    /// Where pieces of text are put together.
+    piece: String,
     choices: BTreeMap<u32, ChoiceState>,
     /// Bytes of inputs gathered up to now.
     gathered: usize,
@@ -102,6 +104,7 @@ impl Writer {
             response_id: shown.id.to_owned(),
             model: shown.model.as_str().to_owned(),
             has_written: false,
+            piece: String::new(),
             choices: BTreeMap::new(),
             gathered: 0,
             losses: Losses::default(),
@@ -119,32 +122,36 @@ impl Writer {
 
     /// Says a piece of a text, all but its last character.
     fn say(&mut self, choice: u32, text: &str, is_thought: bool, out: &mut Vec<u8>) {
-        let Some((last, _)) = text.char_indices().next_back() else { return };
+        let Some((at, last)) = text.char_indices().next_back() else { return };
         self.write_calls(choice, false, out);
         let Some(state) = self.choice(choice) else { return };
         if !is_thought {
             state.text.add(text);
         }
-        let (now, later) = text.split_at(last);
-        let later = Held::Text { text: later.to_owned(), is_thought };
-        match state.held.replace(later) {
-            Some(Held::Text { text: before, is_thought: was_thought })
+        let now = &text[..at];
+        match state.held.replace(Held::Text { last, is_thought }) {
+            Some(Held::Text { last: before, is_thought: was_thought })
                 if was_thought == is_thought =>
             {
-                self.write_text(choice, Cow::Owned(before + now), is_thought, out);
+                let mut piece = std::mem::take(&mut self.piece);
+                piece.clear();
+                piece.push(before);
+                piece.push_str(now);
+                self.write_text(choice, &piece, is_thought, out);
+                self.piece = piece;
             }
             before => {
                 if let Some(before) = before {
                     self.write_held(choice, &before, out);
                 }
                 if !now.is_empty() {
-                    self.write_text(choice, Cow::Borrowed(now), is_thought, out);
+                    self.write_text(choice, now, is_thought, out);
                 }
             }
         }
     }
 
-    fn write_text(&mut self, choice: u32, text: Cow<'_, str>, is_thought: bool, out: &mut Vec<u8>) {
+    fn write_text(&mut self, choice: u32, text: &str, is_thought: bool, out: &mut Vec<u8>) {
         let part =
             if is_thought { parts_out::thought(text, None) } else { WrittenPart::text(text) };
         self.write_part(choice, part, out);
@@ -169,9 +176,9 @@ impl Writer {
     fn seal(&mut self, choice: u32, seal: &Seal, is_redacted: bool, out: &mut Vec<u8>) {
         let Some(state) = self.choice(choice) else { return };
         match state.held.take() {
-            Some(Held::Text { text, is_thought: true }) if !is_redacted => {
+            Some(Held::Text { last, is_thought: true }) if !is_redacted => {
                 let signature = Some(super::seals::to_client(seal));
-                self.hold(choice, &parts_out::thought(text, signature), out);
+                self.hold(choice, &parts_out::thought(last.to_string(), signature), out);
             }
             held => {
                 state.held = held;

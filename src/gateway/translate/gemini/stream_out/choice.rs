@@ -70,7 +70,7 @@ impl ChoiceState {
 pub(super) enum Held {
     /// The last character of a text or of thoughts.
     Text {
-        text: String,
+        last: char,
         is_thought: bool,
     },
     Part(Json),
@@ -79,8 +79,10 @@ pub(super) enum Held {
 impl Held {
     pub fn part(&self) -> WrittenPart<'_> {
         match self {
-            Self::Text { text, is_thought: true } => parts_out::thought(text, None),
-            Self::Text { text, is_thought: false } => WrittenPart::text(text),
+            Self::Text { last, is_thought } => {
+                let text = last.to_string();
+                if *is_thought { parts_out::thought(text, None) } else { WrittenPart::text(text) }
+            }
             Self::Part(json) => WrittenPart::Own(json),
         }
     }
