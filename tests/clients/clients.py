@@ -19,6 +19,8 @@ THINKING_BUDGET = 2048  # tokens
 OUTPUT_LIMIT = 4096  # tokens
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 ABOUT_WEATHER = {"name": "get_weather", "description": "Tells the weather of a city."}
+# As OpenAI's chats have it, and those who took after them.
+CHAT_TOOL = {"type": "function", "function": {**ABOUT_WEATHER, "parameters": CITY}}
 
 
 def heard(response):
@@ -77,7 +79,8 @@ class PythonClient:
                 history += message
                 if not one["calls"] or not results:
                     break
-                history += self.returned(one["calls"], results)
+                answered = [(call, results[call["arguments"]["city"]]) for call in one["calls"]]
+                history += self.returned(answered)
         return turns
 
 
@@ -105,18 +108,16 @@ class OpenAiChat(OpenAiClient):
         parts = [{"type": "text", "text": prompt}, {"type": "image_url", "image_url": url}]
         return [{"role": "user", "content": parts}]
 
-    def returned(self, calls, results):
+    def returned(self, answered):
         return [
-            {"role": "tool", "tool_call_id": call["id"],
-             "content": results[call["arguments"]["city"]]}
-            for call in calls
-        ]  # fmt: skip
+            {"role": "tool", "tool_call_id": call["id"], "content": result}
+            for call, result in answered
+        ]
 
     def answer(self, model, history, streamed, tools, thinks):
         options = {"model": model, "messages": history}
         if tools:
-            function = {**ABOUT_WEATHER, "parameters": CITY}
-            options["tools"] = [{"type": "function", "function": function}]
+            options["tools"] = [CHAT_TOOL]
         if thinks:
             options["reasoning_effort"] = "low"
         parts = 0
@@ -157,12 +158,11 @@ class OpenAiResponses(OpenAiClient):
         ]
         return [{"role": "user", "content": parts}]
 
-    def returned(self, calls, results):
+    def returned(self, answered):
         return [
-            {"type": "function_call_output", "call_id": call["id"],
-             "output": results[call["arguments"]["city"]]}
-            for call in calls
-        ]  # fmt: skip
+            {"type": "function_call_output", "call_id": call["id"], "output": result}
+            for call, result in answered
+        ]
 
     def answer(self, model, history, streamed, tools, thinks):
         # Nothing is kept there: what was thought comes back with what follows.
@@ -218,12 +218,11 @@ class Anthropic(PythonClient):
         parts = [{"type": "text", "text": prompt}, {"type": "image", "source": source}]
         return [{"role": "user", "content": parts}]
 
-    def returned(self, calls, results):
+    def returned(self, answered):
         blocks = [
-            {"type": "tool_result", "tool_use_id": call["id"],
-             "content": results[call["arguments"]["city"]]}
-            for call in calls
-        ]  # fmt: skip
+            {"type": "tool_result", "tool_use_id": call["id"], "content": result}
+            for call, result in answered
+        ]
         return [{"role": "user", "content": blocks}]
 
     def answer(self, model, history, streamed, tools, thinks):
@@ -285,16 +284,16 @@ class GoogleGenAi(PythonClient):
             parts.append(google.Part(inline_data=blob))
         return [google.Content(role="user", parts=parts)]
 
-    def returned(self, calls, results):
+    def returned(self, answered):
         parts = [
             google.Part(
                 function_response=google.FunctionResponse(
                     id=call["id"],
                     name=call["name"],
-                    response={"result": results[call["arguments"]["city"]]},
+                    response={"result": result},
                 )
             )
-            for call in calls
+            for call, result in answered
         ]
         return [google.Content(role="user", parts=parts)]
 
@@ -358,18 +357,16 @@ class Ollama(PythonClient):
         images = {} if image is None else {"images": [image]}
         return [{"role": "user", "content": prompt, **images}]
 
-    def returned(self, calls, results):
+    def returned(self, answered):
         return [
-            {"role": "tool", "tool_name": call["name"],
-             "content": results[call["arguments"]["city"]]}
-            for call in calls
-        ]  # fmt: skip
+            {"role": "tool", "tool_name": call["name"], "content": result}
+            for call, result in answered
+        ]
 
     def answer(self, model, history, streamed, tools, thinks):
         options = {"model": model, "messages": history}
         if tools:
-            function = {**ABOUT_WEATHER, "parameters": CITY}
-            options["tools"] = [{"type": "function", "function": function}]
+            options["tools"] = [CHAT_TOOL]
         if thinks:
             options["think"] = "low"
         if streamed:
