@@ -21,6 +21,9 @@ pub use self::{
 use self::{open_models::OpenModelRules, openai::OpenAiRules};
 use super::id::ModelName;
 
+/// Longest id of a call that OpenAI's models take in Chat Completions, in characters.
+const MAX_CALL_ID: usize = 40;
+
 /// What a model takes in the dialects that many makers share, OpenAI's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelRules {
@@ -86,7 +89,7 @@ impl ModelRules {
     }
 
     pub fn call_ids(&self) -> CallIdRule {
-        if self.is_openai() { CallIdRule::Short } else { self.open.call_ids }
+        if self.is_openai() { CallIdRule::UpTo(MAX_CALL_ID) } else { self.open.call_ids }
     }
 
     /// How it is told how much to think.

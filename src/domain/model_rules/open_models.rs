@@ -31,10 +31,12 @@ pub enum ThoughtField {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallIdRule {
     Any,
-    /// At most 40 characters.
-    Short,
+    /// At most so many characters.
+    UpTo(usize),
     /// Nine letters and digits.
     Nine,
+    /// Letters, digits, `_` and `-`.
+    Words,
 }
 
 /// What a maker's models take.

@@ -21,7 +21,7 @@ fn openais_reasoning_models_are_known_by_their_names() {
     ] {
         let rules = rules(name);
         assert!(rules.reasons() && !rules.never_reasons() && rules.is_openai(), "{name}");
-        assert_eq!(rules.call_ids(), CallIdRule::Short, "{name}");
+        assert_eq!(rules.call_ids(), CallIdRule::UpTo(40), "{name}");
     }
     for name in [
         "gpt-4o",

@@ -2,6 +2,7 @@
 
 pub mod gemini;
 pub mod messages;
+pub mod object;
 pub mod ollama;
 pub mod openai_chat;
 pub mod responses;

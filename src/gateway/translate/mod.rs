@@ -5,8 +5,10 @@
 //! [`dialect`](super::dialect). Nothing here knows which pair of dialects it serves: what a dialect
 //! cannot say is noted in [`Losses`] by the one that would have to say it.
 
+mod call_ids;
 pub mod chat;
 pub mod completions;
+mod effort;
 pub mod embeddings;
 mod fields;
 pub mod gemini;
@@ -22,6 +24,7 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+use super::stream::sse::KEEP_ALIVE;
 use crate::domain::{
     chat::{Answer, Delta, Losses, Request, Usage},
     failure::Failure,
@@ -149,7 +152,7 @@ pub trait WriteStream {
     fn losses(&self) -> &Losses;
 }
 
-/// What an upstream speaks.
+/// What an upstream speaks. Its streams are server-sent events unless it says otherwise.
 pub trait UpstreamSide: Sync {
     /// Writes a request.
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Written;
@@ -160,12 +163,14 @@ pub trait UpstreamSide: Sync {
     /// answer.
     fn read_answer(&self, body: &[u8]) -> Result<Answer, Failure>;
 
-    fn framing(&self) -> Framing;
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
 
     fn stream_reader(&self) -> Box<dyn ReadStream>;
 }
 
-/// What a client speaks.
+/// What a client speaks. Its streams are server-sent events unless it says otherwise.
 pub trait ClientSide: Sync {
     /// Reads a request. What it cannot put into the common form is in its losses; fields that nobody
     /// knows are losses too.
@@ -178,7 +183,9 @@ pub trait ClientSide: Sync {
     fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8>;
 
     /// The media type of a stream.
-    fn stream_type(&self) -> &'static str;
+    fn stream_type(&self) -> &'static str {
+        "text/event-stream"
+    }
 
     fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream>;
 
@@ -189,5 +196,7 @@ pub trait ClientSide: Sync {
     fn error_event(&self, error: &ErrorView<'_>) -> Vec<u8>;
 
     /// What keeps a silent stream open and says nothing. Empty where the dialect has no such thing.
-    fn keep_alive(&self) -> &'static [u8];
+    fn keep_alive(&self) -> &'static [u8] {
+        KEEP_ALIVE
+    }
 }

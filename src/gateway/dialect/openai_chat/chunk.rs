@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{ErrorObject, is_blank, usage::parse_usage};
-use crate::domain::usage::TokenUsage;
+use crate::{domain::usage::TokenUsage, gateway::dialect::object::Borrowed};
 
 /// The data of an event is no chunk and no error either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -207,7 +207,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Delta<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Delta<'de>, A::Error> {
                 let mut delta = Delta::default();
-                while let Some(key) = map.next_key::<Key<'de>>()? {
+                while let Some(key) = map.next_key::<Borrowed<'de>>()? {
                     delta.add(&key.0, map.next_value()?);
                 }
                 Ok(delta)
@@ -217,11 +217,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Delta<'a> {
         deserializer.deserialize_map(Look)
     }
 }
-
-/// A key, borrowed unless it holds an escape. (Inside a map, a plain `Cow` is always copied.)
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

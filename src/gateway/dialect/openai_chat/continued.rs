@@ -1,14 +1,11 @@
 //! A chunk of one stream made into a chunk of another, which it continues.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
 use serde_json::value::RawValue;
 
-use super::chunk::{Key, TEXT_FIELDS, TEXTS};
+use super::chunk::{TEXT_FIELDS, TEXTS};
+use crate::gateway::dialect::object::Fields;
 
 /// Fields that have the same value in all chunks of a stream.
 const SHARED: [&str; 4] = ["id", "created", "model", "system_fingerprint"];
@@ -77,7 +74,7 @@ fn in_stream(
     without_role: bool,
 ) -> Option<Vec<u8>> {
     let fields: Fields<'_> = serde_json::from_slice(data).ok()?;
-    let choices = fields.find("choices")?;
+    let choices = value(&fields, "choices")?;
     let choices: Option<String> =
         serde_json::from_str::<Vec<&RawValue>>(choices).ok().map(|list| {
             let list: Vec<_> =
@@ -95,10 +92,10 @@ fn in_stream(
 
 fn choice<'a>(json: &'a str, rest: Option<&Rest<'_>>, without_role: bool) -> Cow<'a, str> {
     let Ok(fields) = serde_json::from_str::<Fields<'_>>(json) else { return json.into() };
-    if fields.find("index").is_some_and(|index| index != "0") {
+    if value(&fields, "index").is_some_and(|index| index != "0") {
         return json.into();
     }
-    let Some(delta) = fields.find("delta").map(|json| delta(json, rest, without_role)) else {
+    let Some(delta) = value(&fields, "delta").map(|json| delta(json, rest, without_role)) else {
         return json.into();
     };
     object(fields.0.iter().map(|(name, value)| match &**name {
@@ -132,37 +129,9 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a text is always JSON")
 }
 
-/// The fields of an object in their order, their values as they were written.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'a> Fields<'a> {
-    fn find(&self, wanted: &str) -> Option<&'a str> {
-        self.0.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.get())
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-
-        impl<'de> Visitor<'de> for List {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Vec::with_capacity(8);
-                while let Some(key) = map.next_key::<Key<'de>>()? {
-                    fields.push((key.0, map.next_value()?));
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(List)
-    }
+/// The first value of this name, be it `null`.
+fn value<'a>(fields: &Fields<'a>, wanted: &str) -> Option<&'a str> {
+    fields.0.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.get())
 }
 
 #[cfg(test)]

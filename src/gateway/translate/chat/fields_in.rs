@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 use crate::{
     domain::{chat::Request, id::ModelName},
     gateway::{
-        dialect::openai_chat::{
-            MAX_DEPTH, exceeds_depth,
-            wire::asked::{AskedStreamOptions, Borrowed, Fields},
+        dialect::{
+            object::{Borrowed, Fields},
+            openai_chat::{MAX_DEPTH, exceeds_depth, wire::asked::AskedStreamOptions},
         },
         translate::{Addressed, InvalidRequest},
     },

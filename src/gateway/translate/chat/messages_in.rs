@@ -15,12 +15,15 @@ use crate::{
         ToolCall, ToolResult, Turn,
     },
     gateway::{
-        dialect::openai_chat::{
-            is_blank,
-            wire::{
-                answer::{WireAnnotation, WireExtra},
-                asked::{AskedCall, AskedFunctionCall, Fields},
-                lenient::Items,
+        dialect::{
+            object::Fields,
+            openai_chat::{
+                is_blank,
+                wire::{
+                    answer::{WireAnnotation, WireExtra},
+                    asked::{AskedCall, AskedFunctionCall},
+                    lenient::Items,
+                },
             },
         },
         translate::InvalidRequest,

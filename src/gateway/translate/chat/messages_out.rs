@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::{
-    call_ids::CallIds,
     details,
     parts_out::{BETWEEN_TEXTS, content, note, result_part, sent_cache, text_part, user_part},
 };
@@ -15,9 +14,12 @@ use crate::{
         },
         model_rules::{ModelRules, ThoughtField},
     },
-    gateway::dialect::openai_chat::wire::sent::{
-        CallOut, CustomOut, ExtraOut, FunctionOut, KnownPart, SentContent, SentId, SentMessage,
-        SentPart,
+    gateway::{
+        dialect::openai_chat::wire::sent::{
+            CallOut, CustomOut, ExtraOut, FunctionOut, KnownPart, SentContent, SentId, SentMessage,
+            SentPart,
+        },
+        translate::call_ids::CallIds,
     },
 };
 
@@ -26,7 +28,7 @@ pub(super) fn write<'a>(
     rules: &ModelRules,
     losses: &mut Losses,
 ) -> Vec<SentMessage<'a>> {
-    let ids = CallIds::new(rules.call_ids());
+    let ids = CallIds::new(rules.call_ids(), "call");
     let mut writer = Writer { rules, losses, ids, messages: Vec::with_capacity(turns.len()) };
     // Calls that are made together must stand in one message: an assistant's turns are joined.
     let is_same = |a: &Turn, b: &Turn| {
@@ -44,7 +46,7 @@ pub(super) fn write<'a>(
 struct Writer<'a, 'w> {
     rules: &'w ModelRules,
     losses: &'w mut Losses,
-    ids: CallIds<'a>,
+    ids: CallIds,
     messages: Vec<SentMessage<'a>>,
 }
 

@@ -2,7 +2,6 @@
 
 mod answer_in;
 mod answer_out;
-mod call_ids;
 mod calls_in;
 mod chunks_out;
 mod details;
@@ -28,19 +27,13 @@ mod tools_out;
 pub(super) use parts_out::note as note_content;
 
 use super::{
-    Addressed, ClientSide, ErrorView, Framing, InvalidRequest, ReadStream, Shown, Target,
-    UpstreamSide, WriteStream, Written,
+    Addressed, ClientSide, ErrorView, InvalidRequest, ReadStream, Shown, Target, UpstreamSide,
+    WriteStream, Written,
 };
-use crate::{
-    domain::{
-        chat::{Answer, Losses, Request},
-        failure::Failure,
-    },
-    gateway::stream::sse::KEEP_ALIVE,
+use crate::domain::{
+    chat::{Answer, Losses, Request},
+    failure::Failure,
 };
-
-/// The media type of streams of events.
-pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
 /// `/v1/chat/completions`.
 #[derive(Debug, Clone, Copy)]
@@ -55,10 +48,6 @@ impl ClientSide for Chat {
         answer_out::write(answer, shown, losses)
     }
 
-    fn stream_type(&self) -> &'static str {
-        EVENT_STREAM
-    }
-
     fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
         Box::new(stream_out::Writer::new(shown))
     }
@@ -70,10 +59,6 @@ impl ClientSide for Chat {
     fn error_event(&self, error: &ErrorView<'_>) -> Vec<u8> {
         error::event(error)
     }
-
-    fn keep_alive(&self) -> &'static [u8] {
-        KEEP_ALIVE
-    }
 }
 
 impl UpstreamSide for Chat {
@@ -83,10 +68,6 @@ impl UpstreamSide for Chat {
 
     fn read_answer(&self, body: &[u8]) -> Result<Answer, Failure> {
         answer_in::read(body)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::Sse
     }
 
     fn stream_reader(&self) -> Box<dyn ReadStream> {

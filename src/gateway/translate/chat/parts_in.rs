@@ -11,8 +11,9 @@ use super::{
 use crate::{
     domain::chat::{CacheHint, Content, Dialect, Document, ImageDetail, Json, Part, Source},
     gateway::{
-        dialect::openai_chat::wire::asked::{
-            AskedAudio, AskedCache, AskedFile, AskedPart, AskedUrl, Borrowed,
+        dialect::{
+            object::Borrowed,
+            openai_chat::wire::asked::{AskedAudio, AskedCache, AskedFile, AskedPart, AskedUrl},
         },
         translate::InvalidRequest,
     },

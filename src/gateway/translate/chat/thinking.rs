@@ -7,9 +7,12 @@ use crate::{
         chat::{Effort, Losses, Thinking, ThinkingMode},
         model_rules::{ModelRules, ThinkingWords},
     },
-    gateway::dialect::openai_chat::wire::{
-        asked::{AskedReasoning, AskedThinking},
-        sent::{SentSwitch, SentThinking},
+    gateway::{
+        dialect::openai_chat::wire::{
+            asked::{AskedReasoning, AskedThinking},
+            sent::{SentSwitch, SentThinking},
+        },
+        translate::effort::nearest_effort,
     },
 };
 
@@ -85,7 +88,7 @@ pub(super) fn write(
     match rules.thinking() {
         ThinkingWords::Effort => {
             let word = effort_word(mode, losses);
-            let reasoning_effort = word.map(|word| nearest(word, rules.efforts(), losses));
+            let reasoning_effort = word.map(|word| nearest_effort(word, rules.efforts(), losses));
             SentThinking { reasoning_effort, ..SentThinking::default() }
         }
         ThinkingWords::Switch => {
@@ -136,21 +139,6 @@ fn effort_word(mode: ThinkingMode, losses: &mut Losses) -> Option<&'static str> 
             None
         }
     }
-}
-
-/// All efforts, in order.
-const ORDER: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
-
-/// The effort that comes nearest among those that are taken, the higher one of two.
-fn nearest(word: &'static str, taken: &[&'static str], losses: &mut Losses) -> &'static str {
-    if taken.is_empty() || taken.contains(&word) {
-        return word;
-    }
-    losses.note("thinking");
-    let rank = |word: &str| ORDER.iter().position(|known| *known == word).unwrap_or_default();
-    let wanted = rank(word);
-    let near = taken.iter().rev().min_by_key(|other| rank(other).abs_diff(wanted));
-    near.copied().unwrap_or(word)
 }
 
 /// Whether a model thinks when it is told this.

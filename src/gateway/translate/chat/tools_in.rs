@@ -11,8 +11,9 @@ use super::{
 use crate::{
     domain::chat::{Dialect, FunctionTool, Json, Losses, Tool, ToolChoice},
     gateway::{
-        dialect::openai_chat::wire::asked::{
-            AskedAllowed, AskedFunction, AskedTool, AskedToolChoice, Borrowed,
+        dialect::{
+            object::Borrowed,
+            openai_chat::wire::asked::{AskedAllowed, AskedFunction, AskedTool, AskedToolChoice},
         },
         translate::InvalidRequest,
     },

@@ -8,14 +8,8 @@ mod stream_out;
 #[cfg(test)]
 mod tests;
 
-use super::{
-    Addressed, ClientSide, ErrorView, InvalidRequest, Shown, WriteStream,
-    chat::{EVENT_STREAM, error},
-};
-use crate::{
-    domain::chat::{Answer, Losses, Request},
-    gateway::stream::sse::KEEP_ALIVE,
-};
+use super::{Addressed, ClientSide, ErrorView, InvalidRequest, Shown, WriteStream, chat::error};
+use crate::domain::chat::{Answer, Losses, Request};
 
 /// `/v1/completions`.
 #[derive(Debug, Clone, Copy)]
@@ -30,10 +24,6 @@ impl ClientSide for Completions {
         answer_out::write(answer, shown, losses)
     }
 
-    fn stream_type(&self) -> &'static str {
-        EVENT_STREAM
-    }
-
     fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
         Box::new(stream_out::Writer::new(shown))
     }
@@ -44,9 +34,5 @@ impl ClientSide for Completions {
 
     fn error_event(&self, error: &ErrorView<'_>) -> Vec<u8> {
         error::event(error)
-    }
-
-    fn keep_alive(&self) -> &'static [u8] {
-        KEEP_ALIVE
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         failure::Failure,
         id::ModelName,
     },
-    gateway::translate::{Framing, ReadStream, Said, Target, Unparsable, UpstreamSide, Written},
+    gateway::translate::{ReadStream, Said, Target, Unparsable, UpstreamSide, Written},
 };
 
 /// `/v1internal:generateContent` and its stream.
@@ -93,10 +93,6 @@ impl UpstreamSide for Cloudcode<'_> {
         let mut answer = answer_in::read(response)?;
         answer.id = answer.id.or(trace_id);
         Ok(answer)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::Sse
     }
 
     fn stream_reader(&self) -> Box<dyn ReadStream> {

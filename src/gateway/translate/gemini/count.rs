@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{fields::Fields, request_in};
+use super::{fields, request_in};
 use crate::{
     domain::{chat::Request, id::ModelName},
     gateway::translate::{Addressed, InvalidRequest},
@@ -17,7 +17,7 @@ use crate::{
 ///
 /// Errors: [`InvalidRequest`] when it would be wrong everywhere.
 pub fn read_count_request(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
-    let mut fields = Fields::of_body(body)?;
+    let mut fields = fields::of_body(body)?;
     match fields.object("generateContentRequest")? {
         Some(whole) => request_in::read_fields(whole, addressed),
         None => request_in::read_fields(fields, addressed),

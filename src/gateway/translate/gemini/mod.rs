@@ -40,8 +40,8 @@ pub use self::{
     count::{count_answer, count_request, read_count_request},
 };
 use super::{
-    Addressed, ClientSide, ErrorView, Framing, InvalidRequest, ReadStream, Shown, Target,
-    UpstreamSide, WriteStream, Written,
+    Addressed, ClientSide, ErrorView, InvalidRequest, ReadStream, Shown, Target, UpstreamSide,
+    WriteStream, Written,
 };
 use crate::domain::{
     chat::{Answer, Losses, Request},
@@ -73,10 +73,6 @@ impl ClientSide for Gemini {
 
     fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
         answer_out::write(answer, shown, losses)
-    }
-
-    fn stream_type(&self) -> &'static str {
-        "text/event-stream"
     }
 
     fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
@@ -135,10 +131,6 @@ impl UpstreamSide for Gemini {
 
     fn read_answer(&self, body: &[u8]) -> Result<Answer, Failure> {
         answer_in::read(body)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::Sse
     }
 
     fn stream_reader(&self) -> Box<dyn ReadStream> {

@@ -5,7 +5,7 @@
 use serde_json::value::RawValue;
 
 use super::{
-    fields::{Fields, wrong},
+    fields::{self, Fields, wrong},
     schema::json_schema,
     thinking, tools_in, turns_in,
 };
@@ -24,7 +24,7 @@ const MAX_CHOICES: u64 = 128;
 const OWN_FIELDS: [&str; 2] = ["safetySettings", "cachedContent"];
 
 pub(super) fn read(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
-    read_fields(Fields::of_body(body)?, addressed)
+    read_fields(fields::of_body(body)?, addressed)
 }
 
 pub(super) fn read_fields(
@@ -38,7 +38,7 @@ pub(super) fn read_fields(
         let path = fields.path_of("systemInstruction");
         turns.extend(turns_in::read_instruction(instruction, path, &mut losses)?);
     }
-    let contents = fields.list("contents")?;
+    let contents = fields::placed(&mut fields, "contents")?;
     if contents.is_empty() {
         let path = fields.path_of("contents");
         return Err(InvalidRequest::about(path.clone(), format!("{path} must not be empty")));
@@ -54,7 +54,8 @@ pub(super) fn read_fields(
     request.stream = addressed.stream.unwrap_or(false);
     request.wants_stream_usage = true;
     let strictness = tools_in::read_choice(&mut fields, &mut request, &mut losses)?;
-    request.tools = tools_in::read_tools(fields.list("tools")?, strictness, &mut losses)?;
+    request.tools =
+        tools_in::read_tools(fields::placed(&mut fields, "tools")?, strictness, &mut losses)?;
     if let Some(config) = fields.object("generationConfig")? {
         read_config(config, &mut request, &mut losses)?;
     }
@@ -64,7 +65,7 @@ pub(super) fn read_fields(
     for name in OWN_FIELDS {
         losses.note_if(fields.take(name).is_some_and(says_something), name);
     }
-    fields.note_rest(&mut losses);
+    fields::note_rest(fields, &mut losses);
     request.losses = losses;
     Ok(request)
 }
@@ -88,7 +89,7 @@ fn read_config(
     sampling.temperature = config.number("temperature")?;
     sampling.top_p = config.number("topP")?;
     sampling.top_k = config.count("topK")?;
-    sampling.seed = config.integer("seed")?;
+    sampling.seed = config.whole("seed")?;
     sampling.presence_penalty = config.number("presencePenalty")?;
     sampling.frequency_penalty = config.number("frequencyPenalty")?;
     request.max_output_tokens = config.count("maxOutputTokens")?;
@@ -119,7 +120,7 @@ fn read_config(
         config.read("responseModalities", "a list of strings")?.unwrap_or_default();
     let is_more_than_text = modalities.iter().any(|kind| !kind.eq_ignore_ascii_case("TEXT"));
     losses.note_if(is_more_than_text, "generationConfig.responseModalities");
-    config.note_rest(losses);
+    fields::note_rest(config, losses);
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{fields::Fields, media};
+use super::{fields, media};
 use crate::{
     domain::{
         chat::{Content, Document, Json, Losses, ToolResult},
@@ -21,7 +21,7 @@ use crate::{
 /// The text of a response, and whether it tells of an error. A lone text under one of the names that
 /// Google documents stands for itself; anything else is its JSON.
 pub(super) fn read(raw: &RawValue, path: String) -> Result<(String, bool), InvalidRequest> {
-    let mut fields: Vec<_> = Fields::at(path, raw)?.rest().collect();
+    let mut fields: Vec<_> = fields::at(path, raw)?.rest().collect();
     let is_error = fields.iter().any(|(name, _)| name == "error");
     let text = match (fields.pop(), &*fields) {
         (Some((name, value)), []) if matches!(&*name, "output" | "result" | "error") => {
@@ -96,7 +96,7 @@ fn response(text: &str, is_error: bool) -> Json {
 fn has_error(object: &Json) -> bool {
     let raw: Result<&RawValue, _> = serde_json::from_str(object.as_str());
     raw.ok()
-        .and_then(|raw| Fields::at(String::new(), raw).ok())
+        .and_then(|raw| fields::at(String::new(), raw).ok())
         .is_some_and(|fields| fields.rest().any(|(name, _)| name == "error"))
 }
 

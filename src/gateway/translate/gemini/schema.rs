@@ -8,7 +8,7 @@
 use serde_json::value::RawValue;
 
 use super::compact::compact;
-use super::fields::{Fields, camel, wrong};
+use super::fields::{self, camel, wrong};
 use crate::{domain::chat::Json, gateway::translate::InvalidRequest};
 
 /// Deepest schema that is read.
@@ -35,7 +35,7 @@ fn write_schema(
         out.push_str(schema.get());
         return Ok(());
     }
-    let mut fields = Fields::at(path.to_owned(), schema)?;
+    let mut fields = fields::at(path.to_owned(), schema)?;
     let is_nullable = fields.flag("nullable")? == Some(true);
     let mut members = Members::new(path, depth, is_nullable, out);
     for (name, value) in fields.rest() {
@@ -152,7 +152,7 @@ impl<'a> Members<'a> {
         value: &RawValue,
     ) -> Result<(), InvalidRequest> {
         let path = self.path_of(name);
-        let named = Fields::at(path.clone(), value)?;
+        let named = fields::at(path.clone(), value)?;
         self.key(written);
         self.out.push('{');
         for (n, (key, schema)) in named.rest().enumerate() {

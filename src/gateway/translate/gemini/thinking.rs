@@ -2,7 +2,7 @@
 //!
 //! Source: <https://ai.google.dev/gemini-api/docs/thinking> (read 2026-11).
 
-use super::fields::{Fields, wrong};
+use super::fields::{self, Fields, wrong};
 use crate::{
     domain::{
         chat::{Effort, Losses, Thinking, ThinkingMode},
@@ -16,7 +16,7 @@ pub(super) fn read(
     losses: &mut Losses,
 ) -> Result<Option<Thinking>, InvalidRequest> {
     let level = fields.text("thinkingLevel")?;
-    let budget = fields.integer("thinkingBudget")?;
+    let budget = fields.whole("thinkingBudget")?;
     let is_shown = fields.flag("includeThoughts")?;
     let mode = match (level, budget) {
         (Some(level), _) if !level.eq_ignore_ascii_case("THINKING_LEVEL_UNSPECIFIED") => {
@@ -33,7 +33,7 @@ pub(super) fn read(
             Err(_) => return Err(wrong(fields.path_of("thinkingBudget"), "-1 or more")),
         },
     };
-    fields.note_rest(losses);
+    fields::note_rest(fields, losses);
     let thinking = Thinking { mode, is_shown, summary: None };
     Ok((thinking != Thinking::default()).then_some(thinking))
 }

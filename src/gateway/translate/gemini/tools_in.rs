@@ -6,7 +6,7 @@
 use serde_json::value::RawValue;
 
 use super::{
-    fields::{Fields, camel, wrong},
+    fields::{self, Fields, camel, wrong},
     schema::json_schema,
 };
 use crate::{
@@ -42,9 +42,9 @@ pub(super) fn read_choice(
                 return Err(wrong(calling.path_of("mode"), expected));
             }
         };
-        calling.note_rest(losses);
+        fields::note_rest(calling, losses);
     }
-    config.note_rest(losses);
+    fields::note_rest(config, losses);
     Ok(strictness)
 }
 
@@ -56,8 +56,8 @@ pub(super) fn read_tools(
 ) -> Result<Vec<Tool>, InvalidRequest> {
     let mut tools = Vec::new();
     for (path, raw) in list {
-        let mut fields = Fields::at(path, raw)?;
-        for (path, function) in fields.list("functionDeclarations")? {
+        let mut fields = fields::at(path, raw)?;
+        for (path, function) in fields::placed(&mut fields, "functionDeclarations")? {
             tools.push(Tool::Function(read_function(path, function, strictness, losses)?));
         }
         tools.extend(fields.rest().map(|(name, config)| {
@@ -77,7 +77,7 @@ fn read_function(
     strict: Option<bool>,
     losses: &mut Losses,
 ) -> Result<FunctionTool, InvalidRequest> {
-    let mut fields = Fields::at(path, raw)?;
+    let mut fields = fields::at(path, raw)?;
     let name = fields.text("name")?.filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| wrong(fields.path_of("name"), "a string that is not empty"))?;
     let description = fields.text("description")?;
@@ -94,6 +94,6 @@ fn read_function(
     losses.note_if(behavior.is_some_and(|word| word != "BLOCKING"), "tools.behavior");
     let response = fields.take("response").or_else(|| fields.take("responseJsonSchema"));
     losses.note_if(response.is_some(), "tools.response");
-    fields.note_rest(losses);
+    fields::note_rest(fields, losses);
     Ok(FunctionTool { name, description, parameters, strict, cache: None })
 }

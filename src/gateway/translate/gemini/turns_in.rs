@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{
     compact::compact,
-    fields::{Fields, wrong},
+    fields::{self, Fields, wrong},
     media,
     pairing::Pairing,
     results, seals,
@@ -28,14 +28,14 @@ pub(super) fn read_instruction(
     if let Ok(text) = serde_json::from_str::<String>(raw.get()) {
         return Ok(Some(Turn::new(Role::System, vec![Part::text(text)])));
     }
-    let mut fields = Fields::at(path, raw)?;
+    let mut fields = fields::at(path, raw)?;
     fields.take("role");
     let mut reader = Reader { pairing: Pairing::default(), losses };
     let mut parts = Vec::new();
-    for (path, raw) in fields.list("parts")? {
+    for (path, raw) in fields::placed(&mut fields, "parts")? {
         reader.read_part(path, raw, Role::System, &mut parts)?;
     }
-    fields.note_rest(losses);
+    fields::note_rest(fields, losses);
     Ok((!parts.is_empty()).then(|| Turn::new(Role::System, parts)))
 }
 
@@ -46,7 +46,7 @@ pub(super) fn read_contents(
 ) -> Result<(), InvalidRequest> {
     let mut reader = Reader { pairing: Pairing::default(), losses };
     for (path, raw) in contents {
-        let mut fields = Fields::at(path, raw)?;
+        let mut fields = fields::at(path, raw)?;
         let role = match fields.text("role")?.as_deref() {
             None | Some("" | "user" | "function" | "tool") => Role::User,
             Some("model") => Role::Assistant,
@@ -54,10 +54,10 @@ pub(super) fn read_contents(
             Some(_) => return Err(wrong(fields.path_of("role"), "user or model")),
         };
         let mut parts = Vec::new();
-        for (path, raw) in fields.list("parts")? {
+        for (path, raw) in fields::placed(&mut fields, "parts")? {
             reader.read_part(path, raw, role, &mut parts)?;
         }
-        fields.note_rest(reader.losses);
+        fields::note_rest(fields, reader.losses);
         push_turns(role, parts, turns);
     }
     Ok(())
@@ -114,7 +114,7 @@ impl Reader<'_> {
         role: Role,
         parts: &mut Vec<Part>,
     ) -> Result<(), InvalidRequest> {
-        let mut fields = Fields::at(path, raw)?;
+        let mut fields = fields::at(path, raw)?;
         let is_thought = fields.flag("thought")? == Some(true);
         let signature = fields.text("thoughtSignature")?.filter(|signature| !signature.is_empty());
         let seal = signature.as_deref().map(seals::from_client);
@@ -131,12 +131,12 @@ impl Reader<'_> {
             let mut call = self.read_call(call)?;
             call.seal = seal;
             parts.push(Content::ToolCall(call).into());
-            fields.note_rest(self.losses);
+            fields::note_rest(fields, self.losses);
             return Ok(());
         }
         if let Some(result) = fields.object("functionResponse")? {
             parts.push(Content::ToolResult(self.read_result(result)?).into());
-            fields.note_rest(self.losses);
+            fields::note_rest(fields, self.losses);
             return Ok(());
         }
         let content = if let Some(blob) = fields.object("inlineData")? {
@@ -150,7 +150,7 @@ impl Reader<'_> {
         } else {
             None
         };
-        fields.note_rest(self.losses);
+        fields::note_rest(fields, self.losses);
         if is_models && is_thought && content.is_none() {
             let reasoning = Reasoning {
                 text: text.unwrap_or_default(),
@@ -189,7 +189,7 @@ impl Reader<'_> {
             Some(_) => return Err(wrong(fields.path_of("args"), "an object")),
             None => "{}".to_owned(),
         };
-        fields.note_rest(self.losses);
+        fields::note_rest(fields, self.losses);
         let id = self.pairing.call(id, &name);
         Ok(ToolCall { id, name, kind: CallKind::Function, input, seal: None })
     }
@@ -204,16 +204,16 @@ impl Reader<'_> {
             is_error = tells_error;
             parts.push(Part::text(text));
         }
-        for (path, raw) in fields.list("parts")? {
-            let mut part = Fields::at(path, raw)?;
+        for (path, raw) in fields::placed(&mut fields, "parts")? {
+            let mut part = fields::at(path, raw)?;
             if let Some(blob) = part.object("inlineData")? {
                 parts.push(self.read_blob(blob)?.into());
             } else if let Some(file) = part.object("fileData")? {
                 parts.push(self.read_file(file)?.into());
             }
-            part.note_rest(self.losses);
+            fields::note_rest(part, self.losses);
         }
-        fields.note_rest(self.losses);
+        fields::note_rest(fields, self.losses);
         let call_id = self.pairing.result(id, &name);
         Ok(ToolResult { call_id, name: Some(name), kind: CallKind::Function, parts, is_error })
     }
@@ -222,7 +222,7 @@ impl Reader<'_> {
         let media_type = fields.text("mimeType")?;
         let data = fields.text("data")?.unwrap_or_default();
         let title = fields.text("displayName")?;
-        fields.note_rest(self.losses);
+        fields::note_rest(fields, self.losses);
         Ok(media::of_blob(media_type.as_deref(), &data, title.as_deref()))
     }
 
@@ -232,7 +232,7 @@ impl Reader<'_> {
         let uri =
             uri.ok_or_else(|| wrong(fields.path_of("fileUri"), "a string that is not empty"))?;
         let title = fields.text("displayName")?;
-        fields.note_rest(self.losses);
+        fields::note_rest(fields, self.losses);
         Ok(media::of_file(media_type.as_deref(), &uri, title.as_deref()))
     }
 }

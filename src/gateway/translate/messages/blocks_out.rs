@@ -4,11 +4,14 @@ use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{blocks_in::object, call_ids::CallIds, citations};
+use super::{super::call_ids::CallIds, blocks_in::object, citations};
 use crate::{
-    domain::chat::{
-        CacheHint, Content, Dialect, Document, ImageDetail, Json, Losses, Part, Reasoning, Source,
-        ToolCall, ToolResult,
+    domain::{
+        chat::{
+            CacheHint, Content, Dialect, Document, ImageDetail, Json, Losses, Part, Reasoning,
+            Source, ToolCall, ToolResult,
+        },
+        model_rules::CallIdRule,
     },
     gateway::dialect::messages::{Block, CacheControl, CitationsConfig, FileSource, WireBlock},
 };
@@ -19,7 +22,7 @@ use crate::{
 const MAX_BREAKPOINTS: usize = 4;
 
 /// Writes parts as blocks, in the order they stand in the request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct BlockWriter {
     pub losses: Losses,
     ids: CallIds,
@@ -30,9 +33,12 @@ pub(super) struct BlockWriter {
 
 impl BlockWriter {
     /// `breakpoints`: how many the request wants.
+    ///
+    /// Source for what ids are made of: <https://platform.claude.com/docs/en/api/messages> (2026-11).
     pub fn new(losses: Losses, breakpoints: usize) -> Self {
         let surplus = breakpoints.saturating_sub(MAX_BREAKPOINTS);
-        Self { losses, ids: CallIds::default(), surplus }
+        let ids = CallIds::new(CallIdRule::Words, "toolu");
+        Self { losses, ids, surplus }
     }
 
     pub fn cache(&mut self, hint: Option<CacheHint>) -> Option<CacheControl> {

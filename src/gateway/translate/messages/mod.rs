@@ -4,7 +4,6 @@ mod answer_in;
 mod answer_out;
 mod blocks_in;
 mod blocks_out;
-mod call_ids;
 mod citations;
 mod documents_in;
 mod input_scan;
@@ -24,8 +23,8 @@ mod turns_out;
 
 use self::{stream_in::StreamReader, stream_out::StreamWriter};
 use super::{
-    Addressed, ClientSide, ErrorView, Framing, InvalidRequest, ReadStream, Shown, Target,
-    UpstreamSide, WriteStream, Written,
+    Addressed, ClientSide, ErrorView, InvalidRequest, ReadStream, Shown, Target, UpstreamSide,
+    WriteStream, Written,
 };
 use crate::{
     domain::{
@@ -46,10 +45,6 @@ impl ClientSide for Messages {
 
     fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
         answer_out::write(answer, shown, losses)
-    }
-
-    fn stream_type(&self) -> &'static str {
-        "text/event-stream"
     }
 
     fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
@@ -78,10 +73,6 @@ impl UpstreamSide for Messages {
 
     fn read_answer(&self, body: &[u8]) -> Result<Answer, Failure> {
         answer_in::read(body)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::Sse
     }
 
     fn stream_reader(&self) -> Box<dyn ReadStream> {

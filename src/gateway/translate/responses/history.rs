@@ -7,17 +7,16 @@
 //! Source: `previous_response_id` in <https://developers.openai.com/api/reference/resources/responses>
 //! (2026-11).
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use memchr::memmem;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{MapAccess, Visitor},
-    ser::{SerializeMap, Serializer},
-};
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::gateway::dialect::responses::{ReadItem, elements_of, text_in};
+use crate::gateway::dialect::{
+    object::Fields,
+    responses::{ReadItem, elements_of, text_in},
+};
 
 const PREVIOUS: &str = "previous_response_id";
 
@@ -99,49 +98,6 @@ fn items_of(input: Option<&RawValue>) -> Vec<Box<RawValue>> {
         return vec![to_raw_value(&message).expect("raw values are JSON")];
     }
     elements_of(Some(input)).into_iter().map(RawValue::to_owned).collect()
-}
-
-/// The fields of an object in their order, their values as they were written.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'a> Fields<'a> {
-    fn find(&self, wanted: &str) -> Option<&'a RawValue> {
-        self.0.iter().rev().find(|(name, _)| name == wanted).map(|(_, value)| *value)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    fields.push((Cow::Owned(name), value));
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-impl Serialize for Fields<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
 }
 
 #[cfg(test)]

@@ -1,20 +1,26 @@
 //! Turns, written as the items of a request.
 
-use super::{
-    content_out::{self, WrittenPart, raw},
-    wire_ids::CallIds,
-};
+use std::collections::HashMap;
+
+use super::content_out::{self, WrittenPart, raw};
 use crate::{
     domain::{
         chat::{
             CallKind, Content, Dialect, Losses, Part, Reasoning, Role, ToolCall, ToolResult, Turn,
         },
-        model_rules::ModelRules,
+        model_rules::{CallIdRule, ModelRules},
     },
-    gateway::dialect::responses::{
-        Piece, ReasoningText, SummaryText, TextOrParts, WrittenContent, WrittenItem,
+    gateway::{
+        dialect::responses::{
+            Piece, ReasoningText, SummaryText, TextOrParts, WrittenContent, WrittenItem,
+        },
+        translate::call_ids::CallIds,
     },
 };
+
+/// Longest id of a call that OpenAI takes here, in characters. Source: its refusal
+/// `string_above_max_length` for `call_id` (2026-11).
+const MAX_CALL_ID: usize = 64;
 
 pub(super) type Items<'a> = Vec<Piece<'a, WrittenItem<'a>>>;
 
@@ -27,7 +33,8 @@ pub(super) fn write<'a>(
         items: Vec::new(),
         message: None,
         thoughts: Vec::new(),
-        ids: CallIds::default(),
+        ids: CallIds::new(CallIdRule::UpTo(MAX_CALL_ID), "call"),
+        kinds: HashMap::new(),
         rules,
         losses,
     };
@@ -44,6 +51,8 @@ struct Writing<'a, 'l> {
     /// Thoughts in a row that may be one item.
     thoughts: Vec<&'a Reasoning>,
     ids: CallIds,
+    /// How calls were made, by their ids: their results are written alike.
+    kinds: HashMap<String, CallKind>,
     rules: &'a ModelRules,
     losses: &'l mut Losses,
 }
@@ -131,6 +140,7 @@ impl<'a> Writing<'a, '_> {
     fn call(&mut self, call: &'a ToolCall) {
         self.losses.note_if(call.seal.is_some(), "reasoning.signature");
         let call_id = self.ids.of_call(call);
+        self.kinds.insert(call_id.clone().into_owned(), call.kind);
         let (id, status, namespace) = (None, None, None);
         let (name, text) = (&*call.name, &*call.input);
         self.add(match call.kind {
@@ -147,7 +157,8 @@ impl<'a> Writing<'a, '_> {
 
     fn result(&mut self, result: &'a ToolResult) {
         self.losses.note_if(result.is_error, "tool_result.is_error");
-        let (call_id, kind) = self.ids.of_result(result);
+        let call_id = self.ids.of_result(result);
+        let kind = self.kinds.get(&*call_id).copied().unwrap_or(result.kind);
         let output = match &*result.parts {
             [] => TextOrParts::Text(""),
             [Part { content: Content::Text { text, .. }, cache: None }] => TextOrParts::Text(text),

@@ -28,20 +28,16 @@ mod tests;
 mod thinking;
 mod tools_in;
 mod tools_out;
-mod wire_ids;
 
 pub use history::{history_of, naming_previous, previous_response_id, with_history};
 
 use super::{
-    Addressed, ClientSide, ErrorView, Framing, InvalidRequest, ReadStream, Shown, Target,
-    UpstreamSide, WriteStream, Written,
+    Addressed, ClientSide, ErrorView, InvalidRequest, ReadStream, Shown, Target, UpstreamSide,
+    WriteStream, Written,
 };
-use crate::{
-    domain::{
-        chat::{Answer, Losses, Request},
-        failure::Failure,
-    },
-    gateway::stream::sse::KEEP_ALIVE,
+use crate::domain::{
+    chat::{Answer, Losses, Request},
+    failure::Failure,
 };
 
 /// `/v1/responses`.
@@ -57,10 +53,6 @@ impl ClientSide for Responses {
         answer_out::write(answer, shown, losses)
     }
 
-    fn stream_type(&self) -> &'static str {
-        "text/event-stream"
-    }
-
     fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
         Box::new(stream_out::Writer::new(shown))
     }
@@ -72,10 +64,6 @@ impl ClientSide for Responses {
     fn error_event(&self, error: &ErrorView<'_>) -> Vec<u8> {
         error::event(error, 0)
     }
-
-    fn keep_alive(&self) -> &'static [u8] {
-        KEEP_ALIVE
-    }
 }
 
 impl UpstreamSide for Responses {
@@ -85,10 +73,6 @@ impl UpstreamSide for Responses {
 
     fn read_answer(&self, body: &[u8]) -> Result<Answer, Failure> {
         answer_in::read(body)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::Sse
     }
 
     fn stream_reader(&self) -> Box<dyn ReadStream> {

@@ -4,8 +4,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::wire_ids::hash_of;
-use crate::domain::chat::Namespaced;
+use crate::{domain::chat::Namespaced, gateway::translate::call_ids::digest};
 
 /// Longest name of a function that everyone takes, in bytes.
 const MAX_LEN: usize = 64;
@@ -17,7 +16,7 @@ pub(super) fn flat_name(namespace: &str, name: &str) -> String {
     if flat.len() <= MAX_LEN {
         return flat;
     }
-    let hex = format!("{:016x}", hash_of(&flat));
+    let hex = digest(&flat, 16);
     let mut cut = MAX_LEN - hex.len() - 1;
     while !flat.is_char_boundary(cut) {
         cut -= 1;

@@ -7,7 +7,7 @@ use crate::{
     },
     gateway::{
         dialect::responses::WrittenReasoning,
-        translate::{InvalidRequest, fields::Fields},
+        translate::{InvalidRequest, effort::nearest_effort, fields::Fields},
     },
 };
 
@@ -46,7 +46,7 @@ pub(super) fn write<'a>(
         losses.note_if(asks, "thinking");
         return None;
     }
-    let effort = said(thinking, losses).map(|word| nearest(word, rules.efforts(), losses));
+    let effort = said(thinking, losses).map(|word| nearest_effort(word, rules.efforts(), losses));
     let is_off = thinking.mode == Some(ThinkingMode::Off);
     let wants_words = thinking.is_shown == Some(true) && !is_off;
     let summary = match thinking.summary.as_deref() {
@@ -77,21 +77,6 @@ pub(super) fn is_on(thinking: Option<&Thinking>, rules: &ModelRules) -> bool {
         return !is_off || !rules.efforts().contains(&"none");
     }
     !rules.never_reasons() && thinking.is_some() && !is_off
-}
-
-/// All efforts, in order.
-const ORDER: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
-
-/// The effort that comes nearest among those that are taken, the higher one of two.
-fn nearest(word: &'static str, taken: &[&'static str], losses: &mut Losses) -> &'static str {
-    if taken.is_empty() || taken.contains(&word) {
-        return word;
-    }
-    losses.note("thinking");
-    let rank = |word: &str| ORDER.iter().position(|known| *known == word).unwrap_or_default();
-    let wanted = rank(word);
-    let near = taken.iter().rev().min_by_key(|other| rank(other).abs_diff(wanted));
-    near.copied().unwrap_or(word)
 }
 
 #[cfg(test)]

@@ -1,58 +1,12 @@
 //! What clients send. A request and its messages are taken field by field, so that each fault has
 //! the path of its field, and nothing unknown is passed over in silence.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The fields of an object in the order they came.
-#[derive(Debug, Default)]
-pub struct Fields<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'a> Fields<'a> {
-    /// The value of the last field of this name that is not `null`.
-    pub fn find(&self, name: &str) -> Option<&'a RawValue> {
-        self.said().filter(|(field, _)| *field == name).map(|(_, raw)| raw).last()
-    }
-
-    /// All that is not `null`.
-    pub fn said(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.0.iter().filter(|(_, raw)| raw.get() != "null").map(|(name, raw)| (&**name, *raw))
-    }
-}
-
-/// A text, borrowed unless it holds an escape. (Within a map or an option, a plain `Cow` is copied.)
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub struct Borrowed<'a>(#[serde(borrow)] pub Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(name) = map.next_key::<Borrowed<'de>>()? {
-                    fields.push((name.0, map.next_value()?));
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(Collect)
-    }
-}
+use crate::gateway::dialect::object::Borrowed;
 
 /// A part of a message's content. `video_url` and `cache_control` are OpenRouter's.
 #[derive(Debug, Deserialize)]

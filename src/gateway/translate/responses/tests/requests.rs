@@ -85,6 +85,34 @@ fn instructions_come_first_and_developers_keep_their_role() {
 }
 
 #[test]
+fn a_result_is_written_as_its_call_was_made_whatever_becomes_of_the_id() {
+    let id = "x".repeat(65);
+    let call = ToolCall {
+        id: id.clone(),
+        name: "patch".into(),
+        kind: CallKind::Custom,
+        input: "text".into(),
+        seal: None,
+    };
+    let result = ToolResult {
+        call_id: id,
+        name: None,
+        kind: CallKind::Function,
+        parts: vec![Part::text("done")],
+        is_error: false,
+    };
+    let turns = vec![
+        Turn::new(Role::Assistant, vec![Content::ToolCall(call).into()]),
+        Turn::new(Role::Tool, vec![Content::ToolResult(result).into()]),
+    ];
+    let (body, _) = written(&Request::new(of("plain").model, turns));
+    let [call, result] = &body["input"].as_array().unwrap()[..] else { panic!("{body}") };
+    assert_eq!(result["type"], "custom_tool_call_output");
+    assert_eq!(result["call_id"], call["call_id"]);
+    assert!(call["call_id"].as_str().is_some_and(|id| id.len() <= 64));
+}
+
+#[test]
 fn calls_in_a_row_are_one_turn_and_so_are_their_results() {
     let request = of("parallel_tools");
     let roles: Vec<Role> = request.turns.iter().map(|turn| turn.role).collect();
