@@ -46,10 +46,11 @@ pub fn with_history(body: &[u8], history: &[Box<RawValue>]) -> Vec<u8> {
 pub fn naming_previous(answer: &[u8], previous: &str) -> Option<Vec<u8>> {
     // Quotes within a text are escaped, so that this can be nothing but the name of a field.
     let quoted = format!("\"{PREVIOUS}\"");
-    let after = memmem::find(answer, quoted.as_bytes())? + quoted.len();
-    let value = answer[after..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-    let rest = value.strip_prefix(b"null")?;
-    let before = &answer[..answer.len() - value.len()];
+    let rest = memmem::find_iter(answer, &quoted).find_map(|at| {
+        let after = answer[at + quoted.len()..].trim_ascii_start();
+        after.strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"null")
+    })?;
+    let before = &answer[..answer.len() - rest.len() - b"null".len()];
     let name = serde_json::to_vec(previous).expect("a text is always JSON");
     Some([before, &name, rest].concat())
 }
@@ -136,6 +137,10 @@ mod tests {
     fn an_answer_that_cannot_know_it_is_given_the_name_of_the_one_before() {
         let text = r#"say \"previous_response_id\":null"#;
         for (told, expected) in [
+            (
+                r#"{"tools":[{"previous_response_id":{}}],"previous_response_id":null}"#,
+                r#"{"tools":[{"previous_response_id":{}}],"previous_response_id":"resp_1"}"#,
+            ),
             (
                 r#"{"previous_response_id":null,"x":1}"#,
                 r#"{"previous_response_id":"resp_1","x":1}"#,
