@@ -1,5 +1,7 @@
 //! Tools and the choice among them, as upstreams are told them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -82,18 +84,13 @@ fn write_tool<'a>(tool: &'a Tool, writer: &mut BlockWriter) -> Option<WireTool<'
 
 /// A schema must say that it is one of an object.
 fn input_schema(parameters: Option<&Json>) -> Json {
-    #[derive(Deserialize)]
-    struct Typed<'a> {
-        #[serde(rename = "type", borrow)]
-        kind: Option<&'a RawValue>,
-    }
-
     let Some(schema) = parameters.filter(|schema| schema.is_object()) else {
         return constant(NO_PARAMETERS);
     };
-    let is_typed =
-        serde_json::from_str::<Typed<'_>>(schema.as_str()).is_ok_and(|typed| typed.kind.is_some());
-    if is_typed {
+    // A field may stand there twice.
+    let fields: BTreeMap<String, &RawValue> =
+        serde_json::from_str(schema.as_str()).unwrap_or_default();
+    if fields.contains_key("type") {
         return schema.clone();
     }
     let fields = schema.as_str()[1..].trim_start();
@@ -141,6 +138,7 @@ mod tests {
             (Some("{}"), r#"{"type":"object"}"#),
             (Some(r#"{ "properties":{}}"#), r#"{"type":"object","properties":{}}"#),
             (Some(r#"{"type":"object","x":1}"#), r#"{"type":"object","x":1}"#),
+            (Some(r#"{"type":"object","type":null}"#), r#"{"type":"object","type":null}"#),
         ] {
             let parameters = schema.and_then(Json::parse);
             assert_eq!(input_schema(parameters.as_ref()).as_str(), expected, "{schema:?}");
