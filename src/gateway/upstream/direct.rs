@@ -72,7 +72,7 @@ impl DirectClient {
     ) -> Result<Response<Incoming>, Unanswered> {
         let answer = self.0.request(request.map(Full::new)).await;
         let response = answer.map_err(|error| Unanswered {
-            was_kept: error.connect_info().is_some_and(Answered::was_noted),
+            was_kept: error.connect_info().is_some_and(Answered::take),
             error: error.into(),
         })?;
         Answered::note(response.extensions());

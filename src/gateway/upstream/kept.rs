@@ -29,11 +29,12 @@ impl Answered {
         }
     }
 
-    /// Whether one had come before.
-    pub(super) fn was_noted(connection: &Connected) -> bool {
+    /// Whether one had come before. Asked once more, it says no until another has come: a connection of
+    /// HTTP/2 outlives what is lost on it, and must not excuse every request that is.
+    pub(super) fn take(connection: &Connected) -> bool {
         let mut extensions = http::Extensions::new();
         connection.get_extras(&mut extensions);
-        extensions.get().is_some_and(|Self(answered)| answered.load(Ordering::Relaxed))
+        extensions.get().is_some_and(|Self(answered)| answered.swap(false, Ordering::Relaxed))
     }
 }
 
@@ -92,5 +93,24 @@ impl<S: Write + Unpin> Write for Kept<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_excuses_one_loss() {
+        let connection = Connected::new().extra(Answered::default());
+        let mut answer = http::Extensions::new();
+        connection.get_extras(&mut answer);
+        assert!(!Answered::take(&connection), "none has come");
+        Answered::note(&answer);
+        Answered::note(&answer);
+        assert!(Answered::take(&connection));
+        assert!(!Answered::take(&connection));
+        Answered::note(&answer);
+        assert!(Answered::take(&connection));
     }
 }
