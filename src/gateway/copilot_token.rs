@@ -18,7 +18,7 @@ use super::upstream::{Upstream, UpstreamRequest, UpstreamResponse, Waits, check_
 use crate::domain::{
     credential::CredentialSettings,
     failure::{Failure, FailureClass},
-    provider::{ApiFormat, Location, Provider, SecretHeader},
+    provider::{ApiFormat, Endpoint, Location, Provider, SecretHeader},
     time::Timestamp,
 };
 
@@ -34,9 +34,14 @@ pub struct CopilotToken {
     pub chat_url: Option<Url>,
 }
 
-/// Whether a credential has to be exchanged. One that is a Copilot token already, `tid=…;exp=…`, is
-/// sent as it is; whatever else it is, it is GitHub's.
-pub fn is_exchanged(secret: &SecretString) -> bool {
+/// Whether a credential is GitHub's and has to be exchanged for what is sent to a provider of these
+/// endpoints, in whichever of its formats.
+pub fn is_exchanged(endpoints: &[Endpoint], secret: &SecretString) -> bool {
+    endpoints.iter().any(|endpoint| endpoint.format == ApiFormat::Copilot) && is_githubs(secret)
+}
+
+/// What is a Copilot token already, `tid=…;exp=…`, is sent as it is; whatever else it is, it is GitHub's.
+fn is_githubs(secret: &SecretString) -> bool {
     let is_pair = |part: &str| part.split_once('=').is_some_and(|(name, _)| !name.is_empty());
     let mut parts = secret.expose_secret().split(';');
     let is_copilots = parts.next().is_some_and(is_pair) && parts.next().is_some_and(is_pair);
@@ -185,13 +190,13 @@ mod tests {
 
     #[test]
     fn a_copilot_token_is_known_by_its_form_and_everything_else_is_githubs() {
-        let is_exchanged = |text: &str| is_exchanged(&text.to_owned().into());
+        let is_githubs = |text: &str| is_githubs(&text.to_owned().into());
         for github in ["gho_a1", "ghu_a1", "ghp_a1", "github_pat_a_1", "0123abcd", "a=b", "a;b", ""]
         {
-            assert!(is_exchanged(github), "{github}");
+            assert!(is_githubs(github), "{github}");
         }
         for copilot in ["tid=1;exp=2", "tid=a1;exp=1767225600;sku=free:9f=", "a=;b="] {
-            assert!(!is_exchanged(copilot), "{copilot}");
+            assert!(!is_githubs(copilot), "{copilot}");
         }
     }
 

@@ -295,7 +295,7 @@ impl Attempts {
         self.begin(now, place, kind);
         let relay = Rc::clone(self.relay());
         let prepared = Rc::clone(&place.prepared);
-        if place.wants_copilot_token(&prepared)
+        if place.wants_copilot_token()
             && let Err(failure) = Box::pin(self.take_copilot_token(place)).await?
         {
             return Ok(Err(failure));
@@ -313,7 +313,7 @@ impl Attempts {
         let credential = place.lease.as_ref().map(Lease::credential);
         let token = place.copilot_token();
         let upstream = UpstreamRequest {
-            url: token.and_then(|token| token.chat_url.as_ref()).unwrap_or(prepared.url()),
+            url: place.url(&prepared),
             format: prepared.endpoint().format,
             forwarded: self.inquiry.request.forwarded(prepared.endpoint().format),
             credential: match token {

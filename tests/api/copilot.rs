@@ -149,6 +149,40 @@ async fn requests_go_where_the_token_is_for() {
 }
 
 #[actix_web::test]
+async fn another_format_is_asked_at_its_own_address_with_the_same_token() {
+    let app = TestApp::configured(|config| config.providers.clear()).await;
+    let own = base(&app.upstream);
+    let copilot = json!({"id": "copilot", "name": "c", "api_format": "copilot", "priority": 90,
+        "also_speaks": ["responses"], "location": "local", "base_url": own});
+    assert_eq!(app.post("/api/v1/providers", copilot).await.status, 201);
+    add_key(&app, "gho_a").await;
+    app.upstream.answer(move |seen| {
+        let body = match &*seen.path {
+            EXCHANGE => {
+                return token_for("tid=a;exp=1", HALF_HOUR, &json!(format!("{own}/api"))).into();
+            }
+            "/api/chat/completions" => {
+                let error = json!({"message": "m", "code": "unsupported_api_for_model"});
+                return raw(400, json!({ "error": error }).to_string()).into();
+            }
+            _ => json!({"id": "resp_1", "object": "response", "created_at": 1, "model": "m",
+                "status": "completed", "output": [{"type": "message", "id": "msg_1",
+                "status": "completed", "role": "assistant", "content": [
+                {"type": "output_text", "text": "Hello", "annotations": []}]}]}),
+        };
+        raw(200, body.to_string()).into()
+    });
+
+    ask(&app).await;
+
+    let calls = app.upstream.seen().into_iter().filter(|seen| seen.path != EXCHANGE);
+    let paths: Vec<_> = calls.map(|seen| seen.path).collect();
+    assert_eq!(paths, ["/api/chat/completions", "/v1/responses"]);
+    assert_eq!(bearers(&app.upstream), ["Bearer tid=a;exp=1"; 2]);
+    assert_eq!(exchanges(&app.upstream).len(), 1);
+}
+
+#[actix_web::test]
 async fn an_address_that_may_not_be_called_is_passed_over() {
     let app = with_keys(&["gho_a"]).await;
     let api = json!("http://169.254.169.254/");

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use actix::prelude::*;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{
@@ -24,7 +23,7 @@ use crate::{
         failure::FailureClass,
         format_evidence::{FormatVerdict, Heard, Probe, judge, probes},
         id::ProviderId,
-        provider::{ApiFormat, FormatBasis, Provider},
+        provider::{FormatBasis, Provider},
     },
     gateway::{
         copilot_token::is_exchanged,
@@ -219,12 +218,7 @@ async fn ask(
         StoredSecret::Locked { .. } => None,
     });
     // Copilot's API does not take a GitHub token, and need not see it.
-    let is_githubs = |secret: &SecretString| {
-        let endpoints = provider.endpoints();
-        endpoints.iter().any(|endpoint| endpoint.format == ApiFormat::Copilot)
-            && is_exchanged(secret)
-    };
-    let secret = secret.filter(|secret| !is_githubs(secret));
+    let secret = secret.filter(|secret| !is_exchanged(&provider.endpoints(), secret));
     let request = UpstreamRequest {
         url: &probe.url,
         format: probe.asked_as,

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use url::Url;
+
 use super::{Attempts, MAX_ATTEMPTS, Place};
 use crate::{
     actors::copilot_tokens::TakeCopilotToken,
@@ -27,9 +29,15 @@ pub(super) struct CopilotTokens {
 
 impl Place {
     /// Whether its credential has to be exchanged before it is sent.
-    pub(super) fn wants_copilot_token(&self, prepared: &Prepared) -> bool {
-        prepared.endpoint().format == ApiFormat::Copilot
-            && self.lease.as_ref().and_then(|lease| lease.secret()).is_some_and(is_exchanged)
+    pub(super) fn wants_copilot_token(&self) -> bool {
+        let secret = self.lease.as_ref().and_then(|lease| lease.secret());
+        secret.is_some_and(|secret| is_exchanged(&self.candidate.endpoints, secret))
+    }
+
+    /// Where an attempt goes: a token may have an address of its own, for Copilot's own format.
+    pub(super) fn url<'p>(&'p self, prepared: &'p Prepared) -> &'p Url {
+        let token = self.copilot_token().filter(|_| prepared.asked_in().0 == ApiFormat::Copilot);
+        token.and_then(|token| token.chat_url.as_ref()).unwrap_or_else(|| prepared.url())
     }
 
     /// The token of the attempt, in the place of the credential.
