@@ -6,6 +6,7 @@
 mod actor;
 mod catalog;
 mod change;
+mod layers;
 mod messages;
 mod model_catalog;
 mod provider_book;

@@ -9,15 +9,15 @@ use url::Url;
 
 use super::{
     change::applied,
+    layers::{blank, merge},
     messages::{Change, ProviderChange, RegistryError},
 };
 use crate::domain::{
     id::ProviderId,
     provider::{
-        ApiFormat, LastError, Location, Origin, Provider, ProviderKind, ProviderSettings,
-        ProviderStatus, StoredHeaders, StoredProvider,
+        ApiFormat, LastError, Location, Origin, Provider, ProviderSettings, ProviderStatus,
+        StoredProvider,
     },
-    route::CredentialStrategy,
     setting::InvalidSetting,
     time::Timestamp,
 };
@@ -245,74 +245,13 @@ impl ProviderBook {
     }
 }
 
-fn blank(row: &StoredProvider) -> Provider {
-    Provider {
-        id: row.id.clone(),
-        name: row.id.to_string(),
-        kind: ProviderKind::Custom,
-        origin: Origin::Api,
-        location: Location::Cloud,
-        base_url: None,
-        chat_path: None,
-        api_format: None,
-        also_speaks: Vec::new(),
-        detected_formats: None,
-        priority: 0,
-        // Someone made it to be used: it is on until they say otherwise.
-        enabled: Some(true),
-        models: Vec::new(),
-        headers: Vec::new(),
-        credential_strategy: CredentialStrategy::default(),
-        rules: Vec::new(),
-        locked: None,
-        last_error: None,
-        beta: false,
-        website: None,
-        api_key_url: None,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-    }
-}
-
-fn merge(mut provider: Provider, row: &StoredProvider) -> Provider {
-    let set = &row.settings;
-    if let Some(name) = &set.name {
-        provider.name.clone_from(name);
-    }
-    provider.location = set.location.unwrap_or(provider.location);
-    provider.api_format = set.api_format.or(provider.api_format);
-    provider.priority = set.priority.unwrap_or(provider.priority);
-    provider.enabled = set.enabled.or(provider.enabled);
-    provider.credential_strategy = set.credential_strategy.unwrap_or(provider.credential_strategy);
-    if let Some(rules) = &set.rules {
-        provider.rules.clone_from(rules);
-    }
-    provider.base_url = set.base_url.clone().or(provider.base_url);
-    provider.chat_path = set.chat_path.clone().or(provider.chat_path);
-    if let Some(formats) = &set.also_speaks {
-        provider.also_speaks.clone_from(formats);
-    }
-    if let Some(models) = &set.models {
-        provider.models.clone_from(models);
-    }
-    match &set.headers {
-        Some(StoredHeaders::Open(headers)) => provider.headers.clone_from(headers),
-        Some(StoredHeaders::Locked { key_id }) => provider.locked = Some(key_id.clone()),
-        None => {}
-    }
-    provider.detected_formats.clone_from(&row.detected_formats);
-    provider.last_error.clone_from(&row.last_error);
-    if row.custom {
-        provider.created_at = row.created_at;
-    }
-    provider.updated_at = row.updated_at;
-    provider
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::registry::{ProviderTable, builtin};
+    use crate::{
+        actors::registry::{ProviderTable, builtin},
+        domain::provider::StoredHeaders,
+    };
 
     const NOW: Timestamp = Timestamp::from_millis(1_000);
 

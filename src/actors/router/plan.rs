@@ -445,6 +445,8 @@ pub fn never_asked(stage: &Stage, table: &ProviderTable) -> Vec<Exclusion> {
 }
 
 #[cfg(test)]
+mod pool;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use self::{
     obvious::{Meant, Taken, lacking, second},
 };
 use super::{
-    tests::{NOW, Pool, id, key, model, provider, shown},
+    pool::{NOW, Pool, id, key, model, provider, shown},
     *,
 };
 use crate::{

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    super::{ExclusionReason, tests::NOW},
+    super::{ExclusionReason, pool::NOW},
     cause,
     drawn::{ALIASES, ASKED, Drawn, DrawnRoute, Key, LISTED, ROUTES, Request},
     upstream,
