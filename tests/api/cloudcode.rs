@@ -12,7 +12,7 @@ const QUESTION: &str = r#"{ "contents":[{"parts":[{"text":"h\u00e9"}]}], "novel"
 const ANSWER: &str = r#"{ "candidates":[{"content":{"role":"model","parts":[{"text":"Hi","novel":1.0}]},"finishReason":"STOP"}] ,"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":2},"novel":[{}] }"#;
 
 async fn app() -> TestApp {
-    TestApp::configured(|config| config.providers[0].api_format = Some(ApiFormat::Cloudcode)).await
+    TestApp::speaking(ApiFormat::Cloudcode).await
 }
 
 fn ask(app: &TestApp, method: &str) -> RequestBuilder {

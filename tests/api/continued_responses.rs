@@ -5,7 +5,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Reply, Setup, Streaming, TestApp,
+    Reply, Streaming, TestApp,
     script::{Script, raw, stream, stream_of},
 };
 
@@ -67,7 +67,7 @@ fn responses(stream: &str) -> Vec<Value> {
 #[actix_web::test]
 async fn an_answer_names_the_one_that_it_continues() {
     for format in [ApiFormat::Openai, ApiFormat::Responses] {
-        let app = speaking(format).await;
+        let app = TestApp::speaking(format).await;
         if format == ApiFormat::Responses {
             app.upstream.next(raw(200, native("resp_a").to_string()));
         }
@@ -90,16 +90,6 @@ async fn an_answer_names_the_one_that_it_continues() {
         assert!(told.len() >= 2, "{format:?}: {text}");
         assert!(told.iter().all(|told| told["previous_response_id"] == *id), "{format:?}: {text}");
     }
-}
-
-async fn speaking(format: ApiFormat) -> TestApp {
-    let configure: fn(&mut providerpool::config::Config) = match format {
-        ApiFormat::Responses => {
-            |config| config.providers[0].api_format = Some(ApiFormat::Responses)
-        }
-        _ => |config| config.providers[0].api_format = Some(ApiFormat::Openai),
-    };
-    TestApp::with(Setup { configure, ..Setup::default() }).await
 }
 
 /// What an upstream answers that was not told of an answer before.
@@ -144,7 +134,7 @@ async fn nobody_continues_what_is_unknown_forgotten_or_anothers() {
 
 #[actix_web::test]
 async fn what_is_unknown_here_may_be_known_to_an_upstream_of_the_same_dialect() {
-    let app = speaking(ApiFormat::Responses).await;
+    let app = TestApp::speaking(ApiFormat::Responses).await;
     Reply::to(ask(&app, &app.client_key, &continuing("resp_theirs"))).await;
     assert_eq!(app.upstream.last().json(), continuing("resp_theirs"));
 }

@@ -1,12 +1,12 @@
 //! Every client API over every upstream format: what the client reads, whole and streamed, what the
 //! upstream is sent, and how each stream ends.
 
-use providerpool::{config::Config, domain::provider::ApiFormat};
+use providerpool::domain::provider::ApiFormat;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Reply, Setup, Streaming, TestApp,
+    Reply, Streaming, TestApp,
     script::{Answer, End, Script, raw, stream},
 };
 
@@ -41,21 +41,6 @@ const CLIENTS: [Client; 8] = [
     Client::OllamaChat,
     Client::OllamaGenerate,
 ];
-
-async fn app(format: ApiFormat) -> TestApp {
-    let configure: fn(&mut Config) = match format {
-        ApiFormat::Responses => {
-            |config| config.providers[0].api_format = Some(ApiFormat::Responses)
-        }
-        ApiFormat::Anthropic => {
-            |config| config.providers[0].api_format = Some(ApiFormat::Anthropic)
-        }
-        ApiFormat::Google => |config| config.providers[0].api_format = Some(ApiFormat::Google),
-        ApiFormat::Ollama => |config| config.providers[0].api_format = Some(ApiFormat::Ollama),
-        _ => |config| config.providers[0].api_format = Some(ApiFormat::Openai),
-    };
-    TestApp::with(Setup { configure, ..Setup::default() }).await
-}
 
 /// A good answer, "Hello world", of 5 prompt and 2 output tokens.
 fn whole(format: ApiFormat) -> Answer {
@@ -332,7 +317,7 @@ impl Client {
 #[actix_web::test]
 async fn every_client_reads_a_whole_answer_of_every_upstream() {
     for format in FORMATS {
-        let app = app(format).await;
+        let app = TestApp::speaking(format).await;
         for client in CLIENTS {
             app.upstream.next(whole(format));
             // Without a stream both ways of Gemini's are one.
@@ -351,7 +336,7 @@ async fn every_client_reads_a_whole_answer_of_every_upstream() {
 #[actix_web::test]
 async fn every_client_reads_a_stream_of_every_upstream() {
     for format in FORMATS {
-        let app = app(format).await;
+        let app = TestApp::speaking(format).await;
         for client in CLIENTS {
             app.upstream.next(streamed(format));
             let streaming = Streaming::to(client.ask(&app, true)).await;
@@ -376,7 +361,7 @@ async fn every_client_reads_a_stream_of_every_upstream() {
 #[actix_web::test]
 async fn a_stream_that_is_cut_ends_with_the_clients_own_error() {
     for format in FORMATS {
-        let app = app(format).await;
+        let app = TestApp::speaking(format).await;
         for client in CLIENTS {
             let (events, _) = events(format);
             let first = events.iter().position(|event| event.contains("Hello")).unwrap();
@@ -397,7 +382,7 @@ async fn a_stream_that_is_cut_ends_with_the_clients_own_error() {
 
 #[actix_web::test]
 async fn every_client_is_told_errors_in_its_own_dialect() {
-    let app = app(ApiFormat::Anthropic).await;
+    let app = TestApp::speaking(ApiFormat::Anthropic).await;
     for client in CLIENTS {
         app.upstream.next(raw(
             400,
@@ -428,7 +413,7 @@ async fn each_upstream_is_asked_at_its_own_address_with_the_key_where_it_wants_i
         (ApiFormat::Google, "/v1beta/models/test-model:generateContent", "x-goog-api-key"),
         (ApiFormat::Ollama, "/api/chat", "authorization"),
     ] {
-        let app = app(format).await;
+        let app = TestApp::speaking(format).await;
         app.upstream.next(whole(format));
         Reply::to(Client::Chat.ask(&app, false)).await;
         let seen = app.upstream.last();
@@ -440,7 +425,7 @@ async fn each_upstream_is_asked_at_its_own_address_with_the_key_where_it_wants_i
 
 #[actix_web::test]
 async fn what_is_lost_in_translation_is_told_or_refused() {
-    let app = app(ApiFormat::Anthropic).await;
+    let app = TestApp::speaking(ApiFormat::Anthropic).await;
     let body = json!({"model": "test-model", "seed": 7,
         "messages": [{"role": "user", "content": "hi"}]});
     app.upstream.next(whole(ApiFormat::Anthropic));
@@ -460,7 +445,7 @@ async fn what_is_lost_in_translation_is_told_or_refused() {
 
 #[actix_web::test]
 async fn between_equal_dialects_fields_that_nobody_knows_survive() {
-    let app = app(ApiFormat::Anthropic).await;
+    let app = TestApp::speaking(ApiFormat::Anthropic).await;
     app.upstream.next(whole(ApiFormat::Anthropic));
     let body = r#"{ "model":"test-model","max_tokens":5, "x_new": {"b":[1.50]},
         "messages":[{"role":"user","content":[{"type":"text","text":"hi","x":1}]}] }"#;
@@ -484,117 +469,22 @@ async fn tokens_are_counted_by_the_provider_where_it_can_and_here_where_not() {
             .header("x-api-key", &app.client_key)
             .body(count.to_string())
     };
-    let anthropic = app(ApiFormat::Anthropic).await;
+    let anthropic = TestApp::speaking(ApiFormat::Anthropic).await;
     anthropic.upstream.next(raw(200, r#"{"input_tokens":41}"#));
     let counted = Reply::to(ask(&anthropic)).await;
     assert_eq!(counted.json, json!({"input_tokens": 41}));
     assert_eq!(anthropic.upstream.last().path, "/v1/messages/count_tokens");
 
-    let google = app(ApiFormat::Google).await;
+    let google = TestApp::speaking(ApiFormat::Google).await;
     google.upstream.next(raw(200, r#"{"totalTokens":42}"#));
     let counted = Reply::to(ask(&google)).await;
     assert_eq!(counted.json, json!({"input_tokens": 42}));
     assert_eq!(google.upstream.last().path, "/v1beta/models/test-model:countTokens");
 
-    let openai = app(ApiFormat::Openai).await;
+    let openai = TestApp::speaking(ApiFormat::Openai).await;
     let estimated = Reply::to(ask(&openai)).await;
     assert_eq!(estimated.status, 200, "{}", estimated.text());
     assert!(estimated.json["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0));
     assert_eq!(openai.upstream.calls(), 0);
     assert_eq!(openai.ledger().await.completed, 1);
-}
-
-#[actix_web::test]
-async fn texts_become_vectors_over_every_upstream_that_makes_them() {
-    let request = json!({"model": "test-model", "input": ["a", "b"]});
-    let ask = |app: &TestApp| {
-        app.request(Method::POST, "/v1/embeddings")
-            .bearer_auth(&app.client_key)
-            .body(request.to_string())
-    };
-    for (format, path, answer) in [
-        (
-            ApiFormat::Openai,
-            "/v1/embeddings",
-            json!({"object": "list", "model": "m", "data": [
-                {"object": "embedding", "index": 0, "embedding": [0.5, 1.0]},
-                {"object": "embedding", "index": 1, "embedding": [2.0, 0.25]}],
-                "usage": {"prompt_tokens": 2, "total_tokens": 2}}),
-        ),
-        (
-            ApiFormat::Google,
-            "/v1beta/models/test-model:batchEmbedContents",
-            json!({"embeddings": [{"values": [0.5, 1.0]}, {"values": [2.0, 0.25]}]}),
-        ),
-        (
-            ApiFormat::Ollama,
-            "/api/embed",
-            json!({"model": "m", "embeddings": [[0.5, 1.0], [2.0, 0.25]], "prompt_eval_count": 2}),
-        ),
-    ] {
-        let app = app(format).await;
-        app.upstream.next(raw(200, answer.to_string()));
-        let reply = Reply::to(ask(&app)).await;
-        assert_eq!(reply.status, 200, "{format:?}: {}", reply.text());
-        assert_eq!(app.upstream.last().path, path);
-        let second = json!([2.0, 0.25]);
-        assert_eq!(reply.json["data"][1]["embedding"], second, "{format:?}: {}", reply.text());
-    }
-    let app = app(ApiFormat::Anthropic).await;
-    let refused = Reply::to(ask(&app)).await;
-    assert_eq!(refused.json["error"]["code"], "not_offered", "{}", refused.text());
-    assert_eq!(app.upstream.calls(), 0);
-}
-
-#[actix_web::test]
-async fn vectors_come_in_the_encoding_that_was_asked_for() {
-    let answer = |embedding: &str| {
-        let item = format!(r#"{{"object":"embedding", "index":0,"embedding":{embedding}}}"#);
-        let usage = r#"{"prompt_tokens":1,"total_tokens":1}"#;
-        format!(r#"{{"object":"list","data":[{item}],"model":"m","usage":{usage},"of_ours":1.50}}"#)
-    };
-    let (floats, base64) = (answer("[0.5, 1.0]"), answer(r#""AAAAPwAAgD8=""#));
-    let app = app(ApiFormat::Openai).await;
-    for (format, sent, expected) in [
-        (Some("base64"), &floats, &base64),
-        (Some("float"), &base64, &answer("[0.5,1.0]")),
-        (None, &base64, &answer("[0.5,1.0]")),
-        (Some("base64"), &base64, &base64),
-        (Some("float"), &floats, &floats),
-        (None, &floats, &floats),
-    ] {
-        let mut request = json!({"model": "test-model", "input": "a"});
-        if let Some(format) = format {
-            request["encoding_format"] = format.into();
-        }
-        app.upstream.next(raw(200, sent.clone()));
-        let ask = app.request(Method::POST, "/v1/embeddings").bearer_auth(&app.client_key);
-        let reply = Reply::to(ask.body(request.to_string())).await;
-        assert_eq!(&reply.text(), expected, "{format:?}");
-    }
-}
-
-#[actix_web::test]
-async fn models_are_listed_in_each_dialects_shape() {
-    let configure: fn(&mut Config) =
-        |config| config.providers[0].models = vec![crate::support::served("fast", None)];
-    let app = TestApp::with(Setup { configure, ..Setup::default() }).await;
-    let get = |path: &str| app.request(Method::GET, path).bearer_auth(&app.client_key);
-    let openai = Reply::to(get("/v1/models")).await;
-    assert_eq!(openai.json["data"][0]["id"], "fast");
-    let anthropic = Reply::to(get("/v1/models").header("anthropic-version", "2023-06-01")).await;
-    assert_eq!(anthropic.json["data"][0]["type"], "model");
-    assert_eq!(anthropic.json["has_more"], false);
-    let gemini = Reply::to(get("/v1beta/models")).await;
-    assert_eq!(gemini.json["models"][0]["name"], "models/fast");
-    let ollama = Reply::to(get("/api/tags")).await;
-    assert_eq!(ollama.json["models"][0]["model"], "fast");
-    let version = Reply::to(get("/api/version")).await;
-    assert!(version.json["version"].is_string());
-    let show = app.request(Method::POST, "/api/show").bearer_auth(&app.client_key);
-    let show = show.header("content-type", "application/json").body(r#"{"model":"fast"}"#);
-    assert_eq!(Reply::to(show).await.status, 200);
-    for path in ["/v1/models", "/v1beta/models", "/api/tags", "/api/version"] {
-        assert_eq!(Reply::to(app.request(Method::GET, path)).await.status, 401, "{path}");
-    }
 }

@@ -364,9 +364,7 @@ async fn a_provider_that_has_none_of_its_formats_is_to_blame() {
 
 #[actix_web::test]
 async fn whoever_cannot_count_is_asked_for_answers_all_the_same() {
-    let app =
-        TestApp::configured(|config| config.providers[0].api_format = Some(ApiFormat::Anthropic))
-            .await;
+    let app = TestApp::speaking(ApiFormat::Anthropic).await;
     only_messages(&app.upstream, no_such_path);
     let prompt = json!({"model": "test-model", "max_tokens": 5,
         "messages": [{"role": "user", "content": "hello"}]});

@@ -36,6 +36,8 @@ pub struct Setup {
     pub backup: bool,
     /// Whether nobody listens at `acme`'s address until its upstream recovers.
     pub refusing: bool,
+    /// What `acme` speaks, where that is not left to be found out.
+    pub speaks: Option<ApiFormat>,
     pub environment: &'static [(&'static str, &'static str)],
     /// Which models and routes there are. Comes before `configure`.
     pub lay_out: fn(&mut Config),
@@ -49,6 +51,7 @@ impl Default for Setup {
             keys: 1,
             backup: false,
             refusing: false,
+            speaks: None,
             environment: &[],
             lay_out: |_| {},
             configure: |_| {},
@@ -107,6 +110,11 @@ impl TestApp {
         Self::with(Setup { configure, ..Setup::default() }).await
     }
 
+    /// `acme` speaks this.
+    pub async fn speaking(format: ApiFormat) -> Self {
+        Self::with(Setup { speaks: Some(format), ..Setup::default() }).await
+    }
+
     pub async fn with(setup: Setup) -> Self {
         // Fails when another test was first, which is just as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -120,7 +128,10 @@ impl TestApp {
         config.data.dir = folder.path().join("data");
         config.database.pool_size = 2;
         config.database.url = setup.database.url().map(Into::into);
-        config.providers.push(provider("acme", 20, upstream.address, setup.keys));
+        let acme = provider("acme", 20, upstream.address, setup.keys);
+        config
+            .providers
+            .push(ProviderConfig { api_format: setup.speaks.or(acme.api_format), ..acme });
         if setup.backup {
             config.providers.push(provider("backup", 10, backup.address, 1));
         }
