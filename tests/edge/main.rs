@@ -1,0 +1,11 @@
+//! The edge, tried from outside: the real binary, with sockets written by hand where a client library
+//! would be too polite. Nobody gets in, nobody holds it open, nothing leaks.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in tests, helpers of tests included, it says what is wrong"
+)]
+
+#[expect(dead_code, reason = "shared with the tests of the commands, which use more of it")]
+#[path = "../support/mod.rs"]
+mod support;
