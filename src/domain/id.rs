@@ -37,6 +37,8 @@ pub enum IdError {
     EmptyModel,
     #[error("model name is longer than {MAX_MODEL_NAME_LEN} bytes or holds a control character")]
     MalformedModel,
+    #[error("model name has a part that is only dots: \".\" or \"..\" between slashes")]
+    DottedModel,
 }
 
 macro_rules! text_id {
@@ -115,9 +117,10 @@ impl<'de> Deserialize<'de> for ProviderId {
 }
 
 impl ModelName {
-    /// Parses a model name: not empty, bounded, and printable, since it is put into headers and logs.
+    /// Parses a model name: not empty, bounded, printable, since it is put into headers and logs, and
+    /// without what means another folder in the path of a URL.
     ///
-    /// Errors: [`IdError::EmptyModel`], [`IdError::MalformedModel`].
+    /// Errors: [`IdError::EmptyModel`], [`IdError::MalformedModel`], [`IdError::DottedModel`].
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let text = text.trim();
         if text.is_empty() {
@@ -125,6 +128,9 @@ impl ModelName {
         }
         if text.len() > MAX_MODEL_NAME_LEN || text.chars().any(char::is_control) {
             return Err(IdError::MalformedModel);
+        }
+        if text.split(['/', '\\']).any(|part| matches!(part, "." | "..")) {
+            return Err(IdError::DottedModel);
         }
         Ok(Self(text.into()))
     }
@@ -250,5 +256,15 @@ mod tests {
         assert!(ModelName::parse("meta/llama-3.3:free").is_ok());
         assert!(ModelName::parse("a\nb").is_err());
         assert!(ModelName::parse(&"m".repeat(257)).is_err());
+    }
+
+    #[test]
+    fn a_model_name_leads_to_no_other_folder() {
+        for bad in ["..", ".", "../../../admin", "a/../b", "a/.", r"..\admin", "./a"] {
+            assert_eq!(ModelName::parse(bad), Err(IdError::DottedModel), "{bad}");
+        }
+        for good in ["a..b", ".a", "gpt-4.1", "a/...", "v1.", "%2e%2e/a"] {
+            assert!(ModelName::parse(good).is_ok(), "{good}");
+        }
     }
 }

@@ -151,7 +151,9 @@ impl From<IdError> for Problem {
         let code = match error {
             IdError::Empty | IdError::Malformed(_) => "invalid_provider_id",
             IdError::Reserved(_) => "reserved_provider_id",
-            IdError::EmptyModel | IdError::MalformedModel => "invalid_model_name",
+            IdError::EmptyModel | IdError::MalformedModel | IdError::DottedModel => {
+                "invalid_model_name"
+            }
         };
         Self::new(StatusCode::BAD_REQUEST, code, error)
     }
