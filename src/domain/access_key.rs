@@ -48,7 +48,12 @@ pub struct AccessKey {
 }
 
 impl AccessKey {
+    /// Whether there are models that it may not ask for.
+    pub fn is_limited(&self) -> bool {
+        !self.allowed_models.is_empty()
+    }
+
     pub fn allows(&self, model: &ModelName) -> bool {
-        self.allowed_models.is_empty() || self.allowed_models.contains(model)
+        !self.is_limited() || self.allowed_models.contains(model)
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     actors::clock::now,
     domain::{
         access_key::AccessKey,
-        id::RequestId,
+        id::{ModelName, RequestId},
         route::{Mode, RouteOptions},
         usage::{Outcome, UsageEntry},
     },
@@ -54,7 +54,8 @@ pub fn enter(relay: &Relay) -> Result<Permit, RelayError> {
 /// Checks a request and opens its account. From here on it is on the ledger, however it ends.
 /// `header` reads a header of it.
 ///
-/// Errors: [`RelayError::BadRequest`], [`RelayError::ModelNotAllowed`].
+/// Errors: [`RelayError::BadRequest`], [`RelayError::ModelNotAllowed`],
+/// [`RelayError::FieldNotAllowed`].
 pub fn admit<'h>(
     relay: &Rc<Relay>,
     incoming: Incoming,
@@ -72,9 +73,7 @@ pub fn admit<'h>(
         let message = "model must name a model: none is chosen for embeddings".to_owned();
         return Err(RelayError::BadRequest { message, param: Some("model".to_owned()) });
     }
-    if !key.allows(request.model()) {
-        return Err(RelayError::ModelNotAllowed(request.model().clone()));
-    }
+    check_allowed(&key, request.model(), Some(&request))?;
     let deadline = Deadline::new(arrived, relay.settings.timeout, timeout);
     let entry = UsageEntry {
         request_id: id,
@@ -100,6 +99,24 @@ pub fn admit<'h>(
     let owner = key.id.clone();
     let inquiry = Inquiry { id, owner, request, options, needs, session, prompt_tokens };
     Ok(Rc::new(Attempts::new(settlement, inquiry, deadline)))
+}
+
+/// Whether a key may ask for a model, with a request where there is one.
+///
+/// Errors: [`RelayError::ModelNotAllowed`], [`RelayError::FieldNotAllowed`].
+pub fn check_allowed(
+    key: &AccessKey,
+    model: &ModelName,
+    request: Option<&ClientRequest>,
+) -> Result<(), RelayError> {
+    if !key.allows(model) {
+        return Err(RelayError::ModelNotAllowed(model.clone()));
+    }
+    let request = request.filter(|_| key.is_limited());
+    match request.and_then(|request| request.find_forbidden(|model| key.allows(model))) {
+        Some(field) => Err(RelayError::FieldNotAllowed { field }),
+        None => Ok(()),
+    }
 }
 
 /// The session of a request, where there is something to choose by it.

@@ -24,6 +24,11 @@ pub enum RelayError {
     BadRequest { message: String, param: Option<String> },
     #[error("this key may not use the model {0}")]
     ModelNotAllowed(ModelName),
+    /// A field of the body beside `model` by which a provider picks one.
+    #[error(
+        "this key may use some models only, and a provider may take another one because of {field}"
+    )]
+    FieldNotAllowed { field: String },
     #[error("no provider is set up: add a key to one, or set its usual environment variable")]
     NoProvider,
     #[error("no provider in use serves the model {0}")]
@@ -74,11 +79,12 @@ impl RelayError {
             Self::Exhausted { last, .. } => Some(last.class),
             Self::Cooling { cause, .. } => Some(*cause),
             Self::DeadlinePassed => Some(FailureClass::Silent),
-            // Those of the first four are not on the ledger at all.
+            // Those of the first five are not on the ledger at all.
             Self::BadRequest { .. }
             | Self::Draining
             | Self::Busy { .. }
             | Self::ModelNotAllowed(_)
+            | Self::FieldNotAllowed { .. }
             | Self::NoProvider
             | Self::NoSuchModel(_)
             | Self::RouteUnreadable { .. }

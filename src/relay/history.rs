@@ -9,7 +9,7 @@ use crate::{
     actors::histories::{AnswerGiven, FindHistory},
     domain::id::KeyId,
     gateway::{
-        exchange::{Asked, ClientApi},
+        exchange::{Asked, ClientApi, ClientRequest},
         translate::responses::{history_of, previous_response_id, with_history},
     },
 };
@@ -35,6 +35,10 @@ impl Relay {
             return body.into();
         }
         let Some(response_id) = previous_response_id(&body) else { return body.into() };
+        // Written anew it would look as if it had been clear.
+        if ClientRequest::is_ambiguous(asked, &body) {
+            return body.into();
+        }
         let question = FindHistory { owner: owner.clone(), response_id: response_id.clone() };
         // Without an answer it is as if it were not kept.
         match self.peers.find_history.send(question).await {

@@ -28,7 +28,7 @@ mod settle;
 mod soft_limit;
 mod spent;
 
-pub use admit::{Incoming, admit, enter};
+pub use admit::{Incoming, admit, check_allowed, enter};
 pub use client_stream::{BrokenStream, ClientStream};
 pub use deadline::Deadline;
 pub use error::RelayError;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::envelope::Envelope;
+use super::{asked::Asked, client_request::ClientRequest, envelope::Envelope};
 use crate::{
     domain::{chat::Dialect, id::ModelName, provider::ApiFormat, time::Timestamp},
     gateway::translate::{
@@ -90,7 +90,10 @@ impl ClientApi {
             Self::OllamaGenerate => OllamaApi::Generate,
             _ => return None,
         };
-        LoadCall::find(api, body).map(|call| call.answer(now).into())
+        let call = LoadCall::find(api, body)?;
+        // What may be another call to another reader is refused by who reads it.
+        let is_clear = !ClientRequest::is_ambiguous(Asked::Answer(self), body);
+        is_clear.then(|| call.answer(now).into())
     }
 
     /// What there is around what an upstream of this format answers, where that is otherwise, byte for

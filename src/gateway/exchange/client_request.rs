@@ -1,6 +1,6 @@
 //! What a client sent, read as deep as it is needed.
 
-use std::{cell::OnceCell, rc::Rc};
+use std::{borrow::Cow, cell::OnceCell, rc::Rc};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use super::{
     asked::Asked,
     common_facts, count,
     custom_tools::as_functions,
+    model_fields, unambiguous,
 };
 use crate::{
     domain::{
@@ -24,7 +25,7 @@ use crate::{
         session::{SessionKey, SessionSignal},
     },
     gateway::{
-        dialect::openai_chat::{ChatRequest, MAX_DEPTH, RequestError, exceeds_depth, rewrite},
+        dialect::openai_chat::{ChatRequest, RequestError, rewrite},
         translate::{
             Addressed, InvalidRequest, Target, Written,
             embeddings::EmbeddingApi,
@@ -66,13 +67,16 @@ impl From<RequestError> for InvalidRequest {
 }
 
 impl ClientRequest {
-    /// Errors: [`InvalidRequest`] when it would be wrong everywhere.
+    /// Whether a body could be read as one request by one reader and as another by another: see
+    /// [`parse`](Self::parse), which refuses it.
+    pub fn is_ambiguous(asked: Asked, body: &[u8]) -> bool {
+        unambiguous::check(asked, body, &Addressed::default()).is_err()
+    }
+
+    /// Errors: [`InvalidRequest`] when it would be wrong everywhere, or be another request to another
+    /// reader.
     pub fn parse(asked: Asked, body: Bytes, addressed: &Addressed) -> Result<Self, InvalidRequest> {
-        // serde_json reads what it skips without recursion, and so without a limit of its own.
-        if exceeds_depth(&body) {
-            let message = format!("the body nests lists and objects deeper than {MAX_DEPTH}");
-            return Err(InvalidRequest::new(message));
-        }
+        unambiguous::check(asked, &body, addressed)?;
         let (mut chat, mut embedding) = (None, None);
         let common = OnceCell::new();
         match asked {
@@ -191,6 +195,13 @@ impl ClientRequest {
         }
     }
 
+    /// A field, by its path, with which an upstream may pick another model than those that `allows`
+    /// lets pass. `None`: there is none. [`model`](Self::model) itself is not looked at.
+    pub fn find_forbidden(&self, allows: impl Fn(&ModelName) -> bool) -> Option<String> {
+        let allows = |name: &str| ModelName::parse(name).is_ok_and(|name| allows(&name));
+        model_fields::find_forbidden(&self.body, &allows)
+    }
+
     pub fn is_streamed(&self) -> bool {
         self.told(|chat| chat.stream, |_| false, |request| request.stream)
     }
@@ -265,8 +276,10 @@ impl ClientRequest {
                         Some(chat) => {
                             rewrite(&self.body, chat, target.model, target.asks_stream_usage)
                         }
-                        // Gemini's clients name the model in the path, and so do we, or around it.
-                        None if api == ClientApi::Gemini => envelope.wrap(&self.body, target.model),
+                        // Gemini's clients name the model in the path, and so do we, or around it. One
+                        // that stands in the body too is the same.
+                        None if api == ClientApi::Gemini => envelope
+                            .wrap(&with_googles_model(&self.body, target.model), target.model),
                         None => with_model(&self.body, target.model),
                     };
                     return Ok(ForUpstream { body, losses: Losses::default() });
@@ -337,14 +350,28 @@ struct Named<'a> {
     model: Option<&'a RawValue>,
 }
 
-/// The body byte for byte, but for the model's name.
+/// The body byte for byte, but for the model's name, where it has one.
 fn with_model(body: &Bytes, model: &ModelName) -> Bytes {
+    renamed(body, |_| Cow::Borrowed(model.as_str()))
+}
+
+/// The same where Google's API may name a model with what such names begin with.
+fn with_googles_model(body: &Bytes, model: &ModelName) -> Bytes {
+    renamed(body, |written| {
+        let is_full = written.starts_with("\"models/") && !model.as_str().starts_with("models/");
+        let prefix = if is_full { "models/" } else { "" };
+        format!("{prefix}{model}").into()
+    })
+}
+
+/// `name` is given the name as it is written.
+fn renamed<'m>(body: &Bytes, name: impl FnOnce(&str) -> Cow<'m, str>) -> Bytes {
     let Ok(Named { model: Some(written) }) = serde_json::from_slice(body) else {
         return body.clone();
     };
     let start = written.get().as_ptr() as usize - body.as_ptr() as usize;
     let end = start + written.get().len();
-    let name = serde_json::to_vec(model.as_str()).expect("a text is always JSON");
+    let name = serde_json::to_vec(&name(written.get())).expect("a text is always JSON");
     if body[start..end] == name {
         return body.clone();
     }

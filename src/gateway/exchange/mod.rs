@@ -5,6 +5,8 @@
 //! form. Nothing here waits or calls anyone.
 
 mod address;
+#[cfg(test)]
+mod admission_law;
 mod api;
 mod asked;
 mod client_request;
@@ -15,8 +17,10 @@ mod custom_tools;
 mod envelope;
 mod estimate;
 mod event_stream;
+mod model_fields;
 mod pair;
 mod passage;
+mod unambiguous;
 
 pub use address::{Operation, address, is_served};
 pub use api::{ClientApi, upstream_side};

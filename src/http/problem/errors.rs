@@ -36,6 +36,9 @@ impl From<RelayError> for Problem {
             RelayError::ModelNotAllowed(_) => {
                 Self::new(StatusCode::FORBIDDEN, "model_not_allowed", said).about("model")
             }
+            RelayError::FieldNotAllowed { field } => {
+                Self::new(StatusCode::FORBIDDEN, "model_not_allowed", said).about(field)
+            }
             RelayError::NoProvider => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_provider", said)
                     .retry_after(LATER)

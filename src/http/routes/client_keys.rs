@@ -65,7 +65,7 @@ pub struct ClientKeyList {
 pub struct NewClientKey {
     /// 1 to 128 characters.
     name: String,
-    /// Models it may ask for. Empty or absent: all.
+    /// Models it may ask for, in whichever field of a request. Empty or absent: all.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     allowed_models: Vec<ModelName>,

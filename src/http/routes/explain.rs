@@ -40,7 +40,7 @@ use crate::{
         routing_headers::MAX_EXCLUDED,
         settings::ServerSettings,
     },
-    relay::{exclusion_trace, plan_trace},
+    relay::{check_allowed, exclusion_trace, plan_trace},
 };
 
 /// The header that would name the session of the request.
@@ -79,8 +79,8 @@ pub struct ExplainBody {
     relax: bool,
     /// The session, as in the header `x-providerpool-session`.
     session: Option<String>,
-    /// The id of the client key that asks: sessions are those of one key. Absent: the session is
-    /// looked for with each key, the oldest first.
+    /// The id of the client key that asks: sessions are those of one key, and what it may not ask for is
+    /// refused. Absent: the session is looked for with each key, the oldest first.
     #[schema(value_type = Option<String>)]
     client_key: Option<KeyId>,
     /// The API in which the client asks.
@@ -275,6 +275,15 @@ impl ExplainBody {
 }
 
 impl Question {
+    /// Refuses what would be refused to the key that is named.
+    fn check_allowed(&self, actors: &Actors) -> Result<(), Problem> {
+        let Some(id) = &self.client_key else { return Ok(()) };
+        let ring = actors.key_ring.read();
+        let key = ring.list(&[Role::Client]).into_iter().find(|key| key.id == *id);
+        let Some(key) = key else { return Ok(()) };
+        Ok(check_allowed(key, &self.model, self.request.as_ref())?)
+    }
+
     /// Where the session was served last, and of which key it is.
     fn bound(&self, actors: &Actors) -> Option<(KeyId, Binding)> {
         let named = self.session.as_deref().and_then(session_id);
@@ -394,7 +403,8 @@ impl Sight<'_> {
 ///
 /// Nothing is sent and nothing changes: no turn is taken, nothing is counted.
 #[utoipa::path(post, path = "/api/v1/routes/explain", tag = "routes", request_body = ExplainBody,
-    responses((status = 200, body = Explanation), (status = 400)))]
+    responses((status = 200, body = Explanation), (status = 400),
+        (status = 403, description = "The client key that is named may not ask for it")))]
 pub async fn explain(
     request: HttpRequest,
     payload: Payload,
@@ -406,6 +416,7 @@ pub async fn explain(
     let body: ExplainBody = serde_json::from_slice(&body)
         .map_err(|error| Problem::bad_request(format!("the body cannot be used: {error}")))?;
     let question = body.into_question()?;
+    question.check_allowed(&actors)?;
     let bound = question.bound(&actors);
     let (routing, providers) = (actors.routing.read(), actors.providers.read());
     let directory = actors.directory.read();
