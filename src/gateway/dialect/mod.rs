@@ -6,3 +6,4 @@ pub mod object;
 pub mod ollama;
 pub mod openai_chat;
 pub mod responses;
+pub mod strict;

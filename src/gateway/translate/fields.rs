@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::InvalidRequest;
 use crate::{
     domain::{chat::Losses, id::ModelName},
-    gateway::dialect::object,
+    gateway::dialect::{object, strict},
 };
 
 /// How a field may be called.
@@ -103,7 +103,7 @@ impl<'a> Fields<'a> {
         expected: &str,
     ) -> Result<Option<T>, InvalidRequest> {
         let Some(raw) = self.take(name) else { return Ok(None) };
-        serde_json::from_str(raw.get()).map(Some).map_err(|_| self.wrong(name, expected))
+        strict::from_str(raw.get()).map(Some).map_err(|_| self.wrong(name, expected))
     }
 
     pub fn text(&mut self, name: &str) -> Result<Option<String>, InvalidRequest> {

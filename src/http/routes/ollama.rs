@@ -5,6 +5,7 @@ use actix_web::{
     web::{self, Json, Payload, ServiceConfig},
 };
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::{
     gateway::{
@@ -105,6 +106,10 @@ pub async fn list(request: HttpRequest) -> Result<HttpResponse, Failure<ClientAp
 pub struct ShowBody {
     #[serde(alias = "name")]
     model: String,
+    /// What else clients send. Read as fields, so that the body is an object and no list.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    _others: Map<String, Value>,
 }
 
 /// Shows one model. A provider that lists none takes any name, so a name need not be in the list.

@@ -12,6 +12,7 @@ use crate::{
         dialect::{
             object::{Borrowed, Fields},
             openai_chat::{MAX_DEPTH, exceeds_depth, wire::asked::AskedStreamOptions},
+            strict,
         },
         translate::{Addressed, InvalidRequest},
     },
@@ -54,7 +55,7 @@ pub(in crate::gateway::translate) fn value<'a, T: Deserialize<'a>>(
     raw: &'a RawValue,
     what: &str,
 ) -> Invalid<T> {
-    serde_json::from_str(raw.get()).map_err(|_| must_be(path, what))
+    strict::from_str(raw.get()).map_err(|_| must_be(path, what))
 }
 
 pub(in crate::gateway::translate) fn must_be(path: &str, what: &str) -> InvalidRequest {
