@@ -91,7 +91,9 @@ impl LiveStream {
     /// What is left to do with a complete answer: its account, and what was used.
     pub(super) fn finish(self) -> (Settlement, Option<UsedTokens>) {
         let usage = self.used();
-        self.attempts.note_losses(&self.place, &self.passage.losses());
+        let upstream = &self.attempts.relay().upstream;
+        let losses = upstream.masked_losses(self.place.secrets(), self.passage.losses());
+        self.attempts.note_losses(&self.place, &losses);
         self.response.recycle();
         self.attempts.relay().tell_success(&self.place);
         (self.attempts.into_settlement(), usage)
@@ -117,7 +119,8 @@ impl LiveStream {
                     return Poll::Ready(Step::Complete(self.gathered.take()));
                 }
                 Some(Ending::Failed(failure)) => {
-                    let failure = Arc::new(failure);
+                    let upstream = &self.attempts.relay().upstream;
+                    let failure = Arc::new(upstream.masked(self.place.secrets(), failure));
                     self.attempts.note_failure(&mut self.place, &failure);
                     self.count_dropped();
                     if !self.attempts.may_resume(&failure, self.passage.can_resume()) {
@@ -137,7 +140,12 @@ impl LiveStream {
                 Poll::Ready(Ok(Some(chunk))) => {
                     self.gave_a_turn = false;
                     let output = self.passage.feed(chunk);
-                    self.gathered.push(output.forward);
+                    self.gathered.push(if output.has_foreign {
+                        let upstream = &self.attempts.relay().upstream;
+                        upstream.masked_bytes(self.place.secrets(), output.forward)
+                    } else {
+                        output.forward
+                    });
                     self.ending = output.ending;
                     self.note_tokens();
                     if self.ending.is_none() && self.gathered.len() >= FLUSH_BYTES {

@@ -34,7 +34,10 @@ use crate::{
         time::Timestamp,
         trace::AttemptKind,
     },
-    gateway::upstream::{UpstreamRequest, Waits},
+    gateway::{
+        secret_mask::Secrets,
+        upstream::{UpstreamRequest, Waits},
+    },
 };
 
 /// Most attempts of one request, whatever leads to them.
@@ -67,6 +70,19 @@ impl Place {
 
     pub fn credential_id(&self) -> Option<&CredentialId> {
         self.credential_id.as_ref()
+    }
+
+    /// What was sent there in secret.
+    pub fn secrets(&self) -> Secrets<'_> {
+        let credential = self.lease.as_ref().map(Lease::credential);
+        let own = credential.map(|credential| &credential.settings);
+        Secrets {
+            credential: self.copilot_token().map(|token| &token.secret),
+            exchanged: self.lease.as_ref().and_then(Lease::secret),
+            headers: [&self.candidate.provider.headers, own.map_or(&[], |own| &own.headers)],
+            egress: own.map(|own| &own.egress),
+            ..Secrets::default()
+        }
     }
 
     /// Gives back the credential before the rest, for another attempt to use it.

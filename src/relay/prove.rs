@@ -10,6 +10,7 @@ use crate::{
     },
     gateway::{
         exchange::{Ended, Pair, Passage, Transcript, WholeAnswer},
+        secret_mask::Secrets,
         stream::chat_stream::Ending,
         upstream::{UpstreamRequest, UpstreamResponse, ruled_inside},
     },
@@ -36,14 +37,38 @@ pub async fn prove_whole(
     request: UpstreamRequest<'_>,
     pair: &Pair,
 ) -> Result<WholeAnswer, Failure> {
-    let rules = request.rules;
+    let told = Told { relay, rules: request.rules, secrets: request.secrets() };
     let response = relay.upstream.send(request).await?;
     let body = response.read_whole(relay.settings.max_answer_bytes).await?;
-    whole(pair, &body, rules)
+    told.whole(pair, &body)
 }
 
-fn whole(pair: &Pair, body: &Bytes, rules: &[FailureRule]) -> Result<WholeAnswer, Failure> {
-    pair.whole(body.clone()).map_err(|failure| ruled_inside(failure, body, rules))
+/// What an answer that began well tells, as it may be passed on.
+struct Told<'a> {
+    relay: &'a Relay,
+    rules: &'a [FailureRule],
+    secrets: Secrets<'a>,
+}
+
+impl Told<'_> {
+    fn whole(&self, pair: &Pair, body: &Bytes) -> Result<WholeAnswer, Failure> {
+        let answer = pair.whole(body.clone()).map_err(|failure| self.failed(failure, body))?;
+        let losses = self.relay.upstream.masked_losses(self.secrets, answer.losses);
+        Ok(WholeAnswer { losses, ..answer })
+    }
+
+    fn passed_on(&self, events: Bytes, has_foreign: bool) -> Bytes {
+        if !has_foreign {
+            return events;
+        }
+        self.relay.upstream.masked_bytes(self.secrets, events)
+    }
+
+    /// `error`: the body, or the event, that the failure was read from.
+    fn failed(&self, failure: Failure, error: &[u8]) -> Failure {
+        let failure = ruled_inside(failure, error, self.rules);
+        self.relay.upstream.masked(self.secrets, failure)
+    }
 }
 
 /// Sends a request and reads its stream up to the first content event.
@@ -90,11 +115,11 @@ async fn read_to_proof(
     pair: &Pair,
     mut passage: Passage,
 ) -> Result<Option<ProvedStream>, Failure> {
-    let rules = request.rules;
+    let told = Told { relay, rules: request.rules, secrets: request.secrets() };
     let mut response = relay.upstream.send(request).await?;
     if response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
         // Most likely an error that came with a good status; it says more than that it is no stream.
-        whole(pair, &response.read_whole(relay.settings.max_answer_bytes).await?, rules)?;
+        told.whole(pair, &response.read_whole(relay.settings.max_answer_bytes).await?)?;
         let detail = "the provider sent a whole answer where a stream was asked for";
         return Err(Failure::new(FailureClass::Server, detail));
     }
@@ -103,7 +128,7 @@ async fn read_to_proof(
         let ending = match response.next_chunk().await? {
             Some(chunk) => {
                 let output = passage.feed(chunk);
-                held.extend_from_slice(&output.forward);
+                held.extend_from_slice(&told.passed_on(output.forward, output.has_foreign));
                 output.ending
             }
             None => match passage.end() {
@@ -114,7 +139,7 @@ async fn read_to_proof(
         let is_proved = passage.is_proved();
         match ending {
             Some(Ending::Failed(failure)) => {
-                return Err(ruled_inside(failure, passage.error().unwrap_or_default(), rules));
+                return Err(told.failed(failure, passage.error().unwrap_or_default()));
             }
             Some(Ending::Mismatch) => return Ok(None),
             Some(Ending::Done(_)) if !is_proved => return Err(cut("the stream was empty")),

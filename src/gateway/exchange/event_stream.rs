@@ -78,6 +78,7 @@ struct Events {
 
 enum Verdict {
     More,
+    Foreign,
     Dropped,
     Done,
     Failed(Failure),
@@ -235,7 +236,8 @@ impl Events {
                 break;
             }
         }
-        Output { forward: forward.into_bytes(), ending }
+        let has_foreign = forward.has_foreign;
+        Output { forward: forward.into_bytes(), has_foreign, ending }
     }
 
     /// Takes one event: its data, and all of its bytes.
@@ -246,8 +248,9 @@ impl Events {
         }
         let is_native = self.transcript.is_none();
         match self.read(data, &mut forward.written) {
-            Verdict::More => {
+            verdict @ (Verdict::More | Verdict::Foreign) => {
                 if is_native {
+                    forward.has_foreign |= matches!(verdict, Verdict::Foreign);
                     forward.add(self.passed_on(data, raw));
                 }
                 None
@@ -297,6 +300,7 @@ impl Events {
         match said {
             _ if differs => Verdict::Differs,
             Ok(Said::More) => Verdict::More,
+            Ok(Said::Foreign) => Verdict::Foreign,
             Ok(Said::Done) => Verdict::Done,
             Ok(Said::Failed(failure)) => Verdict::Failed(*failure),
             Err(_) => {
@@ -362,6 +366,7 @@ struct Forward {
     first: Bytes,
     joined: BytesMut,
     written: Vec<u8>,
+    has_foreign: bool,
 }
 
 impl Forward {

@@ -54,6 +54,8 @@ pub struct Output {
     /// Whole events to send, in order. Empty when there are none. The input's own bytes, not a copy,
     /// unless something between them was left out.
     pub forward: Bytes,
+    /// Whether one of them is no part of an answer, but something of the vendor's own.
+    pub has_foreign: bool,
     /// Set once, when the stream is over. Nothing that comes later counts.
     pub ending: Option<Ending>,
 }
@@ -154,7 +156,7 @@ impl ChatStream {
         let frames = self.framer.feed(input);
         let buffer = frames.buffer().clone();
         let mut selection = Selection::default();
-        let mut ending = None;
+        let (mut ending, mut has_foreign) = (None, false);
         for frame in frames {
             let event = match frame {
                 Ok(event) => event,
@@ -172,6 +174,10 @@ impl ChatStream {
             };
             match reader.take(event.data(&buffer)) {
                 Verdict::Forward => selection.add(&buffer, event.raw),
+                Verdict::ForwardForeign => {
+                    has_foreign = true;
+                    selection.add(&buffer, event.raw);
+                }
                 Verdict::Replace(event) => selection.add_other(&buffer, &event),
                 Verdict::Drop => (),
                 Verdict::Mismatch => {
@@ -190,7 +196,7 @@ impl ChatStream {
             }
         }
         self.is_over = ending.is_some();
-        Output { forward: selection.into_bytes(&buffer), ending }
+        Output { forward: selection.into_bytes(&buffer), has_foreign, ending }
     }
 
     /// What it means that the upstream's body ended well here.
@@ -207,6 +213,8 @@ impl ChatStream {
 
 enum Verdict {
     Forward,
+    /// The same of what is no part of an answer.
+    ForwardForeign,
     /// Forward this event in its place.
     Replace(Vec<u8>),
     Drop,
@@ -246,6 +254,7 @@ impl Reader<'_> {
             return Verdict::Failed(classify(200, Some(*error)));
         }
         progress.usage = chunk.usage.or(progress.usage);
+        let forward = if chunk.is_foreign { Verdict::ForwardForeign } else { Verdict::Forward };
         let verdict = match (transcript, resumption) {
             _ if strip_usage && chunk.is_usage_only => Verdict::Drop,
             (Some(transcript), Some(resumption)) => {
@@ -258,9 +267,9 @@ impl Reader<'_> {
             }
             (Some(transcript), None) => {
                 transcript.record(data, &chunk);
-                Verdict::Forward
+                forward
             }
-            (None, _) => Verdict::Forward,
+            (None, _) => forward,
         };
         progress.choices |= chunk.choices;
         progress.finished |= chunk.finished;

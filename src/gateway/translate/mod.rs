@@ -116,6 +116,8 @@ pub enum Framing {
 pub enum Said {
     /// There is more to come.
     More,
+    /// The same, and it was nothing of the dialect's: its client may know it all the same.
+    Foreign,
     /// It was the terminal event.
     Done,
     /// It was an error.

@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{Method as HttpMethod, Request, Response, header::CONTENT_TYPE};
 use reqwest::{Proxy, redirect};
+use secrecy::SecretString;
 use tokio::time::{Instant, sleep_until};
 use url::{Host, Url};
 
@@ -23,11 +24,15 @@ use super::{
     settings::{UpstreamSettings, UpstreamSetupError},
     transport,
 };
-use crate::domain::{
-    credential::Egress,
-    failure::{Failure, FailureClass},
-    format_evidence::{Heard, Method},
-    provider::Location,
+use crate::{
+    domain::{
+        chat::Losses,
+        credential::Egress,
+        failure::{Failure, FailureClass},
+        format_evidence::{Heard, Method},
+        provider::Location,
+    },
+    gateway::secret_mask::Secrets,
 };
 
 /// How long an unused connection is kept. Servers close theirs after anything from 5 s to some
@@ -60,6 +65,7 @@ pub struct Upstream {
     by_environment: Option<reqwest::Client>,
     proxied: Arc<Mutex<ProxyClients>>,
     proxy_hosts: Arc<[String]>,
+    proxies: Arc<[SecretString]>,
 }
 
 /// The client for one request.
@@ -116,6 +122,7 @@ impl Upstream {
             by_environment,
             proxied: Arc::new(Mutex::new(ProxyClients::new(settings.clone()))),
             proxy_hosts: settings.proxy_hosts.clone(),
+            proxies: settings.proxies.clone(),
         })
     }
 
@@ -128,10 +135,27 @@ impl Upstream {
     pub async fn send(&self, request: UpstreamRequest<'_>) -> Result<UpstreamResponse, Failure> {
         let response = self.receive(&request, || request.to_wire()).await?;
         if !(200..300).contains(&response.status()) {
-            return Err(response.into_failure(request.format, request.rules).await);
+            let failure = response.into_failure(request.format, request.rules).await;
+            return Err(self.masked(request.secrets(), failure));
         }
         response.check_head()?;
         Ok(response)
+    }
+
+    /// A failure as it may be shown and kept: without what its attempt has sent in secret. Every one that
+    /// an answer tells of goes through here; those of an answer with an error status have already.
+    pub fn masked(&self, secrets: Secrets<'_>, failure: Failure) -> Failure {
+        Secrets { proxies: &self.proxies, ..secrets }.masked(failure)
+    }
+
+    /// The same for what is passed on of a stream and is no part of its answer.
+    pub fn masked_bytes(&self, secrets: Secrets<'_>, bytes: Bytes) -> Bytes {
+        Secrets { proxies: &self.proxies, ..secrets }.masked_bytes(bytes)
+    }
+
+    /// The same for the receipt of an answer.
+    pub fn masked_losses(&self, secrets: Secrets<'_>, losses: Losses) -> Losses {
+        Secrets { proxies: &self.proxies, ..secrets }.masked_losses(losses)
     }
 
     /// Sends a request to learn what any answer to it looks like. A GET has no body.

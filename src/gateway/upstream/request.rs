@@ -14,11 +14,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::domain::{
-    credential::Egress,
-    failure::{Failure, FailureClass},
-    provider::{ApiFormat, Location, SecretHeader},
-    rule::FailureRule,
+use crate::{
+    domain::{
+        credential::Egress,
+        failure::{Failure, FailureClass},
+        provider::{ApiFormat, Location, SecretHeader},
+        rule::FailureRule,
+    },
+    gateway::secret_mask::Secrets,
 };
 
 /// As what the pool calls.
@@ -62,6 +65,18 @@ pub struct Waits {
 impl Waits {
     pub(super) fn head_by(&self, now: Instant) -> Instant {
         self.deadline.min(now + self.head)
+    }
+}
+
+impl<'a> UpstreamRequest<'a> {
+    /// What of it nobody but the upstream may see.
+    pub fn secrets(&self) -> Secrets<'a> {
+        Secrets {
+            credential: self.credential,
+            headers: [self.headers, self.own_headers],
+            egress: Some(self.egress),
+            ..Secrets::default()
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use secrecy::SecretString;
 use thiserror::Error;
 use url::Url;
 
@@ -23,6 +24,8 @@ pub struct UpstreamSettings {
     pub(super) connect_timeout: Duration,
     /// Those of the proxies in the environment.
     pub(super) proxy_hosts: Arc<[String]>,
+    /// Their addresses, which may hold passwords.
+    pub(super) proxies: Arc<[SecretString]>,
 }
 
 impl UpstreamSettings {
@@ -44,11 +47,10 @@ impl UpstreamSettings {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let proxy_hosts = PROXY_VARIABLES
-            .into_iter()
-            .filter_map(|name| host_of_proxy(&std::env::var(name).ok()?))
-            .collect();
-        Ok(Self { tls, connect_timeout, proxy_hosts })
+        let proxies = || PROXY_VARIABLES.into_iter().filter_map(|name| std::env::var(name).ok());
+        let proxy_hosts = proxies().filter_map(|value| host_of_proxy(&value)).collect();
+        let proxies = proxies().map(Into::into).collect();
+        Ok(Self { tls, connect_timeout, proxy_hosts, proxies })
     }
 
     /// Whether the environment names a proxy.

@@ -35,6 +35,7 @@ pub struct Words<'a> {
 }
 
 /// What one chunk adds to a stream.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// Whether it carries anything of the answer: text, reasoning, a refusal, a tool call, audio.
@@ -49,6 +50,8 @@ pub struct Chunk<'a> {
     pub is_usage_only: bool,
     pub usage: Option<TokenUsage>,
     pub words: Words<'a>,
+    /// Whether it is something of the vendor's own, without choices, which the client may know.
+    pub is_foreign: bool,
     /// The error it carries instead.
     pub error: Option<Box<ErrorObject>>,
 }
@@ -87,7 +90,7 @@ impl<'a> Chunk<'a> {
             // Some servers send their error objects bare. Any other object without choices is
             // something of the vendor's own, which the client may know.
             let error = ErrorObject::parse(data).map(Box::new);
-            return Ok(Self { error, ..Self::default() });
+            return Ok(Self { is_foreign: error.is_none(), error, ..Self::default() });
         }
         let choices = wire.choices.unwrap_or_default();
         Ok(Self {
@@ -98,6 +101,7 @@ impl<'a> Chunk<'a> {
             is_usage_only: choices.seen == 0 && wire.usage.is_some(),
             usage: wire.usage.and_then(parse_usage).map(|usage| usage.tokens),
             words: choices.words,
+            is_foreign: false,
             error: None,
         })
     }

@@ -88,8 +88,8 @@ impl ReadStream for StreamReader {
                 }
                 return Ok(Said::Done);
             }
-            // Pings, and events that are yet to be published.
-            _ => (),
+            "ping" => (),
+            _ => return Ok(Said::Foreign),
         }
         Ok(Said::More)
     }

@@ -109,8 +109,10 @@ impl ReadStream for Reader {
                 return Ok(Meant::Failed(Box::new(failure(data))));
             }
             "response.audio.delta" => self.losses.note("audio"),
-            // Ours to pass over: how built-in tools get on, and what keeps a stream open.
-            _ => (),
+            // Ours to pass over: what keeps a stream open, and how built-in tools get on.
+            "keepalive" => (),
+            other if other.starts_with("response.") => (),
+            _ => return Ok(Meant::Foreign),
         }
         Ok(Meant::More)
     }

@@ -283,6 +283,7 @@ fn what_is_no_event_is_unparsable_and_unknown_events_are_passed_over() {
     ] {
         assert_eq!(read(unknown), Ok(Said::More), "{unknown}");
     }
+    assert_eq!(read(r#"{"type":"vendor.notice","x":1}"#), Ok(Said::Foreign));
     for failed in [
         r#"{"error":{"message":"m","code":"server_error"}}"#,
         r#"{"type":"error","code":"server_error","message":"m","param":null}"#,

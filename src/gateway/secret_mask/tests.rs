@@ -1,0 +1,127 @@
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::failure::FailureClass;
+
+fn masked(key: &str, text: &str) -> String {
+    let key = key.to_owned().into();
+    let secrets = Secrets { credential: Some(&key), ..Secrets::default() };
+    SecretMask::new(&secrets).text(text.to_owned())
+}
+
+#[test]
+fn a_secret_is_masked_in_every_way_of_writing_and_the_rest_stays() {
+    const KEY: &str = "sk-a/b+c\"d\\e=~12345";
+    let json = serde_json::to_string(KEY).unwrap();
+    let unicode: Vec<String> = KEY.bytes().map(|byte| format!("\\u{byte:04X}")).collect();
+    for written in [
+        KEY.to_owned(),
+        json.trim_matches('"').to_owned(),
+        serde_json::to_string(&json).unwrap(),
+        unicode.concat(),
+        KEY.replace('/', "\\/"),
+        utf8_percent_encode(KEY, NON_ALPHANUMERIC).to_string(),
+        utf8_percent_encode(KEY, NON_ALPHANUMERIC).to_string().to_lowercase(),
+        KEY.replace('+', "%2b"),
+        STANDARD.encode(KEY),
+        URL_SAFE.encode(KEY),
+        STANDARD.encode(format!("Bearer {KEY}")),
+        STANDARD_NO_PAD.encode(format!("u:{KEY}")),
+        URL_SAFE_NO_PAD.encode(format!("é{KEY}!")),
+        STANDARD.encode(KEY).replace('=', "%3D").replace('+', "%2B"),
+    ] {
+        let text = masked(KEY, &format!("before é {written} after"));
+        assert!(text.starts_with("before é ") && text.ends_with(" after"), "{written}: {text}");
+        assert!(text.contains(MASK) && !text.contains("12345"), "{written}: {text}");
+    }
+}
+
+#[test]
+fn what_is_no_secret_stays_as_it_is() {
+    let text = "100% \\o/ %zz \\u00 sk-12345 é";
+    assert_eq!(masked("sk-12345678", text), text);
+    assert_eq!(masked("1234567", "a 1234567"), "a 1234567");
+}
+
+#[test]
+fn a_secret_that_was_cut_is_masked_up_to_the_cut() {
+    let text = format!("{} sk-0123456789", "x".repeat(20));
+    assert_eq!(masked("sk-0123456789abcdef", &text), format!("{} {MASK}", "x".repeat(20)));
+}
+
+#[test]
+fn headers_and_proxies_are_looked_for_with_and_without_what_stands_around_them() {
+    let header = |value: &str| SecretHeader { name: "x".into(), value: value.to_owned().into() };
+    let headers = [header("Bearer abcdefgh1"), header("Basic dXNlcjpwYXNzd29yZDE=")];
+    let own = [header("own-header-value")];
+    let egress = Egress::parse("http://me:proxy%2Fpass1@proxy.test:3128").unwrap();
+    let proxies = ["env-user:env-password@proxy.test:1".to_owned().into()];
+    let secrets = Secrets {
+        headers: [&headers, &own],
+        egress: Some(&egress),
+        proxies: &proxies,
+        ..Secrets::default()
+    };
+    let mask = SecretMask::new(&secrets);
+    for secret in [
+        "abcdefgh1",
+        "dXNlcjpwYXNzd29yZDE=",
+        "user:password1",
+        "password1",
+        "own-header-value",
+        "proxy/pass1",
+        "proxy%2Fpass1",
+        "env-password",
+        &STANDARD.encode("env-user:env-password"),
+    ] {
+        let text = mask.text(format!("<{secret}>"));
+        assert!(text.starts_with('<') && !text.contains(&secret[..8]), "{secret}: {text}");
+    }
+    assert_eq!(mask.text("at proxy.test:3128".into()), "at proxy.test:3128");
+}
+
+#[test]
+fn no_text_of_a_failure_is_left_out() {
+    let key = "sk-0123456789".to_owned().into();
+    let secrets = Secrets { exchanged: Some(&key), ..Secrets::default() };
+    let word = || Some("<sk-0123456789>".to_owned());
+    let reason = Reason { message: word().unwrap(), kind: word(), code: word(), param: word() };
+    let failure = Failure {
+        reason: Some(Box::new(reason)),
+        ..Failure::new(FailureClass::ClientFault, "<sk-0123456789>")
+    };
+    let failure = secrets.masked(failure);
+    assert!(!format!("{failure:?}").contains("0123"), "{failure:?}");
+    let mut losses = Losses::default();
+    losses.note("content.sk-0123456789");
+    losses.note("image");
+    assert_eq!(secrets.masked_losses(losses).to_string(), "image, unnamed");
+}
+
+proptest! {
+    #[test]
+    fn nothing_of_a_secret_is_left_wherever_it_stands(
+        key in "[ -~]{8,24}", before in ".{0,9}", after in ".{0,9}", way in 0..6,
+    ) {
+        let key = key.trim();
+        prop_assume!(key.len() >= 8);
+        let written = match way {
+            0 => key.to_owned(),
+            1 => STANDARD.encode(key),
+            2 => URL_SAFE.encode(format!("{before}{key}{after}")),
+            3 => utf8_percent_encode(key, NON_ALPHANUMERIC).to_string(),
+            4 => serde_json::to_string(key).unwrap(),
+            _ => serde_json::to_string(&serde_json::to_string(key).unwrap()).unwrap(),
+        };
+        let text = masked(key, &format!("{before}{written}{after}"));
+        prop_assert!(text.contains(MASK), "{}", text);
+        for view in views(text.as_bytes()) {
+            prop_assert!(memchr::memmem::find(view.bytes(), key.as_bytes()).is_none(), "{}", text);
+        }
+    }
+}
