@@ -6,6 +6,9 @@
     reason = "in tests, helpers of tests included, it says what is wrong"
 )]
 
+mod checked_is_sent;
+mod echoed_secrets;
+mod scripted;
 #[expect(dead_code, reason = "shared with the tests of the commands, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
