@@ -51,8 +51,10 @@ pub enum TelemetryError {
 /// Errors: [`TelemetryError`].
 pub fn init(config: &Log) -> Result<(), TelemetryError> {
     let from_environment = env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
-    // The server's own tale of its start and end says nothing that ours does not.
-    let configured = || format!("actix_server=warn,{}", config.level);
+    // The server's own tale of its start and end says nothing that ours does not, and malformed
+    // requests are told by us, not each of them.
+    let configured =
+        || format!("actix_server=warn,actix_http::h1::dispatcher=off,{}", config.level);
     let filter = from_environment.unwrap_or_else(configured);
     let filter =
         EnvFilter::try_new(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
@@ -93,6 +95,24 @@ pub struct Metrics {
     pub requests_refused: Counter,
     /// Usage entries that wait to be written to the database.
     pub usage_pending: Gauge,
+    connections: Family<[Label; 1], Gauge>,
+    connections_refused: Family<[Label; 1], Counter>,
+    connections_closed: Family<[Label; 1], Counter>,
+    /// What came over connections and was no request.
+    pub malformed_requests: Counter,
+    /// Bytes of the bodies of requests that are held.
+    pub body_bytes: Gauge,
+    bodies_refused: Family<[Label; 1], Counter>,
+}
+
+/// A connection that is open. Counted until it is dropped.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -148,6 +168,18 @@ impl Metrics {
         let stream_events_dropped = add(to, "stream_events_dropped", help, Counter::default());
         let help = "Usage entries waiting for the database";
         let usage_pending = add(to, "usage_pending", help, Gauge::default());
+        let connections = add(to, "connections", "Open connections by listener", Family::default());
+        let help = "Connections and requests turned away, by the limit that was met";
+        let connections_refused = add(to, "connections_refused", help, Family::default());
+        let help =
+            "Connections closed because the client was too slow, by the deadline that passed";
+        let connections_closed = add(to, "connections_closed", help, Family::default());
+        let help = "What came over connections and was no request";
+        let malformed_requests = add(to, "malformed_requests", help, Counter::default());
+        let help = "Bytes of request bodies that are held";
+        let body_bytes = add(to, "body_bytes", help, Gauge::default());
+        let help = "Request bodies that were not taken, by the reason";
+        let bodies_refused = add(to, "bodies_refused", help, Family::default());
 
         Arc::new(Self {
             completed: outcome(Outcome::Completed),
@@ -166,6 +198,12 @@ impl Metrics {
             cooldowns_dropped: what("cooldown"),
             requests_refused: what("request"),
             usage_pending,
+            connections,
+            connections_refused,
+            connections_closed,
+            malformed_requests,
+            body_bytes,
+            bodies_refused,
             registry,
         })
     }
@@ -199,6 +237,28 @@ impl Metrics {
         self.actor_restarts.get_or_create(&[("actor", actor)]).inc();
     }
 
+    /// Counts an open connection of `listener`.
+    pub fn connection_opened(&self, listener: &'static str) -> OpenConnection {
+        let open = self.connections.get_or_create_owned(&[("listener", listener)]);
+        open.inc();
+        OpenConnection(open)
+    }
+
+    /// Counts a connection, or a request, that met this limit.
+    pub fn connection_refused(&self, limit: &'static str) {
+        self.connections_refused.get_or_create(&[("limit", limit)]).inc();
+    }
+
+    /// Counts a connection whose client missed this deadline.
+    pub fn connection_closed(&self, deadline: &'static str) {
+        self.connections_closed.get_or_create(&[("deadline", deadline)]).inc();
+    }
+
+    /// Counts a body that was not taken.
+    pub fn body_refused(&self, reason: &'static str) {
+        self.bodies_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
     /// All metrics as OpenMetrics text, of type [`CONTENT_TYPE`].
     pub fn render(&self) -> String {
         let mut page = String::new();
@@ -227,6 +287,13 @@ mod tests {
         metrics.first_event.observe(0.3);
         metrics.stream_events_dropped.inc();
         metrics.usage_pending.set(3);
+        let open = metrics.connection_opened("relay");
+        drop(metrics.connection_opened("relay"));
+        metrics.connection_refused("max_connections");
+        metrics.connection_closed("head");
+        metrics.malformed_requests.inc();
+        metrics.body_bytes.inc_by(7);
+        metrics.body_refused("too_slow");
 
         let page = metrics.render();
         for line in [
@@ -245,9 +312,16 @@ mod tests {
             "providerpool_dropped_total{what=\"usage_entry\"} 0",
             "providerpool_usage_pending 3",
             "providerpool_actor_restarts_total{actor=\"events\"} 1",
+            "providerpool_connections{listener=\"relay\"} 1",
+            "providerpool_connections_refused_total{limit=\"max_connections\"} 1",
+            "providerpool_connections_closed_total{deadline=\"head\"} 1",
+            "providerpool_malformed_requests_total 1",
+            "providerpool_body_bytes 7",
+            "providerpool_bodies_refused_total{reason=\"too_slow\"} 1",
         ] {
             assert!(page.lines().any(|shown| shown == line), "{line} is not in\n{page}");
         }
         assert!(page.ends_with("# EOF\n"));
+        drop(open);
     }
 }

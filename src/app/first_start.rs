@@ -28,15 +28,13 @@ pub struct NoAdminKey(std::net::SocketAddr);
 
 /// Errors: [`NoAdminKey`] for any address but loopback without an admin key that is not revoked.
 pub fn check_bind(config: &Config, storage: &Storage) -> anyhow::Result<()> {
-    if config.server.is_loopback() {
-        return Ok(());
-    }
+    let Some(bind) = config.server.reachable_by_others() else { return Ok(()) };
     let keys = access_keys::load(&mut *storage.pool.get()?)?.rows;
     let is_admin = |role, revoked: bool| role == Role::Admin && !revoked;
     if keys.iter().any(|key| is_admin(key.role, key.revoked_at.is_some())) {
         return Ok(());
     }
-    Err(NoAdminKey(config.server.bind).into())
+    Err(NoAdminKey(bind).into())
 }
 
 /// Whether there has never been a key, not even one that cannot be read.

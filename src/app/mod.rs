@@ -2,6 +2,7 @@
 //!
 //! The only place that knows all parts. No rule of the pool lives here.
 
+mod descriptors;
 mod first_start;
 mod providers;
 mod routes;
@@ -12,8 +13,7 @@ mod wiring;
 
 use std::{fs::File, net::SocketAddr};
 
-use actix_web::dev::ServerHandle;
-use anyhow::Context as _;
+use actix_server::ServerHandle;
 
 use crate::{
     actors::events::Record,
@@ -33,6 +33,8 @@ pub use wiring::OnGiveUp;
 pub struct App {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where management is served, when that is somewhere else.
+    pub management_address: Option<SocketAddr>,
     /// Whom management asks; tests and the greeting look through it.
     pub actors: Actors,
     /// The keys made at the first start.
@@ -64,9 +66,7 @@ impl App {
         let gate = Gate::new(config.relay.max_in_flight, wired.actors.metrics.clone());
         let make_relay = settings::relay_maker(&config, &wired, &gate, upstream);
         let settings = settings::server(&config);
-        let bind = settings.bind;
-        let server = Server::start(settings, wired.actors.clone(), gate.clone(), make_relay)
-            .with_context(|| format!("cannot listen on {bind}"))?;
+        let server = Server::start(settings, wired.actors.clone(), gate.clone(), make_relay)?;
         let first_keys = if is_first {
             Some(first_start::create_keys(&wired.actors.access_keys).await?)
         } else {
@@ -78,6 +78,7 @@ impl App {
         tracing::info!(address = %server.address, version = env!("CARGO_PKG_VERSION"), "listening");
         Ok(Self {
             address: server.address,
+            management_address: server.management_address,
             actors: wired.actors,
             first_keys,
             gate,

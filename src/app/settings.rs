@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::wiring::Wired;
+use super::{descriptors, wiring::Wired};
 use crate::{
     actors::usage_tracker::UsageSettings,
     config::Config,
     domain::response_history::HistoryBounds,
     gateway::upstream::{Upstream, UpstreamSettings},
-    http::ServerSettings,
+    http::{BodyLimits, Limits, ServerSettings, Timeouts, TrustedProxies},
     relay::{Gate, Relay, RelayPeers, RelaySettings, RelaySights, SoftLimits},
 };
 
@@ -29,13 +29,34 @@ pub fn histories(config: &Config) -> HistoryBounds {
 
 pub fn server(config: &Config) -> ServerSettings {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let server = &config.server;
+    let connections = descriptors::connections(server);
     ServerSettings {
-        bind: config.server.bind,
-        workers: if config.server.workers == 0 { cores() } else { config.server.workers },
-        max_connections: config.server.max_connections,
-        max_body_bytes: config.server.max_body_bytes,
-        body_timeout: Duration::from_millis(config.relay.idle_timeout_ms),
-        allowed_origins: config.server.allowed_origins.clone(),
+        bind: server.bind,
+        management_bind: server.management_bind,
+        workers: if server.workers == 0 { cores() } else { server.workers },
+        limits: Limits {
+            connections,
+            for_loopback: server.reserved_connections.min(connections / 2),
+            per_address: server.max_connections_per_address,
+        },
+        proxies: TrustedProxies::new(&server.trusted_networks()),
+        timeouts: Timeouts {
+            head: Duration::from_millis(server.head_timeout_ms),
+            keep_alive: Duration::from_millis(server.keep_alive_timeout_ms),
+            linger: Duration::from_millis(server.linger_timeout_ms),
+            write: Duration::from_millis(server.write_timeout_ms),
+            min_bytes_per_second: server.min_bytes_per_second,
+            // Nobody sends more who may be answered.
+            max_drained_bytes: server.max_body_bytes as u64,
+        },
+        max_body_bytes: server.max_body_bytes,
+        bodies: BodyLimits {
+            all_bytes: server.max_bodies_bytes,
+            grace: Duration::from_millis(server.body_timeout_ms),
+            min_bytes_per_second: server.min_bytes_per_second,
+        },
+        allowed_origins: server.allowed_origins.clone(),
         heartbeat: Duration::from_millis(config.events.heartbeat_ms),
         traces: config.relay.traces,
     }

@@ -78,9 +78,10 @@ impl Drop for Folder {
 
 /// The user's configuration with everything that is kept moved into memory or the demo's folder.
 fn configure(mut config: Config, folder: &Path, simulated: SocketAddr) -> anyhow::Result<Config> {
-    if !config.server.is_loopback() {
+    if config.server.reachable_by_others().is_some() {
         // Everybody may use what is shown here, and there is no admin key before it starts.
         config.server.bind.set_ip(Ipv4Addr::LOCALHOST.into());
+        config.server.management_bind = None;
     }
     config.database.url = Some(SecretString::from(":memory:"));
     config.data.dir = folder.to_owned();

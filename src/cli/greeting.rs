@@ -11,6 +11,9 @@ use crate::{
 pub fn print(app: &App) {
     let address = app.address;
     println!("providerpool listens on http://{address}");
+    if let Some(management) = app.management_address {
+        println!("management is served on http://{management}");
+    }
     let table = app.actors.providers.read();
     let usable: Vec<&Provider> =
         table.rows().iter().filter(|row| row.is_usable()).map(|row| &*row.provider).collect();

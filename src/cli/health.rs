@@ -15,7 +15,8 @@ use crate::config::Config;
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    let address = reachable(config.server.bind);
+    // Who has filled the one address has not filled the other.
+    let address = reachable(config.server.management_bind.unwrap_or(config.server.bind));
     let status = ask(address).with_context(|| format!("no answer from http://{address}"))?;
     println!("{status}");
     Ok(if status.contains(" 200 ") { ExitCode::SUCCESS } else { ExitCode::FAILURE })

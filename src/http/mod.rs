@@ -4,7 +4,8 @@
 
 mod actors;
 mod auth;
-
+mod body;
+mod connection;
 mod json;
 mod paging;
 mod problem;
@@ -16,6 +17,8 @@ mod server;
 mod settings;
 
 pub use actors::Actors;
+pub use body::BodyLimits;
+pub use connection::{Limits, Timeouts, TrustedProxies};
 pub use routes::openapi::document;
 pub use server::Server;
 pub use settings::ServerSettings;

@@ -93,6 +93,18 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message)
     }
 
+    /// The bodies of all requests together take as much room as they may.
+    pub fn no_room_for_bodies() -> Self {
+        let message = "the requests under way take all room there is for bodies; try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(SOON)
+    }
+
+    /// One address has as many requests under way as it may.
+    pub fn too_many_of_this_address() -> Self {
+        let message = "there are too many requests of your address at once; try again";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message).retry_after(SOON)
+    }
+
     /// A part of the pool did not answer: it is restarting, or overrun.
     pub fn restarting() -> Self {
         let message = "a part of the pool is restarting; try again";

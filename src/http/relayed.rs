@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     auth,
+    body::{Bodies, Held},
     problem::{Failure, Problem, error_view},
     routing_headers::route_options,
     settings::ServerSettings,
@@ -55,22 +56,16 @@ pub async fn relayed(
         let timeout = asked_timeout(&request)?;
         let options = route_options(&request)?;
         let permit = enter(&relay)?;
-        let body = read_body(&request, payload, data(&request)).await?;
-        let recalled = relay.recall(asked, &key.id, body).await;
-        Ok::<_, Problem>(Incoming {
-            id,
-            asked,
-            addressed,
-            key,
-            arrived,
-            timeout,
-            recalled,
-            options,
-            permit,
-        })
+        let limit = data::<ServerSettings>(&request).max_body_bytes;
+        let body = data::<Bodies>(&request).read(&request, payload, limit).await?;
+        let recalled = relay.recall(asked, &key.id, body.bytes).await;
+        let incoming =
+            Incoming { id, asked, addressed, key, arrived, timeout, recalled, options, permit };
+        Ok::<_, Problem>((incoming, body.held))
     };
     let failure = |problem: Problem| Failure::of(api, problem, id);
-    let incoming = incoming.await.map_err(failure)?;
+    // The body is held as long as another attempt may need it: until the answer is over.
+    let (incoming, held) = incoming.await.map_err(failure)?;
     if let Asked::Answer(api) = asked
         && let Some(body) = api.answer_without_model(&incoming.recalled.body, now())
     {
@@ -86,7 +81,7 @@ pub async fn relayed(
             response.insert_header((CACHE_CONTROL, "no-cache"));
             // Some reverse proxies gather a response before they pass it on, unless told not to.
             response.insert_header(("x-accel-buffering", "no"));
-            Ok(response.streaming(in_dialect(api, body)))
+            Ok(response.streaming(in_dialect(api, body, held)))
         }
     }
 }
@@ -123,8 +118,10 @@ fn answer(id: RequestId, by: Option<&Answered>, content_type: &'static str) -> H
 fn in_dialect(
     api: ClientApi,
     body: ClientStream,
+    held: Held,
 ) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> {
     body.map(move |item| {
+        let _ = &held;
         Ok(item.unwrap_or_else(|BrokenStream { error, writer }| {
             let problem = Problem::from(error);
             let view = error_view(&problem);
@@ -149,25 +146,5 @@ fn asked_timeout(request: &HttpRequest) -> Result<Option<Duration>, Problem> {
         None => Err(Problem::bad_request(format!(
             "{TIMEOUT_HEADER} must be a whole number of milliseconds above 0"
         ))),
-    }
-}
-
-/// Reads the body, within its limits of size and time.
-pub async fn read_body(
-    request: &HttpRequest,
-    payload: Payload,
-    settings: &ServerSettings,
-) -> Result<Bytes, Problem> {
-    let limit = settings.max_body_bytes;
-    let announced = request.headers().get("content-length").and_then(|value| value.to_str().ok());
-    if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|size| size > limit) {
-        return Err(Problem::too_large(limit));
-    }
-    let read = tokio::time::timeout(settings.body_timeout, payload.to_bytes_limited(limit));
-    match read.await {
-        Err(_) => Err(Problem::body_too_slow()),
-        Ok(Err(_)) => Err(Problem::too_large(limit)),
-        Ok(Ok(Err(error))) => Err(Problem::bad_request(format!("the body broke off: {error}"))),
-        Ok(Ok(Ok(body))) => Ok(body),
     }
 }

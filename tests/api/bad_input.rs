@@ -176,7 +176,7 @@ async fn a_relay_route_that_does_not_exist_is_refused_in_openais_shape() {
 
 #[actix_web::test]
 async fn a_body_that_breaks_off_or_never_comes_harms_nobody() {
-    let app = TestApp::configured(|config| config.relay.idle_timeout_ms = 300).await;
+    let app = TestApp::configured(|config| config.server.body_timeout_ms = 300).await;
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
          content-length: 1000\r\n\r\n{{\"model\"",

@@ -141,6 +141,11 @@ impl Process {
         format!("{}{logged}", self.printed)
     }
 
+    /// Its number, by which the system tells what it takes.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, and nothing of it is left afterwards.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -149,7 +154,7 @@ impl Process {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let order = format!("kill -TERM {}", self.child.id());
+        let order = format!("kill -TERM {}", self.id());
         assert!(Command::new("sh").args(["-c", &order]).status().unwrap().success());
     }
 

@@ -12,6 +12,7 @@ use crate::{
     domain::{pattern::NamePattern, provider::Origin, route::Alias},
     http::{
         actors::{Actors, ask},
+        json::JsonBody,
         paging::PageQuery,
     },
 };
@@ -69,7 +70,7 @@ pub async fn show(actors: Data<Actors>, name: Path<String>) -> Answer<Json<Alias
 pub async fn set(
     actors: Data<Actors>,
     name: Path<String>,
-    body: Json<AliasBody>,
+    body: JsonBody<AliasBody>,
 ) -> Answer<HttpResponse> {
     let (name, model) = (NamePattern::parse(&name)?, body.into_inner().model);
     let alias = Alias { name, model, origin: Origin::Api };

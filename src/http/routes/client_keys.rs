@@ -16,6 +16,7 @@ use crate::{
     },
     http::{
         actors::{Actors, ask},
+        json::JsonBody,
         paging::PageQuery,
         problem::{Failure, Management},
     },
@@ -99,7 +100,7 @@ pub async fn list(
     responses((status = 201, body = NewClientKeyView), (status = 400)))]
 pub async fn create(
     actors: Data<Actors>,
-    body: Json<NewClientKey>,
+    body: JsonBody<NewClientKey>,
 ) -> Result<HttpResponse, Failure<Management>> {
     let NewClientKey { name, allowed_models } = body.into_inner();
     let create = CreateAccessKey { role: Role::Client, name, allowed_models };

@@ -35,8 +35,8 @@ use crate::{
     },
     http::{
         actors::Actors,
+        body::Bodies,
         problem::{Failure, Management, Problem},
-        relayed::read_body,
         routing_headers::MAX_EXCLUDED,
         settings::ServerSettings,
     },
@@ -410,10 +410,11 @@ pub async fn explain(
     payload: Payload,
     actors: Data<Actors>,
     settings: Data<ServerSettings>,
+    bodies: Data<Bodies>,
 ) -> Result<Json<Explanation>, Failure<Management>> {
     // It may hold a request, and so may be as large as one.
-    let body = read_body(&request, payload, &settings).await?;
-    let body: ExplainBody = serde_json::from_slice(&body)
+    let body = bodies.read(&request, payload, settings.max_body_bytes).await?;
+    let body: ExplainBody = serde_json::from_slice(&body.bytes)
         .map_err(|error| Problem::bad_request(format!("the body cannot be used: {error}")))?;
     let question = body.into_question()?;
     question.check_allowed(&actors)?;

@@ -2,11 +2,12 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{self, Path, Payload, Query, ServiceConfig},
+    web::{self, Data, Path, Payload, Query, ServiceConfig},
 };
 use serde::Deserialize;
 
 use crate::{
+    actors::{access_keys::KeyRing, published::Published},
     domain::id::{ModelName, RequestId},
     gateway::{
         exchange::{Asked, ClientApi},
@@ -17,6 +18,7 @@ use crate::{
         },
     },
     http::{
+        auth,
         problem::{Failure, Problem},
         relayed::relayed,
         servable::Servable,
@@ -84,10 +86,15 @@ pub async fn show(
 pub async fn call(
     request: HttpRequest,
     path: Path<(String, String)>,
+    keys: Data<Published<KeyRing>>,
     payload: Payload,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
     let (model, method) = path.into_inner();
-    let refusal = |problem| Failure::of(ClientApi::Gemini, problem, RequestId::generate());
+    let refusal = |problem| {
+        // Who has no key is told that, and nothing of models and methods.
+        let problem = auth::client(&request, &keys).err().unwrap_or(problem);
+        Failure::of(ClientApi::Gemini, problem, RequestId::generate())
+    };
     let model = ModelName::parse(&model).map_err(|error| refusal(Problem::from(error)))?;
     let asked = match method.as_str() {
         "generateContent" => Asked::Answer(ClientApi::Gemini),

@@ -28,6 +28,7 @@ use crate::{
     },
     http::{
         actors::{Actors, ask},
+        json::JsonBody,
         problem::{Failure, Management, Problem},
     },
 };
@@ -211,7 +212,7 @@ pub async fn counted(actors: &Actors) -> Result<(), Problem> {
 pub async fn add(
     actors: Data<Actors>,
     id: Path<String>,
-    body: Json<KeyBody>,
+    body: JsonBody<KeyBody>,
 ) -> Result<HttpResponse, Failure<Management>> {
     let provider_id = ProviderId::parse(&id)?;
     let origin = actors.providers.read().find(&provider_id).map(|(provider, _)| provider.origin);
@@ -244,7 +245,7 @@ pub async fn add(
 pub async fn change(
     actors: Data<Actors>,
     path: Path<(String, String)>,
-    body: Json<KeyBody>,
+    body: JsonBody<KeyBody>,
 ) -> Result<Json<KeyView>, Failure<Management>> {
     let (provider, key) = path.into_inner();
     let body = body.into_inner();

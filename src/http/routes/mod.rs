@@ -35,10 +35,30 @@ use super::{
 };
 use crate::{domain::id::RequestId, gateway::exchange::ClientApi};
 
-/// Puts every route in its place. What is not named here is refused.
-pub fn configure(services: &mut ServiceConfig) {
+/// Which routes an address serves. `/health` is served by all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    All,
+    /// What client keys are for.
+    Relay,
+    /// Management, events and metrics.
+    Management,
+}
+
+/// Puts every route of a surface in its place. What is not named here is refused.
+pub fn configure(services: &mut ServiceConfig, surface: Surface) {
+    services.service(web::scope("/health").configure(health::configure));
+    if surface != Surface::Management {
+        services.configure(relay);
+    }
+    if surface != Surface::Relay {
+        services.configure(management);
+    }
+    services.default_service(web::to(no_such_route));
+}
+
+fn relay(services: &mut ServiceConfig) {
     services
-        .service(web::scope("/health").configure(health::configure))
         .service(
             web::scope("/v1")
                 .configure(chat_completions::configure)
@@ -56,7 +76,11 @@ pub fn configure(services: &mut ServiceConfig) {
                 .configure(gemini::configure_lists)
                 .default_service(web::to(no_such_gemini_route)),
         )
-        .configure(ollama::configure)
+        .configure(ollama::configure);
+}
+
+fn management(services: &mut ServiceConfig) {
+    services
         .service(
             web::scope("/api")
                 .wrap(from_fn(require_admin))
@@ -77,8 +101,24 @@ pub fn configure(services: &mut ServiceConfig) {
                 )
                 .default_service(web::to(no_such_route)),
         )
-        .service(web::scope("/metrics").wrap(from_fn(require_admin)).configure(metrics::configure))
-        .default_service(web::to(no_such_route));
+        .service(web::scope("/metrics").wrap(from_fn(require_admin)).configure(metrics::configure));
+}
+
+/// The dialect that is spoken at a path, for what is said before it is looked for. `None`:
+/// management's.
+pub fn dialect(path: &str) -> Option<ClientApi> {
+    let below = |scope: &str| path.strip_prefix(scope).is_some_and(|rest| rest.starts_with('/'));
+    if ["/v1/messages", "/v1/messages/count_tokens"].contains(&path) {
+        Some(ClientApi::Messages)
+    } else if below("/v1beta") || below("/v1/models") && path.contains(':') {
+        Some(ClientApi::Gemini)
+    } else if below("/v1") {
+        Some(ClientApi::Chat)
+    } else if below("/api") && !below("/api/v1") {
+        Some(ClientApi::OllamaChat)
+    } else {
+        None
+    }
 }
 
 async fn no_such_route(request: actix_web::HttpRequest) -> Result<(), Failure<Management>> {

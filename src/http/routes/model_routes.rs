@@ -17,6 +17,7 @@ use crate::{
     },
     http::{
         actors::{Actors, ask},
+        json::JsonBody,
         paging::PageQuery,
     },
 };
@@ -83,7 +84,7 @@ pub async fn show(actors: Data<Actors>, name: Path<String>) -> Answer<Json<Route
 pub async fn set(
     actors: Data<Actors>,
     name: Path<String>,
-    body: Json<RouteBody>,
+    body: JsonBody<RouteBody>,
 ) -> Answer<HttpResponse> {
     let RouteBody { targets, strategy, fallbacks, hedge } = body.into_inner();
     let name = NamePattern::parse(&name)?;

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{self, Json, Payload, ServiceConfig},
+    web::{self, Data, Payload, ServiceConfig},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -16,7 +16,13 @@ use crate::{
             model_list::{ollama_show, ollama_tags, ollama_version},
         },
     },
-    http::{problem::Failure, relayed::relayed, servable::Servable},
+    http::{
+        body::Bodies,
+        json::{self, MAX_BODY},
+        problem::Failure,
+        relayed::relayed,
+        servable::Servable,
+    },
 };
 
 /// Beside the management API, which has the same first word in its paths.
@@ -118,10 +124,13 @@ pub struct ShowBody {
         (status = 404, description = "No such model")))]
 pub async fn show(
     request: HttpRequest,
-    body: Json<ShowBody>,
+    payload: Payload,
+    bodies: Data<Bodies>,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
     let servable = Servable::asked(&request, ClientApi::OllamaChat)?;
-    let model = servable.find(&body.model)?;
+    let body = bodies.read(&request, payload, MAX_BODY).await;
+    let body = body.and_then(|body| json::parse::<ShowBody>(&body.bytes));
+    let model = servable.find(&body.map_err(|problem| servable.failure(problem))?.model)?;
     servable.answer(Ok(ollama_show(&model)))
 }
 

@@ -32,6 +32,7 @@ use crate::{
     },
     http::{
         actors::{Actors, ask},
+        json::JsonBody,
         paging::PageQuery,
         problem::{Failure, Management, Problem},
     },
@@ -296,7 +297,7 @@ pub async fn list(actors: Data<Actors>, page: Query<PageQuery>) -> Answer<Json<P
 /// Makes a provider. It is enabled at once, unless `enabled` says otherwise.
 #[utoipa::path(post, path = "/api/v1/providers", tag = "providers", request_body = ProviderBody,
     responses((status = 201, body = ProviderView), (status = 400), (status = 409)))]
-pub async fn create(actors: Data<Actors>, body: Json<ProviderBody>) -> Answer<HttpResponse> {
+pub async fn create(actors: Data<Actors>, body: JsonBody<ProviderBody>) -> Answer<HttpResponse> {
     let mut body = body.into_inner();
     let api_key = body.api_key.take();
     let Some(id) = body.id.take() else {
@@ -333,7 +334,7 @@ pub async fn show(actors: Data<Actors>, id: Path<String>) -> Answer<Json<Provide
 pub async fn change(
     actors: Data<Actors>,
     id: Path<String>,
-    body: Json<ProviderBody>,
+    body: JsonBody<ProviderBody>,
 ) -> Answer<Json<ProviderView>> {
     let body = body.into_inner();
     if body.id.is_some() {

@@ -1,0 +1,85 @@
+//! The socket of a client, which tells what goes through it.
+
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use super::state::{Allowance, State};
+
+/// A socket whose reading and writing are accounted for.
+#[derive(Debug)]
+pub struct Socket {
+    io: TcpStream,
+    pub state: Rc<State>,
+}
+
+impl Socket {
+    pub fn new(io: TcpStream, state: Rc<State>) -> Self {
+        Self { io, state }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let most = match this.state.may_read(cx.waker()) {
+            Allowance::Bytes(most) => most,
+            Allowance::Later => return Poll::Pending,
+            Allowance::NextTurn => {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        };
+        let before = buf.filled().len();
+        if most >= buf.remaining() {
+            ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+        } else {
+            ready!(Pin::new(&mut (&mut this.io).take(most as u64)).poll_read(cx, buf))?;
+        }
+        let read = &buf.filled()[before..];
+        if !read.is_empty() {
+            this.state.received(read);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.io).poll_write(cx, buf) {
+            Poll::Ready(Ok(length)) => {
+                self.state.written(length, length == buf.len());
+                Poll::Ready(Ok(length))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.state.write_blocked();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,130 @@
+//! What the parts of one connection tell each other: its socket, its requests, and who watches its
+//! deadlines. All on one thread.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    task::Waker,
+};
+
+use actix_web::HttpRequest;
+use tokio::time::Instant;
+
+use super::deadlines::{Progress, Timeouts};
+
+/// How a record of TLS begins that opens a conversation: content type 22, RFC 8446 §5.1.
+const TLS_HANDSHAKE: u8 = 22;
+
+/// Shared by the parts of one connection.
+#[derive(Debug)]
+pub struct State {
+    pub progress: RefCell<Progress>,
+    /// Bytes read since the connection was last looked after.
+    read_this_turn: Cell<usize>,
+    /// Whom to wake when reading makes sense again.
+    reader: RefCell<Option<Waker>>,
+    first_byte: Cell<Option<u8>>,
+}
+
+/// What a connection may read at this moment.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Allowance {
+    Bytes(usize),
+    /// Nothing before something else has happened; [`State`] wakes whoever asked.
+    Later,
+    /// Nothing before what has come was looked at.
+    NextTurn,
+}
+
+impl State {
+    pub fn new(timeouts: Timeouts) -> Rc<Self> {
+        Rc::new(Self {
+            progress: RefCell::new(Progress::new(Instant::now(), timeouts)),
+            read_this_turn: Cell::new(0),
+            reader: RefCell::new(None),
+            first_byte: Cell::new(None),
+        })
+    }
+
+    /// The connection is looked after anew.
+    pub fn begin_turn(&self) {
+        self.read_this_turn.set(0);
+    }
+
+    /// How much may be read. `waker` is asked for when it is nothing for now.
+    pub fn may_read(&self, waker: &Waker) -> Allowance {
+        let progress = self.progress.borrow();
+        let most = progress.may_receive();
+        if most == 0 {
+            *self.reader.borrow_mut() = Some(waker.clone());
+            return Allowance::Later;
+        }
+        match most.saturating_sub(self.read_this_turn.get()) {
+            0 => Allowance::NextTurn,
+            rest => Allowance::Bytes(rest),
+        }
+    }
+
+    /// `bytes` were read, and are not none.
+    pub fn received(&self, bytes: &[u8]) {
+        if self.first_byte.get().is_none() {
+            self.first_byte.set(bytes.first().copied());
+        }
+        self.read_this_turn.set(self.read_this_turn.get().saturating_add(bytes.len()));
+        self.progress.borrow_mut().received(bytes.len(), Instant::now);
+    }
+
+    pub fn write_blocked(&self) {
+        self.progress.borrow_mut().write_blocked(Instant::now());
+    }
+
+    /// `length` bytes were written; with `all`, nothing is left to write.
+    pub fn written(&self, length: usize, all: bool) {
+        let mut progress = self.progress.borrow_mut();
+        if progress.is_write_blocked() {
+            progress.written(length, all, Instant::now());
+            if all {
+                self.wake_reader();
+            }
+        }
+    }
+
+    /// Whether the client began a conversation in TLS.
+    pub fn began_with_tls(&self) -> bool {
+        self.first_byte.get() == Some(TLS_HANDSHAKE)
+    }
+
+    fn wake_reader(&self) {
+        if let Some(waker) = self.reader.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+/// A request under way; dropped with the last of its answer.
+#[derive(Debug)]
+pub struct UnderWay(Rc<State>);
+
+impl UnderWay {
+    pub fn begin(state: Rc<State>, has_body: bool) -> Self {
+        state.progress.borrow_mut().request_began(has_body);
+        if has_body {
+            state.wake_reader();
+        }
+        Self(state)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.progress.borrow_mut().request_ended(Instant::now());
+        self.0.wake_reader();
+    }
+}
+
+/// Tells the connection that the body of its request has come to its end.
+pub fn body_was_read(request: &HttpRequest) {
+    if let Some(state) = request.conn_data::<Rc<State>>() {
+        state.progress.borrow_mut().body_was_read();
+    }
+}
