@@ -103,6 +103,8 @@ pub struct Metrics {
     /// Bytes of the bodies of requests that are held.
     pub body_bytes: Gauge,
     bodies_refused: Family<[Label; 1], Counter>,
+    /// Journal files of which not everything could be read.
+    pub journal_files_damaged: Counter,
 }
 
 /// A connection that is open. Counted until it is dropped.
@@ -180,6 +182,8 @@ impl Metrics {
         let body_bytes = add(to, "body_bytes", help, Gauge::default());
         let help = "Request bodies that were not taken, by the reason";
         let bodies_refused = add(to, "bodies_refused", help, Family::default());
+        let help = "Journal files that were set aside because not all of them could be read";
+        let journal_files_damaged = add(to, "journal_files_damaged", help, Counter::default());
 
         Arc::new(Self {
             completed: outcome(Outcome::Completed),
@@ -204,6 +208,7 @@ impl Metrics {
             malformed_requests,
             body_bytes,
             bodies_refused,
+            journal_files_damaged,
             registry,
         })
     }

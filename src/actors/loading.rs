@@ -9,6 +9,9 @@ use super::db::DbError;
 /// How long to wait before reading the database again, when it did not answer.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// The same when it is damaged: that does not pass by itself.
+const DAMAGED_PAUSE: Duration = Duration::from_mins(1);
+
 /// Asks the database with `load` until it answers, then hands the answer to `adopt`. The mailbox
 /// waits until then. `what` names it in the log.
 pub fn load_first<A, T, L, F>(
@@ -27,7 +30,9 @@ pub fn load_first<A, T, L, F>(
         Ok(rows) => adopt(actor, rows),
         Err(error) => {
             tracing::error!(%error, "{what} could not be loaded; trying again");
-            let pause = sleep(PAUSE).into_actor(actor);
+            let damaged = matches!(error, DbError::Damaged(_));
+            let pause = if damaged { DAMAGED_PAUSE } else { PAUSE };
+            let pause = sleep(pause).into_actor(actor);
             ctx.wait(pause.map(move |(), actor, ctx| load_first(actor, ctx, what, load, adopt)));
         }
     }));

@@ -65,6 +65,7 @@ pub fn server(config: &Config) -> ServerSettings {
 pub fn usage(config: &Config) -> UsageSettings {
     UsageSettings {
         retention: Duration::from_hours(24 * u64::from(config.usage.retention_days)),
+        totals_retention: Duration::from_hours(24 * u64::from(config.usage.totals_retention_days)),
         flush_interval: Duration::from_millis(config.usage.flush_interval_ms),
         max_pending: config.usage.max_pending,
     }

@@ -1,10 +1,10 @@
 //! What is on disk: the data directory, the master key, the database, brought to this version.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::DirBuilderExt,
-    path::PathBuf,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
 };
 
 use secrecy::ExposeSecret;
@@ -18,7 +18,8 @@ use crate::{
         seal::Sealer,
     },
     persistence::{
-        connection::{self, OpenError, Pool},
+        connection::{self, Connector, OpenError, Pool, Pooled},
+        integrity::{self, Damaged},
         migrate::{self, MigrateError},
     },
 };
@@ -42,18 +43,34 @@ pub enum StorageError {
     Pool(String),
     #[error(transparent)]
     Migration(#[from] MigrateError),
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    #[error(
+        "the database {path} is empty, and this pool has been running before: put a backup in its \
+         place, or delete the file to begin anew",
+        path = path.display()
+    )]
+    Emptied { path: PathBuf },
+}
+
+impl StorageError {
+    /// A database file that is not whole, in the database's words.
+    pub fn damaged(path: &Path, reason: String) -> Self {
+        Damaged { path: path.to_owned(), reason }.into()
+    }
 }
 
 /// Storage that is open and of this version.
 pub struct Storage {
     pub pool: Pool,
+    pub connector: Connector,
     pub sealer: Sealer,
     pub access_keys: Mac,
     pub fingerprints: Mac,
 }
 
 impl Storage {
-    /// Opens the database, creating it if need be, and migrates it.
+    /// Opens the database, creating it if need be, looks whether it is whole, and migrates it.
     ///
     /// Errors: [`StorageError`], in words for the person who starts the pool.
     pub fn open(config: &Config) -> Result<Self, StorageError> {
@@ -64,13 +81,14 @@ impl Storage {
             &config.data.dir,
         )?;
         let pool = open_pool(config)?;
-        let mut connection = pool.get().map_err(|error| StorageError::Pool(error.to_string()))?;
+        let mut connection = first_connection(&pool)?;
         for migration in migrate::run(&mut connection)? {
             tracing::info!(migration, "database migrated");
         }
         drop(connection);
         Ok(Self {
             pool,
+            connector: connector(config)?,
             sealer: Sealer::new(&master_key),
             access_keys: Mac::for_access_keys(&master_key),
             fingerprints: Mac::for_credentials(&master_key),
@@ -78,10 +96,43 @@ impl Storage {
     }
 }
 
-/// The database as it is, for looking at what a migration would do.
+/// The database as it is, if it is whole, for looking at what a migration would do.
 pub fn open_pool(config: &Config) -> Result<Pool, StorageError> {
     create_directory(config)?;
-    Ok(connection::open(config.database_url().expose_secret(), config.database.pool_size)?)
+    let connector = connector(config)?;
+    if let Some(path) = connector.file()
+        && integrity::is_empty(path)
+        && journal_folder(config).exists()
+    {
+        return Err(StorageError::Emptied { path: path.to_owned() });
+    }
+    let pool = connection::open(config.database_url().expose_secret(), config.database.pool_size)?;
+    if let Some(path) = connector.file() {
+        let checked = integrity::check(&mut *first_connection(&pool)?);
+        checked.map_err(|reason| StorageError::damaged(path, reason))?;
+    }
+    Ok(pool)
+}
+
+fn first_connection(pool: &Pool) -> Result<Pooled, StorageError> {
+    pool.get().map_err(|error| StorageError::Pool(error.to_string()))
+}
+
+fn connector(config: &Config) -> Result<Connector, StorageError> {
+    Ok(Connector::to(config.database_url().expose_secret()).map_err(OpenError::from)?)
+}
+
+/// Where the journal of usage is. It is made once the database is open.
+pub fn journal_folder(config: &Config) -> PathBuf {
+    config.data.dir.join("journal")
+}
+
+/// The folder that a file is in.
+pub fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 fn create_directory(config: &Config) -> Result<(), StorageError> {
@@ -99,7 +150,9 @@ pub fn lock(config: &Config) -> Result<File, StorageError> {
     create_directory(config)?;
     let path = &config.data.dir;
     let failed = |source| StorageError::Directory { path: path.clone(), source };
-    let file = File::create(path.join("lock")).map_err(failed)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let file = options.open(path.join("lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StorageError::InUse { path: path.clone() }),

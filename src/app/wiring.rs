@@ -11,7 +11,11 @@ use std::{
 use actix::{Addr, Arbiter, ArbiterHandle, Handler, Message, dev::ToEnvelope};
 use anyhow::Context as _;
 
-use super::{providers::Given, routes, settings, storage::Storage};
+use super::{
+    providers::Given,
+    routes, settings,
+    storage::{self, Storage, StorageError},
+};
 use crate::{
     actors::{
         CooldownKeeper,
@@ -29,7 +33,7 @@ use crate::{
         router::{RouteKeeper, Router, RouterPeers, RouterReady, RouterView},
         supervise::{self, Seat, Watch},
         traces::Traces,
-        usage_tracker::{FlushUsage, Journal, UsageTracker, UsageTrackerPeers},
+        usage_tracker::{Disk, FlushUsage, Journal, UsageTracker, UsageTrackerPeers},
     },
     config::Config,
     domain::{
@@ -38,6 +42,7 @@ use crate::{
     },
     gateway::upstream::{Upstream, UpstreamSettings},
     http::Actors,
+    persistence::connection::Connector,
     telemetry::Metrics,
 };
 
@@ -64,7 +69,7 @@ pub async fn start(
 ) -> anyhow::Result<Wired> {
     let metrics = Metrics::new();
     let journal = Journal::open(
-        config.data.dir.join("journal"),
+        storage::journal_folder(config),
         // Ordered by time, so that files of earlier runs are read first.
         &RequestId::generate().to_string(),
     )?;
@@ -78,6 +83,7 @@ pub async fn start(
     let restarted = Arc::clone(&watch.on_restart);
     let db = DbHandle::start(
         storage.pool,
+        &storage.connector,
         Arc::new(storage.sealer),
         config.database.pool_size,
         database_restarts(restarted),
@@ -145,7 +151,9 @@ pub async fn start(
         AccessKeys::new(storage.access_keys, own_db, ring_publisher)
     });
 
-    let usage_tracker = keeper_of_the_ledger(config, &on, watch, &events, &db, &journal, &metrics);
+    let disk = disk(config, &journal, &storage.connector);
+    let kept = (&journal, &disk);
+    let usage_tracker = keeper_of_the_ledger(config, &on, watch, &events, &db, kept, &metrics);
 
     let actors = Actors {
         registry,
@@ -159,6 +167,7 @@ pub async fn start(
         traces,
         histories,
         db,
+        disk,
         providers,
         directory,
         routing,
@@ -166,7 +175,8 @@ pub async fn start(
         key_ring,
         metrics,
     };
-    all_loaded(&actors).await?;
+    all_loaded_or_damaged(&actors, &storage.connector).await?;
+    tell_damage(&actors);
     Ok(Wired { actors, journal, arbiters: vec![arbiter, aside] })
 }
 
@@ -190,7 +200,7 @@ fn keeper_of_the_ledger(
     watch: Watch,
     events: &Addr<Events>,
     db: &DbHandle,
-    journal: &Journal,
+    (journal, disk): (&Journal, &Arc<Disk>),
     metrics: &Arc<Metrics>,
 ) -> Addr<UsageTracker> {
     let peers = UsageTrackerPeers {
@@ -198,9 +208,9 @@ fn keeper_of_the_ledger(
         all_events: events.clone().recipient(),
     };
     let (db, journal, metrics) = (db.clone(), journal.clone(), Arc::clone(metrics));
-    let settings = settings::usage(config);
+    let (settings, disk) = (settings::usage(config), Arc::clone(disk));
     supervise::start_in(on, "usage_tracker", watch, move |_| {
-        UsageTracker::new(settings, journal, db, peers, metrics)
+        UsageTracker::new(settings, journal, db, peers, metrics, disk)
     })
 }
 
@@ -228,6 +238,39 @@ fn set_aside(
     let exchange = move |_: &mut _| CopilotTokens::new(upstream);
     let tokens = supervise::start_in(&aside.handle(), "copilot_tokens", watch.clone(), exchange);
     (aside, tokens)
+}
+
+/// What must have room: the folder of the journal, and that of the database where it is a file.
+fn disk(config: &Config, journal: &Journal, connector: &Connector) -> Arc<Disk> {
+    let database = connector.file().map(storage::folder_of);
+    Arc::new(Disk::new(journal.folder().to_owned(), database, config.data.min_free_bytes))
+}
+
+/// Waits until all is loaded. From a damaged database it would be asked for again and again.
+async fn all_loaded_or_damaged(actors: &Actors, connector: &Connector) -> anyhow::Result<()> {
+    tokio::select! {
+        biased;
+        loaded = all_loaded(actors) => loaded,
+        reason = actors.db.damaged() => Err(match connector.file() {
+            Some(path) => StorageError::damaged(path, reason).into(),
+            None => anyhow::anyhow!("the database {connector} is damaged: {reason}"),
+        }),
+    }
+}
+
+/// Tells it when damage is met in the database later on. Requests go on: the journal keeps what is used.
+fn tell_damage(actors: &Actors) {
+    let (db, events) = (actors.db.clone(), actors.events.clone());
+    actix::spawn(async move {
+        let reason = db.damaged().await;
+        tracing::error!(
+            reason,
+            "the database is damaged; usage is kept in the journal. Stop the pool and start it again: \
+             it then says what to do"
+        );
+        let damaged = EventData::Message { message: reason };
+        events.do_send(Record(Fact::new(EventType::SystemDatabaseDamaged, damaged)));
+    });
 }
 
 async fn all_loaded(actors: &Actors) -> anyhow::Result<()> {

@@ -179,7 +179,7 @@ mod tests {
              did you mean server?"
         );
         let nothing_like_it = refused("[data]\nzzz = 3", &[]);
-        assert!(nothing_like_it.ends_with("known here: dir"), "{nothing_like_it}");
+        assert!(nothing_like_it.ends_with("known here: dir, min_free_bytes"), "{nothing_like_it}");
     }
 
     #[test]

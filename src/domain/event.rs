@@ -53,11 +53,15 @@ event_types! {
     RequestStarted = "request.started",
     RequestFinished = "request.finished",
     UsageRecorded = "usage.recorded",
+    UsagePurged = "usage.purged",
     ActorRestarted = "actor.restarted",
     SystemStarted = "system.started",
     SystemDraining = "system.draining",
     SystemLedgerFailing = "system.ledger_failing",
     SystemLedgerRecovered = "system.ledger_recovered",
+    SystemJournalDamaged = "system.journal_damaged",
+    SystemDatabaseDamaged = "system.database_damaged",
+    SystemClockAhead = "system.clock_ahead",
 }
 
 impl Serialize for EventType {
@@ -140,6 +144,12 @@ pub enum EventData {
         #[serde(skip_serializing_if = "Option::is_none")]
         tokens: Option<TokenUsage>,
         usage_estimated: bool,
+    },
+    UsagePurged {
+        /// How many entries were past their retention.
+        entries: u64,
+        /// All of them were from before.
+        before: Timestamp,
     },
     ActorRestarted {
         actor: &'static str,

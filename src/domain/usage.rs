@@ -144,6 +144,23 @@ pub struct UsageRange {
     pub until: Timestamp,
 }
 
+/// What a summary is asked for: one page of the totals of a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageQuestion {
+    pub range: UsageRange,
+    /// Where the page before has ended. `None`: the first page.
+    pub after: Option<UsagePlace>,
+    /// Most totals to answer with.
+    pub limit: usize,
+}
+
+/// The place of one total among all of them, which are sorted by provider and then by model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsagePlace {
+    pub provider_id: Option<ProviderId>,
+    pub model: ModelName,
+}
+
 /// Totals of one provider and model over a range.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct UsageTotals {
@@ -166,6 +183,12 @@ pub struct UsageTotals {
     /// Mean duration of completed requests, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean_duration_ms: Option<u64>,
+}
+
+impl UsageTotals {
+    pub fn place(&self) -> UsagePlace {
+        UsagePlace { provider_id: self.provider_id.clone(), model: self.model.clone() }
+    }
 }
 
 #[cfg(test)]

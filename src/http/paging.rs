@@ -24,15 +24,24 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+/// The limit that was asked for, or the usual one.
+///
+/// Errors: a [`Problem`] for one out of range.
+pub fn checked_limit(limit: Option<usize>) -> Result<usize, Problem> {
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Problem::bad_request(format!("limit: must be 1 to {MAX_LIMIT}")))
+    }
+}
+
 impl PageQuery {
     /// Cuts a page out of a sorted list. The cursor is the key of the last entry seen.
     ///
     /// Errors: a [`Problem`] for a limit out of range, and for a cursor whose entry is gone.
     pub fn cut<T>(self, items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Problem> {
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Problem::bad_request(format!("limit: must be 1 to {MAX_LIMIT}")));
-        }
+        let limit = checked_limit(self.limit)?;
         let start = match &self.cursor {
             None => 0,
             Some(cursor) => {

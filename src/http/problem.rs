@@ -105,10 +105,17 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message).retry_after(SOON)
     }
 
-    /// A part of the pool did not answer: it is restarting, or overrun.
+    /// A part of the pool did not answer: it is restarting.
     pub fn restarting() -> Self {
         let message = "a part of the pool is restarting; try again";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "restarting", message).retry_after(SOON)
+    }
+
+    /// A part of the pool did not answer in time: it has much to do, or waits for the database.
+    pub fn overrun() -> Self {
+        let message = "a part of the pool did not answer in time; whether a change was made is not \
+                       known, look before you try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overrun", message).retry_after(SOON)
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     connection::{Connections, Listener, MalformedLog},
     json,
     problem::{Failure, Management, Problem},
-    routes::{self, Surface, health::LastPing},
+    routes::{self, Surface, health::LastLook},
     settings::ServerSettings,
 };
 use crate::relay::{Gate, Relay};
@@ -45,7 +45,7 @@ struct Shared {
     settings: ServerSettings,
     actors: Actors,
     gate: Gate,
-    last_ping: Data<LastPing>,
+    last_look: Data<LastLook>,
     bodies: Bodies,
 }
 
@@ -60,8 +60,8 @@ impl Server {
         make_relay: impl Fn() -> Relay + Send + Clone + 'static,
     ) -> io::Result<Self> {
         let bodies = Bodies::new(settings.bodies, Arc::clone(&actors.metrics));
-        let last_ping = Data::new(LastPing::default());
-        let shared = Shared { settings, actors, gate, last_ping, bodies };
+        let last_look = Data::new(LastLook::default());
+        let shared = Shared { settings, actors, gate, last_look, bodies };
         let settings = &shared.settings;
         let mut builder = actix_server::Server::build()
             .workers(settings.workers.max(1))
@@ -117,7 +117,7 @@ impl Shared {
 
     fn configure(self, services: &mut ServiceConfig, surface: Surface) {
         services
-            .app_data(self.last_ping)
+            .app_data(self.last_look)
             .app_data(Data::new(self.actors.key_ring.clone()))
             .app_data(Data::new(self.actors.providers.clone()))
             .app_data(Data::new(self.actors))

@@ -16,11 +16,17 @@ use diesel::{
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
 
-use super::location::{Location, LocationError};
+use super::{
+    Condition,
+    integrity::Damaged,
+    location::{Location, LocationError},
+};
 
-/// Longest wait for a connection of the pool. Shorter than any asker's patience, so that the asker
-/// hears the reason and not a mere timeout.
+/// Longest wait for a connection of the pool, where the asker names none.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for the locks of others in a file, which only ever are held for some milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to either database. Most queries run on it as it is; what needs one database's
 /// own words (`ON CONFLICT`) goes through [`on_backend!`].
@@ -44,6 +50,9 @@ pub(super) use on_backend;
 /// The pool of connections.
 pub type Pool = r2d2::Pool<Connector>;
 
+/// A connection of the pool, which goes back when it is dropped.
+pub type Pooled = r2d2::PooledConnection<Connector>;
+
 /// Why there is no database to work with.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -53,6 +62,8 @@ pub enum OpenError {
     File { path: String, source: io::Error },
     #[error("cannot connect to the database {location}: {reason}")]
     Connect { location: String, reason: String },
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
 }
 
 /// Opens a pool of at most `size` connections. A database in memory exists once per connection, so
@@ -60,14 +71,21 @@ pub enum OpenError {
 ///
 /// Errors: [`OpenError`] when the URL is not understood or the first connection cannot be made.
 pub fn open(url: &str, size: u32) -> Result<Pool, OpenError> {
-    let connector = Connector { location: url.parse()? };
+    let connector = Connector::to(url)?;
     if let Location::File(path) = &connector.location {
         create_private(path)
             .map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
     }
     let failed = |reason: String| OpenError::Connect { location: connector.to_string(), reason };
     // The pool would try again for as long as it may. A wrong password is better heard of at once.
-    connector.connect().map_err(|error| failed(error.to_string()))?;
+    connector.connect().map_err(|error| match (&error, &connector.location) {
+        (r2d2::Error::QueryError(query), Location::File(path))
+            if Condition::of(query) == Condition::Damaged =>
+        {
+            Damaged { path: path.clone(), reason: query.to_string() }.into()
+        }
+        _ => failed(error.to_string()),
+    })?;
 
     let builder = r2d2::Pool::builder().connection_timeout(CONNECTION_TIMEOUT);
     let builder = match connector.location {
@@ -80,9 +98,24 @@ pub fn open(url: &str, size: u32) -> Result<Pool, OpenError> {
     builder.build(connector.clone()).map_err(|error| failed(error.to_string()))
 }
 
-/// Asks the database for a sign of life.
+/// Asks the database for a sign of life: something that it has to look up.
 pub fn ping(conn: &mut DbConnection) -> QueryResult<()> {
-    conn.ping()
+    conn.batch_execute("SELECT value FROM pool_meta WHERE name = 'application'")
+}
+
+/// Sets how long queries may wait for others and, on a server, take in all. Holds until it is set anew.
+pub fn set_patience(conn: &mut DbConnection, patience: Duration) -> QueryResult<()> {
+    // Zero would be no bound on a server.
+    let millis = patience.as_millis().max(1);
+    match conn {
+        DbConnection::Sqlite(conn) => {
+            let millis = millis.min(LOCK_TIMEOUT.as_millis());
+            conn.batch_execute(&format!("PRAGMA busy_timeout = {millis}"))
+        }
+        DbConnection::Postgres(conn) => {
+            conn.batch_execute(&format!("SET statement_timeout = {millis}"))
+        }
+    }
 }
 
 /// Rolls back whatever a panic left open, so that the connection can be used again. The one of a
@@ -95,6 +128,26 @@ pub fn abandon_transactions(conn: &mut DbConnection) {
 #[derive(Clone)]
 pub struct Connector {
     location: Location,
+}
+
+impl Connector {
+    /// Errors: the URL is not understood.
+    pub fn to(url: &str) -> Result<Self, LocationError> {
+        Ok(Self { location: url.parse()? })
+    }
+
+    /// The file of the database, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.location {
+            Location::File(path) => Some(path),
+            Location::Memory | Location::Postgres(_) => None,
+        }
+    }
+
+    /// Whether more connections reach the same database.
+    pub fn is_shared(&self) -> bool {
+        !matches!(self.location, Location::Memory)
+    }
 }
 
 impl std::fmt::Display for Connector {

@@ -152,7 +152,7 @@ fn own_tables(conn: &mut DbConnection) -> Result<Vec<String>, MigrateError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         domain::credential::{CredentialSettings, Egress, StoredSecret},
@@ -168,6 +168,19 @@ mod tests {
             DbConnection::Sqlite(conn) => conn.revert_all_migrations(SQLITE).unwrap(),
             DbConnection::Postgres(conn) => conn.revert_all_migrations(POSTGRES).unwrap(),
         };
+    }
+
+    /// Reverts migrations down to the one that made a table, and applies them again to what is there.
+    pub fn redo_from(conn: &mut DbConnection, table: &str) {
+        while own_tables(conn).unwrap().iter().any(|it| it == table) {
+            match conn {
+                DbConnection::Sqlite(conn) => conn.revert_last_migration(SQLITE).map(drop).unwrap(),
+                DbConnection::Postgres(conn) => {
+                    conn.revert_last_migration(POSTGRES).map(drop).unwrap();
+                }
+            }
+        }
+        run(conn).unwrap();
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod connection;
 mod error;
+pub mod integrity;
 pub mod location;
 pub mod migrate;
 pub mod repo;
@@ -13,4 +14,4 @@ pub mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use error::{Corrupt, Loaded, RepoError};
+pub use error::{Condition, Corrupt, Loaded, RepoError};

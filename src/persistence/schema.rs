@@ -100,6 +100,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    usage_hours (hour, provider_id, model) {
+        hour -> BigInt,
+        provider_id -> Text,
+        model -> Text,
+        requests -> BigInt,
+        completed -> BigInt,
+        failed -> BigInt,
+        cancelled -> BigInt,
+        unreported -> BigInt,
+        estimated -> BigInt,
+        tokens_input -> BigInt,
+        tokens_cache_read -> BigInt,
+        tokens_cache_write_5m -> BigInt,
+        tokens_cache_write_1h -> BigInt,
+        tokens_output -> BigInt,
+        completed_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     routes (name) {
         name -> Text,
         targets -> Text,

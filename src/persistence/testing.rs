@@ -21,6 +21,8 @@ pub const POOL_SIZE: u32 = 2;
 /// A database of one test, gone with it.
 pub struct TestDatabase {
     pub pool: Pool,
+    /// Makes more connections.
+    pub connector: Connector,
     _keeper: Keeper,
 }
 
@@ -39,7 +41,8 @@ impl TestDatabase {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("pool.db").display());
         let pool = open(&url, POOL_SIZE).unwrap();
-        Self { pool, _keeper: Keeper::Folder { _folder: folder } }
+        let connector = Connector::to(&url).unwrap();
+        Self { pool, connector, _keeper: Keeper::Folder { _folder: folder } }
     }
 
     fn on_server(admin: &Url) -> Self {
@@ -48,7 +51,8 @@ impl TestDatabase {
         let mut url = admin.clone();
         url.set_path(&name);
         let pool = open(url.as_str(), POOL_SIZE).unwrap();
-        Self { pool, _keeper: Keeper::Server { admin: admin.clone(), name } }
+        let connector = Connector::to(url.as_str()).unwrap();
+        Self { pool, connector, _keeper: Keeper::Server { admin: admin.clone(), name } }
     }
 }
 

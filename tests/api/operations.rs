@@ -20,14 +20,17 @@ async fn it_is_ready_with_a_usable_provider_and_not_without() {
     let app = TestApp::start().await;
     assert_eq!(
         ready(&app).await.json,
-        json!({"database": true, "provider": true, "accepting": true})
+        json!({"database": true, "disk": true, "provider": true, "accepting": true})
     );
     let app = TestApp::configured(|config| config.providers.clear()).await;
 
     let not_yet = ready(&app).await;
 
     assert_eq!(not_yet.status, 503);
-    assert_eq!(not_yet.json, json!({"database": true, "provider": false, "accepting": true}));
+    assert_eq!(
+        not_yet.json,
+        json!({"database": true, "disk": true, "provider": false, "accepting": true})
+    );
     assert!(not_yet.retry_after() > 0);
     assert_eq!(Reply::to(app.request(Method::GET, "/health/live")).await.status, 200);
     let refused = app.chat("hello").await;

@@ -8,10 +8,11 @@
 
 mod checked_is_sent;
 mod echoed_secrets;
-mod scripted;
 mod limits;
 mod malformed;
+mod scripted;
 mod slow_clients;
+mod storage;
 #[expect(dead_code, reason = "shared with the tests of the commands, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,6 +1,9 @@
 //! The database is away, or memory is full, while answers are given.
 
-use crate::{Database, Stage, support::http::Events};
+use crate::{
+    Database, Stage,
+    support::http::{self, Events},
+};
 
 fn answers_go_on_without_the_database(database: Database) {
     let mut stage = Stage::start(database, "");
@@ -10,9 +13,16 @@ fn answers_go_on_without_the_database(database: Database) {
     stage.serve_more();
     events.wait_for("system.ledger_failing");
     stage.serve_more();
+    let (address, admin) = (stage.pool.address, stage.admin.as_str());
+    let refused = http::ask(address, "POST /api/v1/client-keys", admin, r#"{"name":"refused"}"#);
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.header("retry-after").is_some());
 
     drop(away);
     events.wait_for("system.ledger_recovered");
+    let keys = http::get(address, "/api/v1/client-keys", admin);
+    assert_eq!(keys.status, 200, "{}", keys.body);
+    assert!(!keys.body.contains("refused"), "it was made after all: {}", keys.body);
     stage.recorded();
     stage.check_ledger();
 

@@ -46,7 +46,11 @@ impl Workplace {
 
     /// The binary with these arguments, and nothing of our own environment that it would heed.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_providerpool"));
+        self.prepared(Command::new(env!("CARGO_BIN_EXE_providerpool")), arguments)
+    }
+
+    /// A command that leads to the binary, with these arguments more, as [`Self::command`].
+    pub fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("TMPDIR", self.folder.path()).stdin(Stdio::null());
@@ -75,7 +79,12 @@ impl Workplace {
 
     /// Starts a command that prints the address it listens on.
     pub fn start(&self, arguments: &[&str]) -> Process {
-        let mut process = Process::start(self.command(arguments), self.folder.path());
+        self.listening(self.command(arguments))
+    }
+
+    /// The same of a command that was [`Self::prepared`].
+    pub fn listening(&self, command: Command) -> Process {
+        let mut process = Process::start(command, self.folder.path());
         let line = process.line_with("http://");
         let address = line.split("http://").nth(1).unwrap();
         let end = address.find(|c: char| c != '.' && c != ':' && !c.is_ascii_digit());

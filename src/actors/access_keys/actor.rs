@@ -12,7 +12,7 @@ use super::{
 use crate::{
     actors::{
         clock::now,
-        db::DbHandle,
+        db::{DbHandle, Patience},
         loading::load_first,
         published::Publisher,
         supervise::{crashes_on_request, stops_on_request},
@@ -50,7 +50,7 @@ impl AccessKeys {
 
     fn reload(&mut self, ctx: &mut Context<Self>) {
         let db = self.db.clone();
-        let load = async move { db.load_access_keys().await };
+        let load = async move { db.load_access_keys(Patience::Prompt).await };
         // The mailbox waits, so that no change is made between the reading and the adopting.
         ctx.wait(load.into_actor(self).map(|loaded, access_keys, _| match loaded {
             Ok(keys) => access_keys.adopt(keys),
@@ -67,7 +67,7 @@ impl Actor for AccessKeys {
         let db = self.db.clone();
         let load = move || {
             let db = db.clone();
-            async move { db.load_access_keys().await }
+            async move { db.load_access_keys(Patience::Long).await }
         };
         load_first(self, ctx, "access keys", load, Self::adopt);
         ctx.run_interval(RELOAD_INTERVAL, Self::reload);

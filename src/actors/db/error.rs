@@ -1,9 +1,9 @@
 //! Why the database did not do what it was asked.
 
-use diesel::result::{DatabaseErrorKind, Error};
+use diesel::result::Error;
 use thiserror::Error;
 
-use crate::persistence::{Corrupt, RepoError};
+use crate::persistence::{Condition, Corrupt, RepoError};
 
 /// Why the database did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -11,9 +11,20 @@ pub enum DbError {
     /// Nothing was done. Asking again later may help.
     #[error("too many queries are waiting for the database")]
     Busy,
-    /// Whether it was done is not known.
+    /// Nothing was done, nor will be: its turn did not come in time.
+    #[error("the database did not get to it in time")]
+    Late,
+    /// It had begun. Whether it was done, or will be, is not known.
     #[error("the database did not answer in time")]
     Timeout,
+    /// Others had it for too long. Nothing was done.
+    #[error("the database is taken: {0}")]
+    Taken(String),
+    /// Trying again does not help: somebody has to restore it.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    #[error("there is no room left in the database: {0}")]
+    Full(String),
     #[error("the database actor has stopped")]
     Stopped,
     /// What the query had begun was rolled back.
@@ -35,12 +46,14 @@ pub enum DbError {
 
 impl From<Error> for DbError {
     fn from(error: Error) -> Self {
-        match error {
-            Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Self::Duplicate,
-            Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
-                Self::Connection(error.to_string())
-            }
-            error => Self::Query(error.to_string()),
+        let said = error.to_string();
+        match Condition::of(&error) {
+            Condition::Duplicate => Self::Duplicate,
+            Condition::Gone => Self::Connection(said),
+            Condition::Taken => Self::Taken(said),
+            Condition::Damaged => Self::Damaged(said),
+            Condition::Full => Self::Full(said),
+            Condition::Other => Self::Query(said),
         }
     }
 }

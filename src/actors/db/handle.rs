@@ -4,16 +4,22 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::Instant,
 };
 
 use actix::{Addr, MailboxError, SyncArbiter};
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 
 use super::{
     DbError,
     actor::{Db, Run},
+    patience::Patience,
+    probe::{Ping, Probe},
     secrets,
+    turn::Turn,
 };
 use crate::{
     crypto::seal::Sealer,
@@ -24,34 +30,43 @@ use crate::{
         id::{CredentialId, KeyId, ProviderId},
         provider::StoredProvider,
         time::Timestamp,
-        usage::{UsageEntry, UsageRange, UsageTotals},
+        usage::{UsageEntry, UsageQuestion, UsageTotals},
     },
     persistence::{
         Corrupt, Loaded,
-        connection::{DbConnection, Pool, ping},
-        repo::{access_keys, cooldowns, credentials, providers, usage},
+        connection::{Connector, DbConnection, Pool, ping},
+        repo::{access_keys, cooldowns, credentials, providers, usage, usage_hours},
     },
 };
-
-/// Longest wait for an answer.
-const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most queries that wait or run at once. The queue of the threads itself has no limit.
 const MAX_WAITING: usize = 1024;
 
+/// Most summaries that wait for their turn.
+const MAX_WAITING_SUMMARIES: usize = 64;
+
 /// Most entries one query purges, so that others get their turn in between.
-const PURGE_AT_ONCE: i64 = 5_000;
+const PURGE_AT_ONCE: i64 = 1_000;
 
 /// Told the name of an actor that restarts after a panic. Runs on the thread that panicked.
 pub type OnRestart = Arc<dyn Fn(&'static str) + Send + Sync>;
 
-/// Asks the database. Every function errs with [`DbError`]: `Busy` when too many wait, `Timeout`
-/// after ten seconds, `Connection` or `Query` when the database fails, `Panicked` and `Stopped`
-/// when the actor did. Cheap to clone; the actor ends when the last clone is dropped.
+/// Asks the database. Every function errs with [`DbError`]: `Busy` when too many wait, `Late` or
+/// `Timeout` after [`Patience::given_up_after`], `Connection`, `Taken` or `Query` when the database
+/// fails, `Panicked` and `Stopped` when the actor did. What changes something for a person is
+/// [`Patience::Prompt`]. Cheap to clone; the actor ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct DbHandle {
     db: Addr<Db>,
+    /// `None` where there can be no other connection to the same database.
+    probe: Option<Addr<Probe>>,
     waiting: Arc<Semaphore>,
+    /// Those that may wait for a turn to sum up, and the turns: only some of the threads at once, so that
+    /// the others are there for everybody else.
+    waiting_summaries: Arc<Semaphore>,
+    summaries: Arc<Semaphore>,
+    /// What the first query that met damage has said.
+    damage: Arc<watch::Sender<Option<String>>>,
     sealer: Arc<Sealer>,
     /// The rows of each table that could not be read the last time, so that a table that is read
     /// every few seconds is not complained about as often.
@@ -67,28 +82,71 @@ pub struct StoredProviders {
 }
 
 impl DbHandle {
-    /// Starts `threads` threads, at most one per connection of the pool. Call it inside an actix
-    /// system, on a database that is migrated.
-    pub fn start(pool: Pool, sealer: Arc<Sealer>, threads: u32, on_restart: OnRestart) -> Self {
+    /// Starts `threads` threads, at most one per connection of the pool, and one with a connection of
+    /// its own for signs of life. Call it inside an actix system, on a database that is migrated.
+    pub fn start(
+        pool: Pool,
+        connector: &Connector,
+        sealer: Arc<Sealer>,
+        threads: u32,
+        on_restart: OnRestart,
+    ) -> Self {
         let threads = threads.clamp(1, pool.max_size()) as usize;
         let named = || thread::Builder::new().name("db".to_owned());
         let db = SyncArbiter::start_with_thread_builder(threads, named, move || Db {
             pool: pool.clone(),
             on_restart: Arc::clone(&on_restart),
         });
-        let waiting = Arc::new(Semaphore::new(MAX_WAITING));
-        Self { db, waiting, sealer, unreadable: Arc::default() }
+        let probe = connector.is_shared().then(|| {
+            let named = || thread::Builder::new().name("db-probe".to_owned());
+            let connector = connector.clone();
+            SyncArbiter::start_with_thread_builder(1, named, move || Probe {
+                connector: connector.clone(),
+                connection: None,
+            })
+        });
+        Self {
+            db,
+            probe,
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            waiting_summaries: Arc::new(Semaphore::new(MAX_WAITING_SUMMARIES)),
+            summaries: Arc::new(Semaphore::new((threads / 2).max(1))),
+            damage: Arc::new(watch::Sender::new(None)),
+            sealer,
+            unreadable: Arc::default(),
+        }
     }
 
-    /// Asks for a sign of life.
+    /// Asks for a sign of life, beside all other queries.
     pub async fn ping(&self) -> Result<(), DbError> {
-        self.run(ping).await
+        let Some(probe) = &self.probe else { return self.run(ping).await };
+        match probe.send(Ping).timeout(Patience::Prompt.given_up_after()).await {
+            Ok(answer) => self.note_damage(answer),
+            Err(MailboxError::Timeout) => Err(DbError::Late),
+            Err(MailboxError::Closed) => Err(DbError::Stopped),
+        }
+    }
+
+    /// What the first query that met damage has said, if one has.
+    pub fn damage(&self) -> Option<String> {
+        self.damage.borrow().clone()
+    }
+
+    /// Resolves when a query meets damage, with what the database says of it.
+    pub async fn damaged(&self) -> String {
+        let mut damage = self.damage.subscribe();
+        let met = damage.wait_for(Option::is_some).await.ok().and_then(|met| met.clone());
+        match met {
+            Some(reason) => reason,
+            // The sender is held by this very handle.
+            None => std::future::pending().await,
+        }
     }
 
     /// All providers that are stored.
     pub async fn load_providers(&self) -> Result<StoredProviders, DbError> {
         let sealer = Arc::clone(&self.sealer);
-        let loaded = self.run(move |conn| secrets::load_providers(conn, &sealer)).await?;
+        let loaded = self.run_patiently(move |conn| secrets::load_providers(conn, &sealer)).await?;
         self.report_unreadable("providers", &loaded.unreadable);
         // What is no id at all is nobody's row.
         let ids = loaded.unreadable.iter().filter_map(|it| ProviderId::parse(&it.row).ok());
@@ -110,7 +168,8 @@ impl DbHandle {
     /// All credentials that are stored and can be read, oldest first.
     pub async fn load_credentials(&self) -> Result<Vec<Credential>, DbError> {
         let sealer = Arc::clone(&self.sealer);
-        let loaded = self.run(move |conn| secrets::load_credentials(conn, &sealer)).await?;
+        let loaded =
+            self.run_patiently(move |conn| secrets::load_credentials(conn, &sealer)).await?;
         Ok(self.readable("credentials", loaded))
     }
 
@@ -141,8 +200,8 @@ impl DbHandle {
     }
 
     /// All access keys that can be read, revoked ones too, oldest first.
-    pub async fn load_access_keys(&self) -> Result<Vec<AccessKey>, DbError> {
-        Ok(self.readable("access_keys", self.run(access_keys::load).await?))
+    pub async fn load_access_keys(&self, patience: Patience) -> Result<Vec<AccessKey>, DbError> {
+        Ok(self.readable("access_keys", self.run_with(patience, access_keys::load).await?))
     }
 
     /// Adds an access key.
@@ -159,45 +218,73 @@ impl DbHandle {
 
     /// All cooldowns that can be read, ended ones too.
     pub async fn load_cooldowns(&self) -> Result<Vec<Cooldown>, DbError> {
-        Ok(self.readable("cooldowns", self.run(cooldowns::load).await?))
+        Ok(self.readable("cooldowns", self.run_patiently(cooldowns::load).await?))
     }
 
     /// Writes the cooldown of a scope over the one that was there.
     pub async fn save_cooldown(&self, cooldown: Cooldown) -> Result<(), DbError> {
-        self.run(move |conn| cooldowns::save(conn, &cooldown)).await
+        self.run_patiently(move |conn| cooldowns::save(conn, &cooldown)).await
     }
 
     /// Deletes the cooldowns of these scopes. Says how many there were.
     pub async fn delete_cooldowns(&self, scopes: Vec<CooldownScope>) -> Result<usize, DbError> {
-        self.run(move |conn| cooldowns::delete(conn, &scopes)).await
+        self.run_patiently(move |conn| cooldowns::delete(conn, &scopes)).await
     }
 
     /// Writes entries to the ledger, all or none. Says how many were new; the others change
     /// nothing, so that after a `Timeout` the same entries may be written again.
     pub async fn append_usage(&self, entries: Vec<UsageEntry>) -> Result<usize, DbError> {
-        self.run(move |conn| usage::append(conn, &entries)).await
+        self.run_patiently(move |conn| usage::append(conn, &entries)).await
     }
 
-    /// Totals by provider and model, sorted so.
-    pub async fn summarize_usage(&self, range: UsageRange) -> Result<Vec<UsageTotals>, DbError> {
-        self.run(move |conn| usage::summarize(conn, range)).await
+    /// One page of totals by provider and model, sorted so. Only some are made at once.
+    ///
+    /// Errors: `Busy` also when too many wait for theirs.
+    pub async fn summarize_usage(
+        &self,
+        question: UsageQuestion,
+    ) -> Result<Vec<UsageTotals>, DbError> {
+        let waiting = Arc::clone(&self.waiting_summaries).try_acquire_owned();
+        let _waiting = waiting.map_err(|_| DbError::Busy)?;
+        let turn = Arc::clone(&self.summaries).acquire_owned();
+        let turn = timeout(Patience::Long.limit(), turn).await.map_err(|_| DbError::Late)?;
+        self.run_patiently(move |conn| {
+            // Kept until the summary is made, also when nobody waits for it any more.
+            let _turn = turn;
+            usage_hours::summarize(conn, &question)
+        })
+        .await
     }
 
-    /// Deletes the entries from before `before`, a part at a time. Says how many.
+    /// Deletes some of the entries from before `before`, the oldest ones. Says how many; none: there are
+    /// none left.
     pub async fn purge_usage(&self, before: Timestamp) -> Result<usize, DbError> {
-        let mut purged = 0;
-        loop {
-            let part = self.run(move |conn| usage::purge(conn, before, PURGE_AT_ONCE)).await?;
-            if part == 0 {
-                return Ok(purged);
-            }
-            purged += part;
-        }
+        self.run_patiently(move |conn| usage::purge(conn, before, PURGE_AT_ONCE)).await
+    }
+
+    /// Deletes the oldest hour of totals that began before `before`. Says how many rows it had.
+    pub async fn purge_usage_hours(&self, before: Timestamp) -> Result<usize, DbError> {
+        self.run_patiently(move |conn| usage_hours::purge(conn, before)).await
+    }
+
+    /// The time that the ledger's retention had come to, if it was ever kept; else when the newest
+    /// entry is from.
+    pub async fn load_retention_time(&self) -> Result<Option<Timestamp>, DbError> {
+        self.run_patiently(|conn| {
+            let kept = usage::load_retention_time(conn)?;
+            kept.map_or_else(|| usage::newest(conn), |kept| Ok(Some(kept)))
+        })
+        .await
+    }
+
+    /// Keeps the time that the ledger's retention has come to.
+    pub async fn save_retention_time(&self, time: Timestamp) -> Result<(), DbError> {
+        self.run_patiently(move |conn| usage::save_retention_time(conn, time)).await
     }
 
     /// How many entries the ledger has.
     pub async fn count_usage(&self) -> Result<u64, DbError> {
-        self.run(usage::count).await
+        self.run_patiently(usage::count).await
     }
 
     /// Makes one thread panic in a query.
@@ -225,13 +312,47 @@ impl DbHandle {
         &self,
         job: impl FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, DbError> {
+        self.run_with(Patience::Prompt, job).await
+    }
+
+    pub(super) async fn run_patiently<T: Send + 'static, E: Into<DbError>>(
+        &self,
+        job: impl FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, DbError> {
+        self.run_with(Patience::Long, job).await
+    }
+
+    async fn run_with<T: Send + 'static, E: Into<DbError>>(
+        &self,
+        patience: Patience,
+        job: impl FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, DbError> {
         let place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| DbError::Busy)?;
-        let job = Box::new(|conn: &mut DbConnection| job(conn).map_err(Into::into));
-        match self.db.send(Run { job, _place: place }).timeout(ASK_TIMEOUT).await {
-            Ok(answer) => answer,
+        let turn = Arc::new(Turn::default());
+        let run = Run {
+            job: Box::new(|conn: &mut DbConnection| job(conn).map_err(Into::into)),
+            turn: Arc::clone(&turn),
+            patience,
+            until: Instant::now() + patience.limit(),
+            _place: place,
+        };
+        match self.db.send(run).timeout(patience.given_up_after()).await {
+            Ok(answer) => self.note_damage(answer),
+            Err(MailboxError::Timeout) if turn.give_up() => Err(DbError::Late),
             Err(MailboxError::Timeout) => Err(DbError::Timeout),
             Err(MailboxError::Closed) => Err(DbError::Stopped),
         }
+    }
+
+    fn note_damage<T>(&self, answer: Result<T, DbError>) -> Result<T, DbError> {
+        if let Err(DbError::Damaged(reason)) = &answer {
+            self.damage.send_if_modified(|damage| {
+                let is_first = damage.is_none();
+                damage.get_or_insert_with(|| reason.clone());
+                is_first
+            });
+        }
+        answer
     }
 }
 
@@ -240,6 +361,7 @@ mod tests {
     use std::sync::mpsc;
 
     use actix::System;
+    use diesel::connection::SimpleConnection as _;
     use secrecy::ExposeSecret as _;
 
     use super::*;
@@ -248,10 +370,11 @@ mod tests {
         domain::{
             credential::StoredSecret,
             provider::{Origin, ProviderSettings, SecretHeader, StoredHeaders},
+            usage::UsageRange,
         },
         persistence::{
             migrate,
-            testing::{TestDatabase, on_every_database},
+            testing::{POOL_SIZE, TestDatabase, on_every_database},
         },
     };
 
@@ -261,7 +384,8 @@ mod tests {
 
     fn start(database: &TestDatabase, sealer: &Arc<Sealer>) -> DbHandle {
         let on_restart: OnRestart = Arc::new(|_| ());
-        DbHandle::start(database.pool.clone(), Arc::clone(sealer), 2, on_restart)
+        let (pool, sealer) = (database.pool.clone(), Arc::clone(sealer));
+        DbHandle::start(pool, &database.connector, sealer, 2, on_restart)
     }
 
     /// A database in memory with one thread, and what it says of restarts.
@@ -270,7 +394,8 @@ mod tests {
         migrate::run(&mut pool.get().unwrap()).unwrap();
         let (restarted, restarts) = mpsc::channel();
         let on_restart: OnRestart = Arc::new(move |actor| restarted.send(actor).unwrap());
-        (DbHandle::start(pool, sealer(), 4, on_restart), restarts)
+        let connector = Connector::to(":memory:").unwrap();
+        (DbHandle::start(pool, &connector, sealer(), 4, on_restart), restarts)
     }
 
     fn provider(headers: Option<StoredHeaders>) -> StoredProvider {
@@ -420,35 +545,127 @@ mod tests {
         });
     }
 
+    /// Keeps the only thread of a database busy until told to go on. Given when the thread has begun.
+    async fn occupy(
+        db: &DbHandle,
+    ) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), DbError>>) {
+        let (release, held) = mpsc::channel::<()>();
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let db = db.clone();
+        let slow = actix::spawn(async move {
+            db.run(move |conn| {
+                begun.send(()).expect("waited for below");
+                held.recv().expect("released by the test");
+                ping(conn)
+            })
+            .await
+        });
+        begins.await.unwrap();
+        (release, slow)
+    }
+
     #[test]
-    fn nobody_waits_longer_than_ten_seconds() {
+    fn a_person_waits_no_longer_than_the_bound_and_what_was_given_up_is_never_done() {
         System::new().block_on(async {
             let (db, _restarts) = start_in_memory();
-            let (release, held) = mpsc::channel::<()>();
+            let (release, slow) = occupy(&db).await;
             tokio::time::pause();
             let started = tokio::time::Instant::now();
-            let slow = db.run(move |conn| {
-                held.recv().expect("released below");
-                ping(conn)
-            });
-            assert_eq!(slow.await, Err(DbError::Timeout));
-            assert!(started.elapsed() < ASK_TIMEOUT + Duration::from_secs(1));
+
+            let queued = db.insert_credential(credential("c1")).await;
+
+            // The clock is virtual: it stands still but for what somebody waits for.
+            assert!(started.elapsed() < std::time::Duration::from_secs(2));
+            assert_eq!(queued, Err(DbError::Late));
+            assert_eq!(slow.await.unwrap(), Err(DbError::Timeout));
             tokio::time::resume();
             release.send(()).unwrap();
             assert_eq!(db.ping().await, Ok(()));
+            assert!(db.load_credentials().await.unwrap().is_empty(), "it was done after all");
         });
     }
 
     #[test]
-    fn a_purge_of_many_parts_takes_all_that_is_due() {
+    fn a_write_that_others_keep_from_beginning_changes_nothing_and_says_so() {
+        on_every_database(|database| {
+            System::new().block_on(async {
+                let db = start(database, &sealer());
+                let mut other = database.conn();
+                let hold = match &mut *other {
+                    DbConnection::Sqlite(_) => "BEGIN EXCLUSIVE",
+                    DbConnection::Postgres(_) => "BEGIN; LOCK TABLE credentials",
+                };
+                other.batch_execute(hold).unwrap();
+
+                let refused = db.insert_credential(credential("c1")).await;
+
+                assert!(matches!(refused, Err(DbError::Taken(_))), "{refused:?}");
+                assert_eq!(db.ping().await, Ok(()), "a sign of life waits for the locks of others");
+                other.batch_execute("ROLLBACK").unwrap();
+                assert!(db.load_credentials().await.unwrap().is_empty());
+                assert_eq!(db.insert_credential(credential("c1")).await, Ok(()));
+            });
+        });
+    }
+
+    #[test]
+    fn summaries_leave_threads_to_others_and_readiness_waits_for_none() {
+        on_every_database(|database| {
+            System::new().block_on(async {
+                let db = start(database, &sealer());
+                let _places = Arc::clone(&db.summaries).try_acquire_many_owned(1).unwrap();
+                let question = UsageQuestion {
+                    range: UsageRange {
+                        from: Timestamp::from_millis(0),
+                        until: Timestamp::from_millis(1),
+                    },
+                    after: None,
+                    limit: 1,
+                };
+                let waiting: Vec<_> = (0..MAX_WAITING_SUMMARIES)
+                    .map(|_| {
+                        let (db, question) = (db.clone(), question.clone());
+                        actix::spawn(async move { db.summarize_usage(question).await })
+                    })
+                    .collect();
+                while db.waiting_summaries.available_permits() > 0 {
+                    tokio::task::yield_now().await;
+                }
+
+                assert_eq!(db.summarize_usage(question).await, Err(DbError::Busy));
+                db.insert_credential(credential("c1")).await.unwrap();
+                db.ping().await.unwrap();
+                waiting.iter().for_each(tokio::task::JoinHandle::abort);
+            });
+        });
+    }
+
+    #[test]
+    fn a_sign_of_life_does_not_wait_for_connections_or_threads() {
+        on_every_database(|database| {
+            System::new().block_on(async {
+                let db = start(database, &sealer());
+                let _all: Vec<_> = (0..POOL_SIZE).map(|_| database.conn()).collect();
+                let all = u32::try_from(MAX_WAITING).unwrap();
+                let _places = Arc::clone(&db.waiting).try_acquire_many_owned(all).unwrap();
+                assert_eq!(db.ping().await, Ok(()));
+            });
+        });
+    }
+
+    #[test]
+    fn a_purge_takes_a_part_at_a_time() {
         System::new().block_on(async {
             let (db, _restarts) = start_in_memory();
             let entries: Vec<_> = (0..PURGE_AT_ONCE * 2 + 7).map(usage::tests::entry).collect();
             db.append_usage(entries).await.unwrap();
-            let due = PURGE_AT_ONCE + 1;
-            let purged = db.purge_usage(Timestamp::from_millis(due)).await.unwrap();
-            assert_eq!(i64::try_from(purged).unwrap(), due);
-            assert_eq!(db.count_usage().await.unwrap(), 5_006);
+            let before = Timestamp::from_millis(PURGE_AT_ONCE + 1);
+            let mut parts = Vec::new();
+            for _ in 0..3 {
+                parts.push(db.purge_usage(before).await.unwrap());
+            }
+            assert_eq!(parts, [1_000, 1, 0]);
+            assert_eq!(db.count_usage().await.unwrap(), 1_006);
         });
     }
 }

@@ -17,7 +17,7 @@ pub struct StoredNames<T> {
 impl DbHandle {
     /// All of them that are stored.
     pub async fn load_named<T: StoredByName>(&self) -> Result<StoredNames<T>, DbError> {
-        let loaded = self.run(T::load).await?;
+        let loaded = self.run_patiently(T::load).await?;
         self.report_unreadable(T::TABLE, &loaded.unreadable);
         let unreadable = loaded.unreadable.into_iter().map(|corrupt| corrupt.row).collect();
         Ok(StoredNames { rows: loaded.rows, unreadable })

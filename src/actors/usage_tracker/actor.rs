@@ -1,38 +1,43 @@
 //! The shell: gathers entries, commits them in groups, and reads leftover journal files.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use actix::prelude::*;
+use actix::{clock::sleep, prelude::*};
 use tokio::sync::oneshot;
 
 use super::{
+    disk::Disk,
     journal::Journal,
     messages::{
         CloseLedger, CommitUsage, FlushUsage, JournalClosed, LedgerError, RecoveryError,
         SummarizeUsage, UsageJournaled,
     },
     pending::{MAX_BATCH, Pending},
+    recovery::{DamagedFile, delete, recover_files},
+    retention::RetentionClock,
 };
 use crate::{
     actors::{
-        clock::now,
+        clock::{now, uptime},
         db::{DbError, DbHandle},
         events::{Record, RecordAll},
         supervise::{crashes_on_request, stops_on_request},
     },
     domain::{
         event::{EventData, EventType, Fact},
+        time::Timestamp,
         usage::{UsageEntry, UsageTotals},
     },
     telemetry::Metrics,
 };
 
-/// How often entries past their retention are looked for.
-const PURGE_INTERVAL: Duration = Duration::from_hours(1);
+/// How often entries past their retention are looked for, and the time is kept that has passed: what a
+/// process has seen of it since the last time is forgotten with the process.
+const PURGE_INTERVAL: Duration = Duration::from_mins(5);
+/// How long others have the database to themselves between two parts of a purge.
+const PURGE_PAUSE: Duration = Duration::from_millis(50);
+/// How far the wall clock may be ahead of the time that was seen to pass until it is told.
+const CLOCK_AHEAD: Duration = Duration::from_hours(24);
 /// How long to wait before reading leftover journal files again, when that failed.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(2);
 
@@ -40,6 +45,8 @@ const RECOVERY_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy)]
 pub struct UsageSettings {
     pub retention: Duration,
+    /// How long the hourly totals are kept.
+    pub totals_retention: Duration,
     pub flush_interval: Duration,
     /// Most entries in memory that are not in the database yet.
     pub max_pending: usize,
@@ -53,6 +60,27 @@ pub struct UsageTrackerPeers {
 
 type Waiter = (u64, oneshot::Sender<Result<(), LedgerError>>);
 
+/// Whether the database takes entries, so that what keeps it from that is told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Reached,
+    /// The last commit failed.
+    Failing,
+    /// No entry is brought to it any more.
+    Damaged,
+}
+
+/// How far the deletion of what is past its retention has come.
+#[derive(Debug, Default)]
+struct Aging {
+    /// What tells the age of entries, once it has been read.
+    clock: Option<RetentionClock>,
+    /// Whether entries are being deleted.
+    purging: bool,
+    /// Whether it was told that the wall clock is ahead.
+    ahead: bool,
+}
+
 /// Owns the ledger.
 pub struct UsageTracker {
     pending: Pending,
@@ -61,11 +89,12 @@ pub struct UsageTracker {
     db: DbHandle,
     peers: UsageTrackerPeers,
     metrics: Arc<Metrics>,
+    disk: Arc<Disk>,
+    aging: Aging,
+    reach: Reach,
     /// Whether journal files are being read.
     recovering: bool,
     flushing: bool,
-    /// Whether the last commit failed, so that an outage is told once.
-    failing: bool,
     /// Who waits until so many entries are done.
     waiters: Vec<Waiter>,
 }
@@ -77,6 +106,7 @@ impl UsageTracker {
         db: DbHandle,
         peers: UsageTrackerPeers,
         metrics: Arc<Metrics>,
+        disk: Arc<Disk>,
     ) -> Self {
         Self {
             pending: Pending::new(settings.max_pending),
@@ -85,9 +115,11 @@ impl UsageTracker {
             db,
             peers,
             metrics,
+            disk,
+            aging: Aging::default(),
+            reach: Reach::Reached,
             recovering: false,
             flushing: false,
-            failing: false,
             waiters: Vec::new(),
         }
     }
@@ -101,13 +133,16 @@ impl UsageTracker {
         let is_written = |journal: &Journal, path: &Path| journal.is_being_written(path);
         let recovered = async move { recover_files(&journal, &db, is_written).await };
         recovered.into_actor(self).map(move |recovered, tracker, ctx| match recovered {
-            Ok(entries) => {
+            Ok(recovered) => {
                 tracker.recovering = false;
                 tracker.pending.caught_up(overflowed);
+                let entries = recovered.entries;
                 if entries > 0 {
                     tracing::info!(entries, "usage entries brought in from the journal");
                 }
+                recovered.damaged.iter().for_each(|file| tracker.report_damaged(file));
             }
+            Err(RecoveryError::Db(error @ DbError::Damaged(_))) => tracker.give_up(&error),
             Err(error) => {
                 tracing::error!(%error, "the journal could not be brought in; trying again");
                 ctx.run_later(RECOVERY_PAUSE, |tracker, ctx| {
@@ -118,8 +153,23 @@ impl UsageTracker {
         })
     }
 
+    fn report_damaged(&self, file: &DamagedFile) {
+        let DamagedFile { path, reason } = file;
+        tracing::error!(path = %path.display(), reason, "a journal file could not be read whole: it is kept");
+        self.metrics.journal_files_damaged.inc();
+        let message = format!("{}: {reason}", path.display());
+        self.tell(EventType::SystemJournalDamaged, EventData::Message { message });
+    }
+
+    /// Brings nothing more to a database that is damaged: trying again does not mend it. The journal
+    /// keeps everything for the next start.
+    fn give_up(&mut self, error: &DbError) {
+        self.reach = Reach::Damaged;
+        tracing::error!(%error, "usage entries stay in the journal until the database is restored");
+    }
+
     fn flush(&mut self, ctx: &mut Context<Self>) {
-        if self.flushing || self.pending.is_empty() {
+        if self.flushing || self.reach == Reach::Damaged || self.pending.is_empty() {
             return;
         }
         self.flushing = true;
@@ -128,6 +178,7 @@ impl UsageTracker {
         let append = async move { db.append_usage(batch).await };
         ctx.spawn(append.into_actor(self).map(move |appended, tracker, ctx| {
             tracker.flushing = false;
+            tracker.disk.note_database(matches!(appended, Err(DbError::Full(_))));
             match appended {
                 Ok(_) => {
                     tracker.committed(count);
@@ -153,8 +204,8 @@ impl UsageTracker {
             self.pending.take_files().iter().for_each(|file| delete(file));
         }
         self.peers.all_events.do_send(RecordAll(entries.into_iter().map(recorded).collect()));
-        if self.failing {
-            self.failing = false;
+        if self.reach == Reach::Failing {
+            self.reach = Reach::Reached;
             tracing::info!("the ledger is written again");
             self.tell(EventType::SystemLedgerRecovered, EventData::None {});
         }
@@ -170,9 +221,14 @@ impl UsageTracker {
     }
 
     fn commit_failed(&mut self, error: DbError) {
+        let was_reached = self.reach == Reach::Reached;
+        if matches!(error, DbError::Damaged(_)) {
+            self.give_up(&error);
+        } else if was_reached {
+            self.reach = Reach::Failing;
+        }
         let error = LedgerError::from(error);
-        if !self.failing {
-            self.failing = true;
+        if was_reached {
             tracing::error!(%error, "usage entries stay in the journal until the database is back");
             let message = error.to_string();
             self.tell(EventType::SystemLedgerFailing, EventData::Message { message });
@@ -194,6 +250,9 @@ impl UsageTracker {
         let (tell, told) = oneshot::channel();
         if self.pending.is_empty() {
             let _ = tell.send(Ok(()));
+        } else if self.reach == Reach::Damaged {
+            let damage = self.db.damage().unwrap_or_default();
+            let _ = tell.send(Err(DbError::Damaged(damage).into()));
         } else {
             self.waiters.push((self.pending.taken_in(), tell));
             self.flush(ctx);
@@ -201,15 +260,79 @@ impl UsageTracker {
         async move { told.await.unwrap_or_else(|_| Err(DbError::Stopped.into())) }
     }
 
+    /// Deletes what is past its retention, a part at a time, and keeps the time that tells it.
     fn purge(&mut self, ctx: &mut Context<Self>) {
-        let (db, before) = (self.db.clone(), now().minus(self.settings.retention));
-        let purge = async move { db.purge_usage(before).await };
-        ctx.spawn(purge.into_actor(self).map(|purged, _, _| match purged {
-            Ok(0) => {}
-            Ok(entries) => tracing::info!(entries, "usage entries past their retention removed"),
-            Err(error) => tracing::warn!(%error, "old usage entries could not be removed"),
+        if self.aging.purging || self.reach == Reach::Damaged {
+            return;
+        }
+        self.aging.purging = true;
+        let purge = purge(self.db.clone(), self.aging.clock, self.settings);
+        ctx.spawn(purge.into_actor(self).map(|purged, tracker, _| {
+            tracker.aging.purging = false;
+            match purged {
+                Ok(purged) => tracker.note_purge(&purged),
+                Err(error) => tracing::warn!(%error, "old usage entries could not be removed"),
+            }
         }));
     }
+
+    fn note_purge(&mut self, purged: &Purged) {
+        let time = purged.clock.time();
+        self.aging.clock = Some(purged.clock);
+        let is_ahead = now().since(time) > CLOCK_AHEAD;
+        if is_ahead && !self.aging.ahead {
+            let message = format!(
+                "no pool has seen the time pass between {time} and {}: entries are kept longer by as \
+                 much. If no pool was off for so long, the clock is wrong",
+                now()
+            );
+            tracing::warn!("{message}");
+            self.tell(EventType::SystemClockAhead, EventData::Message { message });
+        }
+        self.aging.ahead = is_ahead;
+        let Purged { entries, before, .. } = *purged;
+        if entries > 0 {
+            tracing::info!(entries, %before, "usage entries past their retention removed");
+            self.tell(EventType::UsagePurged, EventData::UsagePurged { entries, before });
+        }
+    }
+}
+
+/// What a purge has done.
+struct Purged {
+    clock: RetentionClock,
+    entries: u64,
+    before: Timestamp,
+}
+
+async fn purge(
+    db: DbHandle,
+    clock: Option<RetentionClock>,
+    settings: UsageSettings,
+) -> Result<Purged, DbError> {
+    let clock = match clock {
+        Some(mut clock) => {
+            clock.advance(now(), uptime());
+            clock
+        }
+        None => RetentionClock::resume(now(), uptime(), db.load_retention_time().await?),
+    };
+    db.save_retention_time(clock.time()).await?;
+    let before = clock.time().minus(settings.retention);
+    let mut entries = 0;
+    loop {
+        let part = db.purge_usage(before).await?;
+        if part == 0 {
+            break;
+        }
+        entries += part as u64;
+        sleep(PURGE_PAUSE).await;
+    }
+    let totals_before = clock.time().minus(settings.totals_retention);
+    while db.purge_usage_hours(totals_before).await? > 0 {
+        sleep(PURGE_PAUSE).await;
+    }
+    Ok(Purged { clock, entries, before })
 }
 
 fn recorded(entry: UsageEntry) -> Fact {
@@ -225,41 +348,6 @@ fn recorded(entry: UsageEntry) -> Fact {
             usage_estimated: entry.usage_estimated,
         },
     }
-}
-
-fn delete(file: &Path) {
-    if let Err(error) = Journal::delete(file) {
-        tracing::warn!(%error, "a journal file is not needed any more but could not be deleted");
-    }
-}
-
-/// Brings in all files, and deletes those that nobody writes to any more. Answers with how many
-/// entries were not in the database before.
-async fn recover_files(
-    journal: &Journal,
-    db: &DbHandle,
-    is_written: impl Fn(&Journal, &Path) -> bool,
-) -> Result<usize, RecoveryError> {
-    let mut recovered = 0;
-    for path in journal.files()? {
-        let read_path: PathBuf = path.clone();
-        let read = tokio::task::spawn_blocking(move || Journal::read(&read_path)).await;
-        let content = read.map_err(|_| RecoveryError::BrokenOff)??;
-        for batch in content.entries.chunks(MAX_BATCH) {
-            recovered += db.append_usage(batch.to_vec()).await?;
-        }
-        if is_written(journal, &path) {
-            continue;
-        }
-        if content.damaged > 0 {
-            let lines = content.damaged;
-            tracing::warn!(file = %path.display(), lines, "journal file has damaged lines; set aside");
-            Journal::set_aside(&path)?;
-        } else {
-            Journal::delete(&path)?;
-        }
-    }
-    Ok(recovered)
 }
 
 impl Actor for UsageTracker {
@@ -280,6 +368,7 @@ impl Supervised for UsageTracker {
         self.pending = Pending::new(self.settings.max_pending);
         self.recovering = false;
         self.flushing = false;
+        self.aging.purging = false;
         self.waiters.clear();
     }
 }
@@ -300,7 +389,7 @@ impl Handler<UsageJournaled> for UsageTracker {
             }
         }
         self.show_pending();
-        if self.pending.len() >= MAX_BATCH && !self.failing {
+        if self.pending.len() >= MAX_BATCH && self.reach == Reach::Reached {
             self.flush(ctx);
         }
     }

@@ -4,9 +4,11 @@
 //! `<run>-<number>.closed` afterwards; the run tells files of this process from those it found.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::MetadataExt as _,
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Read as _, Write},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -21,6 +23,14 @@ use crate::domain::usage::UsageEntry;
 /// A file is closed and another begun past this size, in bytes.
 const MAX_FILE_BYTES: usize = 1024 * 1024;
 
+/// No file of the journal is as large, in bytes: one that is was not written by this program, and is
+/// not read into memory.
+const MAX_READ_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Who may read what the journal holds, whatever the mask of the process and the folder say.
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+
 /// Why the journal cannot be used.
 #[derive(Debug, Error)]
 #[error("journal file {path}: {source}")]
@@ -33,6 +43,11 @@ pub struct JournalError {
 impl JournalError {
     fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self { path: path.to_owned(), source }
+    }
+
+    /// Whether somebody has deleted the file.
+    pub fn is_gone(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
     }
 }
 
@@ -54,9 +69,13 @@ pub struct JournalContent {
 }
 
 impl Journal {
-    /// Opens the folder, making it when it is missing. `run` must differ from every earlier one.
+    /// Opens the folder, making it when it is missing, and closes it and what is in it to others. `run`
+    /// must differ from every earlier one.
     pub fn open(folder: PathBuf, run: &str) -> Result<Self, JournalError> {
-        fs::create_dir_all(&folder).map_err(JournalError::at(&folder))?;
+        let mut builder = DirBuilder::new();
+        let made = builder.recursive(true).mode(FOLDER_MODE).create(&folder);
+        made.map_err(JournalError::at(&folder))?;
+        close_to_others(&folder);
         Ok(Self { folder, run: run.into(), numbers: Arc::default() })
     }
 
@@ -68,6 +87,10 @@ impl Journal {
             closed: None,
             line: Vec::with_capacity(1024),
         }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// All journal files, in the order they were begun.
@@ -91,7 +114,7 @@ impl Journal {
 
     /// Reads a file. A damaged line is counted and does not hide the lines after it.
     pub fn read(path: &Path) -> Result<JournalContent, JournalError> {
-        let bytes = fs::read(path).map_err(JournalError::at(path))?;
+        let bytes = read_bounded(path).map_err(JournalError::at(path))?;
         let mut content = JournalContent::default();
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice(line) {
@@ -112,10 +135,39 @@ impl Journal {
         }
     }
 
-    /// Keeps a file with damaged lines for a person to look at, out of the way of the next start.
-    pub fn set_aside(path: &Path) -> Result<(), JournalError> {
+    /// Keeps a file that is not read whole for a person to look at, out of the way of the next start.
+    /// Answers with its new name.
+    pub fn set_aside(path: &Path) -> Result<PathBuf, JournalError> {
         let aside = path.with_extension("damaged");
-        fs::rename(path, aside).map_err(JournalError::at(path))
+        fs::rename(path, &aside).map_err(JournalError::at(path))?;
+        Ok(aside)
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_READ_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_READ_BYTES {
+        let said = format!("it has more than {MAX_READ_BYTES} bytes, and is not one of ours");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, said));
+    }
+    Ok(bytes)
+}
+
+/// Takes from others what an earlier version, or somebody else, has given them.
+fn close_to_others(folder: &Path) {
+    let close = |path: &Path, mode| {
+        let open =
+            fs::symlink_metadata(path).is_ok_and(|it| !it.is_symlink() && it.mode() & 0o077 != 0);
+        if open && let Err(error) = fs::set_permissions(path, Permissions::from_mode(mode)) {
+            tracing::warn!(path = %path.display(), %error, "the journal stays open to others");
+        }
+    };
+    close(folder, FOLDER_MODE);
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if file.file_type().is_ok_and(|kind| kind.is_file()) {
+            close(&file.path(), FILE_MODE);
+        }
     }
 }
 
@@ -194,6 +246,7 @@ fn begin_file(journal: &Journal) -> Result<OpenFile, JournalError> {
     let file = OpenOptions::new()
         .append(true)
         .create_new(true)
+        .mode(FILE_MODE)
         .open(&path)
         .map_err(JournalError::at(&path))?;
     Ok(OpenFile { file, path, bytes: 0 })
@@ -280,8 +333,34 @@ mod tests {
             let content = Journal::read(&path).unwrap();
             assert_eq!((content.entries.len(), content.damaged), (2, 1), "cut at {cut}");
         }
-        Journal::set_aside(&path).unwrap();
-        assert!(journal.files().unwrap().is_empty());
+        let aside = Journal::set_aside(&path).unwrap();
+        assert!(aside.exists() && journal.files().unwrap().is_empty());
+    }
+
+    #[test]
+    fn folder_and_files_are_open_to_their_owner_alone_whatever_they_were_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("old-1.closed"), "").unwrap();
+        for open in [&path, &path.join("old-1.closed")] {
+            fs::set_permissions(open, Permissions::from_mode(0o777)).unwrap();
+        }
+        journal(&folder, "run1").writer().append(&entry()).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(&path), 0o700);
+        let files: Vec<_> = fs::read_dir(&path).unwrap().map(|file| file.unwrap().path()).collect();
+        assert_eq!(files.len(), 2);
+        assert!(files.iter().all(|file| mode(file) == 0o600), "{files:?}");
+    }
+
+    #[test]
+    fn a_file_too_large_to_be_ours_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run0-1.open");
+        File::create(&path).unwrap().set_len(MAX_READ_BYTES + 1).unwrap();
+        let error = Journal::read(&path).unwrap_err();
+        assert!(error.to_string().contains("not one of ours"), "{error}");
     }
 
     #[test]

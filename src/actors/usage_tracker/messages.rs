@@ -10,7 +10,7 @@ use crate::{
     actors::db::DbError,
     domain::{
         event::Fact,
-        usage::{UsageEntry, UsageRange, UsageTotals},
+        usage::{UsageEntry, UsageQuestion, UsageTotals},
     },
 };
 
@@ -45,10 +45,10 @@ pub struct JournalClosed(pub PathBuf);
 #[rtype(result = "Result<(), LedgerError>")]
 pub struct CommitUsage(pub UsageEntry);
 
-/// Asks for totals by provider and model. What is pending is committed first.
+/// Asks for a page of totals by provider and model. What is pending is committed first.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<UsageTotals>, LedgerError>")]
-pub struct SummarizeUsage(pub UsageRange);
+pub struct SummarizeUsage(pub UsageQuestion);
 
 /// Commits what is pending. `Err`: not all of it could be.
 #[derive(Debug, Message)]

@@ -7,7 +7,7 @@
 //! operating system's: it survives `kill -9` of this process. From there the UsageTracker brings
 //! entries into the database in groups, where the request id makes a second insert harmless; a
 //! journal file is deleted once all of it is in the database. At start, what files are left are
-//! read again.
+//! read again; one that cannot be read whole gives what can be read, and is set aside.
 //!
 //! The other way, to hold the last bytes back until a database transaction has committed, would
 //! add the wait for a commit to every answer and couple every stream to the database's health. The
@@ -19,10 +19,14 @@
 //! process, not of the machine. After a loss of power, up to a few seconds of entries may be gone.
 
 mod actor;
+mod disk;
 mod journal;
 mod messages;
 mod pending;
+mod recovery;
+mod retention;
 
 pub use actor::{UsageSettings, UsageTracker, UsageTrackerPeers};
+pub use disk::{Disk, DiskError};
 pub use journal::{Journal, JournalError, JournalWriter};
 pub use messages::*;

@@ -304,9 +304,23 @@ impl From<DbError> for Problem {
                 .retry_after(LATER)
         };
         match error {
-            DbError::Busy | DbError::Stopped | DbError::Connection(_) => {
+            DbError::Busy
+            | DbError::Late
+            | DbError::Stopped
+            | DbError::Taken(_)
+            | DbError::Connection(_) => {
                 unavailable("the database cannot be reached; nothing was changed, try again later")
             }
+            DbError::Full(_) => unavailable(
+                "the database has no room left; nothing was changed: make room on its disk, then try \
+                 again",
+            )
+            .needs_a_person(),
+            DbError::Damaged(_) => unavailable(
+                "the database is damaged; nothing was changed: stop the pool and start it again, it \
+                 then says what to do",
+            )
+            .needs_a_person(),
             DbError::Timeout => unavailable(
                 "the database did not answer in time; whether the change was made is not known, \
                  look before you try again",

@@ -1,6 +1,6 @@
 //! `/health/live` and `/health/ready`: for whatever runs us. Open, and without details worth hiding.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -23,33 +23,74 @@ pub struct Liveness {
 
 /// What readiness depends on. All must be true.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and shown as one")]
 pub struct Readiness {
-    /// The database answers; its migrations were run before the first request was taken.
+    /// The database answers, and no damage was met in it; its migrations were run before the first
+    /// request was taken.
     database: bool,
+    /// There is room on the disk for the journal and the database.
+    disk: bool,
     /// At least one provider is enabled and has what it needs.
     provider: bool,
     /// The process is not about to stop.
     accepting: bool,
 }
 
-/// The last word of the database, kept for a second: anybody may ask whether we are ready, and must
-/// not take up the database by it.
+/// What was last seen of the database and the disk, kept for a second: anybody may ask whether we are
+/// ready, and must not take them up by it.
 #[derive(Default)]
-pub struct LastPing(Mutex<Option<(Instant, bool)>>);
+pub struct LastLook(Mutex<Option<(Instant, Look)>>);
 
-impl LastPing {
+#[derive(Clone, Copy)]
+struct Look {
+    database: bool,
+    disk: bool,
+}
+
+impl LastLook {
     const FRESH: Duration = Duration::from_secs(1);
 
-    async fn or_ping(&self, actors: &Actors) -> bool {
+    /// Longest wait for the disk.
+    const DISK_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+    async fn or_look(&self, actors: &Actors) -> Look {
         let mut last = self.0.lock().await;
-        if let Some((at, answered)) = *last
+        if let Some((at, look)) = *last
             && at.elapsed() < Self::FRESH
         {
-            return answered;
+            return look;
         }
-        let answered = actors.db.ping().await.is_ok();
-        *last = Some((Instant::now(), answered));
-        answered
+        let (database, disk) = tokio::join!(database(actors), disk(actors));
+        let before = last.map(|(_, look)| look);
+        report("database", before.is_none_or(|look| look.database), &database);
+        report("disk", before.is_none_or(|look| look.disk), &disk);
+        let look = Look { database: database.is_ok(), disk: disk.is_ok() };
+        *last = Some((Instant::now(), look));
+        look
+    }
+}
+
+async fn database(actors: &Actors) -> Result<(), String> {
+    actors.db.ping().await.map_err(|error| error.to_string())?;
+    actors.db.damage().map_or(Ok(()), Err)
+}
+
+async fn disk(actors: &Actors) -> Result<(), String> {
+    let disk = Arc::clone(&actors.disk);
+    let looked = web::block(move || disk.check());
+    match tokio::time::timeout(LastLook::DISK_TIMEOUT, looked).await {
+        Ok(Ok(checked)) => checked.map_err(|error| error.to_string()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("it did not answer in time".to_owned()),
+    }
+}
+
+/// Tells what has changed, once.
+fn report(what: &'static str, was_good: bool, is_good: &Result<(), String>) {
+    match is_good {
+        Err(reason) if was_good => tracing::error!(reason, "not ready: {what}"),
+        Ok(()) if !was_good => tracing::info!("ready again: {what}"),
+        _ => {}
     }
 }
 
@@ -63,12 +104,12 @@ pub async fn live() -> HttpResponse {
 /// Says whether requests should be sent here.
 #[utoipa::path(get, path = "/health/ready", tag = "operations", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
-pub async fn ready(actors: Data<Actors>, gate: Data<Gate>, last: Data<LastPing>) -> HttpResponse {
-    let database = last.or_ping(&actors).await;
+pub async fn ready(actors: Data<Actors>, gate: Data<Gate>, last: Data<LastLook>) -> HttpResponse {
+    let Look { database, disk } = last.or_look(&actors).await;
     let provider = actors.providers.read().any_usable();
     let accepting = !gate.is_draining();
-    let readiness = Readiness { database, provider, accepting };
-    if database && provider && accepting {
+    let readiness = Readiness { database, disk, provider, accepting };
+    if database && disk && provider && accepting {
         HttpResponse::Ok().json(readiness)
     } else {
         HttpResponse::ServiceUnavailable().insert_header(("retry-after", "5")).json(readiness)

@@ -12,7 +12,7 @@ use crate::{
         provider::ApiFormat,
     },
     http::{
-        actors::{Actors, ask},
+        actors::{Actors, ask_patiently},
         problem::{Failure, Management},
     },
 };
@@ -82,7 +82,7 @@ pub async fn detect(
 ) -> Result<Json<DetectedFormats>, Failure<Management>> {
     let provider_id = ProviderId::parse(&id)?;
     let FormatVerdict { formats, evidence } =
-        ask(&actors.discovery, DetectFormats { provider_id }).await??;
+        ask_patiently(&actors.discovery, DetectFormats { provider_id }).await??;
     let evidence = evidence.into_iter().map(Into::into).collect();
     Ok(Json(DetectedFormats { formats, evidence }))
 }

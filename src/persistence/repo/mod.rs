@@ -6,3 +6,4 @@ pub mod credentials;
 pub mod named;
 pub mod providers;
 pub mod usage;
+pub mod usage_hours;

@@ -1,26 +1,21 @@
 //! The ledger.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
-use diesel::{
-    dsl::{count_star, sql},
-    prelude::*,
-    sql_types::{BigInt, Nullable},
-};
+use diesel::{dsl::max, prelude::*, result::Error};
 
+use super::usage_hours;
 use crate::{
-    domain::{
-        id::{ModelName, ProviderId},
-        time::Timestamp,
-        usage::{Outcome, TokenUsage, UsageEntry, UsageRange, UsageTotals},
-    },
+    domain::{time::Timestamp, usage::UsageEntry},
     persistence::{
-        Corrupt, RepoError,
-        connection::DbConnection,
-        rows::{InsertNew, UsageEntryRow, UsageSumRow},
-        schema::usage_entries,
+        connection::{DbConnection, on_backend},
+        rows::{InsertNew, UsageEntryRow},
+        schema::{pool_meta, usage_entries},
     },
 };
+
+/// Where the time that retention has come to stands in `pool_meta`, in milliseconds.
+const RETENTION_TIME: &str = "usage_retention_time";
 
 /// Rows per statement on SQLite. Each size is a statement of its own, prepared once. Measured with
 /// Diesel's own statement, before [`InsertNew`] took its place, in a release build, in CPU time per row of batches of 500: one by one 6.8 µs, 16 at once 4.5 µs, 64
@@ -32,33 +27,100 @@ const SQLITE_ROWS: usize = 16;
 /// parameters, and a statement may have 65,535.
 const POSTGRES_ROWS: usize = 1_000;
 
-/// Writes entries, all or none. One whose request is on the ledger already changes nothing. Says
-/// how many were new.
+/// Writes entries and counts them in their hours, all or none. One whose request is on the ledger
+/// already changes nothing. Says how many were new.
 pub fn append(conn: &mut DbConnection, entries: &[UsageEntry]) -> QueryResult<usize> {
     let rows: Vec<UsageEntryRow<'_>> = entries.iter().map(UsageEntryRow::from).collect();
-    let mut added = 0;
+    let append = |conn: &mut DbConnection, group_size| {
+        conn.transaction(|conn| {
+            let new = insert(conn, entries, &rows, group_size)?;
+            usage_hours::add(conn, &new)?;
+            Ok(new.len())
+        })
+    };
+    match append(conn, SQLITE_ROWS) {
+        // Some are there already. Which ones, only a statement for each can tell.
+        Err(Error::RollbackTransaction) => append(conn, 1),
+        appended => appended,
+    }
+}
+
+/// Inserts rows, and says which of the entries they stand for are new.
+///
+/// Errors: [`Error::RollbackTransaction`] when that cannot be told of a group of so many rows.
+fn insert<'e>(
+    conn: &mut DbConnection,
+    entries: &'e [UsageEntry],
+    rows: &[UsageEntryRow<'_>],
+    group_size: usize,
+) -> QueryResult<Vec<&'e UsageEntry>> {
     match conn {
-        DbConnection::Sqlite(conn) => conn.transaction(|conn| {
+        DbConnection::Sqlite(conn) if group_size == SQLITE_ROWS => {
             let (groups, rest) = rows.as_chunks::<SQLITE_ROWS>();
             for group in groups {
-                added += InsertNew(group).execute(conn)?;
+                all_new(InsertNew(group).execute(conn)?, group.len())?;
             }
             for row in rest {
-                added += InsertNew(std::array::from_ref(row)).execute(conn)?;
+                all_new(InsertNew(std::array::from_ref(row)).execute(conn)?, 1)?;
             }
-            Ok(added)
-        }),
-        DbConnection::Postgres(conn) => conn.transaction(|conn| {
+            Ok(entries.iter().collect())
+        }
+        DbConnection::Sqlite(conn) => {
+            let mut new = Vec::new();
+            for (entry, row) in entries.iter().zip(rows) {
+                if InsertNew(std::array::from_ref(row)).execute(conn)? == 1 {
+                    new.push(entry);
+                }
+            }
+            Ok(new)
+        }
+        DbConnection::Postgres(conn) => {
+            let mut ids = HashSet::new();
             for part in rows.chunks(POSTGRES_ROWS) {
-                added += diesel::insert_into(usage_entries::table)
+                let added: Vec<String> = diesel::insert_into(usage_entries::table)
                     .values(part)
                     .on_conflict(usage_entries::request_id)
                     .do_nothing()
-                    .execute(conn)?;
+                    .returning(usage_entries::request_id)
+                    .get_results(conn)?;
+                ids.extend(added);
             }
-            Ok(added)
-        }),
+            // Taken out, so that of one that is named twice only the first is new, as it is there.
+            let is_new = |(_, row): &(_, &UsageEntryRow<'_>)| ids.remove(row.request_id());
+            Ok(entries.iter().zip(rows).filter(is_new).map(|(entry, _)| entry).collect())
+        }
     }
+}
+
+fn all_new(added: usize, rows: usize) -> QueryResult<()> {
+    if added == rows { Ok(()) } else { Err(Error::RollbackTransaction) }
+}
+
+/// When the newest entry is from.
+pub fn newest(conn: &mut DbConnection) -> QueryResult<Option<Timestamp>> {
+    let newest: Option<i64> = usage_entries::table.select(max(usage_entries::at)).first(conn)?;
+    Ok(newest.map(Timestamp::from_millis))
+}
+
+/// The time that retention had come to. `None`: it was never kept, or is not understood.
+pub fn load_retention_time(conn: &mut DbConnection) -> QueryResult<Option<Timestamp>> {
+    let kept = pool_meta::table.find(RETENTION_TIME).select(pool_meta::value);
+    let kept: Option<String> = kept.first(conn).optional()?;
+    Ok(kept.and_then(|millis| millis.parse().ok()).map(Timestamp::from_millis))
+}
+
+/// Keeps the time that retention has come to.
+pub fn save_retention_time(conn: &mut DbConnection, time: Timestamp) -> QueryResult<()> {
+    let millis = time.as_millis().to_string();
+    on_backend!(conn, |conn| {
+        diesel::insert_into(pool_meta::table)
+            .values((pool_meta::name.eq(RETENTION_TIME), pool_meta::value.eq(&millis)))
+            .on_conflict(pool_meta::name)
+            .do_update()
+            .set(pool_meta::value.eq(&millis))
+            .execute(conn)
+    })?;
+    Ok(())
 }
 
 /// How many entries there are.
@@ -80,100 +142,25 @@ pub fn purge(conn: &mut DbConnection, before: Timestamp, limit: i64) -> QueryRes
         .execute(conn)
 }
 
-/// Totals by provider and model, sorted so; requests that reached no provider come first.
-pub fn summarize(
-    conn: &mut DbConnection,
-    range: UsageRange,
-) -> Result<Vec<UsageTotals>, RepoError> {
-    // PostgreSQL makes the sum of big integers a decimal.
-    let sum = |column: &str| sql::<Nullable<BigInt>>(&format!("CAST(SUM({column}) AS BIGINT)"));
-    let rows: Vec<UsageSumRow> = usage_entries::table
-        .filter(usage_entries::at.ge(range.from.as_millis()))
-        .filter(usage_entries::at.lt(range.until.as_millis()))
-        .group_by((usage_entries::provider_id, usage_entries::model, usage_entries::outcome))
-        .select((
-            usage_entries::provider_id,
-            usage_entries::model,
-            usage_entries::outcome,
-            count_star(),
-            sql::<BigInt>("COUNT(tokens_input)"),
-            sql::<BigInt>("COUNT(CASE WHEN usage_estimated THEN 1 END)"),
-            sum("tokens_input"),
-            sum("tokens_cache_read"),
-            sum("tokens_cache_write_5m"),
-            sum("tokens_cache_write_1h"),
-            sum("tokens_output"),
-            sql::<BigInt>("CAST(SUM(duration_ms) AS BIGINT)"),
-        ))
-        .load(conn)?;
-
-    // Sorted here: the databases do not agree on where NULL belongs, nor on what follows 'a'.
-    let mut totals = BTreeMap::new();
-    for row in rows {
-        add(&mut totals, &row)?;
-    }
-    Ok(totals.into_values().collect())
-}
-
-fn add(
-    totals: &mut BTreeMap<(Option<ProviderId>, ModelName), UsageTotals>,
-    row: &UsageSumRow,
-) -> Result<(), Corrupt> {
-    let corrupt = |column| Corrupt {
-        table: "usage_entries",
-        row: format!("{}/{}", row.provider_id.as_deref().unwrap_or_default(), row.model),
-        column,
-    };
-    let unsigned = |column, sum: i64| u64::try_from(sum).map_err(|_| corrupt(column));
-    let tokens = |column, sum: Option<i64>| unsigned(column, sum.unwrap_or(0));
-    let provider_id = row.provider_id.as_deref().map(ProviderId::parse).transpose();
-    let provider_id = provider_id.map_err(|_| corrupt("provider_id"))?;
-    let model = ModelName::parse(&row.model).map_err(|_| corrupt("model"))?;
-    let outcome = Outcome::parse(&row.outcome).ok_or_else(|| corrupt("outcome"))?;
-    let requests = unsigned("request_id", row.requests)?;
-
-    let total = totals.entry((provider_id.clone(), model.clone())).or_insert(UsageTotals {
-        provider_id,
-        model,
-        requests: 0,
-        completed: 0,
-        failed: 0,
-        cancelled: 0,
-        unreported: 0,
-        estimated: 0,
-        tokens: TokenUsage::default(),
-        mean_duration_ms: None,
-    });
-    total.requests += requests;
-    total.estimated += unsigned("usage_estimated", row.estimated)?;
-    total.tokens.input += tokens("tokens_input", row.tokens_input)?;
-    total.tokens.cache_read += tokens("tokens_cache_read", row.tokens_cache_read)?;
-    total.tokens.cache_write_5m += tokens("tokens_cache_write_5m", row.tokens_cache_write_5m)?;
-    total.tokens.cache_write_1h += tokens("tokens_cache_write_1h", row.tokens_cache_write_1h)?;
-    total.tokens.output += tokens("tokens_output", row.tokens_output)?;
-    match outcome {
-        Outcome::Completed => {
-            total.completed = requests;
-            total.unreported = requests - unsigned("tokens_input", row.counted)?;
-            total.mean_duration_ms =
-                unsigned("duration_ms", row.duration_ms)?.checked_div(requests);
-        }
-        Outcome::Failed => total.failed = requests,
-        Outcome::Cancelled => total.cancelled = requests,
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::{
-        domain::{failure::FailureClass, id::RequestId},
+        domain::{
+            failure::FailureClass,
+            id::{ModelName, ProviderId, RequestId},
+            usage::{Outcome, TokenUsage, UsageQuestion, UsageRange, UsageTotals},
+        },
         persistence::testing::on_every_database,
     };
 
     const ALL: UsageRange =
         UsageRange { from: Timestamp::from_millis(0), until: Timestamp::from_millis(i64::MAX) };
+
+    fn summarize(conn: &mut DbConnection, range: UsageRange) -> Vec<UsageTotals> {
+        let question = UsageQuestion { range, after: None, limit: 1_000 };
+        usage_hours::summarize(conn, &question).unwrap()
+    }
 
     fn tokens(each: u64) -> TokenUsage {
         TokenUsage {
@@ -257,6 +244,8 @@ pub(crate) mod tests {
             all.extend([twice.clone(), twice]);
             assert_eq!(append(&mut conn, &all).unwrap(), 1, "one request was entered twice");
             assert_eq!(count(&mut conn).unwrap(), 2_046);
+            let requests = summarize(&mut conn, ALL)[0].requests;
+            assert_eq!(requests, 2_046, "what was not written was counted");
             assert_eq!(append(&mut conn, &[]).unwrap(), 0);
         });
     }
@@ -287,7 +276,7 @@ pub(crate) mod tests {
                 ],
             )
             .unwrap();
-            let totals = summarize(&mut conn, ALL).unwrap();
+            let totals = summarize(&mut conn, ALL);
             let order = |total: &UsageTotals| {
                 let provider = total.provider_id.as_ref().map_or("-", |id| id.as_str()).to_owned();
                 format!("{provider} {}", total.model)
@@ -323,7 +312,7 @@ pub(crate) mod tests {
                 .load(&mut *conn)
                 .unwrap();
             assert_eq!(marked, [estimated.request_id.to_string()]);
-            let total = summarize(&mut conn, ALL).unwrap().remove(0);
+            let total = summarize(&mut conn, ALL).remove(0);
             assert_eq!((total.requests, total.unreported, total.estimated), (3, 0, 2));
             assert_eq!(total.tokens.input, 30);
         });
@@ -335,10 +324,10 @@ pub(crate) mod tests {
             let mut conn = database.conn();
             append(&mut conn, &entries(10)).unwrap();
             let (from, until) = (Timestamp::from_millis(3), Timestamp::from_millis(7));
-            let totals = summarize(&mut conn, UsageRange { from, until }).unwrap();
+            let totals = summarize(&mut conn, UsageRange { from, until });
             assert_eq!(totals[0].requests, 4);
             let none = UsageRange { from: until, until: from };
-            assert_eq!(summarize(&mut conn, none).unwrap(), []);
+            assert_eq!(summarize(&mut conn, none), []);
         });
     }
 
@@ -353,7 +342,7 @@ pub(crate) mod tests {
                 honest.map(|entry| UsageEntry { tokens: Some(tokens(big - 4)), ..entry }).collect();
             all.push(liar);
             append(&mut conn, &all).unwrap();
-            let total = summarize(&mut conn, ALL).unwrap().remove(0);
+            let total = summarize(&mut conn, ALL).remove(0);
             assert_eq!(total.tokens.output, 9_000 * big + (1 << 40));
             assert!(total.tokens.output > 1 << 53);
         });
@@ -375,21 +364,6 @@ pub(crate) mod tests {
             assert_eq!(purge(&mut conn, before, 4).unwrap(), 2);
             assert_eq!(purge(&mut conn, before, 4).unwrap(), 0);
             assert_eq!(count(&mut conn).unwrap(), 4);
-        });
-    }
-
-    #[test]
-    fn a_value_nobody_understands_is_named_by_table_row_and_column() {
-        on_every_database(|database| {
-            let mut conn = database.conn();
-            append(&mut conn, &entries(1)).unwrap();
-            diesel::sql_query("UPDATE usage_entries SET outcome = 'lost'")
-                .execute(&mut *conn)
-                .unwrap();
-            let expected =
-                Corrupt { table: "usage_entries", row: "acme/fast".into(), column: "outcome" };
-            let read = summarize(&mut conn, ALL).err();
-            assert!(matches!(read, Some(RepoError::Corrupt(corrupt)) if corrupt == expected));
         });
     }
 }

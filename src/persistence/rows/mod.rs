@@ -10,6 +10,7 @@ mod credentials;
 mod providers;
 mod routes;
 mod usage_entries;
+mod usage_hours;
 
 use std::fmt;
 
@@ -24,7 +25,8 @@ pub use cooldowns::{CooldownRow, scope_key};
 pub use credentials::{CredentialRow, Opened, PlainSettings, SealedSettings};
 pub use providers::ProviderRow;
 pub use routes::RouteRow;
-pub use usage_entries::{InsertNew, UsageEntryRow, UsageSumRow};
+pub use usage_entries::{InsertNew, MAX_TOKENS, UsageEntryRow};
+pub use usage_hours::{UsageHourRow, UsageSumRow};
 
 /// Shows a value as the word it has on the wire.
 struct Word<T>(T);

@@ -111,6 +111,10 @@ impl<const ROWS: usize> QueryFragment<Sqlite> for InsertNew<'_, ROWS> {
 impl<const ROWS: usize> RunQueryDsl<SqliteConnection> for InsertNew<'_, ROWS> {}
 
 impl UsageEntryRow<'_> {
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
     /// Binds every column, in the order in which [`InsertNew`] names them.
     fn bind<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_bind_param::<Text, _>(&self.request_id)?;
@@ -148,23 +152,4 @@ impl UsageEntryRow<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Bool, _>(&self.usage_estimated)
     }
-}
-
-/// Sums over the entries of one provider, model and outcome.
-#[derive(Queryable)]
-pub struct UsageSumRow {
-    pub provider_id: Option<String>,
-    pub model: String,
-    pub outcome: String,
-    pub requests: i64,
-    /// Of those, the ones whose tokens are known.
-    pub counted: i64,
-    /// Of those, the ones whose tokens were estimated.
-    pub estimated: i64,
-    pub tokens_input: Option<i64>,
-    pub tokens_cache_read: Option<i64>,
-    pub tokens_cache_write_5m: Option<i64>,
-    pub tokens_cache_write_1h: Option<i64>,
-    pub tokens_output: Option<i64>,
-    pub duration_ms: i64,
 }
