@@ -25,6 +25,7 @@ pub mod rule;
 pub mod scope_map;
 pub mod session;
 pub mod setting;
+pub mod sorted_list;
 pub mod time;
 pub mod trace;
 pub mod turns;
