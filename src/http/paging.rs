@@ -36,30 +36,55 @@ pub fn checked_limit(limit: Option<usize>) -> Result<usize, Problem> {
     }
 }
 
+/// The entries of a list, from somewhere on.
+pub type Rest<'l, T> = Box<dyn Iterator<Item = T> + 'l>;
+
 impl PageQuery {
-    /// Cuts a page out of a sorted list. The cursor is the key of the last entry seen.
+    /// Takes a page of a sorted list, and looks at no more of it. The cursor is the key of the last
+    /// entry seen. `rest` gives all entries, or those behind the one of a cursor; `None` when that is
+    /// gone.
     ///
     /// Errors: a [`Problem`] for a limit out of range, and for a cursor whose entry is gone.
-    pub fn cut<T>(self, items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Problem> {
+    pub fn take<'l, T>(
+        self,
+        rest: impl FnOnce(Option<&str>) -> Option<Rest<'l, T>>,
+        key: impl Fn(&T) -> String,
+    ) -> Result<Page<T>, Problem> {
         let limit = checked_limit(self.limit)?;
-        let start = match &self.cursor {
-            None => 0,
-            Some(cursor) => {
-                let found = items.iter().position(|item| key(item) == *cursor);
-                found
-                    .ok_or_else(|| Problem::bad_request("cursor: its entry is gone; begin again"))?
-                    + 1
-            }
-        };
-        let more = items.len() > start + limit;
-        let items: Vec<T> = items.into_iter().skip(start).take(limit).collect();
-        let next_cursor = items.last().filter(|_| more).map(key);
+        let gone = || Problem::bad_request("cursor: its entry is gone; begin again");
+        let mut rest = rest(self.cursor.as_deref()).ok_or_else(gone)?;
+        let items: Vec<T> = rest.by_ref().take(limit).collect();
+        let next_cursor = if rest.next().is_some() { items.last().map(key) } else { None };
         Ok(Page { items, next_cursor })
+    }
+
+    /// Cuts a page out of a sorted list that is put together for it.
+    ///
+    /// Errors: as [`Self::take`].
+    pub fn cut<T>(self, items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Problem> {
+        let rest = |cursor: Option<&str>| -> Option<Rest<'_, T>> {
+            let start = match cursor {
+                None => 0,
+                Some(cursor) => items.iter().position(|item| key(item) == *cursor)? + 1,
+            };
+            Some(Box::new(items.into_iter().skip(start)))
+        };
+        self.take(rest, &key)
+    }
+}
+
+impl<T> Page<T> {
+    /// The same page, with its entries as they are shown.
+    pub fn map<U>(self, show: impl FnMut(T) -> U) -> Page<U> {
+        let items = self.items.into_iter().map(show).collect();
+        Page { items, next_cursor: self.next_cursor }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     fn page(limit: Option<usize>, cursor: Option<&str>) -> Result<Page<u32>, Problem> {
@@ -75,6 +100,20 @@ mod tests {
         assert_eq!((second.items, second.next_cursor.as_deref()), (vec![3, 4], Some("4")));
         let last = page(Some(2), Some("4")).unwrap();
         assert_eq!((last.items, last.next_cursor), (vec![5], None));
+    }
+
+    #[test]
+    fn no_more_of_a_list_is_looked_at_than_the_page_and_whether_there_is_another() {
+        let query = PageQuery { limit: Some(2), cursor: Some("7".into()) };
+        let looked_at = RefCell::new(Vec::new());
+        let looked_at = &looked_at;
+        let rest = |cursor: Option<&str>| -> Option<Rest<'_, u32>> {
+            let first: u32 = cursor?.parse().ok()?;
+            Some(Box::new((first + 1..100).inspect(|n| looked_at.borrow_mut().push(*n))))
+        };
+        let page = query.take(rest, u32::to_string).unwrap();
+        assert_eq!((page.items, page.next_cursor.as_deref()), (vec![8, 9], Some("9")));
+        assert_eq!(*looked_at.borrow(), [8, 9, 10]);
     }
 
     #[test]
