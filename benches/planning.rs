@@ -12,7 +12,7 @@ use providerpool::{
     actors::{
         credentials::{CredentialDirectory, CredentialPool, Lease, LeaseError, Wanted},
         published::publish,
-        registry::{ListedProvider, ProviderBook, ProviderTable, VitalsBook, builtin},
+        registry::{ListedProvider, ProviderTable, VitalsBook, builtin},
         router::{Ask, Plan, RouteTable, RouterView},
     },
     domain::{
@@ -34,6 +34,8 @@ use providerpool::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const PROVIDERS: usize = 200;
+/// A pool that is large.
+const LARGE_POOL: usize = 2_000;
 const MODELS: usize = 50;
 const CREDENTIALS: usize = 10;
 const TARGETS: usize = 20;
@@ -233,22 +235,53 @@ fn plans(criterion: &mut Criterion) {
     }
 }
 
+/// Changes a provider into what it is after so many rounds.
+type Change = fn(&mut Provider, i32);
+
+/// The table put together, as at the start, and then a change of one provider in it, published.
+fn tables(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("table");
+    group.sample_size(10);
+    for count in [PROVIDERS, LARGE_POOL] {
+        let mut vitals = VitalsBook::default();
+        let rows: Vec<ListedProvider> = (0..count)
+            .map(|number| {
+                let provider = Arc::new(provider(number, models(number)));
+                ListedProvider::new(Arc::clone(&provider), CREDENTIALS, vitals.of(&provider.id))
+            })
+            .collect();
+        group.bench_function(format!("all of {count}"), |bencher| {
+            bencher.iter(|| ProviderTable::new(rows.iter().cloned()));
+        });
+        let (mut table, (publisher, _)) =
+            (ProviderTable::new(rows.iter().cloned()), publish(ProviderTable::default()));
+        let row = &rows[count / 2];
+        let changes: [(&str, Change); 3] = [
+            ("the name", |provider, round| provider.name = round.to_string()),
+            ("the priority", |provider, round| provider.priority = round),
+            ("a model", |provider, round| {
+                provider.models[MODELS - 1] = ServedModel::named(name(&format!("model-{round}")));
+            }),
+        ];
+        for (what, change) in changes {
+            let mut round = 0;
+            group.bench_function(format!("{what} of one of {count}"), |bencher| {
+                bencher.iter(|| {
+                    round += 1;
+                    let mut provider = Provider::clone(&row.provider);
+                    change(&mut provider, round);
+                    let (provider, vitals) = (Arc::new(provider), Arc::clone(&row.vitals));
+                    table.put(ListedProvider::new(provider, CREDENTIALS, vitals));
+                    publisher.replace(table.clone());
+                });
+            });
+        }
+    }
+}
+
 /// A change of one cooldown in a full book, and the book published.
 fn publications(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("publish");
-    let book = ProviderBook::new((0..PROVIDERS).map(|number| provider(number, models(number))));
-    let (publisher, _) = publish(ProviderTable::default());
-    let mut vitals = VitalsBook::default();
-    group.bench_function("providers", |bencher| {
-        bencher.iter(|| {
-            let listed = book.providers().map(|(provider, _)| {
-                let vitals = vitals.of(&provider.id);
-                ListedProvider::new(provider, CREDENTIALS, vitals)
-            });
-            publisher.replace(ProviderTable::new(listed));
-        });
-    });
-
     let routes = Arc::new(RouteTable::default());
     let (publisher, _) = publish(RouterView::default());
     let mut books = [
@@ -292,6 +325,6 @@ fn config() -> Criterion {
 criterion_group! {
     name = benches;
     config = config();
-    targets = plans, publications
+    targets = plans, tables, publications
 }
 criterion_main!(benches);

@@ -16,7 +16,7 @@ pub fn print(app: &App) {
     }
     let table = app.actors.providers.read();
     let usable: Vec<&Provider> =
-        table.rows().iter().filter(|row| row.is_usable()).map(|row| &*row.provider).collect();
+        table.rows().filter(|row| row.is_usable()).map(|row| &*row.provider).collect();
     let names: Vec<&str> = usable.iter().map(|provider| provider.id.as_str()).collect();
     if names.is_empty() {
         println!("no provider is set up yet: set OPENAI_API_KEY (or another vendor's usual");

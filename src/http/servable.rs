@@ -1,6 +1,6 @@
 //! Which models a client may ask for, as all dialects list them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, http::header::CONTENT_TYPE, web::Data};
 
@@ -46,12 +46,9 @@ impl Servable {
 
     /// All that this key may ask for and that some provider in use lists, by name.
     pub fn list(&self) -> Vec<ListedModel> {
-        let mut names = BTreeSet::new();
-        for row in self.table.rows().iter().filter(|row| row.is_usable()) {
-            for model in row.provider.models.iter().filter(|it| self.key.allows(&it.name)) {
-                names.insert(&model.name);
-            }
-        }
+        let allowed = self.table.listed_names().filter(|name| self.key.allows(name));
+        let mut names: Vec<&ModelName> = allowed.collect();
+        names.sort();
         names.into_iter().filter_map(|name| self.first(name)).collect()
     }
 

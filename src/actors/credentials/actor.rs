@@ -80,10 +80,10 @@ impl Credentials {
         self.directory.replace(self.pool.directory(self.cooldowns.book()));
     }
 
-    /// Publishes credentials that have come or gone, and tells who counts them.
-    pub(super) fn publish_change(&self) {
+    /// Publishes credentials of a provider that have come or gone, and tells who counts them.
+    pub(super) fn publish_change(&self, provider: &ProviderId) {
         self.publish();
-        self.peers.registry.do_send(CredentialsChanged);
+        self.peers.registry.do_send(CredentialsChanged { provider_id: Some(provider.clone()) });
     }
 
     /// Tells the cooldowns that have ended.
@@ -110,7 +110,8 @@ impl Credentials {
         let own = cooldowns.into_iter().filter(|cooldown| cooldown.scope.credential().is_some());
         self.cooldowns.restore(own);
         self.report_locked();
-        self.publish_change();
+        self.publish();
+        self.peers.registry.do_send(CredentialsChanged { provider_id: None });
     }
 
     /// The failures of one credential may be those of the provider, and then it is spared. Says whether
@@ -268,8 +269,8 @@ impl Handler<AddCredential> for Credentials {
             |saved: Result<Credential, CredentialError>, credentials, _| {
                 let credential = saved?;
                 credentials.pool.insert(credential.clone());
-                credentials.publish_change();
                 let (provider, id) = (&credential.provider_id, &credential.id);
+                credentials.publish_change(provider);
                 credentials.tell(EventType::CredentialAdded, provider, id, EventData::None {});
                 Ok(Added { credential, existed: false })
             },
@@ -302,7 +303,7 @@ impl Handler<RemoveCredential> for Credentials {
                 let (provider, id) = deleted?;
                 credentials.pool.remove(&provider, &id);
                 credentials.cooldowns.clear_credential(&provider, &id);
-                credentials.publish_change();
+                credentials.publish_change(&provider);
                 credentials.tell(EventType::CredentialRemoved, &provider, &id, EventData::None {});
                 Ok(())
             },
@@ -316,7 +317,7 @@ impl Handler<ForgetCredentials> for Credentials {
     fn handle(&mut self, msg: ForgetCredentials, _: &mut Self::Context) {
         self.pool.remove_provider(&msg.provider_id);
         self.cooldowns.clear(Some(&msg.provider_id));
-        self.publish_change();
+        self.publish_change(&msg.provider_id);
     }
 }
 

@@ -84,7 +84,7 @@ impl Handler<ChangeCredential> for Credentials {
                 let credential = saved?;
                 let (provider, id) = (&credential.provider_id, &credential.id);
                 credentials.pool.replace_settings(provider, id, &credential.settings);
-                credentials.publish_change();
+                credentials.publish_change(provider);
                 credentials.tell(EventType::CredentialUpdated, provider, id, EventData::None {});
                 Ok(credential)
             },

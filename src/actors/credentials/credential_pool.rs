@@ -1,9 +1,12 @@
 //! The credentials there are, and the rules by which they come and go. Knows no actor, clock or
 //! database.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use super::directory::{CredentialDirectory, Gauge, Held, Shelf, ShelfState};
+use super::directory::{CredentialDirectory, Gauge, Held, Shelf, ShelfState, Shelves};
 use crate::domain::{
     cooldown::CooldownBook,
     credential::{Credential, CredentialSettings},
@@ -13,31 +16,39 @@ use crate::domain::{
 /// What Credentials keeps.
 #[derive(Default)]
 pub struct CredentialPool {
-    /// What is published is this very map, until one of its shelves changes.
-    shelves: Arc<HashMap<ProviderId, Arc<Shelf>>>,
+    /// What is published shares all of it but the shelves that have changed since.
+    shelves: Shelves,
 }
 
 impl CredentialPool {
     pub fn new(credentials: impl IntoIterator<Item = Credential>) -> Self {
-        let mut pool = Self::default();
-        for credential in credentials {
-            pool.insert(credential);
-        }
-        pool
+        Self::default().reloaded(credentials)
     }
 
     /// These credentials in the place of those of before, whose readings and turns go on: requests
     /// that are under way still count.
     pub fn reloaded(&self, credentials: impl IntoIterator<Item = Credential>) -> Self {
-        let emptied = |(id, shelf): (&ProviderId, &Arc<Shelf>)| {
-            (id.clone(), Arc::new(Shelf::new(Vec::new(), Arc::clone(shelf.state()))))
-        };
-        let mut pool = Self { shelves: Arc::new(self.shelves.iter().map(emptied).collect()) };
+        // One without credentials keeps its turns.
+        let mut by_provider: HashMap<ProviderId, Vec<Credential>> =
+            self.shelves.keys().map(|id| (id.clone(), Vec::new())).collect();
         for credential in credentials {
-            let mut before = self.all(&credential.provider_id).iter();
-            let known = before.find(|held| held.credential.id == credential.id);
-            let gauge = known.map(|held| Arc::clone(&held.gauge)).unwrap_or_default();
-            pool.insert_with(credential, gauge);
+            by_provider.entry(credential.provider_id.clone()).or_default().push(credential);
+        }
+        let mut pool = Self { shelves: self.shelves.clone() };
+        for (provider, credentials) in by_provider {
+            let before = self.all(&provider).iter();
+            let before = before.map(|held| (&held.credential.id, &held.gauge));
+            let gauges: HashMap<&CredentialId, &Arc<Gauge>> = before.collect();
+            let mut fingerprints = HashSet::with_capacity(credentials.len());
+            let mut held = Vec::with_capacity(credentials.len());
+            for credential in credentials {
+                // The very same key is kept once.
+                if fingerprints.insert(credential.fingerprint.clone()) {
+                    let gauge = gauges.get(&credential.id).map(|gauge| Arc::clone(gauge));
+                    held.push(Arc::new(Held { credential, gauge: gauge.unwrap_or_default() }));
+                }
+            }
+            pool.put(provider, held);
         }
         pool
     }
@@ -66,14 +77,10 @@ impl CredentialPool {
 
     /// Adds a credential, unless the very same key is there.
     pub fn insert(&mut self, credential: Credential) {
-        self.insert_with(credential, Arc::default());
-    }
-
-    fn insert_with(&mut self, credential: Credential, gauge: Arc<Gauge>) {
         let provider = credential.provider_id.clone();
         if self.find_same(&provider, &credential.fingerprint).is_none() {
             let mut all = self.all(&provider).to_vec();
-            all.push(Arc::new(Held { credential, gauge }));
+            all.push(Arc::new(Held { credential, gauge: Arc::default() }));
             self.put(provider, all);
         }
     }
@@ -107,16 +114,16 @@ impl CredentialPool {
         let known = self.shelves.get(&provider).map(|shelf| Arc::clone(shelf.state()));
         let state = known.unwrap_or_else(|| Arc::new(ShelfState::default()));
         let shelf = Arc::new(Shelf::new(held, state));
-        Arc::make_mut(&mut self.shelves).insert(provider, shelf);
+        self.shelves.insert_mut(provider, shelf);
     }
 
     pub fn remove_provider(&mut self, provider: &ProviderId) {
-        Arc::make_mut(&mut self.shelves).remove(provider);
+        self.shelves.remove_mut(provider);
     }
 
     /// What is to be published.
     pub fn directory(&self, cooldowns: &CooldownBook) -> CredentialDirectory {
-        CredentialDirectory { shelves: Arc::clone(&self.shelves), cooldowns: cooldowns.clone() }
+        CredentialDirectory { shelves: self.shelves.clone(), cooldowns: cooldowns.clone() }
     }
 }
 

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use foldhash::fast::RandomState;
+use rpds::HashTrieMapSync;
 use serde::Serialize;
 use tokio::sync::Notify;
 
@@ -104,6 +106,9 @@ impl Shelf {
     }
 }
 
+/// The credentials of all providers. Copies share all that neither of them has changed since.
+pub(super) type Shelves = HashTrieMapSync<ProviderId, Arc<Shelf>, RandomState>;
+
 /// How a provider's credentials stand for one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Availability {
@@ -132,7 +137,7 @@ pub enum CredentialStatus {
 /// Every credential and what is held against it. Immutable, but for readings and turns.
 #[derive(Default)]
 pub struct CredentialDirectory {
-    pub(super) shelves: Arc<HashMap<ProviderId, Arc<Shelf>>>,
+    pub(super) shelves: Shelves,
     pub(super) cooldowns: CooldownBook,
 }
 
@@ -157,9 +162,12 @@ impl CredentialDirectory {
 
     /// How many usable credentials each provider has. One not named has none.
     pub fn usable_counts(&self) -> HashMap<ProviderId, usize> {
-        let usable =
-            |shelf: &Shelf| shelf.held.iter().filter(|held| held.credential.is_usable()).count();
-        self.shelves.iter().map(|(id, shelf)| (id.clone(), usable(shelf))).collect()
+        self.shelves.keys().map(|id| (id.clone(), self.usable_count(id))).collect()
+    }
+
+    /// How many usable credentials a provider has.
+    pub fn usable_count(&self, provider: &ProviderId) -> usize {
+        self.of(provider).iter().filter(|held| held.credential.is_usable()).count()
     }
 
     /// Whether a good answer with this credential is news. Most of the time it is not.

@@ -53,7 +53,9 @@ pub struct Registry {
     /// Outlives a restart too: nobody is asked again for that.
     unasked: Unasked,
     db: DbHandle,
-    table: Publisher<ProviderTable>,
+    /// As it was published last: the next one shares with it all that has not changed.
+    table: ProviderTable,
+    published: Publisher<ProviderTable>,
     credentials: Published<CredentialDirectory>,
     peers: RegistryPeers,
 }
@@ -62,31 +64,53 @@ impl Registry {
     pub fn new(
         defined: Vec<Provider>,
         db: DbHandle,
-        table: Publisher<ProviderTable>,
+        published: Publisher<ProviderTable>,
         credentials: Published<CredentialDirectory>,
         peers: RegistryPeers,
     ) -> Self {
         let book = ProviderBook::new(defined.clone());
         let (vitals, unasked) = (VitalsBook::default(), Unasked::default());
-        Self { book, defined, vitals, unasked, db, table, credentials, peers }
+        let table = ProviderTable::default();
+        Self { book, defined, vitals, unasked, db, table, published, credentials, peers }
     }
 
-    fn count_credentials(&mut self) {
-        self.book.count_credentials(self.credentials.read().usable_counts());
-    }
-
-    fn publish(&mut self) {
+    fn publish_all(&mut self) {
+        self.book.count_all_credentials(self.credentials.read().usable_counts());
         let vitals = &mut self.vitals;
         let listed = self.book.providers().map(|(provider, credentials)| {
             let vitals = vitals.of(&provider.id);
             ListedProvider::new(provider, credentials, vitals)
         });
-        self.table.replace(ProviderTable::new(listed));
+        self.table = ProviderTable::new(listed);
+        self.published.replace(self.table.clone());
+    }
+
+    /// Publishes what has changed of one provider, or that it is gone.
+    fn publish(&mut self, id: &ProviderId) {
+        match self.book.find_counted(id) {
+            Some((provider, credentials)) => {
+                let vitals = self.vitals.of(id);
+                self.table.put(ListedProvider::new(provider, credentials, vitals));
+            }
+            None => self.table.remove(id),
+        }
+        self.published.replace(self.table.clone());
     }
 
     /// Has those asked what they speak of whom that is not known, and who were not asked.
     fn ask_unasked(&mut self) {
-        for provider_id in self.unasked.take(self.book.providers()) {
+        let due = self.unasked.take(self.book.providers());
+        self.ask(due);
+    }
+
+    /// The same, of one whose settings or credentials have changed.
+    fn ask_if_unasked(&mut self, id: &ProviderId) {
+        let due = self.unasked.take(self.book.find_counted(id).into_iter());
+        self.ask(due);
+    }
+
+    fn ask(&self, due: Vec<ProviderId>) {
+        for provider_id in due {
             self.peers.discovery.do_send(DetectSoon { provider_id });
         }
     }
@@ -97,8 +121,7 @@ impl Registry {
 
     fn load(&mut self, stored: StoredProviders) {
         self.book.load(stored.rows, stored.unreadable);
-        self.count_credentials();
-        self.publish();
+        self.publish_all();
         self.report_locked();
     }
 
@@ -118,8 +141,8 @@ impl Registry {
 
     fn adopt(&mut self, row: StoredProvider) -> Result<Arc<Provider>, RegistryError> {
         let id = row.id.clone();
-        let provider = self.book.adopt(row).ok_or(RegistryError::NotFound(id))?;
-        self.publish();
+        let provider = self.book.adopt(row).ok_or_else(|| RegistryError::NotFound(id.clone()))?;
+        self.publish(&id);
         Ok(Arc::new(provider))
     }
 
@@ -146,7 +169,7 @@ impl Registry {
     fn save_note(&mut self, row: StoredProvider, ctx: &mut Context<Self>) {
         let db = self.db.clone();
         self.book.adopt(row.clone());
-        self.publish();
+        self.publish(&row.id);
         let save = async move { db.save_provider(row).await };
         ctx.wait(save.into_actor(self).map(|saved, _, _| {
             if let Err(error) = saved {
@@ -190,7 +213,7 @@ impl Handler<CreateProvider> for Registry {
         self.save_then(row, |registry, row| {
             let provider = registry.adopt(row)?;
             registry.tell(EventType::ProviderCreated, &provider.id, EventData::None {});
-            registry.ask_unasked();
+            registry.ask_if_unasked(&provider.id);
             Ok(provider)
         })
     }
@@ -216,7 +239,7 @@ impl Handler<ChangeProvider> for Registry {
             registry.tell(kind, &provider.id, EventData::None {});
             if may_speak_otherwise {
                 registry.unasked.forget(&provider.id);
-                registry.ask_unasked();
+                registry.ask_if_unasked(&provider.id);
             }
             Ok(provider)
         })
@@ -240,7 +263,7 @@ impl Handler<DeleteProvider> for Registry {
                 registry.book.remove(&id);
                 registry.vitals.remove(&id);
                 registry.unasked.forget(&id);
-                registry.publish();
+                registry.publish(&id);
                 registry.peers.credentials.do_send(ForgetCredentials { provider_id: id.clone() });
                 registry.peers.router.do_send(ForgetProvider { provider_id: id.clone() });
                 registry.tell(EventType::ProviderDeleted, &id, EventData::None {});
@@ -321,10 +344,16 @@ impl Handler<ProviderAnswered> for Registry {
 impl Handler<CredentialsChanged> for Registry {
     type Result = ();
 
-    fn handle(&mut self, _: CredentialsChanged, _: &mut Self::Context) {
-        self.count_credentials();
-        self.publish();
-        self.ask_unasked();
+    fn handle(&mut self, msg: CredentialsChanged, _: &mut Self::Context) {
+        let Some(id) = msg.provider_id else {
+            self.publish_all();
+            return self.ask_unasked();
+        };
+        let usable = self.credentials.read().usable_count(&id);
+        if self.book.count_credentials(&id, usable) {
+            self.publish(&id);
+            self.ask_if_unasked(&id);
+        }
     }
 }
 

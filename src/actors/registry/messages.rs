@@ -163,7 +163,10 @@ pub struct ProviderAnswered {
 /// A fact: the published credentials have changed, and with them who can be called.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub struct CredentialsChanged;
+pub struct CredentialsChanged {
+    /// Whose they are. `None`: all have been read anew.
+    pub provider_id: Option<ProviderId>,
+}
 
 /// Answered when everything told before is in the published table; the first time, when the stored
 /// providers are loaded.

@@ -49,17 +49,37 @@ impl ProviderBook {
         self.stored = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
     }
 
-    pub fn count_credentials(&mut self, usable: HashMap<ProviderId, usize>) {
+    /// Takes these counts in the place of those of before. Who is not named has no usable credential.
+    pub fn count_all_credentials(&mut self, usable: HashMap<ProviderId, usize>) {
         self.usable_credentials = usable;
+    }
+
+    /// Notes how many usable credentials one provider has. Says whether that is news.
+    pub fn count_credentials(&mut self, id: &ProviderId, usable: usize) -> bool {
+        if self.credentials_of(id) == usable {
+            return false;
+        }
+        if usable == 0 {
+            self.usable_credentials.remove(id);
+        } else {
+            self.usable_credentials.insert(id.clone(), usable);
+        }
+        true
+    }
+
+    fn credentials_of(&self, id: &ProviderId) -> usize {
+        self.usable_credentials.get(id).copied().unwrap_or(0)
     }
 
     /// Every provider that is understood, and how many usable credentials each has.
     pub fn providers(&self) -> impl Iterator<Item = (Arc<Provider>, usize)> {
         let ids = self.defined.keys().chain(self.stored.keys().filter(|id| self.is_api_made(id)));
-        ids.filter_map(|id| {
-            let credentials = self.usable_credentials.get(id).copied().unwrap_or(0);
-            Some((Arc::new(self.find(id)?), credentials))
-        })
+        ids.filter_map(|id| self.find_counted(id))
+    }
+
+    /// One provider that is understood, and how many usable credentials it has.
+    pub fn find_counted(&self, id: &ProviderId) -> Option<(Arc<Provider>, usize)> {
+        Some((Arc::new(self.find(id)?), self.credentials_of(id)))
     }
 
     fn is_api_made(&self, id: &ProviderId) -> bool {
@@ -88,8 +108,7 @@ impl ProviderBook {
     }
 
     pub fn status(&self, id: &ProviderId) -> Option<ProviderStatus> {
-        let credentials = self.usable_credentials.get(id).copied().unwrap_or(0);
-        self.find(id).map(|provider| provider.status(credentials))
+        self.find(id).map(|provider| provider.status(self.credentials_of(id)))
     }
 
     /// The row to save for a new provider.
@@ -403,7 +422,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_by_priority_then_id() {
         let mut book = with_acme();
-        book.count_credentials(HashMap::from([(id("acme"), 1)]));
+        book.count_all_credentials(HashMap::from([(id("acme"), 1)]));
         let table = ProviderTable::new(book.providers());
         let order: Vec<(i32, String)> =
             table.iter().map(|(p, _)| (-p.priority, p.id.to_string())).collect();
@@ -419,7 +438,7 @@ mod tests {
         let mut row = book.create(NOW, id("vault"), acme()).unwrap();
         row.settings.headers = Some(StoredHeaders::Locked { key_id: "k1".into() });
         book.adopt(row);
-        book.count_credentials(HashMap::from([(id("vault"), 1)]));
+        book.count_all_credentials(HashMap::from([(id("vault"), 1)]));
         assert_eq!(book.status(&id("vault")), Some(ProviderStatus::Error));
         let row = book.change(NOW, &id("vault"), ProviderChange::default()).unwrap();
         assert!(matches!(row.settings.headers, Some(StoredHeaders::Locked { .. })));

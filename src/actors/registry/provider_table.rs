@@ -1,12 +1,19 @@
 //! The providers as everyone sees them, and the index by which those that serve a model are found.
 
-use std::{cmp::Reverse, collections::HashMap, iter, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    sync::Arc,
+};
+
+use foldhash::fast::RandomState;
+use rpds::{HashTrieMapSync, ListSync, VectorSync};
 
 use super::{model_catalog::ModelCatalog, vitals::ProviderVitals};
 use crate::domain::{
     id::{ModelName, ProviderId},
     model::{ModelFacts, ModelKind},
     provider::{Endpoints, Provider},
+    sorted_list::SortedList,
     version_order::by_version,
 };
 
@@ -14,6 +21,7 @@ use crate::domain::{
 pub const AUTO_SHORTLIST: usize = 8;
 
 /// One provider as it is published.
+#[derive(Clone)]
 pub struct ListedProvider {
     pub provider: Arc<Provider>,
     /// How many usable credentials it has.
@@ -33,6 +41,22 @@ impl ListedProvider {
     /// Whether a request could go there.
     pub fn is_usable(&self) -> bool {
         !self.endpoints.is_empty() && self.provider.is_usable(self.credentials)
+    }
+
+    /// Where it stands in a table: before those that compare greater.
+    fn rank(&self) -> impl Ord + use<'_> {
+        (Reverse(self.provider.priority), &self.provider.id)
+    }
+
+    /// The places it adds to a pool.
+    fn places(&self) -> usize {
+        if self.is_usable() { self.credentials.max(1) } else { 0 }
+    }
+
+    /// Whether the index of a table says the same of both.
+    fn is_indexed_like(&self, other: &Self) -> bool {
+        let (a, b) = (&self.provider, &other.provider);
+        self.is_usable() == other.is_usable() && a.priority == b.priority && a.models == b.models
     }
 }
 
@@ -54,96 +78,198 @@ pub struct Serving<'t> {
     pub facts: ModelFacts,
 }
 
-/// A model that a usable provider lists.
+/// Where the row of a provider is kept as long as the provider exists.
+type Slot = usize;
+
+/// A usable provider that lists a model.
 #[derive(Clone)]
 struct Listed {
-    row: usize,
-    upstream: ModelName,
+    slot: Slot,
+    /// When it is not the name it is listed under.
+    upstream: Option<ModelName>,
     facts: ModelFacts,
 }
 
 /// What is known of a name that some provider lists.
-#[derive(Default)]
+#[derive(Clone)]
 struct Listing {
-    /// Who lists it and is usable, by row.
-    by: Vec<Listed>,
+    /// Who lists it and is usable.
+    by: SortedList<Listed>,
+    /// How often it is listed, by whomever.
+    count: usize,
     /// What the catalogue knows of a model of that name.
     catalogued: ModelFacts,
 }
 
-/// Every provider, best first. Immutable.
-#[derive(Default)]
+/// What the pool may choose from at one usable provider when no model is named.
+#[derive(Clone)]
+struct Short {
+    slot: Slot,
+    models: Arc<[(ModelName, ModelFacts)]>,
+}
+
+/// Every provider, best first: by priority, highest first, then by id.
+///
+/// Copies share all that neither of them has changed since. So a change costs what it changes, and
+/// what was published before stays as it was. All lists of slots are in the order of the rows.
+#[derive(Clone, Default)]
 pub struct ProviderTable {
-    /// Sorted by priority, highest first, then by id.
-    rows: Vec<ListedProvider>,
-    numbers: HashMap<ProviderId, usize>,
+    rows: VectorSync<Option<ListedProvider>>,
+    /// The slots without a row.
+    free: ListSync<Slot>,
+    slots: HashTrieMapSync<ProviderId, Slot, RandomState>,
+    order: SortedList<Slot>,
     /// Of usable providers: their credentials, and those themselves that need none.
     places: usize,
-    listings: HashMap<ModelName, Listing>,
-    /// The rows of usable providers that list no models and so take any name.
-    any_name: Vec<usize>,
-    shortlist: Vec<Listed>,
+    listings: HashTrieMapSync<ModelName, Listing, RandomState>,
+    /// The usable providers that list no models and so take any name.
+    any_name: SortedList<Slot>,
+    shortlist: SortedList<Short>,
+}
+
+/// Compares the row in a slot with the one in another, which both have one.
+fn by_rank(
+    rows: &VectorSync<Option<ListedProvider>>,
+    other: Slot,
+) -> impl Fn(Slot) -> Ordering + use<'_> {
+    let other = row_in(rows, other).rank();
+    move |slot| row_in(rows, slot).rank().cmp(&other)
+}
+
+fn row_in(rows: &VectorSync<Option<ListedProvider>>, slot: Slot) -> &ListedProvider {
+    rows.get(slot).and_then(Option::as_ref).expect("what is listed has a row")
 }
 
 impl ProviderTable {
     pub fn new(providers: impl IntoIterator<Item: Into<ListedProvider>>) -> Self {
-        let mut rows: Vec<ListedProvider> = providers.into_iter().map(Into::into).collect();
-        rows.sort_by(|a, b| {
-            let (a, b) = (&a.provider, &b.provider);
-            b.priority.cmp(&a.priority).then_with(|| a.id.cmp(&b.id))
-        });
         let mut table = Self::default();
-        for (number, row) in rows.iter().enumerate() {
-            table.numbers.insert(row.provider.id.clone(), number);
-            table.index(number, row);
+        for row in providers {
+            table.put(row.into());
         }
-        Self { rows, ..table }
+        table
     }
 
-    fn index(&mut self, number: usize, row: &ListedProvider) {
-        let is_usable = row.is_usable();
-        if is_usable {
-            self.places += row.credentials.max(1);
+    /// Adds a provider, or puts it in the place of the one of the same id.
+    pub fn put(&mut self, row: ListedProvider) {
+        let Some(slot) = self.slots.get(&row.provider.id).copied() else {
+            let slot = self.free.first().copied().unwrap_or(self.rows.len());
+            self.free.drop_first_mut();
+            self.slots.insert_mut(row.provider.id.clone(), slot);
+            self.index(slot, row);
+            return;
+        };
+        let known = self.row(slot);
+        if known.is_indexed_like(&row) {
+            self.places = self.places - known.places() + row.places();
+            self.rows.set_mut(slot, Some(row));
+        } else {
+            self.unindex(slot);
+            self.index(slot, row);
         }
+    }
+
+    /// Takes a provider out, if it is there.
+    pub fn remove(&mut self, id: &ProviderId) {
+        if let Some(slot) = self.slots.get(id).copied() {
+            self.unindex(slot);
+            self.rows.set_mut(slot, None);
+            self.slots.remove_mut(id);
+            self.free.push_front_mut(slot);
+        }
+    }
+
+    fn index(&mut self, slot: Slot, row: ListedProvider) {
+        if slot == self.rows.len() {
+            self.rows.push_back_mut(Some(row));
+        } else {
+            self.rows.set_mut(slot, Some(row));
+        }
+        let Self { rows, order, listings, any_name, shortlist, .. } = self;
+        let (row, rank) = (row_in(rows, slot), by_rank(rows, slot));
+        order.insert(slot, |slot| rank(*slot));
+        self.places += row.places();
+        let is_usable = row.is_usable();
         if is_usable && row.provider.models.is_empty() {
-            self.any_name.push(number);
+            any_name.insert(slot, |slot| rank(*slot));
         }
         let catalog = ModelCatalog::builtin();
         let mut chat_models = Vec::new();
         for model in &row.provider.models {
-            let listing = self.listings.entry(model.name.clone()).or_insert_with(|| Listing {
-                by: Vec::new(),
-                catalogued: catalog.facts(&model.name),
-            });
-            // Of a name that is listed twice, the first counts.
-            let is_second = listing.by.last().is_some_and(|listed| listed.row == number);
-            if !is_usable || is_second {
+            if !listings.contains_key(&model.name) {
+                let catalogued = catalog.facts(&model.name);
+                let listing = Listing { by: SortedList::default(), count: 0, catalogued };
+                listings.insert_mut(model.name.clone(), listing);
+            }
+            let listing = listings.get_mut(&model.name).expect("it was put there");
+            listing.count += 1;
+            if !is_usable {
                 continue;
             }
-            let renamed = model.upstream_name.as_ref();
+            let renamed = model.upstream_name.as_ref().filter(|name| **name != model.name);
             let catalogued = renamed.map_or(listing.catalogued, |name| catalog.facts(name));
             let facts = model.facts(catalogued);
-            let listed = Listed { row: number, upstream: model.upstream().clone(), facts };
-            if facts.kind == ModelKind::Chat {
-                chat_models.push((&model.name, listed.clone()));
+            let listed = Listed { slot, upstream: renamed.cloned(), facts };
+            // Of a name that is listed twice, the first counts.
+            let is_first = listing.by.insert(listed, |listed| rank(listed.slot));
+            if is_first && facts.kind == ModelKind::Chat {
+                chat_models.push((&model.name, model.upstream(), facts));
             }
-            listing.by.push(listed);
         }
-        self.shortlist.extend(best_of(chat_models));
+        let models = best_of(chat_models);
+        if !models.is_empty() {
+            shortlist.insert(Short { slot, models }, |short| rank(short.slot));
+        }
     }
 
-    pub fn rows(&self) -> &[ListedProvider] {
-        &self.rows
+    /// Takes out of the index what it says of a row, which stays.
+    fn unindex(&mut self, slot: Slot) {
+        let Self { rows, order, listings, any_name, shortlist, .. } = self;
+        let (row, rank) = (row_in(rows, slot), by_rank(rows, slot));
+        order.remove(|slot| rank(*slot));
+        self.places -= row.places();
+        any_name.remove(|slot| rank(*slot));
+        shortlist.remove(|short| rank(short.slot));
+        for model in &row.provider.models {
+            let Some(listing) = listings.get_mut(&model.name) else { continue };
+            listing.count -= 1;
+            if listing.count == 0 {
+                listings.remove_mut(&model.name);
+            } else {
+                listing.by.remove(|listed| rank(listed.slot));
+            }
+        }
+    }
+
+    fn row(&self, slot: Slot) -> &ListedProvider {
+        row_in(&self.rows, slot)
+    }
+
+    /// All of them, best first.
+    pub fn rows(&self) -> impl Iterator<Item = &ListedProvider> {
+        self.order.iter().map(|slot| self.row(*slot))
+    }
+
+    /// Those behind the one of this id. `None`: there is no such one.
+    pub fn rows_after<'t>(
+        &'t self,
+        id: &ProviderId,
+    ) -> Option<impl Iterator<Item = &'t ListedProvider> + use<'t>> {
+        let rank = by_rank(&self.rows, *self.slots.get(id)?);
+        let after = self.order.iter_after(move |slot| rank(*slot));
+        Some(after.map(|slot| self.row(*slot)))
     }
 
     /// Providers and how many usable credentials each has, best first.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<Provider>, usize)> {
-        self.rows.iter().map(|row| (&row.provider, row.credentials))
+        self.rows().map(|row| (&row.provider, row.credentials))
+    }
+
+    pub fn find_row(&self, id: &ProviderId) -> Option<&ListedProvider> {
+        Some(self.row(*self.slots.get(id)?))
     }
 
     pub fn find(&self, id: &ProviderId) -> Option<(&Arc<Provider>, usize)> {
-        let row = &self.rows[*self.numbers.get(id)?];
-        Some((&row.provider, row.credentials))
+        self.find_row(id).map(|row| (&row.provider, row.credentials))
     }
 
     /// Whether there is more than one place to go to, of providers or of credentials.
@@ -160,19 +286,20 @@ impl ProviderTable {
     /// that list nothing. Costs one look-up, and then as much as there are of them.
     pub fn serving<'t>(&'t self, asked: &'t ModelName) -> impl Iterator<Item = Serving<'t>> {
         let listing = self.listings.get(asked);
-        let mut listed = listing.map_or(&[][..], |listing| &listing.by).iter().peekable();
-        let mut any_name = self.any_name.iter().peekable();
+        let listed = listing.into_iter().flat_map(|listing| listing.by.iter());
+        let mut listed = listed.map(|listed| self.show(asked, listed)).peekable();
+        let mut any_name = self.any_name.iter().map(|slot| self.row(*slot)).peekable();
         let mut facts_there = listing.map(|listing| listing.catalogued);
         // Both are in the table's order, and no row is in both.
-        iter::from_fn(move || {
+        std::iter::from_fn(move || {
             let any_is_next = match (listed.peek(), any_name.peek()) {
-                (Some(listed), Some(row)) => **row < listed.row,
+                (Some(listed), Some(row)) => row.rank() < listed.row.rank(),
                 (_, row) => row.is_some(),
             };
             if !any_is_next {
-                return listed.next().map(|listed| self.show(listed));
+                return listed.next();
             }
-            let row = &self.rows[*any_name.next()?];
+            let row = any_name.next()?;
             let facts = *facts_there.get_or_insert_with(|| ModelCatalog::builtin().facts(asked));
             Some(Serving { row, upstream: asked, facts })
         })
@@ -184,16 +311,18 @@ impl ProviderTable {
         provider: &ProviderId,
         asked: &'t ModelName,
     ) -> Option<Serving<'t>> {
-        let number = *self.numbers.get(provider)?;
+        let slot = *self.slots.get(provider)?;
+        let (row, rank) = (self.row(slot), by_rank(&self.rows, slot));
         let listing = self.listings.get(asked);
-        let by = listing.map_or(&[][..], |listing| &listing.by);
-        if let Ok(at) = by.binary_search_by_key(&number, |listed| listed.row) {
-            return Some(self.show(&by[at]));
+        if let Some(listed) = listing.and_then(|it| it.by.find(|listed| rank(listed.slot))) {
+            return Some(self.show(asked, listed));
         }
-        self.any_name.binary_search(&number).ok()?;
+        if !row.provider.models.is_empty() || !row.is_usable() {
+            return None;
+        }
         let known = listing.map(|listing| listing.catalogued);
         let facts = known.unwrap_or_else(|| ModelCatalog::builtin().facts(asked));
-        Some(Serving { row: &self.rows[number], upstream: asked, facts })
+        Some(Serving { row, upstream: asked, facts })
     }
 
     /// Whether some provider's list has this name, be it usable or not.
@@ -201,28 +330,45 @@ impl ProviderTable {
         self.listings.contains_key(name)
     }
 
+    /// Each name that a usable provider lists, once, in no order.
+    pub fn listed_names(&self) -> impl Iterator<Item = &ModelName> {
+        let served = self.listings.iter().filter(|(_, listing)| !listing.by.is_empty());
+        served.map(|(name, _)| name)
+    }
+
     /// What the pool may choose from when no model is named, best provider first: of each usable one
     /// at most [`AUTO_SHORTLIST`] chat models of its list, the highest rank first and among equals
     /// the newest. Models without a rank only where none has one.
     pub fn shortlist(&self) -> impl Iterator<Item = Serving<'_>> {
-        self.shortlist.iter().map(|listed| self.show(listed))
+        self.shortlist.iter().flat_map(|short| {
+            let row = self.row(short.slot);
+            short.models.iter().map(move |(upstream, facts)| Serving {
+                row,
+                upstream,
+                facts: *facts,
+            })
+        })
     }
 
-    fn show<'t>(&'t self, listed: &'t Listed) -> Serving<'t> {
-        Serving { row: &self.rows[listed.row], upstream: &listed.upstream, facts: listed.facts }
+    fn show<'t>(&'t self, asked: &'t ModelName, listed: &'t Listed) -> Serving<'t> {
+        let upstream = listed.upstream.as_ref().unwrap_or(asked);
+        Serving { row: self.row(listed.slot), upstream, facts: listed.facts }
     }
 }
 
-/// The models of one provider that are preferred when none is named.
-fn best_of(mut models: Vec<(&ModelName, Listed)>) -> impl Iterator<Item = Listed> {
-    if models.iter().any(|(_, listed)| listed.facts.auto_rank.is_some()) {
-        models.retain(|(_, listed)| listed.facts.auto_rank.is_some());
+/// The models of one provider, by name, that are preferred when none is named: what it calls them.
+fn best_of(
+    mut models: Vec<(&ModelName, &ModelName, ModelFacts)>,
+) -> Arc<[(ModelName, ModelFacts)]> {
+    if models.iter().any(|(_, _, facts)| facts.auto_rank.is_some()) {
+        models.retain(|(_, _, facts)| facts.auto_rank.is_some());
     }
-    models.sort_by(|(a_name, a), (b_name, b)| {
-        let by_rank = Reverse(a.facts.auto_rank).cmp(&Reverse(b.facts.auto_rank));
+    models.sort_by(|(a_name, _, a), (b_name, _, b)| {
+        let by_rank = Reverse(a.auto_rank).cmp(&Reverse(b.auto_rank));
         by_rank.then_with(|| by_version(b_name.as_str(), a_name.as_str()))
     });
-    models.into_iter().take(AUTO_SHORTLIST).map(|(_, listed)| listed)
+    let best = models.into_iter().take(AUTO_SHORTLIST);
+    best.map(|(_, upstream, facts)| (upstream.clone(), facts)).collect()
 }
 
 #[cfg(test)]
@@ -376,63 +522,155 @@ mod tests {
         assert_eq!(short(&table), ["gpt-4o", "gpt-4o-mini", "gpt-5.5"]);
     }
 
+    #[test]
+    fn a_change_shares_all_that_it_does_not_touch() {
+        let names = ["m".to_owned(), "n".to_owned()];
+        let models = |n: usize| {
+            let all = names.iter().cloned().chain([format!("own-{n}")]);
+            all.map(|text| ServedModel::named(name(&text))).collect()
+        };
+        let rows = (0..500).map(|n| (provider(&format!("p{n}"), 0, models(n)), 1));
+        let before = table(rows.collect());
+        let mut after = before.clone();
+        let mut moved = provider("p7", 3, models(7));
+        moved.name = "another".into();
+
+        after.put(ListedProvider::from((Arc::new(moved), 2)));
+
+        let others = before.rows().filter(|row| row.provider.id.as_str() != "p7");
+        for row in others {
+            let same = after.find_row(&row.provider.id).unwrap();
+            assert!(std::ptr::eq(row, same), "the row of {} was copied", row.provider.id);
+            let own = name(&format!("own-{}", &row.provider.id.as_str()[1..]));
+            let (a, b) = (before.listings.get(&own).unwrap(), after.listings.get(&own).unwrap());
+            assert!(std::ptr::eq(a, b), "the listing of {own} was copied");
+        }
+        assert_eq!(ids(&before, "own-7"), ["p7"]);
+        assert_eq!((ids(&before, "m")[0].as_str(), ids(&after, "m")[0].as_str()), ("p0", "p7"));
+    }
+
+    #[test]
+    fn what_changes_no_list_leaves_the_index_alone() {
+        let before = table(vec![(provider("a", 0, served(&["m"])), 1)]);
+        let mut after = before.clone();
+        let mut renamed = provider("a", 0, served(&["m"]));
+        renamed.name = "another".into();
+
+        after.put(ListedProvider::from((Arc::new(renamed), 5)));
+
+        assert!(before.listings.ptr_eq(&after.listings));
+        assert_eq!(after.find(&ProviderId::parse("a").unwrap()).unwrap().0.name, "another");
+        assert!(after.has_choice() && !before.has_choice());
+    }
+
     const NAMES: [&str; 4] = ["m", "n", "gpt-4o", "text-embedding-3-small"];
 
-    fn any_provider() -> impl Strategy<Value = (i32, Vec<(usize, bool)>, Option<bool>, bool, usize)>
-    {
+    type Drawn = (i32, Vec<(usize, bool)>, Option<bool>, bool, usize);
+
+    fn any_provider() -> impl Strategy<Value = Drawn> {
         let models = prop::collection::vec((0..NAMES.len(), any::<bool>()), 0..4);
         (0..3_i32, models, any::<Option<bool>>(), any::<bool>(), 0..2_usize)
+    }
+
+    fn drawn_row(number: usize, drawn: Drawn) -> ListedProvider {
+        let (priority, models, enabled, speaks, credentials) = drawn;
+        let model = |(model, renamed): (usize, bool)| ServedModel {
+            upstream_name: renamed.then(|| name(&format!("up/{}", NAMES[model]))),
+            ..ServedModel::named(name(NAMES[model]))
+        };
+        let models = models.into_iter().map(model).collect();
+        let mut provider = provider(&format!("p{number}"), priority, models);
+        provider.enabled = enabled;
+        if !speaks {
+            provider.base_url = None;
+        }
+        ListedProvider::from((Arc::new(provider), credentials))
+    }
+
+    type Served = (ProviderId, ModelName, ModelFacts);
+
+    fn triple(serving: Serving<'_>) -> Served {
+        (serving.row.provider.id.clone(), serving.upstream.clone(), serving.facts)
+    }
+
+    /// Whether a table says of these rows what a look through all of them says.
+    fn check(table: &ProviderTable, rows: &[ListedProvider]) -> Result<(), TestCaseError> {
+        let mut rows: Vec<&ListedProvider> = rows.iter().collect();
+        rows.sort_by_key(|row| (Reverse(row.provider.priority), row.provider.id.clone()));
+        let ids = |rows: &[&ListedProvider]| -> Vec<ProviderId> {
+            rows.iter().map(|row| row.provider.id.clone()).collect()
+        };
+        prop_assert_eq!(ids(&table.rows().collect::<Vec<_>>()), ids(&rows));
+        for (at, row) in rows.iter().enumerate() {
+            let after: Vec<_> = table.rows_after(&row.provider.id).unwrap().collect();
+            prop_assert_eq!(ids(&after), ids(&rows[at + 1..]));
+        }
+        for asked in NAMES.into_iter().chain(["unlisted"]).map(name) {
+            let usable = rows.iter().filter(|row| row.is_usable());
+            let scanned: Vec<Served> = usable
+                .filter_map(|row| {
+                    let upstream = row.provider.upstream_model(&asked)?;
+                    let known = ModelCatalog::builtin().facts(&upstream);
+                    Some((row.provider.id.clone(), upstream, known))
+                })
+                .collect();
+            prop_assert_eq!(&table.serving(&asked).map(triple).collect::<Vec<_>>(), &scanned);
+            for row in &rows {
+                let there = table.serving_at(&row.provider.id, &asked).map(triple);
+                let expected = scanned.iter().find(|(id, _, _)| *id == row.provider.id);
+                prop_assert_eq!(there.as_ref(), expected);
+            }
+            let lists =
+                |row: &&&ListedProvider| row.provider.models.iter().any(|m| m.name == asked);
+            prop_assert_eq!(table.lists(&asked), rows.iter().any(|row| lists(&row)));
+            let is_served = rows.iter().filter(lists).any(|row| row.is_usable());
+            prop_assert_eq!(
+                table.listed_names().filter(|name| **name == asked).count(),
+                usize::from(is_served)
+            );
+        }
+        let usable = rows.iter().filter(|row| row.is_usable());
+        let places: usize = usable.map(|row| row.credentials.max(1)).sum();
+        prop_assert_eq!((table.any_usable(), table.has_choice()), (places > 0, places > 1));
+        prop_assert!(table.find(&ProviderId::parse("nobody").unwrap()).is_none());
+        for row in &rows {
+            let (found, count) = table.find(&row.provider.id).unwrap();
+            prop_assert_eq!((&found.id, count), (&row.provider.id, row.credentials));
+        }
+        Ok(())
     }
 
     proptest! {
         #[test]
         fn the_index_finds_what_a_scan_finds(drawn in prop::collection::vec(any_provider(), 0..9)) {
-            let mut rows = Vec::new();
-            for (n, (priority, models, enabled, speaks, credentials)) in drawn.into_iter().enumerate() {
-                let model = |(model, renamed): (usize, bool)| ServedModel {
-                    upstream_name: renamed.then(|| name(&format!("up/{}", NAMES[model]))),
-                    ..ServedModel::named(name(NAMES[model]))
-                };
-                let models = models.into_iter().map(model).collect();
-                let mut provider = provider(&format!("p{}", (n * 7) % 9), priority, models);
-                provider.enabled = enabled;
-                if !speaks {
-                    provider.base_url = None;
+            let rows = drawn.into_iter().enumerate().map(|(n, drawn)| drawn_row((n * 7) % 9, drawn));
+            let rows: Vec<ListedProvider> = rows.collect();
+            check(&ProviderTable::new(rows.clone()), &rows)?;
+        }
+
+        #[test]
+        fn after_any_changes_a_table_is_as_one_that_is_made_anew(
+            steps in prop::collection::vec((0..6_usize, prop::option::of(any_provider())), 0..24),
+        ) {
+            let (mut table, mut rows) = (ProviderTable::default(), Vec::<ListedProvider>::new());
+            let mut published = Vec::new();
+            for (number, drawn) in steps {
+                let id = ProviderId::parse(&format!("p{number}")).unwrap();
+                rows.retain(|row| row.provider.id != id);
+                match drawn {
+                    Some(drawn) => {
+                        let row = drawn_row(number, drawn);
+                        rows.push(row.clone());
+                        table.put(row);
+                    }
+                    None => table.remove(&id),
                 }
-                rows.push((provider, credentials));
+                published.push((table.clone(), rows.clone()));
             }
-            let table = table(rows);
-            for asked in NAMES.into_iter().chain(["unlisted"]).map(name) {
-                let usable = table.rows().iter().filter(|row| row.is_usable());
-                let scanned: Vec<_> = usable
-                    .filter_map(|row| {
-                        let upstream = row.provider.upstream_model(&asked)?;
-                        let known = ModelCatalog::builtin().facts(&upstream);
-                        Some((row.provider.id.clone(), upstream, known))
-                    })
-                    .collect();
-                let found: Vec<_> = table
-                    .serving(&asked)
-                    .map(|s| (s.row.provider.id.clone(), s.upstream.clone(), s.facts))
-                    .collect();
-                prop_assert_eq!(&found, &scanned);
-                for row in table.rows() {
-                    let there = table.serving_at(&row.provider.id, &asked);
-                    let there = there.map(|s| (s.row.provider.id.clone(), s.upstream.clone(), s.facts));
-                    let expected = scanned.iter().find(|(id, _, _)| *id == row.provider.id);
-                    prop_assert_eq!(there.as_ref(), expected);
-                }
-                let is_listed =
-                    table.rows().iter().flat_map(|row| &row.provider.models).any(|m| m.name == asked);
-                prop_assert_eq!(table.lists(&asked), is_listed);
-            }
-            let usable = table.rows().iter().filter(|row| row.is_usable());
-            let places: usize = usable.map(|row| row.credentials.max(1)).sum();
-            prop_assert_eq!((table.any_usable(), table.has_choice()), (places > 0, places > 1));
-            prop_assert!(table.find(&ProviderId::parse("nobody").unwrap()).is_none());
-            for (provider, credentials) in table.iter() {
-                let (found, count) = table.find(&provider.id).unwrap();
-                prop_assert_eq!((&found.id, count), (&provider.id, credentials));
+            for (table, rows) in published {
+                check(&table, &rows)?;
+                let short = |table: &ProviderTable| table.shortlist().map(triple).collect::<Vec<_>>();
+                prop_assert_eq!(short(&table), short(&ProviderTable::new(rows)));
             }
         }
     }

@@ -441,7 +441,7 @@ pub fn never_asked(stage: &Stage, table: &ProviderTable) -> Vec<Exclusion> {
         let provider_id = row.provider.id.clone();
         Some(Exclusion { provider_id, model: stage.model.clone(), reason: reason(row)? })
     };
-    table.rows().iter().filter_map(exclusion).collect()
+    table.rows().filter_map(exclusion).collect()
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use crate::{
     http::{
         actors::{Actors, ask},
         json::JsonBody,
-        paging::PageQuery,
+        paging::{PageQuery, Rest},
         problem::{Failure, Management, Problem},
     },
 };
@@ -262,7 +262,7 @@ fn current(actors: &Actors, provider: &Arc<Provider>) -> ProviderView {
     let (table, directory, now) = (actors.providers.read(), actors.directory.read(), now());
     let keys = directory.of(&provider.id);
     let usable = keys.iter().filter(|key| key.credential.is_usable()).count();
-    let row = table.rows().iter().find(|row| row.provider.id == provider.id);
+    let row = table.find_row(&provider.id);
     let vitals = row.map(|row| Arc::clone(&row.vitals)).unwrap_or_default();
     let millis = |mean: Duration| u64::try_from(mean.as_millis()).unwrap_or(u64::MAX);
     let first_events = vitals.first_events().into_iter();
@@ -289,8 +289,11 @@ pub async fn list(actors: Data<Actors>, page: Query<PageQuery>) -> Answer<Json<P
     let view = |row: &ListedProvider| {
         provider_view(&row.provider, row.credentials, &row.vitals, &directory, now)
     };
-    let all = table.rows().iter().map(view).collect();
-    let page = page.into_inner().cut(all, |provider| provider.id.to_string())?;
+    let rest = |cursor: Option<&str>| -> Option<Rest<'_, &ListedProvider>> {
+        let Some(cursor) = cursor else { return Some(Box::new(table.rows())) };
+        Some(Box::new(table.rows_after(&ProviderId::parse(cursor).ok()?)?))
+    };
+    let page = page.into_inner().take(rest, |row| row.provider.id.to_string())?.map(view);
     Ok(Json(ProviderList { providers: page.items, next_cursor: page.next_cursor }))
 }
 

@@ -231,8 +231,7 @@ fn looking_takes_no_turn() {
 fn the_faster_provider_is_asked_first_by_latency() {
     let pool = Pool::of(&[("slow", 9), ("fast", 1), ("middle", 5)]).strategy(Strategy::Latency);
     for (name, millis) in [("slow", 500), ("fast", 100), ("middle", 300)] {
-        let rows = pool.providers.rows();
-        let row = rows.iter().find(|row| row.provider.id.as_str() == name).unwrap();
+        let row = pool.providers.find_row(&id(name)).unwrap();
         row.vitals.note_first_event(NOW, &model("m"), Duration::from_millis(millis));
     }
     assert_eq!(pool.providers("m"), ["fast", "middle", "slow"]);
