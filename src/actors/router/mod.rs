@@ -4,6 +4,7 @@
 
 mod actor;
 mod course;
+mod entries;
 mod messages;
 mod order;
 mod plan;
@@ -16,6 +17,7 @@ mod view;
 
 pub use actor::{Router, RouterPeers};
 pub use course::{Course, Stage};
+pub use entries::Entries;
 pub use messages::*;
 pub use plan::{Ask, Candidate, Exclusion, ExclusionReason, Plan, never_asked};
 pub use route_book::RouteBook;

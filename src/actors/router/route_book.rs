@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{route_messages::RouteError, route_table::RouteTable};
+use super::{entries::Entries, route_messages::RouteError, route_table::RouteTable};
 use crate::domain::{
     pattern::NamePattern,
     provider::Origin,
@@ -28,6 +28,7 @@ pub struct RouteBook {
 pub(super) trait Kept: Named {
     fn shelf(book: &RouteBook) -> &Shelf<Self>;
     fn shelf_mut(book: &mut RouteBook) -> &mut Shelf<Self>;
+    fn entries_mut(table: &mut RouteTable) -> &mut Entries<Self>;
 }
 
 impl Kept for Route {
@@ -38,6 +39,10 @@ impl Kept for Route {
     fn shelf_mut(book: &mut RouteBook) -> &mut Shelf<Self> {
         &mut book.routes
     }
+
+    fn entries_mut(table: &mut RouteTable) -> &mut Entries<Self> {
+        &mut table.routes
+    }
 }
 
 impl Kept for Alias {
@@ -47,6 +52,10 @@ impl Kept for Alias {
 
     fn shelf_mut(book: &mut RouteBook) -> &mut Shelf<Self> {
         &mut book.aliases
+    }
+
+    fn entries_mut(table: &mut RouteTable) -> &mut Entries<Self> {
+        &mut table.aliases
     }
 }
 
@@ -93,16 +102,28 @@ impl RouteBook {
 
     /// Takes over what has been saved. Says whether it is new.
     pub(super) fn adopt<T: Kept>(&mut self, entry: T) -> bool {
-        let is_new = T::shelf_mut(self).stored.insert(entry.name().clone(), entry).is_none();
-        self.rebuild();
+        let name = entry.name().clone();
+        let is_new = T::shelf_mut(self).stored.insert(name.clone(), entry).is_none();
+        self.show::<T>(&name);
         is_new
     }
 
     /// Lets go of what has been deleted. Says whether it was there.
     pub(super) fn remove<T: Kept>(&mut self, name: &NamePattern) -> bool {
         let was_there = T::shelf_mut(self).stored.remove(name).is_some();
-        self.rebuild();
+        self.show::<T>(name);
         was_there
+    }
+
+    /// Has the table say of one name what is in force by now. The rest of it stays as it is.
+    fn show<T: Kept>(&mut self, name: &NamePattern) {
+        let shelf = T::shelf(self);
+        let entry = shelf.configured.get(name).or_else(|| shelf.stored.get(name)).cloned();
+        let entries = T::entries_mut(Arc::make_mut(&mut self.table));
+        match entry {
+            Some(entry) => entries.put(entry),
+            None => entries.remove(name),
+        }
     }
 }
 
@@ -249,7 +270,7 @@ mod tests {
             assert!(matches!(error, Some(RouteError::OwnedByConfiguration(..))), "{error:?}");
         }
         book.load(vec![Route { hedge: false, ..route("fixed", Origin::Api) }], Vec::new());
-        assert!(book.table().routes()[0].hedge);
+        assert!(book.table().routes().iter().next().unwrap().hedge);
     }
 
     #[test]

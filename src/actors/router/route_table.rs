@@ -1,22 +1,19 @@
 //! What the names that clients ask for lead to: a pure function of the routes and aliases.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::sync::Arc;
 
+use super::entries::Entries;
 use crate::domain::{
     id::ModelName,
     pattern::NamePattern,
-    provider::Origin,
-    route::{Alias, Mode, NameKind, Named, Route, Strategy},
+    route::{Alias, Mode, NameKind, Route, Strategy},
 };
 
-/// All routes and aliases at one moment. Immutable.
-#[derive(Debug, Default)]
+/// All routes and aliases at one moment. Copies share all that neither of them has changed since.
+#[derive(Debug, Clone, Default)]
 pub struct RouteTable {
-    routes: Entries<Route>,
-    aliases: Entries<Alias>,
+    pub(super) routes: Entries<Route>,
+    pub(super) aliases: Entries<Alias>,
     strategy: Strategy,
 }
 
@@ -65,8 +62,8 @@ impl RouteTable {
 
     /// The same, where these are stored too and not understood.
     pub fn with_locked(mut self, routes: Vec<NamePattern>, aliases: Vec<NamePattern>) -> Self {
-        self.routes.locked = routes;
-        self.aliases.locked = aliases;
+        self.routes.lock(routes);
+        self.aliases.lock(aliases);
         self
     }
 
@@ -75,14 +72,12 @@ impl RouteTable {
         self.strategy
     }
 
-    /// By name.
-    pub fn routes(&self) -> &[Arc<Route>] {
-        &self.routes.all
+    pub fn routes(&self) -> &Entries<Route> {
+        &self.routes
     }
 
-    /// By name.
-    pub fn aliases(&self) -> &[Arc<Alias>] {
-        &self.aliases.all
+    pub fn aliases(&self) -> &Entries<Alias> {
+        &self.aliases
     }
 
     /// What a name leads to. `is_listed` says whether some provider lists a model of that name.
@@ -100,7 +95,7 @@ impl RouteTable {
         let substitution = self.substitute(asked, is_listed);
         let model = substitution.as_ref().map_or(asked, |substitution| &substitution.to).clone();
         let locked = self.routes.find_locked(&model);
-        let is_named = self.routes.exact.contains_key(&model)
+        let is_named = self.routes.exact(&model).is_some()
             || locked.is_some_and(|name| name.exact().is_some());
         let mode = Mode::of_name(&model).filter(|_| !is_named);
         let locked = locked.filter(|_| mode.is_none()).cloned();
@@ -127,13 +122,13 @@ impl RouteTable {
         is_listed: impl Fn(&ModelName) -> bool,
     ) -> Option<Substitution> {
         let apply = |alias: &Arc<Alias>| Some((meant(alias, asked)?, alias.name.clone()));
-        let exact = self.aliases.exact.get(asked);
+        let exact = self.aliases.exact(asked);
         let (to, by) = exact.and_then(apply).or_else(|| {
             // Whoever asks for a local provider must not be sent to the cloud by a star.
             if Mode::of_name(asked).is_some() {
                 return None;
             }
-            let mut fitting = self.aliases.globs.iter().filter_map(apply).peekable();
+            let mut fitting = self.aliases.globs().filter_map(apply).peekable();
             fitting.peek()?;
             if is_listed(asked) { None } else { fitting.next() }
         })?;
@@ -150,69 +145,17 @@ fn meant(alias: &Alias, asked: &ModelName) -> Option<ModelName> {
     }
 }
 
-#[derive(Debug)]
-struct Entries<T> {
-    /// Sorted by name.
-    all: Vec<Arc<T>>,
-    exact: HashMap<ModelName, Arc<T>>,
-    /// The most particular first.
-    globs: Vec<Arc<T>>,
-    /// The names of those that are not understood.
-    locked: Vec<NamePattern>,
-}
-
-impl<T> Default for Entries<T> {
-    fn default() -> Self {
-        Self { all: Vec::new(), exact: HashMap::new(), globs: Vec::new(), locked: Vec::new() }
-    }
-}
-
-impl<T: Named> Entries<T> {
-    fn new(entries: impl IntoIterator<Item = T>) -> Self {
-        let mut by_name: BTreeMap<NamePattern, Arc<T>> = BTreeMap::new();
-        for entry in entries {
-            let is_configured = |known: &Arc<T>| known.origin() == Origin::Config;
-            let known = by_name.get(entry.name());
-            if entry.origin() == Origin::Config || !known.is_some_and(is_configured) {
-                by_name.insert(entry.name().clone(), Arc::new(entry));
-            }
-        }
-        let all: Vec<Arc<T>> = by_name.into_values().collect();
-        let (mut exact, mut globs) = (HashMap::new(), Vec::new());
-        for entry in &all {
-            match entry.name().exact() {
-                Some(name) => drop(exact.insert(name.clone(), Arc::clone(entry))),
-                None => globs.push(Arc::clone(entry)),
-            }
-        }
-        globs.sort_by(|a, b| a.name().particularity().cmp(&b.name().particularity()));
-        Self { all, exact, globs, locked: Vec::new() }
-    }
-
-    fn find(&self, name: &ModelName) -> Option<&Arc<T>> {
-        let fits = |entry: &&Arc<T>| entry.name().capture(name.as_str()).is_some();
-        self.exact.get(name).or_else(|| self.globs.iter().find(fits))
-    }
-
-    /// The name that is the most particular one to fit, if what it stands for is not understood.
-    fn find_locked(&self, name: &ModelName) -> Option<&NamePattern> {
-        let fitting = self.locked.iter().filter(|locked| locked.capture(name.as_str()).is_some());
-        let locked = fitting.min_by(|a, b| a.particularity().cmp(&b.particularity()))?;
-        let is_ahead = |found: &Arc<T>| found.name().particularity() <= locked.particularity();
-        if self.find(name).is_some_and(is_ahead) { None } else { Some(locked) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::{
         prelude::{any, prop},
-        prop_assert_eq, proptest,
+        prop_assert, prop_assert_eq, proptest,
     };
 
     use super::*;
+    use crate::domain::provider::Origin;
 
     fn model(name: &str) -> ModelName {
         ModelName::parse(name).unwrap()
@@ -416,7 +359,7 @@ mod tests {
             let table = RouteTable::new(routes, [], Strategy::Cost);
             let found = table.resolve(&model("a"), none_listed).route.unwrap();
             assert_eq!(found.origin, Origin::Config);
-            assert_eq!((table.routes().len(), table.strategy()), (1, Strategy::Cost));
+            assert_eq!((table.routes().iter().count(), table.strategy()), (1, Strategy::Cost));
         }
     }
 
@@ -429,6 +372,42 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn after_any_changes_a_table_is_as_one_that_is_made_anew(
+            steps in prop::collection::vec(("[ab]{0,2}[*]?[ab]{0,2}", any::<Option<bool>>()), 0..24),
+            asked in prop::collection::vec("[ab]{1,4}", 1..5),
+        ) {
+            let (mut table, mut known) = (RouteTable::default(), BTreeMap::new());
+            let mut published = Vec::new();
+            for (name, hedge) in steps {
+                let Ok(name) = NamePattern::parse(&name) else { continue };
+                match hedge {
+                    Some(hedge) => {
+                        let route = Route { hedge, ..route(name.as_str()) };
+                        table.routes.put(route.clone());
+                        known.insert(name, route);
+                    }
+                    None => {
+                        table.routes.remove(&name);
+                        known.remove(&name);
+                    }
+                }
+                published.push((table.clone(), known.clone()));
+            }
+            for (table, known) in published {
+                let anew = RouteTable::new(known.values().cloned(), [], Strategy::Priority);
+                prop_assert!(table.routes().iter().map(|route| &**route).eq(known.values()));
+                for asked in asked.iter().map(|name| model(name)) {
+                    prop_assert_eq!(table.resolve(&asked, none_listed), anew.resolve(&asked, none_listed));
+                }
+                for name in known.keys() {
+                    let after = table.routes().iter_after(name).unwrap().map(|route| &route.name);
+                    prop_assert!(after.eq(known.keys().filter(|other| *other > name)));
+                    prop_assert_eq!(table.routes().find_named(name).map(|it| &**it), known.get(name));
+                }
+            }
+        }
+
         #[test]
         fn a_name_that_no_alias_fits_is_never_changed(
             asked in "[abAB*/-]{1,6}",

@@ -9,10 +9,10 @@ use actix_web::{
 use serde::Serialize;
 
 use crate::{
-    actors::router::RouteError,
+    actors::router::{Entries, RouteError},
     domain::{pattern::NamePattern, route::Named},
     http::{
-        paging::{Page, PageQuery},
+        paging::{Page, PageQuery, Rest},
         problem::{Failure, Management, Problem},
     },
 };
@@ -20,14 +20,19 @@ use crate::{
 pub type Answer<T> = Result<T, Failure<Management>>;
 
 /// One page of all there are.
-pub fn page<T: Named>(all: &[Arc<T>], page: Query<PageQuery>) -> Result<Page<T>, Problem> {
-    let all = all.iter().map(|entry| T::clone(entry)).collect();
-    page.into_inner().cut(all, |entry: &T| entry.name().to_string())
+pub fn page<T: Named>(all: &Entries<T>, page: Query<PageQuery>) -> Result<Page<T>, Problem> {
+    let rest = |cursor: Option<&str>| -> Option<Rest<'_, T>> {
+        let entry = |entry: &Arc<T>| T::clone(entry);
+        let Some(cursor) = cursor else { return Some(Box::new(all.iter().map(entry))) };
+        let name = NamePattern::parse(cursor).ok()?;
+        Some(Box::new(all.iter_after(&name)?.map(entry)))
+    };
+    page.into_inner().take(rest, |entry| entry.name().to_string())
 }
 
 /// The one whose own name this is.
-pub fn find<T: Named>(all: &[Arc<T>], name: &NamePattern) -> Result<Json<T>, RouteError> {
-    let found = all.iter().find(|entry| entry.name() == name);
+pub fn find<T: Named>(all: &Entries<T>, name: &NamePattern) -> Result<Json<T>, RouteError> {
+    let found = all.find_named(name);
     let missing = || RouteError::NotFound(T::KIND, name.clone());
     found.map(|entry| Json(T::clone(entry))).ok_or_else(missing)
 }
