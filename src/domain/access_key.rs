@@ -34,7 +34,7 @@ impl Role {
 }
 
 /// A key as it is stored: a keyed hash, never the key.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AccessKey {
     pub id: KeyId,
     pub role: Role,

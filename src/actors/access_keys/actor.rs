@@ -28,24 +28,26 @@ const MAX_NAME_CHARS: usize = 128;
 
 /// Owns the keys callers present.
 pub struct AccessKeys {
-    keys: Vec<AccessKey>,
+    /// As it was published last, or is to be.
+    ring: KeyRing,
     hasher: Mac,
     db: DbHandle,
-    ring: Publisher<KeyRing>,
+    published: Publisher<KeyRing>,
 }
 
 impl AccessKeys {
-    pub fn new(hasher: Mac, db: DbHandle, ring: Publisher<KeyRing>) -> Self {
-        Self { keys: Vec::new(), hasher, db, ring }
+    pub fn new(hasher: Mac, db: DbHandle, published: Publisher<KeyRing>) -> Self {
+        Self { ring: KeyRing::new(hasher.clone(), []), hasher, db, published }
     }
 
     fn publish(&self) {
-        self.ring.replace(KeyRing::new(self.hasher.clone(), self.keys.iter().cloned()));
+        self.published.replace(self.ring.clone());
     }
 
     fn adopt(&mut self, keys: Vec<AccessKey>) {
-        self.keys = keys;
-        self.publish();
+        if self.ring.adopt(keys) {
+            self.publish();
+        }
     }
 
     fn reload(&mut self, ctx: &mut Context<Self>) {
@@ -99,7 +101,7 @@ impl Handler<CreateAccessKey> for AccessKeys {
         let save = async move { db.insert_access_key(key).await };
         AtomicResponse::new(Box::pin(save.into_actor(self).map(|saved, access_keys, _| {
             saved?;
-            access_keys.keys.push(minted.key.clone());
+            access_keys.ring.put(minted.key.clone());
             access_keys.publish();
             Ok(minted)
         })))
@@ -111,8 +113,7 @@ impl Handler<RevokeAccessKey> for AccessKeys {
 
     fn handle(&mut self, msg: RevokeAccessKey, _: &mut Self::Context) -> Self::Result {
         let at_once = |answer| AtomicResponse::new(Box::pin(fut::ready(answer)));
-        let is_live = |key: &&AccessKey| key.revoked_at.is_none();
-        let found = self.keys.iter().filter(is_live).find(|key| key.id == msg.id);
+        let found = self.ring.find(&msg.id).filter(|key| key.revoked_at.is_none());
         if !found.is_some_and(|key| msg.roles.contains(&key.role)) {
             return at_once(Err(AccessKeyError::NotFound(msg.id)));
         }
@@ -124,8 +125,9 @@ impl Handler<RevokeAccessKey> for AccessKeys {
         AtomicResponse::new(Box::pin(save.into_actor(self).map(
             move |saved: Result<_, AccessKeyError>, access_keys, _| {
                 let id = saved?;
-                for key in access_keys.keys.iter_mut().filter(|key| key.id == id) {
-                    key.revoked_at = Some(at);
+                if let Some(key) = access_keys.ring.find(&id) {
+                    let key = AccessKey { revoked_at: Some(at), ..AccessKey::clone(key) };
+                    access_keys.ring.put(key);
                 }
                 access_keys.publish();
                 Ok(())

@@ -1,6 +1,9 @@
 //! Every key that opens something, as published: checked on the request path without a hop.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use rpds::HashTrieMapSync;
 
 use super::minting::parse_presented;
 use crate::{
@@ -8,18 +11,62 @@ use crate::{
     domain::{
         access_key::{AccessKey, Role},
         id::KeyId,
+        sorted_list::SortedList,
+        time::Timestamp,
     },
 };
 
-/// The keys there are, revoked ones included. Immutable.
+/// The keys there are, revoked ones included. Copies share all that neither of them has changed since.
+#[derive(Clone)]
 pub struct KeyRing {
     hasher: Mac,
-    keys: HashMap<KeyId, Arc<AccessKey>>,
+    keys: HashTrieMapSync<KeyId, Arc<AccessKey>, RandomState>,
+    /// Oldest first.
+    order: SortedList<Arc<AccessKey>>,
+}
+
+fn age(key: &AccessKey) -> (Timestamp, &KeyId) {
+    (key.created_at, &key.id)
 }
 
 impl KeyRing {
     pub fn new(hasher: Mac, keys: impl IntoIterator<Item = AccessKey>) -> Self {
-        Self { hasher, keys: keys.into_iter().map(|key| (key.id.clone(), Arc::new(key))).collect() }
+        let (known, order) = (HashTrieMapSync::default(), SortedList::default());
+        let mut ring = Self { hasher, keys: known, order };
+        for key in keys {
+            ring.put(key);
+        }
+        ring
+    }
+
+    pub fn find(&self, id: &KeyId) -> Option<&Arc<AccessKey>> {
+        self.keys.get(id)
+    }
+
+    /// Adds a key, or puts it in the place of the one of the same id.
+    pub fn put(&mut self, key: AccessKey) {
+        if let Some(known) = self.keys.get(&key.id) {
+            self.order.remove(|other| age(other).cmp(&age(known)));
+        }
+        let key = Arc::new(key);
+        self.order.insert(Arc::clone(&key), |other| age(other).cmp(&age(&key)));
+        self.keys.insert_mut(key.id.clone(), key);
+    }
+
+    /// Takes these keys for all there are. Says whether any of them is news.
+    pub fn adopt(&mut self, keys: Vec<AccessKey>) -> bool {
+        let known = keys.iter().filter(|key| self.find(&key.id).is_some()).count();
+        if known < self.keys.size() {
+            *self = Self::new(self.hasher.clone(), keys);
+            return true;
+        }
+        let is_news = |key: &AccessKey| self.find(&key.id).is_none_or(|known| **known != *key);
+        let news: Vec<AccessKey> = keys.into_iter().filter(is_news).collect();
+        let is_changed = !news.is_empty();
+        for key in news {
+            self.put(key);
+        }
+        is_changed
     }
 
     /// The key that a caller presents, if it is one of ours and not revoked. The id finds the row;
@@ -31,10 +78,22 @@ impl KeyRing {
     }
 
     /// All keys of the given roles, oldest first.
-    pub fn list(&self, roles: &[Role]) -> Vec<&Arc<AccessKey>> {
-        let mut keys: Vec<_> = self.keys.values().filter(|key| roles.contains(&key.role)).collect();
-        keys.sort_by(|a, b| a.created_at.cmp(&b.created_at).then_with(|| a.id.cmp(&b.id)));
-        keys
+    pub fn list<'r>(
+        &'r self,
+        roles: &'static [Role],
+    ) -> impl Iterator<Item = &'r Arc<AccessKey>> + use<'r> {
+        self.order.iter().filter(|key| roles.contains(&key.role))
+    }
+
+    /// Those of them behind the key of this id. `None`: there is no such key.
+    pub fn list_after<'r>(
+        &'r self,
+        roles: &'static [Role],
+        id: &KeyId,
+    ) -> Option<impl Iterator<Item = &'r Arc<AccessKey>> + use<'r>> {
+        let known = self.find(id).filter(|key| roles.contains(&key.role))?;
+        let after = self.order.iter_after(|other| age(other).cmp(&age(known)));
+        Some(after.filter(|key| roles.contains(&key.role)))
     }
 }
 
@@ -73,6 +132,35 @@ mod tests {
         for nonsense in ["", "ppk_", "ppk__", "Bearer x", "ppk_0123456789ab_", "ppk_é_é"] {
             assert!(ring.verify(nonsense).is_none(), "{nonsense:?} opened");
         }
+    }
+
+    #[test]
+    fn what_is_read_again_replaces_what_there_was() {
+        let hasher = hasher();
+        let at = |n, role| AccessKey {
+            created_at: Timestamp::from_millis(n),
+            ..minted(&hasher, role).key
+        };
+        let (old, young, viewer) = (at(1, Role::Client), at(2, Role::Client), at(0, Role::Viewer));
+        let mut ring = KeyRing::new(hasher.clone(), [young.clone(), viewer.clone()]);
+        let published = ring.clone();
+        let ids = |ring: &KeyRing| -> Vec<KeyId> {
+            ring.list(&[Role::Client]).map(|key| key.id.clone()).collect()
+        };
+
+        assert!(!ring.adopt(vec![viewer.clone(), young.clone()]), "nothing is new");
+        assert!(ring.adopt(vec![viewer.clone(), young.clone(), old.clone()]));
+        assert_eq!(ids(&ring), [old.id.clone(), young.id.clone()]);
+        let revoked = AccessKey { revoked_at: Some(NOW), ..young.clone() };
+        assert!(ring.adopt(vec![viewer.clone(), revoked, old.clone()]));
+        assert_eq!(ring.find(&young.id).unwrap().revoked_at, Some(NOW));
+        let after = |id: &KeyId| ring.list_after(&[Role::Client], id).map(Iterator::count);
+        assert_eq!([after(&old.id), after(&young.id), after(&viewer.id)], [Some(1), Some(0), None]);
+        // One has gone and another has come.
+        let other = at(3, Role::Client);
+        assert!(ring.adopt(vec![viewer, old.clone(), other.clone()]));
+        assert_eq!(ids(&ring), [old.id, other.id]);
+        assert_eq!(ids(&published), [young.id], "what was published stays as it was");
     }
 
     #[test]

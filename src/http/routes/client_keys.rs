@@ -1,5 +1,7 @@
 //! `/api/v1/client-keys`: the keys that callers of the relay present.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpResponse,
     web::{self, Data, Json, Path, Query, ServiceConfig},
@@ -17,7 +19,7 @@ use crate::{
     http::{
         actors::{Actors, ask},
         json::JsonBody,
-        paging::PageQuery,
+        paging::{PageQuery, Rest},
         problem::{Failure, Management},
     },
 };
@@ -89,9 +91,12 @@ pub async fn list(
     actors: Data<Actors>,
     page: Query<PageQuery>,
 ) -> Result<Json<ClientKeyList>, Failure<Management>> {
-    let all =
-        actors.key_ring.read().list(&[Role::Client]).into_iter().map(|key| view(key)).collect();
-    let page = page.into_inner().cut(all, |key: &ClientKeyView| key.id.to_string())?;
+    let ring = actors.key_ring.read();
+    let rest = |cursor: Option<&str>| -> Option<Rest<'_, &Arc<AccessKey>>> {
+        let Some(cursor) = cursor else { return Some(Box::new(ring.list(&[Role::Client]))) };
+        Some(Box::new(ring.list_after(&[Role::Client], &cursor.into())?))
+    };
+    let page = page.into_inner().take(rest, |key| key.id.to_string())?.map(|key| view(key));
     Ok(Json(ClientKeyList { client_keys: page.items, next_cursor: page.next_cursor }))
 }
 

@@ -303,7 +303,7 @@ impl Question {
     /// Looks for the session with each key that may be meant.
     fn find(&self, actors: &Actors, signal: SessionSignal<'_>) -> Option<(KeyId, Binding)> {
         let ring = actors.key_ring.read();
-        let keys = ring.list(&[Role::Client]).into_iter();
+        let keys = ring.list(&[Role::Client]);
         let mut keys =
             keys.filter(|key| self.client_key.as_ref().is_none_or(|wanted| *wanted == key.id));
         keys.find_map(|key| {
