@@ -1,11 +1,12 @@
 //! Who is to be asked when there is room. Knows no actor.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use crate::domain::id::ProviderId;
 
-/// Most providers that wait.
-const MAX_WAITING: usize = 256;
+/// Most providers that wait. Who finds no room is not asked, and there may be thousands at the start; but
+/// a place takes no more than an id.
+const MAX_WAITING: usize = 16_384;
 
 /// Most of those that have waited asked at once: fewer than may be, so that there is room for who waits
 /// for an answer.
@@ -15,18 +16,21 @@ const MAX_AT_ONCE: usize = 4;
 #[derive(Debug, Default)]
 pub struct Queue {
     waiting: VecDeque<ProviderId>,
+    /// The same, to find one at once.
+    known: HashSet<ProviderId>,
     under_way: Vec<ProviderId>,
 }
 
 impl Queue {
     /// Takes a provider in; one that waits already does not wait twice. `false`: there is no room.
     pub fn push(&mut self, id: ProviderId) -> bool {
-        if self.waiting.contains(&id) {
+        if self.known.contains(&id) {
             return true;
         }
         if self.waiting.len() >= MAX_WAITING {
             return false;
         }
+        self.known.insert(id.clone());
         self.waiting.push_back(id);
         true
     }
@@ -39,6 +43,7 @@ impl Queue {
         }
         let at = self.waiting.iter().position(|id| !self.under_way.contains(id))?;
         let id = self.waiting.remove(at)?;
+        self.known.remove(&id);
         self.under_way.push(id.clone());
         Some(id)
     }
