@@ -1,12 +1,9 @@
 //! The providers as everyone sees them, and the index by which those that serve a model are found.
 
-use std::{
-    cmp::{Ordering, Reverse},
-    sync::Arc,
-};
+use std::{cmp::Reverse, sync::Arc};
 
 use foldhash::fast::RandomState;
-use rpds::{HashTrieMapSync, ListSync, VectorSync};
+use rpds::HashTrieMapSync;
 
 use super::{model_catalog::ModelCatalog, vitals::ProviderVitals};
 use crate::domain::{
@@ -78,13 +75,10 @@ pub struct Serving<'t> {
     pub facts: ModelFacts,
 }
 
-/// Where the row of a provider is kept as long as the provider exists.
-type Slot = usize;
-
 /// A usable provider that lists a model.
 #[derive(Clone)]
 struct Listed {
-    slot: Slot,
+    row: Arc<ListedProvider>,
     /// When it is not the name it is listed under.
     upstream: Option<ModelName>,
     facts: ModelFacts,
@@ -104,40 +98,27 @@ struct Listing {
 /// What the pool may choose from at one usable provider when no model is named.
 #[derive(Clone)]
 struct Short {
-    slot: Slot,
+    row: Arc<ListedProvider>,
     models: Arc<[(ModelName, ModelFacts)]>,
 }
 
 /// Every provider, best first: by priority, highest first, then by id.
 ///
-/// Copies share all that neither of them has changed since. So a change costs what it changes, and
-/// what was published before stays as it was. All lists of slots are in the order of the rows.
+/// Copies share all that neither of them has changed since. So a change costs what it changes: the
+/// row of a provider, and its place in the listings of its own models, which hold the row itself, since
+/// they are read with each request. What was published before stays as it was.
+///
+/// All lists are in the order of the rows.
 #[derive(Clone, Default)]
 pub struct ProviderTable {
-    rows: VectorSync<Option<ListedProvider>>,
-    /// The slots without a row.
-    free: ListSync<Slot>,
-    slots: HashTrieMapSync<ProviderId, Slot, RandomState>,
-    order: SortedList<Slot>,
+    rows: HashTrieMapSync<ProviderId, Arc<ListedProvider>, RandomState>,
+    order: SortedList<Arc<ListedProvider>>,
     /// Of usable providers: their credentials, and those themselves that need none.
     places: usize,
     listings: HashTrieMapSync<ModelName, Listing, RandomState>,
     /// The usable providers that list no models and so take any name.
-    any_name: SortedList<Slot>,
+    any_name: SortedList<Arc<ListedProvider>>,
     shortlist: SortedList<Short>,
-}
-
-/// Compares the row in a slot with the one in another, which both have one.
-fn by_rank(
-    rows: &VectorSync<Option<ListedProvider>>,
-    other: Slot,
-) -> impl Fn(Slot) -> Ordering + use<'_> {
-    let other = row_in(rows, other).rank();
-    move |slot| row_in(rows, slot).rank().cmp(&other)
-}
-
-fn row_in(rows: &VectorSync<Option<ListedProvider>>, slot: Slot) -> &ListedProvider {
-    rows.get(slot).and_then(Option::as_ref).expect("what is listed has a row")
 }
 
 impl ProviderTable {
@@ -151,56 +132,65 @@ impl ProviderTable {
 
     /// Adds a provider, or puts it in the place of the one of the same id.
     pub fn put(&mut self, row: ListedProvider) {
-        let Some(slot) = self.slots.get(&row.provider.id).copied() else {
-            let slot = self.free.first().copied().unwrap_or(self.rows.len());
-            self.free.drop_first_mut();
-            self.slots.insert_mut(row.provider.id.clone(), slot);
-            self.index(slot, row);
-            return;
-        };
-        let known = self.row(slot);
-        if known.is_indexed_like(&row) {
-            self.places = self.places - known.places() + row.places();
-            self.rows.set_mut(slot, Some(row));
-        } else {
-            self.unindex(slot);
-            self.index(slot, row);
+        let id = row.provider.id.clone();
+        let row = Arc::new(row);
+        match self.rows.get(&id).cloned() {
+            Some(known) if known.is_indexed_like(&row) => self.replace(&known, &row),
+            Some(known) => {
+                self.unindex(&known);
+                self.index(&row);
+            }
+            None => self.index(&row),
         }
+        self.rows.insert_mut(id, row);
     }
 
     /// Takes a provider out, if it is there.
     pub fn remove(&mut self, id: &ProviderId) {
-        if let Some(slot) = self.slots.get(id).copied() {
-            self.unindex(slot);
-            self.rows.set_mut(slot, None);
-            self.slots.remove_mut(id);
-            self.free.push_front_mut(slot);
+        if let Some(row) = self.rows.get(id).cloned() {
+            self.unindex(&row);
+            self.rows.remove_mut(id);
         }
     }
 
-    fn index(&mut self, slot: Slot, row: ListedProvider) {
-        if slot == self.rows.len() {
-            self.rows.push_back_mut(Some(row));
-        } else {
-            self.rows.set_mut(slot, Some(row));
+    /// Puts a row in the place of one of which the index says the same.
+    fn replace(&mut self, known: &ListedProvider, row: &Arc<ListedProvider>) {
+        let rank = |other: &Arc<ListedProvider>| other.rank().cmp(&row.rank());
+        self.places = self.places - known.places() + row.places();
+        for list in [&mut self.order, &mut self.any_name] {
+            if let Some(listed) = list.find_mut(rank) {
+                *listed = Arc::clone(row);
+            }
         }
-        let Self { rows, order, listings, any_name, shortlist, .. } = self;
-        let (row, rank) = (row_in(rows, slot), by_rank(rows, slot));
-        order.insert(slot, |slot| rank(*slot));
+        if let Some(short) = self.shortlist.find_mut(|short| rank(&short.row)) {
+            short.row = Arc::clone(row);
+        }
+        for model in &row.provider.models {
+            let listing = self.listings.get_mut(&model.name);
+            if let Some(listed) = listing.and_then(|it| it.by.find_mut(|listed| rank(&listed.row)))
+            {
+                listed.row = Arc::clone(row);
+            }
+        }
+    }
+
+    fn index(&mut self, row: &Arc<ListedProvider>) {
+        let rank = |other: &Arc<ListedProvider>| other.rank().cmp(&row.rank());
+        self.order.insert(Arc::clone(row), rank);
         self.places += row.places();
         let is_usable = row.is_usable();
         if is_usable && row.provider.models.is_empty() {
-            any_name.insert(slot, |slot| rank(*slot));
+            self.any_name.insert(Arc::clone(row), rank);
         }
         let catalog = ModelCatalog::builtin();
         let mut chat_models = Vec::new();
         for model in &row.provider.models {
-            if !listings.contains_key(&model.name) {
+            if !self.listings.contains_key(&model.name) {
                 let catalogued = catalog.facts(&model.name);
                 let listing = Listing { by: SortedList::default(), count: 0, catalogued };
-                listings.insert_mut(model.name.clone(), listing);
+                self.listings.insert_mut(model.name.clone(), listing);
             }
-            let listing = listings.get_mut(&model.name).expect("it was put there");
+            let listing = self.listings.get_mut(&model.name).expect("it was put there");
             listing.count += 1;
             if !is_usable {
                 continue;
@@ -208,45 +198,41 @@ impl ProviderTable {
             let renamed = model.upstream_name.as_ref().filter(|name| **name != model.name);
             let catalogued = renamed.map_or(listing.catalogued, |name| catalog.facts(name));
             let facts = model.facts(catalogued);
-            let listed = Listed { slot, upstream: renamed.cloned(), facts };
+            let listed = Listed { row: Arc::clone(row), upstream: renamed.cloned(), facts };
             // Of a name that is listed twice, the first counts.
-            let is_first = listing.by.insert(listed, |listed| rank(listed.slot));
+            let is_first = listing.by.insert(listed, |listed| rank(&listed.row));
             if is_first && facts.kind == ModelKind::Chat {
                 chat_models.push((&model.name, model.upstream(), facts));
             }
         }
         let models = best_of(chat_models);
         if !models.is_empty() {
-            shortlist.insert(Short { slot, models }, |short| rank(short.slot));
+            let short = Short { row: Arc::clone(row), models };
+            self.shortlist.insert(short, |short| rank(&short.row));
         }
     }
 
-    /// Takes out of the index what it says of a row, which stays.
-    fn unindex(&mut self, slot: Slot) {
-        let Self { rows, order, listings, any_name, shortlist, .. } = self;
-        let (row, rank) = (row_in(rows, slot), by_rank(rows, slot));
-        order.remove(|slot| rank(*slot));
+    /// Takes out of the index what it says of a row.
+    fn unindex(&mut self, row: &ListedProvider) {
+        let rank = |other: &Arc<ListedProvider>| other.rank().cmp(&row.rank());
+        self.order.remove(rank);
         self.places -= row.places();
-        any_name.remove(|slot| rank(*slot));
-        shortlist.remove(|short| rank(short.slot));
+        self.any_name.remove(rank);
+        self.shortlist.remove(|short| rank(&short.row));
         for model in &row.provider.models {
-            let Some(listing) = listings.get_mut(&model.name) else { continue };
+            let Some(listing) = self.listings.get_mut(&model.name) else { continue };
             listing.count -= 1;
             if listing.count == 0 {
-                listings.remove_mut(&model.name);
+                self.listings.remove_mut(&model.name);
             } else {
-                listing.by.remove(|listed| rank(listed.slot));
+                listing.by.remove(|listed| rank(&listed.row));
             }
         }
     }
 
-    fn row(&self, slot: Slot) -> &ListedProvider {
-        row_in(&self.rows, slot)
-    }
-
     /// All of them, best first.
     pub fn rows(&self) -> impl Iterator<Item = &ListedProvider> {
-        self.order.iter().map(|slot| self.row(*slot))
+        self.order.iter().map(|row| &**row)
     }
 
     /// Those behind the one of this id. `None`: there is no such one.
@@ -254,9 +240,9 @@ impl ProviderTable {
         &'t self,
         id: &ProviderId,
     ) -> Option<impl Iterator<Item = &'t ListedProvider> + use<'t>> {
-        let rank = by_rank(&self.rows, *self.slots.get(id)?);
-        let after = self.order.iter_after(move |slot| rank(*slot));
-        Some(after.map(|slot| self.row(*slot)))
+        let known = self.rows.get(id)?;
+        let after = self.order.iter_after(move |row| row.rank().cmp(&known.rank()));
+        Some(after.map(|row| &**row))
     }
 
     /// Providers and how many usable credentials each has, best first.
@@ -265,7 +251,7 @@ impl ProviderTable {
     }
 
     pub fn find_row(&self, id: &ProviderId) -> Option<&ListedProvider> {
-        Some(self.row(*self.slots.get(id)?))
+        self.rows.get(id).map(|row| &**row)
     }
 
     pub fn find(&self, id: &ProviderId) -> Option<(&Arc<Provider>, usize)> {
@@ -287,8 +273,8 @@ impl ProviderTable {
     pub fn serving<'t>(&'t self, asked: &'t ModelName) -> impl Iterator<Item = Serving<'t>> {
         let listing = self.listings.get(asked);
         let listed = listing.into_iter().flat_map(|listing| listing.by.iter());
-        let mut listed = listed.map(|listed| self.show(asked, listed)).peekable();
-        let mut any_name = self.any_name.iter().map(|slot| self.row(*slot)).peekable();
+        let mut listed = listed.map(|listed| listed.show(asked)).peekable();
+        let mut any_name = self.any_name.iter().peekable();
         let mut facts_there = listing.map(|listing| listing.catalogued);
         // Both are in the table's order, and no row is in both.
         std::iter::from_fn(move || {
@@ -311,11 +297,11 @@ impl ProviderTable {
         provider: &ProviderId,
         asked: &'t ModelName,
     ) -> Option<Serving<'t>> {
-        let slot = *self.slots.get(provider)?;
-        let (row, rank) = (self.row(slot), by_rank(&self.rows, slot));
+        let row = self.rows.get(provider)?;
+        let rank = |listed: &Listed| listed.row.rank().cmp(&row.rank());
         let listing = self.listings.get(asked);
-        if let Some(listed) = listing.and_then(|it| it.by.find(|listed| rank(listed.slot))) {
-            return Some(self.show(asked, listed));
+        if let Some(listed) = listing.and_then(|listing| listing.by.find(rank)) {
+            return Some(listed.show(asked));
         }
         if !row.provider.models.is_empty() || !row.is_usable() {
             return None;
@@ -341,7 +327,7 @@ impl ProviderTable {
     /// the newest. Models without a rank only where none has one.
     pub fn shortlist(&self) -> impl Iterator<Item = Serving<'_>> {
         self.shortlist.iter().flat_map(|short| {
-            let row = self.row(short.slot);
+            let row = &*short.row;
             short.models.iter().map(move |(upstream, facts)| Serving {
                 row,
                 upstream,
@@ -349,10 +335,12 @@ impl ProviderTable {
             })
         })
     }
+}
 
-    fn show<'t>(&'t self, asked: &'t ModelName, listed: &'t Listed) -> Serving<'t> {
-        let upstream = listed.upstream.as_ref().unwrap_or(asked);
-        Serving { row: self.row(listed.slot), upstream, facts: listed.facts }
+impl Listed {
+    fn show<'t>(&'t self, asked: &'t ModelName) -> Serving<'t> {
+        let upstream = self.upstream.as_ref().unwrap_or(asked);
+        Serving { row: &self.row, upstream, facts: self.facts }
     }
 }
 
@@ -550,17 +538,32 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_no_list_leaves_the_index_alone() {
-        let before = table(vec![(provider("a", 0, served(&["m"])), 1)]);
+    fn a_row_that_changes_no_list_is_shown_wherever_it_is_listed() {
+        let before = table(vec![
+            (provider("a", 0, served(&["m"])), 1),
+            (provider("b", 0, served(&["n"])), 1),
+            (provider("c", 0, vec![]), 1),
+        ]);
         let mut after = before.clone();
-        let mut renamed = provider("a", 0, served(&["m"]));
-        renamed.name = "another".into();
+        for (id, models) in [("a", served(&["m"])), ("c", vec![])] {
+            let name = "another".to_owned();
+            let renamed = Provider { name, ..provider(id, 0, models) };
+            after.put(ListedProvider::from((Arc::new(renamed), 5)));
+        }
 
-        after.put(ListedProvider::from((Arc::new(renamed), 5)));
-
-        assert!(before.listings.ptr_eq(&after.listings));
-        assert_eq!(after.find(&ProviderId::parse("a").unwrap()).unwrap().0.name, "another");
-        assert!(after.has_choice() && !before.has_choice());
+        let n = name("n");
+        let (a, b) = (before.listings.get(&n).unwrap(), after.listings.get(&n).unwrap());
+        assert!(std::ptr::eq(a, b), "the listing of another's model was copied");
+        let m = name("m");
+        let shown = |table: &ProviderTable| -> Vec<(String, usize)> {
+            let rows = table.serving(&m).map(|serving| serving.row);
+            let rows = rows.chain(table.shortlist().map(|serving| serving.row)).chain(table.rows());
+            let is_b = |row: &&ListedProvider| row.provider.id.as_str() == "b";
+            let rows = rows.filter(|row| !is_b(row));
+            rows.map(|row| (row.provider.name.clone(), row.credentials)).collect()
+        };
+        assert_eq!(shown(&after), vec![("another".to_owned(), 5); 5]);
+        assert!(shown(&before).iter().all(|(name, keys)| name != "another" && *keys == 1));
     }
 
     const NAMES: [&str; 4] = ["m", "n", "gpt-4o", "text-embedding-3-small"];
