@@ -1,6 +1,6 @@
 //! What all HTTP clients share: trusted roots, time limits, proxies. Loaded once.
 
-use std::{sync::Arc, time::Duration};
+use std::{ffi::OsString, sync::Arc, time::Duration};
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use secrecy::SecretString;
@@ -14,6 +14,12 @@ pub enum UpstreamSetupError {
     Tls(#[from] rustls::Error),
     #[error("the HTTP client cannot be made: {0}")]
     Client(#[from] reqwest::Error),
+    /// Does not show the value: it may hold a password.
+    #[error(
+        "{0} is not the address of a proxy: it must be http://, https://, socks5://, socks5h://, \
+         socks4:// or socks4a:// with a host, or host and port alone; without a proxy, unset it"
+    )]
+    Proxy(&'static str),
 }
 
 /// What every [`Upstream`](super::Upstream) is made from. Cheap to clone.
@@ -47,9 +53,9 @@ impl UpstreamSettings {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let proxies = || PROXY_VARIABLES.into_iter().filter_map(|name| std::env::var(name).ok());
-        let proxy_hosts = proxies().filter_map(|value| host_of_proxy(&value)).collect();
-        let proxies = proxies().map(Into::into).collect();
+        let proxy_hosts = proxy_hosts(|name| std::env::var_os(name))?.into();
+        let proxies = PROXY_VARIABLES.into_iter().filter_map(|name| std::env::var(name).ok());
+        let proxies = proxies.map(Into::into).collect();
         Ok(Self { tls, connect_timeout, proxy_hosts, proxies })
     }
 
@@ -70,6 +76,27 @@ impl UpstreamSettings {
 const PROXY_VARIABLES: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
+/// The schemes that it takes. A variable with another one it would ignore, and call past the proxy.
+///
+/// Source: hyper-util 0.1, `client::proxy::matcher` (read 2026-11).
+const PROXY_SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+
+/// The hosts of the proxies that variables name. One that is empty names none.
+///
+/// Errors: [`UpstreamSetupError::Proxy`]. What cannot be used as a proxy is never taken to mean "no
+/// proxy".
+fn proxy_hosts(
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<String>, UpstreamSetupError> {
+    let mut hosts = Vec::new();
+    for name in PROXY_VARIABLES {
+        let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+        let host = value.to_str().and_then(host_of_proxy);
+        hosts.push(host.ok_or(UpstreamSetupError::Proxy(name))?);
+    }
+    Ok(hosts)
+}
+
 /// The host of a proxy as a variable names it, with or without a scheme.
 fn host_of_proxy(value: &str) -> Option<String> {
     let url: Url = if value.contains("://") {
@@ -77,7 +104,8 @@ fn host_of_proxy(value: &str) -> Option<String> {
     } else {
         format!("http://{value}").parse().ok()?
     };
-    url.host_str().map(str::to_ascii_lowercase)
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    PROXY_SCHEMES.contains(&url.scheme()).then(|| host.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -91,5 +119,24 @@ mod tests {
         assert_eq!(host_of_proxy("proxy.corp.test:3128"), host);
         assert_eq!(host_of_proxy("socks5://proxy.corp.test"), host);
         assert_eq!(host_of_proxy(""), None);
+    }
+
+    #[test]
+    fn a_variable_that_names_no_usable_proxy_is_an_error_and_never_no_proxy() {
+        for wrong in ["socks9://p.test", "ftp://p.test", "htp://me:secret@p.test", "http://", "a b"]
+        {
+            for set in PROXY_VARIABLES {
+                let read = proxy_hosts(|name| (name == set).then(|| wrong.into()));
+                let said = read.expect_err(wrong).to_string();
+                assert!(said.starts_with(set) && !said.contains("p.test"), "{said}");
+            }
+        }
+        let set = |name: &str| match name {
+            "HTTPS_PROXY" => Some("".into()),
+            "all_proxy" => Some("socks5h://p.test:1080".into()),
+            _ => None,
+        };
+        assert_eq!(proxy_hosts(set).unwrap(), ["p.test"]);
+        assert_eq!(proxy_hosts(|_| None).unwrap(), [""; 0]);
     }
 }
