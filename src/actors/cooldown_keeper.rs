@@ -3,10 +3,9 @@
 //! The Router keeps one for providers, Credentials one for credentials. The rules are in
 //! `domain::cooldown`; here is only what both shells do about them.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use actix::Recipient;
-use tokio::sync::Mutex;
 
 use super::{clock::now, db::DbHandle, events::Record, traces::CooldownCaused};
 use crate::{
@@ -29,8 +28,17 @@ pub struct CooldownKeeper {
     events: Recipient<Record>,
     traces: Recipient<CooldownCaused>,
     metrics: Arc<Metrics>,
-    /// Whoever writes to storage holds it; the others wait in line.
-    turn: Rc<Mutex<()>>,
+    unstored: Rc<RefCell<Unstored>>,
+}
+
+/// What leads to a cooldown.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'f> {
+    pub failure: &'f Failure,
+    /// Whether the provider lists the model, where it is about one.
+    pub is_listed: bool,
+    /// The number of an attempt of a request's, for its trace.
+    pub attempt: Option<(RequestId, u32)>,
 }
 
 impl CooldownKeeper {
@@ -40,7 +48,7 @@ impl CooldownKeeper {
         traces: Recipient<CooldownCaused>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { book: CooldownBook::default(), db, events, traces, metrics, turn: Rc::default() }
+        Self { book: CooldownBook::default(), db, events, traces, metrics, unstored: Rc::default() }
     }
 
     pub fn book(&self) -> &CooldownBook {
@@ -53,16 +61,16 @@ impl CooldownKeeper {
         self.book.restore(stored);
     }
 
-    /// Cools a scope after a failure of an attempt: the number of one of a request's. Answers with the
-    /// cooldown when it is new or longer.
+    /// Cools a scope after a failure. Answers with the cooldown when it is new or longer.
     pub fn impose(
         &mut self,
         scope: CooldownScope,
         length: Length,
-        failure: &Failure,
-        attempt: Option<(RequestId, u32)>,
+        about: About<'_>,
     ) -> Option<Cooldown> {
-        if let Some(forgotten) = self.book.make_room() {
+        let About { failure, is_listed, attempt } = about;
+        let unlisted = if is_listed { None } else { self.book.make_room_for_unlisted(&scope) };
+        for forgotten in unlisted.into_iter().chain(self.book.make_room()) {
             self.metrics.cooldowns_dropped.inc();
             self.tell(EventType::CooldownEnded, &forgotten);
             self.unstore(vec![forgotten.scope]);
@@ -74,10 +82,14 @@ impl CooldownKeeper {
             (failure.class, failure.status),
             rand::random(),
         )?;
+        let is_new = matches!(&change, CooldownChange::Started(cooldown) if cooldown.strikes == 1);
         let (kind, cooldown) = match change {
             CooldownChange::Started(cooldown) => (EventType::CooldownStarted, cooldown),
             CooldownChange::Extended(cooldown) => (EventType::CooldownExtended, cooldown),
         };
+        if !is_listed {
+            self.book.note_unlisted(&cooldown.scope);
+        }
         tracing::info!(
             scope = cooldown.scope.kind(),
             provider = %cooldown.scope.provider(),
@@ -93,13 +105,9 @@ impl CooldownKeeper {
             let cooldown = CooldownView::from(&cooldown);
             self.traces.do_send(CooldownCaused { request_id, attempt, cooldown });
         }
-        let (db, stored) = (self.db.clone(), cooldown.clone());
-        self.write(async move {
-            // The one in memory holds either way; only a restart of the process would miss it.
-            if let Err(error) = db.save_cooldown(stored).await {
-                tracing::warn!(%error, "a cooldown could not be stored");
-            }
-        });
+        let word =
+            if is_new { Word::New(cooldown.clone()) } else { Word::Changed(cooldown.clone()) };
+        self.store([(cooldown.scope.clone(), word)]);
         Some(cooldown)
     }
 
@@ -177,24 +185,150 @@ impl CooldownKeeper {
     }
 
     fn unstore(&self, scopes: Vec<CooldownScope>) {
-        if scopes.is_empty() {
+        self.store(scopes.into_iter().map(|scope| (scope, Word::Gone)));
+    }
+
+    /// Writes to storage beside the actor, which may panic meanwhile. However slow storage is, no more
+    /// waits than there are scopes: of what is said of one, only the last counts.
+    fn store(&self, said: impl IntoIterator<Item = (CooldownScope, Word)>) {
+        let mut unstored = self.unstored.borrow_mut();
+        unstored.note(said);
+        if unstored.is_empty() || std::mem::replace(&mut unstored.is_written, true) {
             return;
         }
-        let db = self.db.clone();
-        self.write(async move {
-            // A row left behind has ended already or is ended again at the next start.
-            if let Err(error) = db.delete_cooldowns(scopes).await {
-                tracing::warn!(%error, "ended cooldowns could not be removed from storage");
+        let (unstored, db) = (Rc::clone(&self.unstored), self.db.clone());
+        actix::spawn(async move {
+            while let Some((stored, ended)) = take(&unstored) {
+                // The ones in memory hold either way; only a restart of the process would miss them.
+                for cooldown in stored {
+                    if let Err(error) = db.save_cooldown(cooldown).await {
+                        tracing::warn!(%error, "a cooldown could not be stored");
+                    }
+                }
+                // A row left behind has ended already or is ended again at the next start.
+                if !ended.is_empty()
+                    && let Err(error) = db.delete_cooldowns(ended).await
+                {
+                    tracing::warn!(%error, "ended cooldowns could not be removed from storage");
+                }
             }
         });
     }
+}
 
-    /// Writes to storage beside the actor, which may panic meanwhile, and in the order of the changes.
-    fn write(&self, write: impl Future<Output = ()> + 'static) {
-        let turn = Rc::clone(&self.turn);
-        actix::spawn(async move {
-            let _turn = turn.lock().await;
-            write.await;
-        });
+/// What is said of a scope.
+enum Word {
+    /// It cools for the first time, and storage has no row of it.
+    New(Cooldown),
+    Changed(Cooldown),
+    Gone,
+}
+
+/// What storage is still to be told, by scope.
+#[derive(Default)]
+struct Unstored {
+    scopes: HashMap<CooldownScope, Unsaid>,
+    /// Whether somebody is writing, and will look for more.
+    is_written: bool,
+}
+
+/// What is to be stored of one scope.
+struct Unsaid {
+    /// Absent: its row is to go.
+    cooldown: Option<Cooldown>,
+    /// Whether storage has no row of it, as far as is known here.
+    is_new: bool,
+}
+
+impl Unstored {
+    fn is_empty(&self) -> bool {
+        self.scopes.is_empty()
+    }
+
+    fn note(&mut self, said: impl IntoIterator<Item = (CooldownScope, Word)>) {
+        for (scope, word) in said {
+            let before = self.scopes.remove(&scope);
+            let is_new = before.map_or(matches!(word, Word::New(_)), |before| before.is_new);
+            let cooldown = match word {
+                Word::New(cooldown) | Word::Changed(cooldown) => Some(cooldown),
+                Word::Gone => None,
+            };
+            // What came and went before it was written leaves nothing to write.
+            if cooldown.is_some() || !is_new {
+                self.scopes.insert(scope, Unsaid { cooldown, is_new });
+            }
+        }
+    }
+}
+
+/// Takes all that is to be stored, and what is to be removed. `None`: there is nothing, and the writing
+/// is over.
+fn take(unstored: &RefCell<Unstored>) -> Option<(Vec<Cooldown>, Vec<CooldownScope>)> {
+    let mut unstored = unstored.borrow_mut();
+    if unstored.is_empty() {
+        unstored.is_written = false;
+        return None;
+    }
+    let (mut stored, mut ended) = (Vec::new(), Vec::new());
+    for (scope, Unsaid { cooldown, .. }) in unstored.scopes.drain() {
+        match cooldown {
+            Some(cooldown) => stored.push(cooldown),
+            None => ended.push(scope),
+        }
+    }
+    Some((stored, ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{id::ModelName, time::Timestamp};
+
+    fn scope(n: usize) -> CooldownScope {
+        let model = ModelName::parse(&format!("m{n}")).unwrap();
+        CooldownScope::ProviderModel(ProviderId::parse("acme").unwrap(), model)
+    }
+
+    fn cooldown(n: usize, strikes: u32) -> Cooldown {
+        let at = Timestamp::from_millis(1);
+        let (cause, status) = (FailureClass::ModelMissing, None);
+        Cooldown { scope: scope(n), cause, status, started_at: at, until: at, strikes }
+    }
+
+    #[test]
+    fn what_comes_and_goes_while_storage_is_slow_does_not_pile_up() {
+        let unstored = RefCell::new(Unstored::default());
+        for n in 0..100_000 {
+            unstored.borrow_mut().note([(scope(n), Word::New(cooldown(n, 1)))]);
+            if n >= 64 {
+                unstored.borrow_mut().note([(scope(n - 64), Word::Gone)]);
+            }
+            assert!(unstored.borrow().scopes.len() <= 65);
+        }
+        let (stored, ended) = take(&unstored).unwrap();
+        assert_eq!((stored.len(), ended.len()), (64, 0));
+        assert!(take(&unstored).is_none());
+    }
+
+    #[test]
+    fn the_last_word_on_a_scope_counts() {
+        let unstored = RefCell::new(Unstored::default());
+        unstored.borrow_mut().note([
+            (scope(1), Word::Changed(cooldown(1, 1))),
+            (scope(1), Word::Gone),
+            (scope(2), Word::New(cooldown(2, 1))),
+            (scope(2), Word::Changed(cooldown(2, 2))),
+            (scope(3), Word::Gone),
+            (scope(3), Word::New(cooldown(3, 1))),
+            (scope(4), Word::Gone),
+            (scope(4), Word::New(cooldown(4, 1))),
+            (scope(4), Word::Gone),
+        ]);
+        let (mut stored, mut ended) = take(&unstored).unwrap();
+        ended.sort();
+        stored.sort_by(|a, b| a.scope.cmp(&b.scope));
+        let stored: Vec<_> = stored.iter().map(|it| (it.scope.clone(), it.strikes)).collect();
+        assert_eq!(stored, [(scope(2), 2), (scope(3), 1)]);
+        assert_eq!(ended, [scope(1), scope(4)], "their rows may be there from before");
     }
 }

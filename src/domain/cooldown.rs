@@ -21,6 +21,10 @@ use super::{
 /// Most scopes remembered at once. Past it the one that ends first is forgotten.
 pub const MAX_COOLDOWNS: usize = 10_000;
 
+/// Most models of one provider remembered at once that no list of it has: clients make up their names.
+/// Past it the one that ends first is forgotten.
+pub const MAX_UNLISTED: usize = 64;
+
 /// How long the one request that tries a scope after its cooldown has it for itself. Then the next
 /// one may try: the first may be a long answer, or lost.
 pub const TRIAL_TIME: Duration = Duration::from_mins(1);
@@ -211,11 +215,14 @@ struct Entry {
     /// Whether a trial has shown that it works: everyone may come again, and only the strikes are
     /// still remembered.
     passed: bool,
+    /// Whether it is about a model whose name only a client knows.
+    is_unlisted: bool,
 }
 
 impl Entry {
     fn new(cooldown: Cooldown) -> Self {
-        Self { cooldown, ended: false, trial: Arc::default(), passed: false }
+        let (ended, passed, is_unlisted) = (false, false, false);
+        Self { cooldown, ended, trial: Arc::default(), passed, is_unlisted }
     }
 
     fn standing(&self, now: Timestamp) -> Standing {
@@ -363,6 +370,30 @@ impl CooldownBook {
         let first = cooldowns.min_by_key(|c| (c.scope.model().is_none(), c.until))?;
         let scope = first.scope.clone();
         self.entries.remove(&scope).map(|entry| entry.cooldown)
+    }
+
+    /// Forgets one cooldown of the same provider, if `scope` is new and about a model that is in no list,
+    /// and there are [`MAX_UNLISTED`] of such already: the one that ends first.
+    pub fn make_room_for_unlisted(&mut self, scope: &CooldownScope) -> Option<Cooldown> {
+        if scope.model().is_none() || self.entries.get(scope).is_some() {
+            return None;
+        }
+        let unlisted = self.entries.values_of(scope.provider()).filter(|entry| entry.is_unlisted);
+        let unlisted: Vec<&Cooldown> = unlisted.map(|entry| &entry.cooldown).collect();
+        if unlisted.len() < MAX_UNLISTED {
+            return None;
+        }
+        let first = unlisted.into_iter().min_by_key(|cooldown| cooldown.until)?.scope.clone();
+        self.entries.remove(&first).map(|entry| entry.cooldown)
+    }
+
+    /// Notes that the model of `scope` is in no list.
+    pub fn note_unlisted(&mut self, scope: &CooldownScope) {
+        if scope.model().is_some()
+            && let Some(entry) = self.entries.get(scope).filter(|entry| !entry.is_unlisted)
+        {
+            self.put(Entry { is_unlisted: true, ..entry.clone() });
+        }
     }
 
     /// The cooldown that keeps `scope` from being chosen now.

@@ -79,6 +79,7 @@ impl Relay {
         let provider_id = place.candidate.provider.id.clone();
         let model = place.candidate.model.clone();
         let attempt = request_id.map(|id| (id, place.number));
+        let is_listed = is_listed(&place.candidate);
         if let Some(lease) = &place.lease {
             if !failure.is_about_the_request() {
                 lease.count(now(), false);
@@ -88,11 +89,13 @@ impl Relay {
                 credential_id: lease.id().clone(),
                 model: model.clone(),
                 failure: Arc::clone(failure),
+                is_listed,
                 attempt,
             });
         }
         let failure = Arc::clone(failure);
-        self.peers.attempt_failed.do_send(AttemptFailed { provider_id, model, failure, attempt });
+        let fact = AttemptFailed { provider_id, model, failure, is_listed, attempt };
+        self.peers.attempt_failed.do_send(fact);
     }
 
     /// Tells that a provider was silent for so long that another one has answered instead.
@@ -101,7 +104,8 @@ impl Relay {
         tracing::info!(provider = %provider_id, detail = failure.detail, "an attempt was let go");
         self.metrics.attempted(&provider_id, Some(failure.class));
         let (model, failure) = (candidate.model.clone(), Arc::clone(failure));
-        let fact = AttemptFailed { provider_id, model, failure, attempt: None };
+        let is_listed = is_listed(candidate);
+        let fact = AttemptFailed { provider_id, model, failure, is_listed, attempt: None };
         self.peers.attempt_failed.do_send(fact);
     }
 
@@ -127,4 +131,9 @@ impl Relay {
             (last.credential_id.clone(), Some(last.candidate.model.clone()));
         self.outbox.tell(Fact { credential_id, model_id, ..fact });
     }
+}
+
+/// Whether a list of its provider has the model that a candidate is of.
+fn is_listed(candidate: &Candidate) -> bool {
+    candidate.provider.models.iter().any(|served| served.name == candidate.model)
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     actors::{
         clock::now,
-        cooldown_keeper::{CooldownKeeper, EXPIRY_INTERVAL},
+        cooldown_keeper::{About, CooldownKeeper, EXPIRY_INTERVAL},
         db::DbHandle,
         events::Record,
         loading::load_first,
@@ -200,10 +200,14 @@ impl Handler<CredentialFailed> for Credentials {
         if msg.failure.rule.is_none() && self.is_incident(&msg) {
             return self.publish();
         }
-        let CredentialFailed { provider_id, credential_id, model, failure, attempt } = msg;
+        let CredentialFailed { provider_id, credential_id, model, failure, is_listed, attempt } =
+            msg;
         let penalty = credential_penalty(&provider_id, &credential_id, &model, &failure);
         if let Some((scope, length)) = penalty
-            && self.cooldowns.impose(scope, length, &failure, attempt).is_some()
+            && self
+                .cooldowns
+                .impose(scope, length, About { failure: &failure, is_listed, attempt })
+                .is_some()
         {
             self.report_locked_out(&provider_id, &failure);
             self.publish();

@@ -57,6 +57,8 @@ pub struct CredentialFailed {
     pub credential_id: CredentialId,
     pub model: ModelName,
     pub failure: Arc<Failure>,
+    /// Whether the provider lists the model: others are names that clients may have made up.
+    pub is_listed: bool,
     /// The request and the number of its attempt, for its trace.
     pub attempt: Option<(RequestId, u32)>,
 }

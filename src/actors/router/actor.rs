@@ -14,7 +14,7 @@ use super::{
 use crate::{
     actors::{
         clock::now,
-        cooldown_keeper::{CooldownKeeper, EXPIRY_INTERVAL},
+        cooldown_keeper::{About, CooldownKeeper, EXPIRY_INTERVAL},
         db::DbHandle,
         loading::load_first,
         published::{Published, Publisher},
@@ -142,7 +142,7 @@ impl Handler<AttemptFailed> for Router {
     type Result = ();
 
     fn handle(&mut self, msg: AttemptFailed, _: &mut Self::Context) {
-        let AttemptFailed { provider_id, model, failure, attempt } = msg;
+        let AttemptFailed { provider_id, model, failure, is_listed, attempt } = msg;
         let was_noted = self.failures.remembers(&provider_id);
         let whole = CooldownScope::Provider(provider_id.clone());
         let is_on_trial = self.cooldowns.book().is_on_trial(now(), &whole);
@@ -150,7 +150,8 @@ impl Handler<AttemptFailed> for Router {
         let mut is_news = !was_noted && self.failures.remembers(&provider_id);
         if let Some((scope, length)) = due {
             let is_whole = matches!(scope, CooldownScope::Provider(_));
-            let is_cooling = self.cooldowns.impose(scope, length, &failure, attempt).is_some();
+            let about = About { failure: &failure, is_listed, attempt };
+            let is_cooling = self.cooldowns.impose(scope, length, about).is_some();
             is_news |= is_cooling;
             if is_cooling && is_whole {
                 let message = failure.detail.clone();
@@ -199,7 +200,8 @@ impl Handler<ProviderIncident> for Router {
     fn handle(&mut self, msg: ProviderIncident, _: &mut Self::Context) {
         let ProviderIncident { provider_id, failure } = msg;
         let scope = CooldownScope::Provider(provider_id.clone());
-        if self.cooldowns.impose(scope, SERVER_LENGTH, &failure, None).is_some() {
+        let about = About { failure: &failure, is_listed: true, attempt: None };
+        if self.cooldowns.impose(scope, SERVER_LENGTH, about).is_some() {
             self.publish();
             let message = format!("{}, from most of its keys at once", failure.detail);
             self.peers.failed.do_send(ProviderFailed { id: provider_id, message });

@@ -134,3 +134,38 @@ proptest! {
         prop_assert!(book.list(end).is_empty());
     }
 }
+
+#[test]
+fn of_models_that_clients_make_up_a_provider_has_so_many_and_listed_ones_stay() {
+    let mut book = CooldownBook::default();
+    let (acme, other) = (ProviderId::parse("acme").unwrap(), ProviderId::parse("other").unwrap());
+    let model = |name: &str| ModelName::parse(name).unwrap();
+    let cause = (FailureClass::ModelMissing, Some(404));
+    let hour = Length::Fixed(Duration::from_hours(1));
+    let at = |n: u64| Timestamp::from_millis(1_000_000).plus(Duration::from_secs(n));
+    let listed = CooldownScope::ProviderModel(acme.clone(), model("listed"));
+    book.impose(at(0), listed.clone(), Length::Fixed(Duration::from_secs(1)), cause, 0.0);
+    let elsewhere = CooldownScope::ProviderModel(other, model("made-up"));
+    book.impose(at(0), elsewhere.clone(), hour, cause, 0.0);
+    book.note_unlisted(&elsewhere);
+
+    let mut forgotten = Vec::new();
+    for n in 0..5_000 {
+        let name = model(&format!("made-up-{n}"));
+        let scope = if n % 2 == 0 {
+            CooldownScope::ProviderModel(acme.clone(), name)
+        } else {
+            CooldownScope::CredentialModel(acme.clone(), "k".into(), name)
+        };
+        for _ in 0..2 {
+            forgotten.extend(book.make_room_for_unlisted(&scope));
+            book.impose(at(n), scope.clone(), hour, cause, 0.0);
+            book.note_unlisted(&scope);
+        }
+    }
+
+    assert_eq!(book.scopes_of(&acme).len(), MAX_UNLISTED + 1);
+    assert_eq!(forgotten.len(), 5_000 - MAX_UNLISTED);
+    assert!(forgotten.is_sorted_by_key(|cooldown| cooldown.until), "the first to end go first");
+    assert!(book.active(at(0), &listed).is_some() && book.active(at(0), &elsewhere).is_some());
+}
