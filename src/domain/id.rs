@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::{Uuid, fmt::Simple};
 
+use super::name::is_unprintable;
+
 /// Path words below `/api/v1/providers` that would shadow a provider of the same name.
 pub const RESERVED_PROVIDER_IDS: [&str; 4] = ["usage", "verify", "catalog", "trial"];
 
@@ -126,7 +128,7 @@ impl ModelName {
         if text.is_empty() {
             return Err(IdError::EmptyModel);
         }
-        if text.len() > MAX_MODEL_NAME_LEN || text.chars().any(char::is_control) {
+        if text.len() > MAX_MODEL_NAME_LEN || text.contains(is_unprintable) {
             return Err(IdError::MalformedModel);
         }
         if text.split(['/', '\\']).any(|part| matches!(part, "." | "..")) {
@@ -254,7 +256,9 @@ mod tests {
     #[test]
     fn a_model_name_may_hold_slashes_and_colons_but_no_control_characters() {
         assert!(ModelName::parse("meta/llama-3.3:free").is_ok());
-        assert!(ModelName::parse("a\nb").is_err());
+        for bad in ["a\nb", "a\0b", "a\u{1b}[2J", "a\u{202e}b"] {
+            assert!(ModelName::parse(bad).is_err(), "{bad:?} was taken");
+        }
         assert!(ModelName::parse(&"m".repeat(257)).is_err());
     }
 

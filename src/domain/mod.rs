@@ -15,6 +15,7 @@ pub mod id;
 pub mod incident;
 pub mod model;
 pub mod model_rules;
+pub mod name;
 pub mod pattern;
 pub mod penalty;
 pub mod provider;

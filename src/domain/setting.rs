@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{
     credential::CredentialSettings,
     model::{MAX_CONTEXT_TOKENS, ServedModel},
+    name::{fault_of_letters, fault_of_name},
     provider::{HeaderError, ProviderSettings, SecretHeader, StoredHeaders},
     route::MAX_WEIGHT,
     rule::MAX_RULES,
@@ -54,17 +55,19 @@ impl ProviderSettings {
     pub fn faults(&self) -> Vec<InvalidSetting> {
         let mut faults = Vec::new();
         let mut refuse = |field, reason: String| faults.push(InvalidSetting { field, reason });
-        let is_name =
-            |name: &String| !name.trim().is_empty() && name.chars().count() <= MAX_NAME_CHARS;
-        if !self.name.as_ref().is_none_or(is_name) {
-            refuse("name", format!("must have 1 to {MAX_NAME_CHARS} characters"));
+        if let Some(fault) = self.name.as_ref().and_then(|name| fault_of_name(name, MAX_NAME_CHARS))
+        {
+            refuse("name", fault);
         }
         let is_path = |path: &String| {
-            path.starts_with('/') && !path.contains(['?', '#']) && path.len() <= MAX_PATH_LEN
+            path.starts_with('/')
+                && !path.contains(['?', '#'])
+                && path.len() <= MAX_PATH_LEN
+                && fault_of_letters(path).is_none()
         };
         if !self.chat_path.as_ref().is_none_or(is_path) {
-            let reason = "must be a path that begins with '/', without '?' or '#', in at most \
-                          512 bytes";
+            let reason = "must be a path that begins with '/', without '?', '#' and control \
+                          characters, in at most 512 bytes";
             refuse("chat_path", reason.to_owned());
         }
         if self.also_speaks.as_ref().is_some_and(|formats| formats.len() > MAX_FORMATS) {
@@ -104,6 +107,9 @@ impl CredentialSettings {
         let label = self.label.as_deref().unwrap_or_default();
         if label.chars().count() > MAX_LABEL_CHARS {
             refuse("label", format!("has more than {MAX_LABEL_CHARS} characters"));
+        }
+        if let Some(fault) = fault_of_letters(label) {
+            refuse("label", fault.to_owned());
         }
         if self.weight > MAX_WEIGHT {
             refuse("weight", format!("must be 0 to {MAX_WEIGHT}"));
@@ -199,6 +205,9 @@ mod tests {
         };
         let all = ["label", "weight", "max_in_flight", "headers"];
         assert_eq!(fields(&too_large.faults()), all);
+        let unprintable =
+            CredentialSettings { label: Some("a\0".into()), ..CredentialSettings::default() };
+        assert_eq!(fields(&unprintable.faults()), ["label"]);
         let twice = CredentialSettings {
             max_in_flight: Some(0),
             headers: [headers(1), headers(1)].concat(),
@@ -227,6 +236,11 @@ mod tests {
         assert_eq!(fields(&too_large.faults()), ["name", "chat_path", "models", "headers"]);
         for (field, settings) in [
             ("name", ProviderSettings { name: Some(" ".into()), ..ProviderSettings::default() }),
+            ("name", ProviderSettings { name: Some("a\0".into()), ..ProviderSettings::default() }),
+            (
+                "chat_path",
+                ProviderSettings { chat_path: Some("/a\nb".into()), ..ProviderSettings::default() },
+            ),
             (
                 "chat_path",
                 ProviderSettings { chat_path: Some("/a?b".into()), ..ProviderSettings::default() },
