@@ -6,9 +6,12 @@ use thiserror::Error;
 
 use super::storage::Storage;
 use crate::{
-    actors::access_keys::{AccessKeys, CreateAccessKey},
+    actors::{
+        access_keys::{AccessKeys, CreateAccessKey},
+        clock::now,
+    },
     config::Config,
-    domain::access_key::Role,
+    domain::access_key::{NewKey, Role},
     persistence::repo::access_keys,
 };
 
@@ -26,12 +29,12 @@ pub struct FirstKeys {
 )]
 pub struct NoAdminKey(std::net::SocketAddr);
 
-/// Errors: [`NoAdminKey`] for any address but loopback without an admin key that is not revoked.
+/// Errors: [`NoAdminKey`] for any address but loopback without an admin key that is in force.
 pub fn check_bind(config: &Config, storage: &Storage) -> anyhow::Result<()> {
     let Some(bind) = config.server.reachable_by_others() else { return Ok(()) };
     let keys = access_keys::load(&mut *storage.pool.get()?)?.rows;
-    let is_admin = |role, revoked: bool| role == Role::Admin && !revoked;
-    if keys.iter().any(|key| is_admin(key.role, key.revoked_at.is_some())) {
+    let now = now();
+    if keys.iter().any(|key| key.role == Role::Admin && key.fault(now).is_none()) {
         return Ok(());
     }
     Err(NoAdminKey(bind).into())
@@ -47,7 +50,8 @@ pub fn is_first(storage: &Storage) -> anyhow::Result<bool> {
 /// fails would take them with it, unseen.
 pub async fn create_keys(access_keys: &Addr<AccessKeys>) -> anyhow::Result<FirstKeys> {
     let create = async |role, name: &str| {
-        let create = CreateAccessKey { role, name: name.into(), allowed_models: Vec::new() };
+        let (name, allowed_models, expires_at) = (name.to_owned(), Vec::new(), None);
+        let create = CreateAccessKey(NewKey { role, name, allowed_models, expires_at });
         anyhow::Ok(access_keys.send(create).await??.presented)
     };
     Ok(FirstKeys {

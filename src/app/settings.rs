@@ -87,6 +87,7 @@ fn relay(config: &Config) -> RelaySettings {
             whole_at_least: Duration::from_millis(config.relay.hedge_whole_min_ms),
         }),
         resume: config.relay.resume,
+        end_streams_of_revoked_keys: config.relay.end_streams_of_revoked_keys,
         session_affinity: config.routing.session_affinity,
     }
 }
@@ -132,6 +133,7 @@ pub fn relay_maker(
         routing: actors.routing.clone(),
         credentials: actors.directory.clone(),
         affinity: actors.affinity.clone(),
+        keys: actors.key_ring.clone(),
     };
     let settings = relay(config);
     let (gate, journal, metrics) =

@@ -10,8 +10,10 @@ use crate::{
     app::Storage,
     config::Config,
     domain::{
-        access_key::{AccessKey, Role},
+        access_key::{AccessKey, NewKey, Role},
         id::KeyId,
+        name::Printable,
+        time::Timestamp,
     },
     persistence::repo::access_keys,
 };
@@ -25,10 +27,13 @@ pub enum KeysCommand {
         /// Your name for it
         #[arg(long, default_value = "made by the keys command")]
         name: String,
+        /// When it expires: a time as 2027-01-31T00:00:00Z, or from now on as 90d or 12h
+        #[arg(long, value_name = "WHEN", value_parser = parse_expiry)]
+        expires: Option<Timestamp>,
     },
     /// List all keys, revoked ones too
     List,
-    /// Revoke a key; a running pool knows within seconds
+    /// Revoke a key; a running pool knows within two seconds
     Revoke {
         /// The middle part of the key, as 'keys list' shows it
         id: String,
@@ -59,13 +64,11 @@ pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
     let storage = Storage::open(config)?;
     let connection = &mut *storage.pool.get()?;
     match command {
-        KeysCommand::Create { role, name } => {
-            let name = name.trim();
-            if name.is_empty() || name.chars().count() > 128 {
-                anyhow::bail!("--name must have 1 to 128 characters");
-            }
-            let keys = &storage.access_keys;
-            let minted = mint(now(), keys, role.into(), name.to_owned(), Vec::new());
+        KeysCommand::Create { role, name, expires } => {
+            let (role, allowed_models) = (role.into(), Vec::new());
+            let new = NewKey { role, name, allowed_models, expires_at: expires };
+            let new = new.checked(now())?;
+            let minted = mint(now(), &storage.access_keys, new);
             access_keys::insert(connection, &minted.key)?;
             eprintln!("This key is shown this once and is not stored:");
             println!("{}", minted.presented.expose_secret());
@@ -73,7 +76,7 @@ pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
         KeysCommand::List => {
             let keys = access_keys::load(connection)?;
             for key in &keys.rows {
-                println!("{}", line(key));
+                println!("{}", line(now(), key));
             }
             if !keys.unreadable.is_empty() {
                 eprintln!("{} more cannot be read and open nothing:", keys.unreadable.len());
@@ -86,7 +89,7 @@ pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
             let id = KeyId::from(id);
             let keys = access_keys::load(connection)?.rows;
             let mut admins =
-                keys.iter().filter(|k| k.role == Role::Admin && k.revoked_at.is_none());
+                keys.iter().filter(|k| k.role == Role::Admin && k.fault(now()).is_none());
             if admins.next().is_some_and(|key| key.id == id) && admins.next().is_none() {
                 anyhow::bail!("key {id} is the last admin key; create another one first");
             }
@@ -99,11 +102,65 @@ pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(key: &AccessKey) -> String {
-    let state = match key.revoked_at {
-        Some(at) => format!("revoked {at}"),
-        None => "in use".to_owned(),
+fn line(now: Timestamp, key: &AccessKey) -> String {
+    let state = match (key.revoked_at, key.expires_at) {
+        (Some(at), _) => format!("revoked {at}"),
+        (None, Some(at)) if at <= now => format!("expired {at}"),
+        (None, Some(at)) => format!("in use until {at}"),
+        (None, None) => "in use".to_owned(),
     };
-    let (id, role) = (&key.id, key.role.as_str());
-    format!("{id}  {role:6}  {}  {state}  {}", key.created_at, key.name)
+    // What was stored before names were checked may hold anything.
+    let (id, name) = (Printable(key.id.as_str()), Printable(&key.name));
+    format!("{id}  {:6}  {}  {state}  {name}", key.role.as_str(), key.created_at)
+}
+
+/// Reads a time, or how long from now.
+fn parse_expiry(text: &str) -> Result<Timestamp, String> {
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Ok(Timestamp::from_millis(at.as_millisecond()));
+    }
+    let days_are_24_hours = jiff::SpanRelativeTo::days_are_24_hours();
+    let span = text.parse::<jiff::Span>().and_then(|span| span.to_duration(days_are_24_hours));
+    let length = span.ok().and_then(|span| std::time::Duration::try_from(span).ok());
+    length.map(|length| now().plus(length)).ok_or_else(|| {
+        "must be a time as 2027-01-31T00:00:00Z, or from now on as 90d or 12h".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_a_time_or_so_long_from_now() {
+        let at = Timestamp::from_millis(1_801_353_600_000);
+        assert_eq!(parse_expiry("2027-01-31T00:00:00Z"), Ok(at));
+        for (text, hours) in [("90d", 90 * 24), ("12h", 12), ("1d 12h", 36)] {
+            let (before, until) = (now(), parse_expiry(text).unwrap());
+            let wanted = std::time::Duration::from_hours(hours);
+            assert!(before.plus(wanted) <= until && until <= now().plus(wanted), "{text}");
+        }
+        for wrong in ["", "soon", "90", "-1d", "2027-01-31"] {
+            assert!(parse_expiry(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_listed_on_one_line_whatever_is_in_it() {
+        let key = AccessKey {
+            id: "0123456789ab".into(),
+            role: Role::Client,
+            name: "a\0\n\u{1b}[2J".to_owned(),
+            hash: [0; 32],
+            allowed_models: Vec::new(),
+            created_at: Timestamp::from_millis(0),
+            expires_at: Some(Timestamp::from_millis(5)),
+            revoked_at: None,
+        };
+        let listed = line(Timestamp::from_millis(5), &key);
+        assert!(
+            listed.ends_with(r"  expired 1970-01-01T00:00:00.005Z  a\u{0}\n\u{1b}[2J"),
+            "{listed}"
+        );
+    }
 }

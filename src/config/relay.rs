@@ -7,6 +7,7 @@ use super::bounds::Bounds;
 /// How long a request may take, and how much of it is kept.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Relay {
     /// Time for one request with all its attempts. A caller may ask for less.
     pub timeout_ms: u64,
@@ -37,6 +38,9 @@ pub struct Relay {
     pub hedge_whole_min_ms: u64,
     /// Whether a stream that breaks off is taken up again with another attempt, if that says the same.
     pub resume: bool,
+    /// Whether a stream ends when its client's key is revoked, expires or is changed. Else it is finished,
+    /// and only the next request is refused.
+    pub end_streams_of_revoked_keys: bool,
     /// Requests whose way is remembered, to be read by the API. 0: none.
     pub traces: usize,
     /// Bytes of answers of the Responses API that are kept, to be continued by their id. 0: none.
@@ -62,6 +66,7 @@ impl Default for Relay {
             hedge_max_ms: 30_000,
             hedge_whole_min_ms: 30_000,
             resume: true,
+            end_streams_of_revoked_keys: false,
             traces: 1_000,
             stored_response_bytes: 64 << 20,
             ask_stream_usage: true,

@@ -111,7 +111,8 @@ pub struct UsageEntry {
     pub attempts: u32,
     /// Absent when the upstream reported none and nobody has counted: unknown is not zero.
     pub tokens: Option<TokenUsage>,
-    /// Whether the pool has counted them by itself, because the upstream told none.
+    /// Whether the pool has counted some of them by itself, because the upstream told none, or none of what
+    /// it said last.
     #[serde(default, skip_serializing_if = "is_false")]
     pub usage_estimated: bool,
     /// Milliseconds to the first event of a stream.

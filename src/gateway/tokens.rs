@@ -8,9 +8,14 @@
 mod media;
 mod output;
 mod prompt;
+mod rough;
 mod text;
 
-pub use self::{output::OutputEstimate, prompt::estimate_prompt};
+pub use self::{
+    output::OutputEstimate,
+    prompt::estimate_prompt,
+    rough::{PartialUsage, TextLength, rough_prompt},
+};
 use crate::domain::{chat::Usage, usage::TokenUsage};
 
 /// What an estimate is of what was counted, in percent.

@@ -1,9 +1,12 @@
 //! Who calls: client keys at the relay, admin keys everywhere else. Without one, nothing is told.
+//!
+//! A key counts when the head of a request has come: each request of a kept connection is checked anew,
+//! and one whose body is still on its way when its key is revoked is served.
 
 use std::{borrow::Cow, sync::Arc};
 
 use actix_web::{
-    HttpRequest,
+    HttpMessage, HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{Method, header},
@@ -16,7 +19,7 @@ use super::{
     problem::{Failure, Management, Problem},
 };
 use crate::{
-    actors::{access_keys::KeyRing, published::Published},
+    actors::{access_keys::KeyRing, clock::now, published::Published},
     domain::access_key::{AccessKey, Role},
 };
 
@@ -57,12 +60,12 @@ fn verified(presented: Option<&str>, keys: &Published<KeyRing>) -> Result<Arc<Ac
         return Err(Problem::unauthorized("no key; send it as 'Authorization: Bearer <key>'"));
     };
     let ring = keys.read();
-    let key = ring.verify(presented).cloned();
-    key.ok_or_else(|| Problem::unauthorized("this key is not known here, or it is revoked"))
+    ring.verify(now(), presented).cloned().map_err(Problem::unauthorized)
 }
 
 /// Lets admin keys through: a viewer's to look, an admin's to do everything. Wrapped around whole
-/// scopes, so that a route that is forgotten, or does not exist, is closed too.
+/// scopes, so that a route that is forgotten, or does not exist, is closed too. A route that outlives
+/// its request finds the key in the request's extensions.
 pub async fn require_admin<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -84,5 +87,6 @@ pub async fn require_admin<B: MessageBody + 'static>(
     if let Some(message) = refusal {
         return Err(Failure::<Management>::from(Problem::forbidden(message)).into());
     }
+    request.extensions_mut().insert(key);
     next.call(request).await
 }

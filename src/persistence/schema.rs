@@ -58,6 +58,7 @@ diesel::table! {
         allowed_models -> Text,
         created_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
+        expires_at -> Nullable<BigInt>,
     }
 }
 

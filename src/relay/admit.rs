@@ -92,12 +92,13 @@ pub fn admit<'h>(
         first_event_ms: None,
         duration_ms: 0,
     };
-    let settlement = Settlement::open(Rc::clone(relay), arrived, entry, permit);
+    let uses_tokens = asked.operation() != Operation::CountTokens;
+    let body = uses_tokens.then(|| request.body().clone());
+    let settlement = Settlement::open(Rc::clone(relay), arrived, entry, body, permit);
     let session = session(relay, &key, &request, header);
     let needs = request.needs();
     let (request, prompt_tokens) = (Rc::new(request), OnceCell::new());
-    let owner = key.id.clone();
-    let inquiry = Inquiry { id, owner, request, options, needs, session, prompt_tokens };
+    let inquiry = Inquiry { id, owner: key, request, options, needs, session, prompt_tokens };
     Ok(Rc::new(Attempts::new(settlement, inquiry, deadline)))
 }
 

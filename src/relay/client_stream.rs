@@ -4,8 +4,8 @@
 use std::{
     cell::RefCell,
     pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, ready},
+    rc::{Rc, Weak},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -15,11 +15,12 @@ use futures_util::{Stream, future::LocalBoxFuture};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
+    attempts::Attempts,
     deadline::Deadline,
     error::RelayError,
     live_stream::{LiveStream, Step},
 };
-use crate::gateway::exchange::SharedWriter;
+use crate::{domain::access_key::KeyFault, gateway::exchange::SharedWriter};
 
 /// How long after its deadline a stream that its client does not read is kept.
 const UNREAD_GRACE: Duration = Duration::from_secs(5);
@@ -31,6 +32,9 @@ pub struct KeepAlive {
     /// In the client's dialect.
     pub bytes: Bytes,
 }
+
+/// Done when a stream is to end because its client's key has. Absent where streams are finished.
+pub type KeyWatch = Option<LocalBoxFuture<'static, KeyFault>>;
 
 /// Why a stream ends that was opened, and who has written it so far, if anyone has.
 pub struct BrokenStream {
@@ -59,11 +63,16 @@ struct Passage {
     /// Fires at the earliest time anything could be due. Set later when it turns out not to be,
     /// which is cheaper than setting it anew with each event.
     timer: Pin<Box<Sleep>>,
+    /// Whom to wake when it is ended from elsewhere. Absent where nobody would.
+    reader: Option<Waker>,
+    is_watched: bool,
 }
 
+type Proving = LocalBoxFuture<'static, Result<Box<LiveStream>, RelayError>>;
+
 enum State {
-    /// Opened, and nobody has answered yet.
-    Waiting(LocalBoxFuture<'static, Result<Box<LiveStream>, RelayError>>),
+    /// Opened, and nobody has answered yet. Who holds the account, should it be ended from elsewhere.
+    Waiting(Proving, Weak<Attempts>),
     Live(Box<LiveStream>),
     /// Complete, but the journal could not be written: the database must take the entry first.
     Recording(LocalBoxFuture<'static, Result<Bytes, RelayError>>),
@@ -73,28 +82,47 @@ enum State {
 
 impl ClientStream {
     pub(super) fn waiting(
-        proving: LocalBoxFuture<'static, Result<Box<LiveStream>, RelayError>>,
+        proving: Proving,
+        attempts: Weak<Attempts>,
         keep_alive: KeepAlive,
         deadline: Deadline,
+        key: KeyWatch,
     ) -> Self {
         // The wait before has used up the first interval: the keep-alive that opens it is due now.
         let last_sent = Instant::now() - keep_alive.every;
-        Self::new(State::Waiting(proving), keep_alive, last_sent, deadline)
+        Self::new(State::Waiting(proving, attempts), keep_alive, last_sent, deadline, key)
     }
 
-    pub(super) fn live(live: Box<LiveStream>, keep_alive: KeepAlive) -> Self {
+    pub(super) fn live(live: Box<LiveStream>, keep_alive: KeepAlive, key: KeyWatch) -> Self {
         let deadline = live.deadline();
-        Self::new(State::Live(live), keep_alive, Instant::now(), deadline)
+        Self::new(State::Live(live), keep_alive, Instant::now(), deadline, key)
     }
 
-    fn new(state: State, keep_alive: KeepAlive, last_sent: Instant, deadline: Deadline) -> Self {
+    fn new(
+        state: State,
+        keep_alive: KeepAlive,
+        last_sent: Instant,
+        deadline: Deadline,
+        key: KeyWatch,
+    ) -> Self {
         let timer = Box::pin(sleep_until(last_sent + keep_alive.every));
-        let passage = Rc::new(RefCell::new(Passage { state, keep_alive, last_sent, timer }));
+        let (reader, is_watched) = (None, key.is_some());
+        let passage = Passage { state, keep_alive, last_sent, timer, reader, is_watched };
+        let passage = Rc::new(RefCell::new(passage));
         // A client that reads nothing stops the polling, and all timers with it.
         let (unread, over) = (Rc::clone(&passage), deadline.instant() + UNREAD_GRACE);
         let watch = actix_web::rt::spawn(async move {
-            sleep_until(over).await;
-            unread.borrow_mut().give_up();
+            let error = match key {
+                None => {
+                    sleep_until(over).await;
+                    RelayError::DeadlinePassed
+                }
+                Some(key) => tokio::select! {
+                    () = sleep_until(over) => RelayError::DeadlinePassed,
+                    fault = key => RelayError::KeyEnded(fault),
+                },
+            };
+            unread.borrow_mut().give_up(error);
         });
         Self { passage, watch }
     }
@@ -116,15 +144,26 @@ impl Stream for ClientStream {
 
 impl Passage {
     /// Lets go of everything but the word for it.
-    fn give_up(&mut self) {
+    fn give_up(&mut self, error: RelayError) {
         let mut writer = None;
-        if let State::Live(live) = &mut self.state {
-            live.overdue();
-            writer = live.writer();
+        match &mut self.state {
+            State::Waiting(_, attempts) => {
+                if let Some(attempts) = attempts.upgrade() {
+                    attempts.state.borrow_mut().settlement.fail(&error);
+                }
+            }
+            State::Live(live) => {
+                live.end_with(error.clone());
+                writer = live.writer();
+            }
+            // What is complete, or has failed, ends as it does.
+            State::Recording(_) if matches!(error, RelayError::KeyEnded(_)) => return,
+            State::Recording(_) => {}
+            State::Failing(_) | State::Over => return,
         }
-        if !matches!(self.state, State::Over) {
-            let error = RelayError::DeadlinePassed;
-            self.state = State::Failing(BrokenStream { error, writer });
+        self.state = State::Failing(BrokenStream { error, writer });
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
         }
     }
 
@@ -183,9 +222,12 @@ enum Due {
 impl Passage {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenStream>>> {
         let this = self;
+        if this.is_watched && !this.reader.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
+            this.reader = Some(cx.waker().clone());
+        }
         loop {
             match &mut this.state {
-                State::Waiting(proving) => match proving.as_mut().poll(cx) {
+                State::Waiting(proving, _) => match proving.as_mut().poll(cx) {
                     Poll::Ready(Ok(live)) => this.state = State::Live(live),
                     Poll::Ready(Err(error)) => this.state = State::Failing(error.into()),
                     Poll::Pending => {
@@ -201,7 +243,7 @@ impl Passage {
                                 return Poll::Ready(Some(Ok(this.keep_alive.bytes.clone())));
                             }
                             Due::Deadline => match &mut this.state {
-                                State::Live(live) => live.overdue(),
+                                State::Live(live) => live.end_with(RelayError::DeadlinePassed),
                                 _ => continue,
                             },
                         },
@@ -277,7 +319,8 @@ mod tests {
         let deadline = Deadline::new(Instant::now(), minute, None);
         let bytes = Bytes::from_static(b": keep-alive");
         let keep_alive = KeepAlive { every: Duration::from_secs(15), bytes: bytes.clone() };
-        let mut stream = ClientStream::waiting(proving, keep_alive, deadline);
+        let (nobody, no_key) = (Weak::new(), None);
+        let mut stream = ClientStream::waiting(proving, nobody, keep_alive, deadline, no_key);
         assert_eq!(stream.next().await.unwrap().ok(), Some(bytes));
 
         tokio::time::advance(minute + UNREAD_GRACE).await;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::domain::{
+    access_key::KeyFault,
     chat::Losses,
     failure::{Failure, FailureClass},
     id::ModelName,
@@ -67,6 +68,9 @@ pub enum RelayError {
     BrokenOff(Arc<Failure>),
     #[error("the request took longer than it may")]
     DeadlinePassed,
+    /// The stream's client may have no more of it.
+    #[error("the answer was ended: {0}")]
+    KeyEnded(KeyFault),
     #[error("the answer cannot be put on the ledger, so it is withheld")]
     LedgerUnavailable,
 }
@@ -93,6 +97,7 @@ impl RelayError {
             | Self::Lossy { .. }
             | Self::NotOffered { .. }
             | Self::UnknownAnswer
+            | Self::KeyEnded(_)
             | Self::LedgerUnavailable => None,
         }
     }

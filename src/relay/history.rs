@@ -70,7 +70,7 @@ impl Attempts {
         let id = answer.response.and_then(|response| response.id).or(answer.id);
         let Some(response_id) = id else { return };
         let items = history_of(request.body(), json).into();
-        let owner = self.inquiry.owner.clone();
+        let owner = self.inquiry.owner.id.clone();
         self.relay().peers.answer_given.do_send(AnswerGiven { owner, response_id, items });
     }
 }

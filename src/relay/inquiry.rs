@@ -1,12 +1,10 @@
 //! A request as routing sees it: what it asks for, what it needs, to which session it belongs.
 
-use std::{cell::OnceCell, rc::Rc};
+use std::{cell::OnceCell, rc::Rc, sync::Arc};
 
 use crate::{
     domain::{
-        id::{KeyId, RequestId},
-        model::Capabilities,
-        route::RouteOptions,
+        access_key::AccessKey, id::RequestId, model::Capabilities, route::RouteOptions,
         session::SessionKey,
     },
     gateway::exchange::ClientRequest,
@@ -16,7 +14,7 @@ use crate::{
 pub struct Inquiry {
     pub id: RequestId,
     /// Whose request it is.
-    pub owner: KeyId,
+    pub owner: Arc<AccessKey>,
     pub request: Rc<ClientRequest>,
     pub options: RouteOptions,
     /// What a model must be able to do, as the body shows.

@@ -66,7 +66,7 @@ impl LiveStream {
         let Won { proof, place, attempts } = won;
         let ProvedStream { response, passage, held, ending } = proof;
         let gathered = Gathered::from(held);
-        Self {
+        let live = Self {
             response,
             passage,
             gathered,
@@ -76,7 +76,9 @@ impl LiveStream {
             resuming: None,
             used_before: None,
             attempts,
-        }
+        };
+        live.note_usage();
+        live
     }
 
     /// Who writes it, where it is written anew.
@@ -147,7 +149,7 @@ impl LiveStream {
                         output.forward
                     });
                     self.ending = output.ending;
-                    self.note_tokens();
+                    self.note_usage();
                     if self.ending.is_none() && self.gathered.len() >= FLUSH_BYTES {
                         return Poll::Ready(Step::Send(self.gathered.take()));
                     }
@@ -178,10 +180,10 @@ impl LiveStream {
         }
     }
 
-    /// The request's deadline has passed.
-    pub fn overdue(&mut self) -> Step {
-        self.attempts.state.borrow_mut().settlement.fail(&RelayError::DeadlinePassed);
-        Step::Failed(self.gathered.take(), RelayError::DeadlinePassed)
+    /// Ends it here: its request's deadline has passed, or its client may have no more of it.
+    pub fn end_with(&mut self, error: RelayError) -> Step {
+        self.attempts.state.borrow_mut().settlement.fail(&error);
+        Step::Failed(self.gathered.take(), error)
     }
 
     fn begin_resuming(&mut self, failure: Arc<Failure>) {
@@ -199,7 +201,7 @@ impl LiveStream {
         self.attempts.answered_by(&place);
         (self.place, self.resuming) = (place, None);
         self.gathered.push(held);
-        self.note_tokens();
+        self.note_usage();
     }
 
     /// What all attempts have used, as far as they told.
@@ -218,15 +220,10 @@ impl LiveStream {
         Step::Failed(self.gathered.take(), error)
     }
 
-    /// What the upstream has reported so far belongs on the ledger also when it goes wrong, or when
-    /// the client leaves.
-    fn note_tokens(&mut self) {
-        let used = self.used();
-        if used.is_some()
-            && let Some(entry) = self.attempts.state.borrow_mut().settlement.entry()
-        {
-            entry.note_used(used);
-        }
+    /// What was used up to now belongs on the ledger also when it goes wrong, or when the client leaves.
+    fn note_usage(&self) {
+        let now = self.passage.partial_usage();
+        self.attempts.state.borrow_mut().settlement.note_stream(self.used_before, now);
     }
 
     fn count_dropped(&self) {

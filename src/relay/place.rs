@@ -345,11 +345,15 @@ impl Attempts {
             location: candidate.provider.location,
             waits,
         };
+        self.state.borrow_mut().settlement.asking();
         let proved = {
             // Pinned here: it is large, and what bounds it would move it several times.
             let proving = pin!(prove(&relay, upstream, &prepared.pair));
             self.deadline.bound(proving).await
         };
+        if proved.is_ok() {
+            self.state.borrow_mut().settlement.answered();
+        }
         match &proved {
             Ok(Ok(_)) => self.proved(place),
             Ok(Err(_)) => {}

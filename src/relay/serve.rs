@@ -1,12 +1,13 @@
 //! The whole path after admission: attempts, then what the client gets of the one that won.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 
 use super::{
     attempts::{Attempts, Won},
-    client_stream::{ClientStream, KeepAlive},
+    client_stream::{ClientStream, KeepAlive, KeyWatch},
     count_tokens::count_tokens,
     error::RelayError,
     live_stream::LiveStream,
@@ -14,7 +15,7 @@ use super::{
     prove::{ProvedStream, prove_stream, prove_whole},
 };
 use crate::{
-    actors::clock::now,
+    actors::{access_keys::fault_of_key, clock::now},
     domain::{
         chat::Losses,
         id::{ModelName, ProviderId},
@@ -69,20 +70,29 @@ pub async fn serve(attempts: Rc<Attempts>) -> Result<Served, RelayError> {
         bytes: request.api().keep_alive(request.model(), now()),
     };
     let deadline = attempts.deadline;
+    let key = key_watch(&attempts);
+    let account = Rc::downgrade(&attempts);
     let mut winning = Box::pin(win_stream(attempts));
     match tokio::time::timeout(keep_alive.every, &mut winning).await {
         Ok(won) => {
             let (by, live) = won?;
-            Ok(Served::Stream { by: Some(by), body: ClientStream::live(live, keep_alive) })
+            Ok(Served::Stream { by: Some(by), body: ClientStream::live(live, keep_alive, key) })
         }
         Err(_) => {
             let proving = Box::pin(async move { Ok(winning.await?.1) });
             Ok(Served::Stream {
                 by: None,
-                body: ClientStream::waiting(proving, keep_alive, deadline),
+                body: ClientStream::waiting(proving, account, keep_alive, deadline, key),
             })
         }
     }
+}
+
+/// What ends a stream whose client's key does, where streams are not finished.
+fn key_watch(attempts: &Attempts) -> KeyWatch {
+    let relay = attempts.relay();
+    let key = || fault_of_key(relay.sights.keys.clone(), Arc::clone(&attempts.inquiry.owner));
+    relay.settings.end_streams_of_revoked_keys.then(|| key().boxed_local())
 }
 
 async fn win_stream(attempts: Rc<Attempts>) -> Result<(Answered, Box<LiveStream>), RelayError> {

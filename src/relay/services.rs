@@ -12,6 +12,7 @@ use actix::Recipient;
 use super::{gate::Gate, outbox::Outbox, soft_limit::SoftLimits};
 use crate::{
     actors::{
+        access_keys::KeyRing,
         copilot_tokens::TakeCopilotToken,
         credentials::{
             Affinity, CredentialDirectory, CredentialFailed, CredentialSucceeded, CredentialsReady,
@@ -31,6 +32,7 @@ use crate::{
 
 /// How requests are relayed. The laws that these numbers serve are in the README.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct RelaySettings {
     /// The longest a request may take.
     pub timeout: Duration,
@@ -50,6 +52,8 @@ pub struct RelaySettings {
     pub hedge: Option<SoftLimits>,
     /// Whether a stream that breaks off may be resumed with another attempt.
     pub resume: bool,
+    /// Whether a stream ends when its client's key does.
+    pub end_streams_of_revoked_keys: bool,
     /// Whether the requests of a session go to the same place.
     pub session_affinity: bool,
 }
@@ -82,6 +86,7 @@ pub struct RelaySights {
     pub routing: Published<RouterView>,
     pub credentials: Published<CredentialDirectory>,
     pub affinity: Affinity,
+    pub keys: Published<KeyRing>,
 }
 
 /// One worker thread's relay. Its connections and its journal file never change threads.

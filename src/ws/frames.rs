@@ -5,7 +5,10 @@
 use actix_ws::{CloseCode, CloseReason};
 use serde::Serialize;
 
-use crate::{actors::events::EndReason, domain::event::Event};
+use crate::{
+    actors::events::EndReason,
+    domain::{access_key::KeyFault, event::Event},
+};
 
 #[derive(Serialize)]
 #[serde(tag = "type")]
@@ -43,6 +46,8 @@ fn to_json(frame: &impl Serialize) -> String {
 pub enum Ending {
     /// There are no more events for this subscriber.
     Events(EndReason),
+    /// The key it was opened with opens it no longer.
+    Key(KeyFault),
     /// The client closed; its close frame is answered.
     Client,
     /// The client sent nothing, not even a pong, for two heartbeats.
@@ -57,12 +62,17 @@ impl Ending {
     /// The code and the words of the close frame. Source: RFC 6455 §7.4.1 and the IANA registry
     /// (1013, try again later).
     pub fn close_reason(self) -> CloseReason {
+        let of_key;
         let (code, words) = match self {
             Self::Events(EndReason::TooSlow) => (
                 CloseCode::Again,
                 "too slow: events came faster than they were read; resume with since",
             ),
             Self::Events(EndReason::Stopping) => (CloseCode::Away, "the pool is stopping"),
+            Self::Key(fault) => {
+                of_key = fault.to_string();
+                (CloseCode::Policy, of_key.as_str())
+            }
             Self::Client => (CloseCode::Normal, "closed by the client"),
             Self::Silent => (CloseCode::Policy, "no pong within two heartbeats"),
             Self::FrameTooLarge => (CloseCode::Size, "frame too large"),
@@ -87,6 +97,7 @@ mod tests {
         for ending in [
             Ending::Events(EndReason::TooSlow),
             Ending::Events(EndReason::Stopping),
+            Ending::Key(KeyFault::Changed),
             Ending::Client,
             Ending::Silent,
             Ending::FrameTooLarge,

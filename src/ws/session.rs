@@ -11,7 +11,7 @@ use tokio::{
 use tracing::debug;
 
 use super::frames::{self, Ending};
-use crate::actors::events::Subscription;
+use crate::{actors::events::Subscription, domain::access_key::KeyFault};
 
 /// Largest frame taken from a client, in bytes. It has nothing to say beyond pongs and a close.
 const MAX_CLIENT_FRAME: usize = 4096;
@@ -20,15 +20,17 @@ const MAX_CLIENT_FRAME: usize = 4096;
 /// connection.
 const MISSED_HEARTBEATS: u32 = 2;
 
-/// Carries events to one client until either side ends it. The subscription ends with it.
+/// Carries events to one client until either side ends it. The subscription ends with it. `key` is done
+/// when the client may have no more of them.
 pub async fn run(
     session: Session,
     messages: MessageStream,
     subscription: Subscription,
     heartbeat: Duration,
+    key: impl Future<Output = KeyFault>,
 ) {
     let messages = messages.max_frame_size(MAX_CLIENT_FRAME);
-    let ending = serve(session, messages, subscription, heartbeat).await;
+    let ending = serve(session, messages, subscription, heartbeat, key).await;
     debug!(?ending, "event subscriber left");
 }
 
@@ -41,9 +43,15 @@ async fn serve(
     messages: impl Stream<Item = Result<Message, ProtocolError>> + Unpin,
     subscription: Subscription,
     heartbeat: Duration,
+    key: impl Future<Output = KeyFault>,
 ) -> Result<Ending, Gone> {
     let mut client = Client { session, patience: heartbeat * MISSED_HEARTBEATS };
-    let ending = exchange(&mut client, messages, subscription, heartbeat).await?;
+    let ending = select! {
+        biased;
+        // Also while an event waits for room: it is the last that goes out.
+        fault = key => Ending::Key(fault),
+        ending = exchange(&mut client, messages, subscription, heartbeat) => ending?,
+    };
     client.send(Message::Close(Some(ending.close_reason()))).await?;
     Ok(ending)
 }
@@ -115,11 +123,14 @@ impl<S: Sink<Message> + Unpin> Client<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{future::pending, sync::Arc};
 
     use actix_ws::{CloseCode, CloseReason};
     use futures_util::{sink, stream};
-    use tokio::{sync::mpsc, task::JoinHandle};
+    use tokio::{
+        sync::{mpsc, oneshot},
+        task::JoinHandle,
+    };
 
     use super::*;
     use crate::{
@@ -138,6 +149,7 @@ mod tests {
         from_server: mpsc::Receiver<Message>,
         ring: EventRing,
         subscribers: Subscribers,
+        key: Option<oneshot::Sender<KeyFault>>,
         server: JoinHandle<Result<Ending, Gone>>,
     }
 
@@ -159,8 +171,16 @@ mod tests {
         let messages = Box::pin(stream::unfold(incoming, async |mut incoming| {
             Some((incoming.recv().await?, incoming))
         }));
-        let server = actix::spawn(serve(session, messages, subscription, HEARTBEAT));
-        Connection { to_server: Some(to_server), from_server, ring, subscribers, server }
+        let (key, fault) = oneshot::channel();
+        let fault = async {
+            match fault.await {
+                Ok(fault) => fault,
+                Err(_) => pending().await,
+            }
+        };
+        let server = actix::spawn(serve(session, messages, subscription, HEARTBEAT, fault));
+        let key = Some(key);
+        Connection { to_server: Some(to_server), from_server, ring, subscribers, key, server }
     }
 
     fn push(ring: &mut EventRing) -> Arc<Event> {
@@ -293,6 +313,27 @@ mod tests {
         let connection = connect(1);
         assert_eq!(connection.server.await.unwrap(), Err(Gone));
         drop(connection.from_server);
+    }
+
+    #[actix::test]
+    async fn who_may_have_no_more_events_gets_none_and_is_told_why() {
+        let mut connection = connect(1);
+        assert_eq!(connection.text().await, frames::hello(4));
+        while connection.from_server.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        connection.key.take().unwrap().send(KeyFault::Revoked).unwrap();
+        tokio::task::yield_now().await;
+
+        assert_eq!(connection.text().await, frames::gap(3));
+        assert!(connection.text().await.starts_with("{\"seq\":3,"), "it was on its way");
+        let Some(Message::Close(Some(reason))) = connection.from_server.recv().await else {
+            panic!("the events that waited came before the close frame");
+        };
+        assert_eq!(reason.code, CloseCode::Policy);
+        assert_eq!(reason.description.as_deref(), Some("this key is revoked"));
+        assert_eq!(connection.server.await.unwrap(), Ok(Ending::Key(KeyFault::Revoked)));
+        assert_eq!(connection.subscribers.count(), 0);
     }
 
     #[actix::test]

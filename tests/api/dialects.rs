@@ -10,7 +10,7 @@ use crate::support::{
     script::{Answer, End, Script, raw, stream},
 };
 
-const FORMATS: [ApiFormat; 5] = [
+pub(crate) const FORMATS: [ApiFormat; 5] = [
     ApiFormat::Openai,
     ApiFormat::Responses,
     ApiFormat::Anthropic,
@@ -20,7 +20,7 @@ const FORMATS: [ApiFormat; 5] = [
 
 /// A client's way of asking and reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Client {
+pub(crate) enum Client {
     Chat,
     Completions,
     Responses,
@@ -31,7 +31,7 @@ enum Client {
     OllamaGenerate,
 }
 
-const CLIENTS: [Client; 8] = [
+pub(crate) const CLIENTS: [Client; 8] = [
     Client::Chat,
     Client::Completions,
     Client::Responses,
@@ -84,7 +84,7 @@ fn event(data: &Value) -> String {
 }
 
 /// The events of the same answer up to its last one, and that.
-fn events(format: ApiFormat) -> (Vec<String>, String) {
+pub(crate) fn events(format: ApiFormat) -> (Vec<String>, String) {
     match format {
         ApiFormat::Responses => {
             let item = json!({
@@ -173,7 +173,7 @@ fn events(format: ApiFormat) -> (Vec<String>, String) {
     }
 }
 
-fn script(format: ApiFormat) -> Script {
+pub(crate) fn script(format: ApiFormat) -> Script {
     let is_ollama = format == ApiFormat::Ollama;
     stream().called(if is_ollama { "application/x-ndjson" } else { "text/event-stream" })
 }
@@ -184,7 +184,7 @@ fn streamed(format: ApiFormat) -> Script {
 }
 
 impl Client {
-    fn ask(self, app: &TestApp, stream: bool) -> RequestBuilder {
+    pub(crate) fn ask(self, app: &TestApp, stream: bool) -> RequestBuilder {
         let turns = json!([{"role": "user", "content": "hi"}]);
         let contents = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
         let method = if stream { "streamGenerateContent" } else { "generateContent" };

@@ -1,7 +1,9 @@
 //! Keys of providers, keys of callers, and the roles of those who manage.
 
 use providerpool::{
-    actors::access_keys::CreateAccessKey, config::ApiKeyConfig, domain::access_key::Role,
+    actors::access_keys::CreateAccessKey,
+    config::ApiKeyConfig,
+    domain::access_key::{NewKey, Role},
 };
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -357,7 +359,9 @@ async fn an_admin_key_cannot_be_revoked_as_a_client_key() {
 #[actix_web::test]
 async fn a_viewer_may_look_and_not_change() {
     let app = TestApp::start().await;
-    let create = CreateAccessKey { role: Role::Viewer, name: "eye".into(), allowed_models: vec![] };
+    let (name, allowed_models, expires_at) = ("eye".into(), vec![], None);
+    let new = NewKey { role: Role::Viewer, name, allowed_models, expires_at };
+    let create = CreateAccessKey(new);
     let minted = app.actors.access_keys.send(create).await.unwrap().unwrap();
     let viewer = minted.presented.expose_secret();
     let call = async |method, path: &str, body| {

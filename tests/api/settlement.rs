@@ -26,7 +26,8 @@ async fn a_client_that_leaves_is_on_the_ledger_and_its_upstream_is_let_go() {
     drop(answer);
 
     nobody_inside(&app).await;
-    assert_eq!(app.ledger().await, Ledger { requests: 1, cancelled: 1, ..Ledger::default() });
+    let ledger = app.ledger().await;
+    assert_eq!((ledger.requests, ledger.cancelled), (1, 1));
     eventually("the upstream is let go", async || (app.upstream.hung_up() == 1).then_some(()))
         .await;
     assert!(app.cooldowns().await.is_empty(), "a provider pays for a client that left");

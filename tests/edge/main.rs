@@ -13,6 +13,7 @@ mod malformed;
 mod scripted;
 mod slow_clients;
 mod storage;
-#[expect(dead_code, reason = "shared with the tests of the commands, which use more of it")]
 #[path = "../support/mod.rs"]
 mod support;
+
+mod revoked;

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     actors::{
         clock::now,
-        db::{DbHandle, Patience},
+        db::{DbHandle, KeysDigest, Patience},
         loading::load_first,
         published::Publisher,
         supervise::{crashes_on_request, stops_on_request},
@@ -21,10 +21,11 @@ use crate::{
     domain::access_key::AccessKey,
 };
 
-/// How soon a key that the `keys` command or another replica made or revoked is known here.
-const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
-/// Longest name of a key, in characters.
-const MAX_NAME_CHARS: usize = 128;
+/// How soon a key that the `keys` command or another replica made or revoked is known here. What is
+/// asked so often is one line, whatever the number of keys.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// All keys are read again after so many looks even if nothing has changed that a look sees.
+const LOOKS_PER_RELOAD: u32 = 30;
 
 /// Owns the keys callers present.
 pub struct AccessKeys {
@@ -33,11 +34,16 @@ pub struct AccessKeys {
     hasher: Mac,
     db: DbHandle,
     published: Publisher<KeyRing>,
+    /// What the last look saw.
+    seen: Option<KeysDigest>,
+    /// Looks since all keys were read.
+    looks: u32,
 }
 
 impl AccessKeys {
     pub fn new(hasher: Mac, db: DbHandle, published: Publisher<KeyRing>) -> Self {
-        Self { ring: KeyRing::new(hasher.clone(), []), hasher, db, published }
+        let ring = KeyRing::new(hasher.clone(), []);
+        Self { ring, hasher, db, published, seen: None, looks: 0 }
     }
 
     fn publish(&self) {
@@ -48,6 +54,22 @@ impl AccessKeys {
         if self.ring.adopt(keys) {
             self.publish();
         }
+    }
+
+    /// Looks whether another process has changed the stored keys.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let db = self.db.clone();
+        let digest = async move { db.digest_of_access_keys().await };
+        ctx.wait(digest.into_actor(self).map(|digest, access_keys, ctx| {
+            access_keys.looks += 1;
+            // A database that is away is told when the keys are to be read again.
+            let is_news =
+                digest.is_ok_and(|digest| access_keys.seen.replace(digest) != Some(digest));
+            if is_news || access_keys.looks >= LOOKS_PER_RELOAD {
+                access_keys.looks = 0;
+                access_keys.reload(ctx);
+            }
+        }));
     }
 
     fn reload(&mut self, ctx: &mut Context<Self>) {
@@ -72,7 +94,7 @@ impl Actor for AccessKeys {
             async move { db.load_access_keys(Patience::Long).await }
         };
         load_first(self, ctx, "access keys", load, Self::adopt);
-        ctx.run_interval(RELOAD_INTERVAL, Self::reload);
+        ctx.run_interval(LOOK_INTERVAL, Self::look);
     }
 }
 
@@ -90,13 +112,12 @@ impl Handler<CreateAccessKey> for AccessKeys {
     type Result = AtomicResponse<Self, Result<MintedKey, AccessKeyError>>;
 
     fn handle(&mut self, msg: CreateAccessKey, _: &mut Self::Context) -> Self::Result {
-        let name = msg.name.trim().to_owned();
-        if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
-            let invalid =
-                AccessKeyError::Invalid { field: "name", reason: "must have 1 to 128 characters" };
-            return AtomicResponse::new(Box::pin(fut::ready(Err(invalid))));
-        }
-        let minted = mint(now(), &self.hasher, msg.role, name, msg.allowed_models);
+        let now = now();
+        let new = match msg.0.checked(now) {
+            Ok(new) => new,
+            Err(invalid) => return AtomicResponse::new(Box::pin(fut::ready(Err(invalid.into())))),
+        };
+        let minted = mint(now, &self.hasher, new);
         let (db, key) = (self.db.clone(), minted.key.clone());
         let save = async move { db.insert_access_key(key).await };
         AtomicResponse::new(Box::pin(save.into_actor(self).map(|saved, access_keys, _| {

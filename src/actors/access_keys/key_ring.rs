@@ -9,7 +9,7 @@ use super::minting::parse_presented;
 use crate::{
     crypto::mac::Mac,
     domain::{
-        access_key::{AccessKey, Role},
+        access_key::{AccessKey, KeyFault, Role},
         id::KeyId,
         sorted_list::SortedList,
         time::Timestamp,
@@ -69,12 +69,28 @@ impl KeyRing {
         is_changed
     }
 
-    /// The key that a caller presents, if it is one of ours and not revoked. The id finds the row;
-    /// the secret is compared as a keyed hash in constant time.
-    pub fn verify(&self, presented: &str) -> Option<&Arc<AccessKey>> {
-        let (id, secret) = parse_presented(presented)?;
-        let key = self.keys.get(&id)?;
-        (self.hasher.matches(secret, &key.hash) && key.revoked_at.is_none()).then_some(key)
+    /// The key that a caller presents, if it is one of ours and in force. The id finds the row; the
+    /// secret is compared as a keyed hash in constant time, and only who has it is told more than that
+    /// the key is unknown.
+    ///
+    /// Errors: [`KeyFault`].
+    pub fn verify(&self, now: Timestamp, presented: &str) -> Result<&Arc<AccessKey>, KeyFault> {
+        let (id, secret) = parse_presented(presented).ok_or(KeyFault::Unknown)?;
+        let known = self.keys.get(&id).filter(|key| self.hasher.matches(secret, &key.hash));
+        let key = known.ok_or(KeyFault::Unknown)?;
+        key.fault(now).map_or(Ok(key), Err)
+    }
+
+    /// Why a key that was let in is not to be let in again for the same. `key`: as it was then.
+    pub fn fault(&self, now: Timestamp, key: &AccessKey) -> Option<KeyFault> {
+        let Some(current) = self.keys.get(&key.id) else { return Some(KeyFault::Unknown) };
+        let changed = || (!current.opens_the_same(key)).then_some(KeyFault::Changed);
+        current.fault(now).or_else(changed)
+    }
+
+    /// When a key expires, as far as is known by now.
+    pub fn expiry(&self, key: &AccessKey) -> Option<Timestamp> {
+        self.keys.get(&key.id)?.expires_at
     }
 
     /// All keys of the given roles, oldest first.
@@ -105,7 +121,7 @@ mod tests {
     use crate::{
         actors::access_keys::{MintedKey, mint},
         crypto::master_key::MasterKey,
-        domain::time::Timestamp,
+        domain::access_key::NewKey,
     };
 
     const NOW: Timestamp = Timestamp::from_millis(0);
@@ -114,8 +130,13 @@ mod tests {
         Mac::for_access_keys(&MasterKey::generate().unwrap())
     }
 
+    fn verify(ring: &KeyRing, presented: &str) -> Result<KeyId, KeyFault> {
+        ring.verify(NOW, presented).map(|key| key.id.clone())
+    }
+
     fn minted(hasher: &Mac, role: Role) -> MintedKey {
-        mint(NOW, hasher, role, "test".into(), vec![])
+        let (name, allowed_models, expires_at) = ("test".into(), vec![], None);
+        mint(NOW, hasher, NewKey { role, name, allowed_models, expires_at })
     }
 
     #[test]
@@ -124,13 +145,13 @@ mod tests {
         let (one, other) = (minted(&hasher, Role::Client), minted(&hasher, Role::Client));
         let ring = KeyRing::new(hasher, [one.key.clone()]);
         let presented = one.presented.expose_secret();
-        assert_eq!(ring.verify(presented).unwrap().id, one.key.id);
-        assert!(ring.verify(other.presented.expose_secret()).is_none());
+        assert_eq!(verify(&ring, presented), Ok(one.key.id));
+        assert_eq!(verify(&ring, other.presented.expose_secret()), Err(KeyFault::Unknown));
         let last = if presented.ends_with('A') { "B" } else { "A" };
         let forged = format!("{}{last}", &presented[..presented.len() - 1]);
-        assert!(ring.verify(&forged).is_none());
+        assert_eq!(verify(&ring, &forged), Err(KeyFault::Unknown));
         for nonsense in ["", "ppk_", "ppk__", "Bearer x", "ppk_0123456789ab_", "ppk_é_é"] {
-            assert!(ring.verify(nonsense).is_none(), "{nonsense:?} opened");
+            assert_eq!(verify(&ring, nonsense), Err(KeyFault::Unknown), "{nonsense:?}");
         }
     }
 
@@ -164,18 +185,26 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_key_opens_nothing() {
+    fn a_revoked_or_expired_key_opens_nothing_and_only_who_has_it_is_told_why() {
         let hasher = hasher();
-        let mut minted = minted(&hasher, Role::Admin);
-        minted.key.revoked_at = Some(NOW);
-        let ring = KeyRing::new(hasher, [minted.key]);
-        assert!(ring.verify(minted.presented.expose_secret()).is_none());
+        let presented = |revoked_at, expires_at| {
+            let MintedKey { mut key, presented } = minted(&hasher, Role::Admin);
+            (key.revoked_at, key.expires_at) = (revoked_at, expires_at);
+            let ring = KeyRing::new(hasher.clone(), [key]);
+            let presented = presented.expose_secret();
+            let forged = format!("{}____", &presented[..presented.len() - 4]);
+            assert_eq!(verify(&ring, &forged), Err(KeyFault::Unknown));
+            verify(&ring, presented).map(drop)
+        };
+        assert_eq!(presented(Some(NOW), None), Err(KeyFault::Revoked));
+        assert_eq!(presented(None, Some(NOW)), Err(KeyFault::Expired));
+        assert_eq!(presented(None, Some(Timestamp::from_millis(1))), Ok(()));
     }
 
     #[test]
     fn a_key_of_another_installation_opens_nothing() {
         let minted = minted(&hasher(), Role::Client);
         let ring = KeyRing::new(hasher(), [minted.key]);
-        assert!(ring.verify(minted.presented.expose_secret()).is_none());
+        assert_eq!(verify(&ring, minted.presented.expose_secret()), Err(KeyFault::Unknown));
     }
 }

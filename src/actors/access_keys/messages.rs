@@ -7,8 +7,9 @@ use thiserror::Error;
 use crate::{
     actors::db::DbError,
     domain::{
-        access_key::{AccessKey, Role},
-        id::{KeyId, ModelName},
+        access_key::{AccessKey, NewKey, Role},
+        id::KeyId,
+        setting::InvalidSetting,
     },
 };
 
@@ -17,8 +18,8 @@ use crate::{
 pub enum AccessKeyError {
     #[error("key {0} does not exist or is revoked already")]
     NotFound(KeyId),
-    #[error("{field}: {reason}")]
-    Invalid { field: &'static str, reason: &'static str },
+    #[error(transparent)]
+    Invalid(#[from] InvalidSetting),
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -33,11 +34,7 @@ pub struct MintedKey {
 /// Makes a key.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<MintedKey, AccessKeyError>")]
-pub struct CreateAccessKey {
-    pub role: Role,
-    pub name: String,
-    pub allowed_models: Vec<ModelName>,
-}
+pub struct CreateAccessKey(pub NewKey);
 
 /// Revokes a key of one of the given roles at once.
 #[derive(Debug, Message)]

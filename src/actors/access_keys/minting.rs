@@ -7,20 +7,15 @@ use super::messages::MintedKey;
 use crate::{
     crypto::mac::Mac,
     domain::{
-        access_key::{AccessKey, Role},
-        id::{KeyId, ModelName},
+        access_key::{AccessKey, NewKey, Role},
+        id::KeyId,
         time::Timestamp,
     },
 };
 
 /// Makes a new key: 6 random bytes of id and 32 of secret, of which only a keyed hash is kept.
-pub fn mint(
-    now: Timestamp,
-    hasher: &Mac,
-    role: Role,
-    name: String,
-    allowed_models: Vec<ModelName>,
-) -> MintedKey {
+pub fn mint(now: Timestamp, hasher: &Mac, new: NewKey) -> MintedKey {
+    let NewKey { role, name, allowed_models, expires_at } = new;
     let mut bytes = [0_u8; 38];
     OsRng.try_fill_bytes(&mut bytes).expect("the operating system gives random bytes");
     let (id, secret) = bytes.split_at(6);
@@ -34,6 +29,7 @@ pub fn mint(
         name,
         allowed_models,
         created_at: now,
+        expires_at,
         revoked_at: None,
     };
     MintedKey { key, presented: presented.into() }

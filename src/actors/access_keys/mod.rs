@@ -4,10 +4,12 @@
 
 mod actor;
 mod key_ring;
+mod key_watch;
 mod messages;
 mod minting;
 
 pub use actor::AccessKeys;
 pub use key_ring::KeyRing;
+pub use key_watch::fault_of_key;
 pub use messages::*;
 pub use minting::mint;

@@ -35,7 +35,10 @@ use crate::{
     persistence::{
         Corrupt, Loaded,
         connection::{Connector, DbConnection, Pool, ping},
-        repo::{access_keys, cooldowns, credentials, providers, usage, usage_hours},
+        repo::{
+            access_keys::{self, KeysDigest},
+            cooldowns, credentials, providers, usage, usage_hours,
+        },
     },
 };
 
@@ -202,6 +205,11 @@ impl DbHandle {
     /// All access keys that can be read, revoked ones too, oldest first.
     pub async fn load_access_keys(&self, patience: Patience) -> Result<Vec<AccessKey>, DbError> {
         Ok(self.readable("access_keys", self.run_with(patience, access_keys::load).await?))
+    }
+
+    /// What tells whether the stored access keys have changed.
+    pub async fn digest_of_access_keys(&self) -> Result<KeysDigest, DbError> {
+        self.run(access_keys::digest).await
     }
 
     /// Adds an access key.

@@ -19,3 +19,5 @@ pub use error::DbError;
 pub use handle::{DbHandle, OnRestart, StoredProviders};
 pub use patience::Patience;
 pub use routing::{StoredByName, StoredNames};
+
+pub use crate::persistence::repo::access_keys::KeysDigest;

@@ -20,6 +20,7 @@ use crate::{
             lines,
             sse::{Event, EventTooLong, Framer},
         },
+        tokens::{PartialUsage, TextLength},
         translate::{Framing, ReadStream, Said, responses::naming_previous},
     },
 };
@@ -34,6 +35,11 @@ pub(super) struct Seen {
     pub proved: bool,
     pub dropped: u64,
     pub usage: Option<Usage>,
+    /// Whether the event that is being read has told usage.
+    is_told: bool,
+    said: TextLength,
+    /// What of it was said by the end of the event that told usage.
+    said_then: TextLength,
     choices: u128,
     finished: u128,
 }
@@ -297,6 +303,7 @@ impl Events {
                 Some(calls) => calls.pass(delta, &mut write),
             }
         });
+        seen.end_of_event();
         match said {
             _ if differs => Verdict::Differs,
             Ok(Said::More) => Verdict::More,
@@ -341,10 +348,24 @@ impl Seen {
         self.finished != 0 && self.finished == self.choices
     }
 
+    /// What was used if nothing more comes.
+    pub fn partial_usage(&self) -> PartialUsage {
+        let told = self.usage.map(Into::into);
+        PartialUsage { told, said: self.said, said_then: self.said_then }
+    }
+
+    /// What an event tells includes what it says itself, in whichever order.
+    fn end_of_event(&mut self) {
+        if std::mem::take(&mut self.is_told) {
+            self.said_then = self.said;
+        }
+    }
+
     fn note(&mut self, delta: &Delta<'_>) {
         self.proved |= delta.is_content();
+        self.said.add_delta(delta);
         match delta {
-            Delta::Usage(usage) => self.usage = Some(*usage),
+            Delta::Usage(usage) => (self.usage, self.is_told) = (Some(*usage), true),
             Delta::Stop { choice, .. } => {
                 let bit = 1_u128 << (*choice).min(127);
                 self.choices |= bit;

@@ -14,6 +14,7 @@ use crate::{
             chat_stream::{ChatStream, Output, StreamEnd},
             transcript,
         },
+        tokens::PartialUsage,
     },
 };
 
@@ -104,6 +105,14 @@ impl Passage {
         match self {
             Self::Chat(stream) => stream.progress().usage.map(Into::into),
             Self::Events(stream) => stream.seen().usage.map(Into::into),
+        }
+    }
+
+    /// What was used if nothing more comes.
+    pub fn partial_usage(&self) -> PartialUsage {
+        match self {
+            Self::Chat(stream) => stream.progress().partial_usage(),
+            Self::Events(stream) => stream.seen().partial_usage(),
         }
     }
 

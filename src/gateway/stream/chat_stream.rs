@@ -17,6 +17,7 @@ use crate::{
     gateway::{
         dialect::openai_chat::{Chunk, DONE},
         failure::classify,
+        tokens::{PartialUsage, TextLength},
     },
 };
 
@@ -34,6 +35,9 @@ pub struct Progress {
     pub tool_call_begun: bool,
     /// What the upstream reported last. Some report running totals with every chunk.
     pub usage: Option<TokenUsage>,
+    said: TextLength,
+    /// What of it was said by the end of the chunk that reported usage.
+    said_then: TextLength,
     /// Choices seen, and those that have a finish reason: one bit each.
     choices: u128,
     finished: u128,
@@ -45,6 +49,12 @@ impl Progress {
     /// Whether every choice that was begun has been given a finish reason.
     pub fn is_finished(&self) -> bool {
         self.finished != 0 && self.choices == self.finished
+    }
+
+    /// What was used if nothing more comes.
+    pub fn partial_usage(&self) -> PartialUsage {
+        let told = self.usage.map(Into::into);
+        PartialUsage { told, said: self.said, said_then: self.said_then }
     }
 }
 
@@ -253,8 +263,11 @@ impl Reader<'_> {
         if let Some(error) = chunk.error {
             return Verdict::Failed(classify(200, Some(*error)));
         }
-        progress.usage = chunk.usage.or(progress.usage);
         let forward = if chunk.is_foreign { Verdict::ForwardForeign } else { Verdict::Forward };
+        progress.said.add_all(chunk.said);
+        if chunk.usage.is_some() {
+            (progress.usage, progress.said_then) = (chunk.usage, progress.said);
+        }
         let verdict = match (transcript, resumption) {
             _ if strip_usage && chunk.is_usage_only => Verdict::Drop,
             (Some(transcript), Some(resumption)) => {

@@ -85,6 +85,7 @@ impl From<RelayError> for Problem {
             }
             RelayError::BrokenOff(_) => Self::new(StatusCode::BAD_GATEWAY, "stream_broken", said),
             RelayError::DeadlinePassed => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", said),
+            RelayError::KeyEnded(_) => Self::unauthorized(said),
             RelayError::LedgerUnavailable => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", said)
                     .retry_after(LATER)
@@ -268,7 +269,7 @@ impl From<AccessKeyError> for Problem {
         let said = error.to_string();
         match error {
             AccessKeyError::NotFound(_) => Self::not_found("key_not_found", said),
-            AccessKeyError::Invalid { field, .. } => Self::bad_request(said).about(field),
+            AccessKeyError::Invalid(invalid) => Self::bad_request(said).about(invalid.field),
             AccessKeyError::Db(error) => error.into(),
         }
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     actors::access_keys::{CreateAccessKey, RevokeAccessKey},
     domain::{
-        access_key::{AccessKey, Role},
+        access_key::{AccessKey, NewKey, Role},
         id::{KeyId, ModelName},
         time::Timestamp,
     },
@@ -42,6 +42,10 @@ pub struct ClientKeyView {
     allowed_models: Vec<ModelName>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// From when on it opens nothing. Absent: it never expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     revoked_at: Option<Timestamp>,
@@ -66,12 +70,16 @@ pub struct ClientKeyList {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewClientKey {
-    /// 1 to 128 characters.
+    /// 1 to 128 characters, none of them a control character.
     name: String,
     /// Models it may ask for, in whichever field of a request. Empty or absent: all.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     allowed_models: Vec<ModelName>,
+    /// From when on it opens nothing; in the future. Absent: it never expires.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
 }
 
 fn view(key: &AccessKey) -> ClientKeyView {
@@ -80,6 +88,7 @@ fn view(key: &AccessKey) -> ClientKeyView {
         name: key.name.clone(),
         allowed_models: key.allowed_models.clone(),
         created_at: key.created_at,
+        expires_at: key.expires_at,
         revoked_at: key.revoked_at,
     }
 }
@@ -107,14 +116,15 @@ pub async fn create(
     actors: Data<Actors>,
     body: JsonBody<NewClientKey>,
 ) -> Result<HttpResponse, Failure<Management>> {
-    let NewClientKey { name, allowed_models } = body.into_inner();
-    let create = CreateAccessKey { role: Role::Client, name, allowed_models };
+    let NewClientKey { name, allowed_models, expires_at } = body.into_inner();
+    let create = CreateAccessKey(NewKey { role: Role::Client, name, allowed_models, expires_at });
     let minted = ask(&actors.access_keys, create).await??;
     let key = minted.presented.expose_secret().to_owned();
     Ok(HttpResponse::Created().json(NewClientKeyView { view: view(&minted.key), key }))
 }
 
-/// Revokes a client key at once. Requests under way are finished.
+/// Revokes a client key at once: its next request is refused. Requests under way are finished, streams
+/// unless `relay.end_streams_of_revoked_keys` says otherwise.
 #[utoipa::path(delete, path = "/api/v1/client-keys/{id}", tag = "client keys",
     params(("id" = String, Path)), responses((status = 204), (status = 404)))]
 pub async fn revoke(

@@ -1,15 +1,17 @@
 //! `GET /api/v1/events`: the event stream, as a WebSocket.
 
+use std::sync::Arc;
+
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpMessage, HttpRequest, HttpResponse,
     http::header::{HOST, ORIGIN},
     web::{self, Data, Payload, Query, ServiceConfig},
 };
 use serde::Deserialize;
 
 use crate::{
-    actors::events::Subscribe,
-    domain::{event::EventFilter, id::ProviderId},
+    actors::{access_keys::fault_of_key, events::Subscribe},
+    domain::{access_key::AccessKey, event::EventFilter, id::ProviderId},
     http::{
         actors::{Actors, ask},
         problem::{Failure, Management, Problem},
@@ -52,7 +54,8 @@ impl EventsQuery {
     }
 }
 
-/// Opens the event stream. Needs a WebSocket client; the first frame is `system.hello`.
+/// Opens the event stream. Needs a WebSocket client; the first frame is `system.hello`. It is closed
+/// when the key is revoked, expires or is changed.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", params(EventsQuery),
     responses((status = 101, description = "One event per text frame"), (status = 400), (status = 403),
         (status = 503, description = "All seats are taken")))]
@@ -73,10 +76,13 @@ pub async fn subscribe(
         )
         .into());
     }
+    let key = request.extensions().get::<Arc<AccessKey>>().cloned();
+    let key = key.expect("nobody comes here without a key");
     let subscribe = Subscribe { since: query.since, filter: query.filter()? };
     let subscription = ask(&actors.events, subscribe).await??;
     let (response, session, messages) =
         actix_ws::handle(&request, body).map_err(Problem::bad_request)?;
-    actix_web::rt::spawn(session::run(session, messages, subscription, settings.heartbeat));
+    let key = fault_of_key(actors.key_ring.clone(), key);
+    actix_web::rt::spawn(session::run(session, messages, subscription, settings.heartbeat, key));
     Ok(response)
 }

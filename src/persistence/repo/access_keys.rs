@@ -1,6 +1,9 @@
 //! The keys callers present to us.
 
-use diesel::prelude::*;
+use diesel::{
+    dsl::{count, count_star, max},
+    prelude::*,
+};
 
 use crate::{
     domain::{access_key::AccessKey, id::KeyId, time::Timestamp},
@@ -14,6 +17,20 @@ pub fn load(conn: &mut DbConnection) -> QueryResult<Loaded<AccessKey>> {
         .select(AccessKeyRow::as_select())
         .load(conn)?;
     Ok(rows.into_iter().map(AccessKey::try_from).collect())
+}
+
+/// What changes when a key is made, revoked or forgotten, and costs little to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+pub struct KeysDigest {
+    keys: i64,
+    revoked: i64,
+    last_made: Option<i64>,
+    last_revoked: Option<i64>,
+}
+
+pub fn digest(conn: &mut DbConnection) -> QueryResult<KeysDigest> {
+    let (made, revoked) = (access_keys::created_at, access_keys::revoked_at);
+    access_keys::table.select((count_star(), count(revoked), max(made), max(revoked))).first(conn)
 }
 
 /// Adds a key.
@@ -48,6 +65,7 @@ mod tests {
             hash: std::array::from_fn(|i| u8::try_from(i * 8).unwrap()),
             allowed_models: vec![ModelName::parse("vendor/\"fast\"").unwrap()],
             created_at: Timestamp::from_millis(3),
+            expires_at: Some(Timestamp::from_millis(7)),
             revoked_at: None,
         }
     }
@@ -57,14 +75,32 @@ mod tests {
         on_every_database(|database| {
             let mut conn = database.conn();
             insert(&mut conn, &key("k1")).unwrap();
-            let (read, expected) = (load(&mut conn).unwrap().rows.remove(0), key("k1"));
-            assert_eq!(
-                (read.id, read.role, read.name),
-                (expected.id, expected.role, expected.name)
-            );
-            assert_eq!(read.hash, expected.hash);
-            assert_eq!(read.allowed_models, expected.allowed_models);
-            assert_eq!((read.created_at, read.revoked_at), (expected.created_at, None));
+            let read = load(&mut conn).unwrap().rows.remove(0);
+            assert!(read == key("k1"));
+        });
+    }
+
+    #[test]
+    fn a_look_sees_what_another_process_has_made_or_revoked() {
+        on_every_database(|database| {
+            let mut conn = database.conn();
+            let mut seen = vec![digest(&mut conn).unwrap()];
+            let mut look = |conn: &mut DbConnection| {
+                let digest = digest(conn).unwrap();
+                assert!(!seen.contains(&digest), "{digest:?} was seen before");
+                seen.push(digest);
+            };
+            let at = Timestamp::from_millis(8);
+            insert(&mut conn, &key("k1")).unwrap();
+            look(&mut conn);
+            insert(&mut conn, &key("k2")).unwrap();
+            look(&mut conn);
+            assert!(revoke(&mut conn, &"k1".into(), at).unwrap());
+            look(&mut conn);
+            assert!(revoke(&mut conn, &"k2".into(), at).unwrap());
+            look(&mut conn);
+            let last = digest(&mut conn).unwrap();
+            assert_eq!(digest(&mut conn).unwrap(), last);
         });
     }
 

@@ -25,6 +25,7 @@ pub struct AccessKeyRow {
     allowed_models: String,
     created_at: i64,
     revoked_at: Option<i64>,
+    expires_at: Option<i64>,
 }
 
 impl From<&AccessKey> for AccessKeyRow {
@@ -38,6 +39,7 @@ impl From<&AccessKey> for AccessKeyRow {
                 .expect("names of models are texts, and so JSON"),
             created_at: key.created_at.as_millis(),
             revoked_at: key.revoked_at.map(Timestamp::as_millis),
+            expires_at: key.expires_at.map(Timestamp::as_millis),
         }
     }
 }
@@ -55,6 +57,7 @@ impl TryFrom<AccessKeyRow> for AccessKey {
             id: row.id.into(),
             name: row.name,
             created_at: Timestamp::from_millis(row.created_at),
+            expires_at: row.expires_at.map(Timestamp::from_millis),
             revoked_at: row.revoked_at.map(Timestamp::from_millis),
         })
     }

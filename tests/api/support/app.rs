@@ -8,7 +8,7 @@ use providerpool::{
     app::{App, Stopped},
     config::{Config, Environment, ProviderConfig},
     domain::{
-        access_key::Role,
+        access_key::{NewKey, Role},
         id::ModelName,
         model::ServedModel,
         provider::{ApiFormat, Location},
@@ -264,8 +264,9 @@ impl TestApp {
 
     /// Makes an admin key past the API, as the command `keys create` does.
     pub async fn mint_admin_key(&self) -> String {
-        let create =
-            CreateAccessKey { role: Role::Admin, name: "another".into(), allowed_models: vec![] };
+        let (name, allowed_models, expires_at) = ("another".into(), vec![], None);
+        let new = NewKey { role: Role::Admin, name, allowed_models, expires_at };
+        let create = CreateAccessKey(new);
         let minted = self.actors.access_keys.send(create).await.unwrap().unwrap();
         minted.presented.expose_secret().to_owned()
     }

@@ -10,7 +10,10 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{ErrorObject, is_blank, usage::parse_usage};
-use crate::{domain::usage::TokenUsage, gateway::dialect::object::Borrowed};
+use crate::{
+    domain::usage::TokenUsage,
+    gateway::{dialect::object::Borrowed, tokens::TextLength},
+};
 
 /// The data of an event is no chunk and no error either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -19,6 +22,9 @@ pub struct Unparsable;
 
 /// The fields of a delta that hold text, which grows from chunk to chunk.
 pub const TEXT_FIELDS: [&str; TEXTS] = ["content", "reasoning_content", "reasoning", "refusal"];
+
+/// What stands around a part of a call's arguments.
+const AROUND_CALL: usize = r#"[{"index":0,"function":{"arguments":""}}]"#.len();
 
 /// How many fields of a delta hold text.
 pub const TEXTS: usize = 4;
@@ -52,6 +58,8 @@ pub struct Chunk<'a> {
     pub words: Words<'a>,
     /// Whether it is something of the vendor's own, without choices, which the client may know.
     pub is_foreign: bool,
+    /// How much it says, in all choices.
+    pub said: TextLength,
     /// The error it carries instead.
     pub error: Option<Box<ErrorObject>>,
 }
@@ -102,6 +110,7 @@ impl<'a> Chunk<'a> {
             usage: wire.usage.and_then(parse_usage).map(|usage| usage.tokens),
             words: choices.words,
             is_foreign: false,
+            said: choices.said,
             error: None,
         })
     }
@@ -125,6 +134,7 @@ struct Choices<'a> {
     seen: u128,
     finished: u128,
     words: Words<'a>,
+    said: TextLength,
 }
 
 impl<'a> Choices<'a> {
@@ -138,6 +148,7 @@ impl<'a> Choices<'a> {
         if let Some(delta) = &choice.delta {
             self.has_content |= delta.has_content;
             self.has_tool_call |= delta.has_tool_call;
+            self.said.add_all(delta.said());
             if bit == 1 && !is_second {
                 self.words = delta.words;
             }
@@ -176,9 +187,22 @@ struct Delta<'a> {
     has_content: bool,
     has_tool_call: bool,
     words: Words<'a>,
+    /// Parts of calls, in bytes of their JSON without what is around what they say.
+    calls: usize,
 }
 
 impl<'a> Delta<'a> {
+    /// How much it says. Thoughts that stand in two fields, for clients of either, are said once.
+    fn said(&self) -> TextLength {
+        let mut said = TextLength::default();
+        let [content, thoughts, same_thoughts, refusal] = self.words.texts;
+        for written in [content, thoughts.or(same_thoughts), refusal].into_iter().flatten() {
+            said.add(written.trim_matches('"'));
+        }
+        said.add_ascii(self.calls);
+        said
+    }
+
     fn add(&mut self, field: &str, value: &'a RawValue) {
         if is_blank(value) {
             return;
@@ -188,7 +212,10 @@ impl<'a> Delta<'a> {
             return;
         }
         self.has_content = true;
-        self.has_tool_call |= matches!(field, "tool_calls" | "function_call");
+        if matches!(field, "tool_calls" | "function_call") {
+            self.has_tool_call = true;
+            self.calls += value.get().len().saturating_sub(AROUND_CALL).max(1);
+        }
         match TEXT_FIELDS.iter().position(|name| *name == field) {
             Some(text) if self.words.texts[text].is_none() => {
                 self.words.texts[text] = Some(value.get());
@@ -305,6 +332,23 @@ mod tests {
             r#"{"choices":[{"index":0,"delta":{}},{"index":2,"finish_reason":"stop","delta":{}}]}"#,
         );
         assert_eq!((chunk.choices, chunk.finished), (0b101, 0b100));
+    }
+
+    #[test]
+    fn what_all_choices_say_has_a_length() {
+        let mut said = TextLength::default();
+        said.add("0123456789é");
+        for same in [
+            r#"{"choices":[{"delta":{"content":"0123456789é"}}]}"#,
+            r#"{"choices":[{"delta":{"content":"01234"}},{"index":1,"delta":{"refusal":"56789é"}}]}"#,
+            r#"{"choices":[{"delta":{"reasoning":"0123456789é","reasoning_content":"0123456789é"}}]}"#,
+        ] {
+            assert_eq!(chunk(same).said, said, "{same}");
+        }
+        let call = r#"[{"index":0,"function":{"arguments":"01234567"}}]"#;
+        let mut arguments = TextLength::default();
+        arguments.add("01234567");
+        assert_eq!(chunk(&around(&format!(r#"{{"tool_calls":{call}}}"#))).said, arguments);
     }
 
     #[test]
