@@ -129,13 +129,11 @@ pub struct Cooldown {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CooldownView {
     pub scope: &'static str,
-    #[schema(value_type = String)]
     pub provider_id: ProviderId,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub credential_id: Option<CredentialId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub model_id: Option<ModelName>,
     #[schema(value_type = String)]
     pub cause: FailureClass,

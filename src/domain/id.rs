@@ -4,6 +4,10 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 use uuid::{Uuid, fmt::Simple};
 
 use super::name::is_unprintable;
@@ -80,6 +84,39 @@ text_id! {
     /// The name of a model, as a client asks for it or as an upstream calls it.
     ModelName
 }
+
+/// The schema of a text that is checked where it enters.
+pub fn text_schema(max_length: usize, pattern: &str, description: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(max_length))
+        .pattern(Some(pattern))
+        .description(Some(description))
+        .into()
+}
+
+impl PartialSchema for ProviderId {
+    fn schema() -> RefOr<Schema> {
+        let description = "Letters, digits, `_` and `-`, folded to lower case; not `usage`, \
+                           `verify`, `catalog` or `trial`";
+        text_schema(MAX_PROVIDER_ID_LEN, "^[A-Za-z0-9][A-Za-z0-9_-]*$", description)
+    }
+}
+
+impl ToSchema for ProviderId {}
+
+/// What has no control character, and is not all white space.
+pub const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
+impl PartialSchema for ModelName {
+    fn schema() -> RefOr<Schema> {
+        let description = "The name of a model, in at most 256 bytes of UTF-8";
+        text_schema(MAX_MODEL_NAME_LEN, PRINTABLE, description)
+    }
+}
+
+impl ToSchema for ModelName {}
 
 impl ProviderId {
     /// Parses an id a person has typed: white space around it is dropped and case is folded.

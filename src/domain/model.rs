@@ -169,11 +169,9 @@ pub const MAX_CONTEXT_TOKENS: u64 = 1_000_000_000;
 #[serde(deny_unknown_fields)]
 pub struct ServedModel {
     /// What clients ask for.
-    #[schema(value_type = String)]
     pub name: ModelName,
     /// What the upstream calls it, when that differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub upstream_name: Option<ModelName>,
     /// What it is for. Absent: as the catalogue says.
     #[serde(default, skip_serializing_if = "Option::is_none")]

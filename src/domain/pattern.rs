@@ -4,8 +4,12 @@ use std::{cmp::Reverse, fmt};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
-use super::id::{IdError, ModelName};
+use super::id::{IdError, MAX_MODEL_NAME_LEN, ModelName, PRINTABLE, text_schema};
 
 /// Why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -26,6 +30,16 @@ pub struct NamePattern {
     #[serde(skip)]
     star: Option<usize>,
 }
+
+impl PartialSchema for NamePattern {
+    fn schema() -> RefOr<Schema> {
+        let description = "A model's name, or a name with one `*` that stands for any text, in at \
+                           most 256 bytes of UTF-8";
+        text_schema(MAX_MODEL_NAME_LEN, PRINTABLE, description)
+    }
+}
+
+impl ToSchema for NamePattern {}
 
 impl NamePattern {
     /// Errors: [`PatternError`].

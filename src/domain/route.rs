@@ -120,14 +120,13 @@ impl Mode {
 pub struct RouteTarget {
     /// Absent: every provider that serves the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub provider: Option<ProviderId>,
     /// Absent: the name the client asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub model: Option<ModelName>,
-    /// Share under the weighted strategy, 0 to [`MAX_WEIGHT`]; 0 is never used then.
+    /// Share under the weighted strategy, 0 to 1000000; 0 is never used then.
     #[serde(default = "default_weight")]
+    #[schema(maximum = 1_000_000)]
     pub weight: u32,
 }
 
@@ -144,7 +143,6 @@ pub fn default_hedge() -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Route {
     /// A model's name, or a name with one `*` that stands for any text.
-    #[schema(value_type = String)]
     pub name: NamePattern,
     /// In order of preference. Empty: every provider that serves the name asked for.
     pub targets: Vec<RouteTarget>,
@@ -152,7 +150,6 @@ pub struct Route {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
     /// Other models, tried in order when none of the targets can answer.
-    #[schema(value_type = Vec<String>)]
     pub fallbacks: Vec<ModelName>,
     /// Whether a second candidate may be started beside one that is slow to answer.
     pub hedge: bool,
@@ -164,10 +161,8 @@ pub struct Route {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Alias {
     /// A model's name, or a name with one `*` that stands for any text.
-    #[schema(value_type = String)]
     pub name: NamePattern,
     /// What it stands for. A `*` in it is what the one in the name stands for.
-    #[schema(value_type = String)]
     pub model: NamePattern,
     /// Who owns it: the configuration file, or the API.
     pub origin: Origin,

@@ -62,13 +62,16 @@ pub enum RulesError {
 pub struct RuleText {
     /// The upstream's status, or one that stands in its error. 200: any error inside an answer that
     /// began well.
+    #[schema(minimum = 200, maximum = 599)]
     pub status: u16,
     /// Texts of which one must be in the upstream's body. With no texts and no expressions the
     /// status alone decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64)]
     pub contains: Vec<String>,
     /// Regular expressions of which one must fit the upstream's body.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64)]
     pub matches: Vec<String>,
     pub action: RuleAction,
 }

@@ -25,7 +25,6 @@ pub struct Trace {
     pub at: Timestamp,
     /// The name the client asked for.
     #[serde(rename = "model")]
-    #[schema(value_type = String)]
     pub asked: ModelName,
     pub streamed: bool,
     /// Set when an alias led to another name.
@@ -53,7 +52,6 @@ pub struct Trace {
 /// An alias at work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct SubstitutionTrace {
-    #[schema(value_type = String)]
     pub to: ModelName,
     /// The alias.
     pub by: String,
@@ -62,7 +60,6 @@ pub struct SubstitutionTrace {
 /// One plan.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct PlanTrace {
-    #[schema(value_type = String)]
     pub model: ModelName,
     /// The name of the route, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,10 +79,8 @@ pub struct PlanTrace {
 /// One candidate of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct CandidateTrace {
-    #[schema(value_type = String)]
     pub provider_id: ProviderId,
     /// The upstream name.
-    #[schema(value_type = String)]
     pub model_id: ModelName,
     /// Finite. What it means is the strategy's.
     pub score: f64,
@@ -98,9 +93,7 @@ pub struct CandidateTrace {
 /// One who was left out of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ExclusionTrace {
-    #[schema(value_type = String)]
     pub provider_id: ProviderId,
-    #[schema(value_type = String)]
     pub model_id: ModelName,
     pub reason: &'static str,
     #[serde(skip_serializing_if = "Capabilities::is_unset")]
@@ -166,9 +159,7 @@ pub struct AttemptTrace {
     /// 1 is the first.
     pub number: u32,
     pub kind: AttemptKind,
-    #[schema(value_type = String)]
     pub provider_id: ProviderId,
-    #[schema(value_type = String)]
     pub model_id: ModelName,
     /// In which it was asked.
     pub api_format: ApiFormat,

@@ -167,9 +167,7 @@ pub struct UsagePlace {
 pub struct UsageTotals {
     /// Absent for requests that reached no provider.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
     pub provider_id: Option<ProviderId>,
-    #[schema(value_type = String)]
     pub model: ModelName,
     pub requests: u64,
     pub completed: u64,

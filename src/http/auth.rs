@@ -55,6 +55,12 @@ pub fn client(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<Arc<Ac
     Ok(key)
 }
 
+/// Whether the key is one of those who manage.
+pub fn manages(request: &HttpRequest, keys: &Published<KeyRing>) -> bool {
+    let key = bearer(request).and_then(|presented| keys.read().verify(&presented).cloned());
+    key.is_some_and(|key| key.role != Role::Client)
+}
+
 fn verified(presented: Option<&str>, keys: &Published<KeyRing>) -> Result<Arc<AccessKey>, Problem> {
     let Some(presented) = presented else {
         return Err(Problem::unauthorized("no key; send it as 'Authorization: Bearer <key>'"));
@@ -76,7 +82,7 @@ pub async fn require_admin<B: MessageBody + 'static>(
     let key = verified(presented.as_deref(), &actors.key_ring);
     let key = key.map_err(Failure::<Management>::from)?;
     // Explaining needs a body, and changes nothing.
-    let only_looks = matches!(*request.method(), Method::GET | Method::HEAD)
+    let only_looks = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
         || (*request.method() == Method::POST && request.path() == "/api/v1/routes/explain");
     let refusal = match key.role {
         Role::Admin => None,

@@ -1,18 +1,20 @@
-//! Bodies, paths and queries of management calls, with our words when they do not parse.
+//! Bodies and paths of management calls, with our words when they do not parse.
 
 use std::ops::Deref;
 
 use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest, dev,
-    web::{Data, PathConfig, Payload, QueryConfig},
+    web::{Data, PathConfig, Payload},
 };
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::{
     body::Bodies,
+    endpoint::refusal,
     problem::{Failure, Management, Problem},
 };
+use crate::gateway::dialect::strict;
 
 /// Largest body of a management call, in bytes. A provider with 2000 models fits.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -56,7 +58,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
 
 /// Errors: [`Problem::bad_request`], with the place in the body.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+    strict::from_slice(body).map_err(|error| {
         Problem::bad_request(format!("the body cannot be used: Json deserialize error: {error}"))
     })
 }
@@ -67,14 +69,7 @@ fn is_json(request: &HttpRequest) -> bool {
 }
 
 pub fn path_config() -> PathConfig {
-    PathConfig::default().error_handler(|error, _| refuse_part("path", &error))
-}
-
-pub fn query_config() -> QueryConfig {
-    QueryConfig::default().error_handler(|error, _| refuse_part("query", &error))
-}
-
-fn refuse_part(part: &str, error: &dyn std::error::Error) -> actix_web::Error {
-    let problem = Problem::bad_request(format!("the {part} cannot be used: {error}"));
-    Failure::<Management>::from(problem).into()
+    PathConfig::default().error_handler(|error, request| {
+        refusal(request, Problem::bad_request(format!("the path cannot be used: {error}")))
+    })
 }

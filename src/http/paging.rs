@@ -9,9 +9,11 @@ const MAX_LIMIT: usize = 1_000;
 
 /// Which part of a list is asked for.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// Most entries to answer with, 1 to 1000. Default: 100.
+    #[param(minimum = 1, maximum = 1_000)]
     limit: Option<usize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
@@ -32,7 +34,7 @@ pub fn checked_limit(limit: Option<usize>) -> Result<usize, Problem> {
     if (1..=MAX_LIMIT).contains(&limit) {
         Ok(limit)
     } else {
-        Err(Problem::bad_request(format!("limit: must be 1 to {MAX_LIMIT}")))
+        Err(Problem::bad_request(format!("limit: must be 1 to {MAX_LIMIT}")).about("limit"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
 };
 use bytes::Bytes;
 use serde::Serialize;
@@ -83,6 +83,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
+    /// There is something under this path, but not for this method. `allow`: those it is for.
+    pub fn method_not_allowed(method: &Method, path: &str, allow: &str) -> Self {
+        let message = format!("{path} does not take {method}; it takes {allow}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    }
+
     pub fn too_large(limit: usize) -> Self {
         let message = format!("the body is larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
@@ -129,22 +135,27 @@ pub trait Envelope: fmt::Debug + 'static {
 #[derive(Debug, Default)]
 pub struct Management;
 
-#[derive(Serialize)]
-struct ManagementError<'a> {
+/// An error of the management API.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ManagementError<'a> {
     error: ManagementErrorBody<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct ManagementErrorBody<'a> {
+    /// Stable: programs may match on it.
     code: &'a str,
+    /// For people: what happened, to which thing, and what to do.
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Details<'a>>,
+    #[schema(value_type = String)]
     request_id: RequestId,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Details<'a> {
+    /// The parameter at fault.
     param: &'a str,
 }
 

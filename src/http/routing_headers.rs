@@ -12,6 +12,42 @@ use crate::domain::{
 /// Most providers that one request may exclude.
 pub const MAX_EXCLUDED: usize = 64;
 
+/// What each request to the relay may say about its routing. Described alone: they are read by
+/// [`route_options`], and where they are used.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it is described, and never made")]
+pub struct RoutingHeaders {
+    /// Longest time this request may take, in milliseconds.
+    #[param(rename = "x-providerpool-timeout-ms", minimum = 1)]
+    timeout_ms: Option<u64>,
+    /// Where it may be served. Absent: auto.
+    #[param(rename = "x-providerpool-mode")]
+    mode: Option<Mode>,
+    /// How candidates are ordered, instead of the route's strategy.
+    #[param(rename = "x-providerpool-strategy")]
+    strategy: Option<Strategy>,
+    /// Ids of providers that are not to be asked, at most 64, with commas between them.
+    #[param(rename = "x-providerpool-exclude")]
+    exclude: Option<String>,
+    /// A provider that is asked first, when it can serve the request.
+    #[param(rename = "x-providerpool-prefer")]
+    prefer: Option<ProviderId>,
+    /// What the model must be able to do, beside what the body shows: of vision, audio, tools, json,
+    /// thinking, streaming, with commas between them.
+    #[param(rename = "x-providerpool-require")]
+    require: Option<String>,
+    /// Whether models that lack something of it may be asked after all others.
+    #[param(rename = "x-providerpool-relax")]
+    relax: Option<bool>,
+    /// Whether to refuse rather than lose anything of it in translation.
+    #[param(rename = "x-providerpool-strict")]
+    strict: Option<bool>,
+    /// Names a session, whose requests go to the same place while it is well.
+    #[param(rename = "x-providerpool-session")]
+    session: Option<String>,
+}
+
 /// Reads the headers `x-providerpool-mode`, `-strategy`, `-exclude`, `-prefer`, `-require`, `-relax`
 /// and `-strict`.
 ///

@@ -16,7 +16,7 @@ use super::{
     actors::Actors,
     body::Bodies,
     connection::{Connections, Listener, MalformedLog},
-    json,
+    json, plane,
     problem::{Failure, Management, Problem},
     routes::{self, Surface, health::LastLook},
     settings::ServerSettings,
@@ -125,7 +125,6 @@ impl Shared {
             .app_data(Data::new(self.settings))
             .app_data(Data::new(self.bodies))
             .app_data(json::path_config())
-            .app_data(json::query_config())
             .configure(|services: &mut ServiceConfig| routes::configure(services, surface));
     }
 }
@@ -145,7 +144,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 fn too_many_of_this_address(request: &Request) -> HttpResponse {
     let problem = Problem::too_many_of_this_address();
-    match routes::dialect(request.path()) {
+    match plane::dialect(request.path()) {
         Some(api) => {
             Failure::of(api, problem, crate::domain::id::RequestId::generate()).error_response()
         }

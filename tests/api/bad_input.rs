@@ -161,16 +161,23 @@ async fn a_timeout_that_is_no_time_is_refused() {
 #[actix_web::test]
 async fn a_relay_route_that_does_not_exist_is_refused_in_openais_shape() {
     let app = TestApp::start().await;
-    for (method, path) in [
-        (Method::POST, "/v1/chat/completion"),
-        (Method::GET, "/v1/chat/completions"),
-        (Method::POST, "/v1/models"),
-        (Method::GET, "/v1"),
-    ] {
+    for (method, path) in [(Method::POST, "/v1/chat/completion"), (Method::GET, "/v1")] {
         let request = app.request(method.clone(), path).bearer_auth(&app.client_key);
         let reply = Reply::to(request).await;
         assert!(reply.text().contains(path), "{method} {path}: {}", reply.text());
         refused(&app, &reply, 404, "route_not_found").await;
+    }
+    for (method, path, allow) in [
+        (Method::GET, "/v1/chat/completions", "OPTIONS, POST"),
+        (Method::POST, "/v1/models", "GET, HEAD, OPTIONS"),
+        // Names of models hold colons, and Google's clients call models with one.
+        (Method::DELETE, "/v1/models/llama3:8b", "GET, HEAD, OPTIONS, POST"),
+    ] {
+        let request = app.request(method.clone(), path).bearer_auth(&app.client_key);
+        let reply = Reply::to(request).await;
+        assert_eq!(reply.status, 405, "{method} {path}");
+        assert_eq!(reply.header("allow"), allow, "{method} {path}");
+        assert!(reply.text().contains(path), "{method} {path}: {}", reply.text());
     }
 }
 

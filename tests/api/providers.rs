@@ -342,8 +342,8 @@ async fn management_is_for_admin_keys_and_unknown_routes_are_closed() {
     refused(&app.get("/api/v1/nothing").await, 404, "route_not_found");
     refused(&app.get("/nothing").await, 404, "route_not_found");
     refused(&app.get("/metrics/x").await, 404, "route_not_found");
-    refused(&app.delete("/api/v1/usage").await, 404, "route_not_found");
-    refused(&app.delete("/api/v1/providers").await, 404, "route_not_found");
+    refused(&app.delete("/api/v1/usage").await, 405, "method_not_allowed");
+    refused(&app.delete("/api/v1/providers").await, 405, "method_not_allowed");
     let put = with_json(app.manage(Method::PUT, "/api/v1/providers/acme"), &json!({}));
-    refused(&Reply::to(put).await, 404, "route_not_found");
+    refused(&Reply::to(put).await, 405, "method_not_allowed");
 }

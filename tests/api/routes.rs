@@ -109,8 +109,8 @@ async fn a_name_may_hold_slashes_stars_and_what_a_path_cannot() {
         assert_eq!(app.delete(&format!("/api/v1/aliases/{path}")).await.status, 204, "{path}");
     }
     // The path of a name takes no more than it says.
-    refused(&app.post("/api/v1/routes/smart", json!({})).await, 404, "route_not_found");
-    refused(&app.post("/api/v1/aliases/smart", json!({})).await, 404, "route_not_found");
+    refused(&app.post("/api/v1/routes/smart", json!({})).await, 405, "method_not_allowed");
+    refused(&app.post("/api/v1/aliases/smart", json!({})).await, 405, "method_not_allowed");
 }
 
 #[actix_web::test]

@@ -10,6 +10,7 @@ mod checked_is_sent;
 mod echoed_secrets;
 mod limits;
 mod malformed;
+mod routes;
 mod scripted;
 mod slow_clients;
 mod storage;

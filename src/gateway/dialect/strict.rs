@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, Visitor},
+    de::{
+        DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
+        Unexpected, VariantAccess, Visitor, value::MapAccessDeserializer,
+    },
 };
 
 /// Reads a value, all of it.
@@ -14,6 +17,16 @@ use serde::{
 /// several shapes (`untagged`) is not looked at as closely.
 pub fn from_str<'de, T: Deserialize<'de>>(json: &'de str) -> serde_json::Result<T> {
     let mut reader = serde_json::Deserializer::from_str(json);
+    let value = T::deserialize(Strict(&mut reader))?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// The same of bytes.
+///
+/// Errors: as [`from_str`].
+pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
     let value = T::deserialize(Strict(&mut reader))?;
     reader.end()?;
     Ok(value)
@@ -86,11 +99,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        name: &'static str,
-        variants: &'static [&'static str],
+        _: &'static str,
+        _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_enum(name, variants, Strict(visitor))
+        self.0.deserialize_any(Variants(visitor))
     }
 }
 
@@ -140,9 +153,65 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<V> {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
         self.0.visit_map(Strict(map))
     }
+}
 
-    fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
-        self.0.visit_enum(variant)
+/// The visitor of an enum. serde takes `{"word":null}` for a word too.
+struct Variants<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Variants<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<V::Value, E> {
+        self.0.visit_enum(word.into_deserializer())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
+        self.0.visit_enum(Strict(MapAccessDeserializer::new(map)))
+    }
+}
+
+impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Strict<A> {
+    type Error = A::Error;
+    type Variant = Strict<A::Variant>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self::Variant), A::Error> {
+        self.0.variant_seed(seed).map(|(name, content)| (name, Strict(content)))
+    }
+}
+
+/// What an enum's variant holds, when it stands in an object.
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        Err(A::Error::invalid_type(Unexpected::Map, &"a string"))
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        self.0.newtype_variant_seed(Strict(seed))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.0.tuple_variant(length, Strict(visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.0.struct_variant(fields, Strict(visitor))
     }
 }
 
@@ -237,6 +306,24 @@ mod tests {
         assert_eq!(list[0].get(), r#"{"a" : [1.0]}"#);
         let owned: Box<RawValue> = from_str("[1]").unwrap();
         assert_eq!(owned.get(), "[1]");
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Word {
+        Here,
+        Other(u64),
+    }
+
+    #[test]
+    fn a_word_is_a_string_and_no_object() {
+        let read = |json| from_slice::<Vec<Word>>(str::as_bytes(json)).map_err(|it| it.to_string());
+        assert_eq!(read(r#"["here",{"other":1}]"#).unwrap(), [Word::Here, Word::Other(1)]);
+        let error = read(r#"[{"here":null}]"#).unwrap_err();
+        assert!(error.starts_with("invalid type: map, expected a string"), "{error}");
+        let error = read(r#"["there"]"#).unwrap_err();
+        assert!(error.starts_with("unknown variant `there`, expected `here`"), "{error}");
+        assert!(read("[1]").is_err());
     }
 
     proptest! {

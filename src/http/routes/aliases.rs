@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse,
-    web::{self, Data, Json, Path, Query, ServiceConfig},
+    web::{Data, Json, Path},
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,20 +12,20 @@ use crate::{
     domain::{pattern::NamePattern, provider::Origin, route::Alias},
     http::{
         actors::{Actors, ask},
+        endpoint::{Endpoint, endpoint},
         json::JsonBody,
         paging::PageQuery,
+        query::Query,
     },
 };
 
-/// A name may hold slashes: the rest of the path is all of it.
-const ONE: &str = "/aliases/{name:.*}";
-
-pub fn configure(services: &mut ServiceConfig) {
-    services
-        .route("/aliases", web::get().to(list))
-        .route(ONE, web::get().to(show))
-        .route(ONE, web::put().to(set))
-        .route(ONE, web::delete().to(delete));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        endpoint!(list),
+        endpoint!(show).with_slashes("name"),
+        endpoint!(set).with_slashes("name"),
+        endpoint!(delete).with_slashes("name"),
+    ]
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -42,7 +42,6 @@ pub struct AliasList {
 pub struct AliasBody {
     /// A model's name. With a `*`, which the name must then hold too, what the one in the name
     /// stands for is put in its place.
-    #[schema(value_type = String)]
     model: NamePattern,
 }
 
@@ -56,7 +55,7 @@ pub async fn list(actors: Data<Actors>, query: Query<PageQuery>) -> Answer<Json<
 
 /// Shows one alias, by its own name.
 #[utoipa::path(get, path = "/api/v1/aliases/{name}", tag = "routes",
-    params(("name" = String, Path)),
+    params(("name" = NamePattern, Path)),
     responses((status = 200, body = Alias), (status = 400), (status = 404)))]
 pub async fn show(actors: Data<Actors>, name: Path<String>) -> Answer<Json<Alias>> {
     Ok(find(actors.routing.read().routes().aliases(), &NamePattern::parse(&name)?)?)
@@ -64,7 +63,7 @@ pub async fn show(actors: Data<Actors>, name: Path<String>) -> Answer<Json<Alias
 
 /// Makes an alias, or puts it in the place of the one of that name. It is in force at once.
 #[utoipa::path(put, path = "/api/v1/aliases/{name}", tag = "routes",
-    params(("name" = String, Path)), request_body = AliasBody,
+    params(("name" = NamePattern, Path)), request_body = AliasBody,
     responses((status = 201, body = Alias), (status = 200, body = Alias), (status = 400),
         (status = 409, description = "It is set in the configuration file")))]
 pub async fn set(
@@ -80,7 +79,7 @@ pub async fn set(
 
 /// Deletes an alias.
 #[utoipa::path(delete, path = "/api/v1/aliases/{name}", tag = "routes",
-    params(("name" = String, Path)),
+    params(("name" = NamePattern, Path)),
     responses((status = 204), (status = 400), (status = 404),
         (status = 409, description = "It is set in the configuration file")))]
 pub async fn delete(actors: Data<Actors>, name: Path<String>) -> Answer<HttpResponse> {

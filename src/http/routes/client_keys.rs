@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpResponse,
-    web::{self, Data, Json, Path, Query, ServiceConfig},
+    web::{Data, Json, Path},
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -18,17 +18,16 @@ use crate::{
     },
     http::{
         actors::{Actors, ask},
+        endpoint::{Endpoint, endpoint},
         json::JsonBody,
         paging::{PageQuery, Rest},
         problem::{Failure, Management},
+        query::Query,
     },
 };
 
-pub fn configure(services: &mut ServiceConfig) {
-    services
-        .route("/client-keys", web::get().to(list))
-        .route("/client-keys", web::post().to(create))
-        .route("/client-keys/{id}", web::delete().to(revoke));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![endpoint!(list), endpoint!(create), endpoint!(revoke)]
 }
 
 /// A client key as it is shown after it was made.
@@ -38,7 +37,6 @@ pub struct ClientKeyView {
     id: KeyId,
     name: String,
     /// Models it may ask for. Empty: all.
-    #[schema(value_type = Vec<String>)]
     allowed_models: Vec<ModelName>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -71,10 +69,10 @@ pub struct ClientKeyList {
 #[serde(deny_unknown_fields)]
 pub struct NewClientKey {
     /// 1 to 128 characters, none of them a control character.
+    #[schema(min_length = 1, max_length = 128)]
     name: String,
     /// Models it may ask for, in whichever field of a request. Empty or absent: all.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
     allowed_models: Vec<ModelName>,
     /// From when on it opens nothing; in the future. Absent: it never expires.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! `/api/v1/cooldowns`: what is left alone for a while, and why.
 
-use actix_web::web::{self, Data, Json, Query, ServiceConfig};
+use actix_web::web::{Data, Json};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -14,13 +14,15 @@ use crate::{
     },
     http::{
         actors::{Actors, ask},
+        endpoint::{Endpoint, endpoint},
         paging::PageQuery,
         problem::{Failure, Management, Problem},
+        query::Query,
     },
 };
 
-pub fn configure(services: &mut ServiceConfig) {
-    services.route("/cooldowns", web::get().to(list)).route("/cooldowns", web::delete().to(clear));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![endpoint!(list), endpoint!(clear)]
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -38,9 +40,11 @@ pub struct ClearedCooldowns {
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ClearQuery {
     /// Only those of this provider and its keys.
+    #[param(value_type = Option<ProviderId>)]
     provider_id: Option<String>,
 }
 

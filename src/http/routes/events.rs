@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
     http::header::{HOST, ORIGIN},
-    web::{self, Data, Payload, Query, ServiceConfig},
+    web::{Data, Payload},
 };
 use serde::Deserialize;
 
@@ -14,17 +14,20 @@ use crate::{
     domain::{access_key::AccessKey, event::EventFilter, id::ProviderId},
     http::{
         actors::{Actors, ask},
+        endpoint::{Endpoint, endpoint},
         problem::{Failure, Management, Problem},
+        query::Query,
         settings::ServerSettings,
     },
     ws::{origin::origin_allowed, session},
 };
 
-pub fn configure(services: &mut ServiceConfig) {
-    services.route("/events", web::get().to(subscribe));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![endpoint!(subscribe)]
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct EventsQuery {
     /// Number of the last event already seen; what came after it is sent first.

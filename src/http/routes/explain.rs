@@ -3,8 +3,8 @@
 mod formats;
 
 use actix_web::{
-    HttpRequest, guard,
-    web::{self, Data, Json, Payload, ServiceConfig},
+    HttpRequest,
+    web::{Data, Json, Payload},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -30,12 +30,14 @@ use crate::{
         turns::Turn,
     },
     gateway::{
+        dialect::strict,
         exchange::{Asked, ClientApi, ClientRequest},
         translate::Addressed,
     },
     http::{
         actors::Actors,
         body::Bodies,
+        endpoint::{Endpoint, endpoint},
         problem::{Failure, Management, Problem},
         routing_headers::MAX_EXCLUDED,
         settings::ServerSettings,
@@ -46,10 +48,9 @@ use crate::{
 /// The header that would name the session of the request.
 const SESSION_HEADER: &str = "x-providerpool-session";
 
-/// Before the routes: among them one may be named `explain`, but none is made by a POST.
-pub fn configure(services: &mut ServiceConfig) {
-    let explain = web::resource("/routes/explain").guard(guard::Post());
-    services.service(explain.route(web::to(self::explain)));
+/// One of the routes may be named `explain`, but none is made by a POST.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![endpoint!(explain)]
 }
 
 /// A request that is not sent: what its headers and its body would say.
@@ -57,7 +58,6 @@ pub fn configure(services: &mut ServiceConfig) {
 #[serde(deny_unknown_fields)]
 pub struct ExplainBody {
     /// The name asked for. Absent: that of `request`.
-    #[schema(value_type = Option<String>)]
     model: Option<ModelName>,
     #[serde(default)]
     mode: Mode,
@@ -65,10 +65,9 @@ pub struct ExplainBody {
     strategy: Option<Strategy>,
     /// Providers that are not to be asked, at most 64.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(max_items = 64)]
     exclude: Vec<ProviderId>,
     /// A provider that is asked first, when it can serve the request.
-    #[schema(value_type = Option<String>)]
     prefer: Option<ProviderId>,
     /// What the model must be able to do, beside what `request` shows.
     #[serde(default)]
@@ -78,6 +77,7 @@ pub struct ExplainBody {
     #[serde(default)]
     relax: bool,
     /// The session, as in the header `x-providerpool-session`.
+    #[schema(min_length = 1, max_length = 256)]
     session: Option<String>,
     /// The id of the client key that asks: sessions are those of one key, and what it may not ask for is
     /// refused. Absent: the session is looked for with each key, the oldest first.
@@ -126,7 +126,6 @@ impl From<ExplainedApi> for ClientApi {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Explanation {
     /// The name asked for.
-    #[schema(value_type = String)]
     model: ModelName,
     /// Set when an alias leads to another name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,7 +146,6 @@ pub struct Explanation {
 pub struct SessionView {
     #[schema(value_type = String)]
     client_key: KeyId,
-    #[schema(value_type = String)]
     provider_id: ProviderId,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -157,7 +155,6 @@ pub struct SessionView {
 /// One model that would be asked for, and its plan.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct StageView {
-    #[schema(value_type = String)]
     model: ModelName,
     /// The name of the route, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -414,7 +411,7 @@ pub async fn explain(
 ) -> Result<Json<Explanation>, Failure<Management>> {
     // It may hold a request, and so may be as large as one.
     let body = bodies.read(&request, payload, settings.max_body_bytes).await?;
-    let body: ExplainBody = serde_json::from_slice(&body.bytes)
+    let body: ExplainBody = strict::from_slice(&body.bytes)
         .map_err(|error| Problem::bad_request(format!("the body cannot be used: {error}")))?;
     let question = body.into_question()?;
     question.check_allowed(&actors)?;

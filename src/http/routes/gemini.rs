@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{self, Data, Path, Payload, Query, ServiceConfig},
+    web::{Data, Path, Payload},
 };
 use serde::Deserialize;
 
@@ -19,21 +19,25 @@ use crate::{
     },
     http::{
         auth,
+        endpoint::{Endpoint, endpoint},
         problem::{Failure, Problem},
+        query::Query,
         relayed::relayed,
+        routing_headers::RoutingHeaders,
         servable::Servable,
     },
 };
 
-/// Below `/v1beta`, and below `/v1`, where newer clients look.
-pub fn configure(services: &mut ServiceConfig) {
+/// Models are called below `/v1beta`, and below `/v1`, where newer clients look. The lists below `/v1`
+/// are OpenAI's and Anthropic's.
+pub fn endpoints() -> Vec<Endpoint> {
     // A name may hold slashes: all up to the last colon is its.
-    services.route("/models/{model:.+}:{method}", web::post().to(call));
-}
-
-/// What is only below `/v1beta`: below `/v1` the lists are OpenAI's and Anthropic's.
-pub fn configure_lists(services: &mut ServiceConfig) {
-    services.route("/models", web::get().to(list)).route("/models/{model:.*}", web::get().to(show));
+    vec![
+        endpoint!(call).with_slashes("model"),
+        endpoint!(call_in_v1).with_slashes("model"),
+        endpoint!(list),
+        endpoint!(show).with_slashes("model"),
+    ]
 }
 
 /// Which part of the list is wanted.
@@ -45,7 +49,7 @@ pub struct Page {
 }
 
 /// Lists the models that this key may ask for and that some provider in use lists, by name.
-#[utoipa::path(get, path = "/v1beta/models", tag = "relay", security(("client_key" = [])),
+#[utoipa::path(get, path = "/v1beta/models", tag = "relay",
     params(("pageSize" = Option<usize>, Query), ("pageToken" = Option<String>, Query)),
     responses((status = 200, description = "The list, as Google has it")))]
 pub async fn list(
@@ -58,8 +62,7 @@ pub async fn list(
 }
 
 /// Shows one model. A provider that lists none takes any name, so a name need not be in the list.
-#[utoipa::path(get, path = "/v1beta/models/{model}", tag = "relay",
-    security(("client_key" = [])), params(("model" = String, Path)),
+#[utoipa::path(get, path = "/v1beta/models/{model}", tag = "relay", params(("model" = ModelName, Path)),
     responses((status = 200, description = "The model, as Google has it"),
         (status = 404, description = "No such model")))]
 pub async fn show(
@@ -71,18 +74,28 @@ pub async fn show(
     servable.answer(Ok(gemini_one(&model)))
 }
 
+/// What a model can be asked to do. Described alone.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "it is described, and never made")]
+pub enum CalledMethod {
+    GenerateContent,
+    StreamGenerateContent,
+    CountTokens,
+    EmbedContent,
+    BatchEmbedContents,
+}
+
 /// Calls a method of a model: `generateContent`, `streamGenerateContent` as a stream of events
 /// (`alt=sse`) or as one JSON list, `countTokens`, `embedContent`, `batchEmbedContents`.
 #[utoipa::path(post, path = "/v1beta/models/{model}:{method}", tag = "relay",
-    security(("client_key" = [])),
-    params(("model" = String, Path), ("method" = String, Path),
-        ("alt" = Option<String>, Query, description = "`sse` for a stream of events")),
+    params(("model" = ModelName, Path), ("method" = CalledMethod, Path),
+        ("alt" = Option<String>, Query, description = "`sse` for a stream of events"),
+        RoutingHeaders),
     request_body(content = serde_json::Value, description = "A Gemini request",
         content_type = "application/json"),
-    responses(
-        (status = 200, description = "Gemini's answer to that method"),
-        (status = "4XX", description = "A Google error object"),
-        (status = "5XX", description = "A Google error object")))]
+    responses((status = 200, description = "Gemini's answer to that method",
+        content((serde_json::Value = "application/json"), (String = "text/event-stream")))))]
 pub async fn call(
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -113,6 +126,24 @@ pub async fn call(
     let stream = method == "streamGenerateContent";
     let addressed = Addressed { model: Some(model), stream: Some(stream) };
     relayed(asked, addressed, request, payload).await
+}
+
+/// Calls a method of a model, as below `/v1beta`.
+#[utoipa::path(post, path = "/v1/models/{model}:{method}", tag = "relay",
+    params(("model" = ModelName, Path), ("method" = CalledMethod, Path),
+        ("alt" = Option<String>, Query, description = "`sse` for a stream of events"),
+        RoutingHeaders),
+    request_body(content = serde_json::Value, description = "A Gemini request",
+        content_type = "application/json"),
+    responses((status = 200, description = "Gemini's answer to that method",
+        content((serde_json::Value = "application/json"), (String = "text/event-stream")))))]
+async fn call_in_v1(
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    keys: Data<Published<KeyRing>>,
+    payload: Payload,
+) -> Result<HttpResponse, Failure<ClientApi>> {
+    call(request, path, keys, payload).await
 }
 
 fn asks_events(query: &str) -> bool {

@@ -2,17 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{
-    HttpResponse,
-    web::{self, Data, ServiceConfig},
-};
+use actix_web::{HttpResponse, web::Data};
 use serde::Serialize;
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::{http::actors::Actors, relay::Gate};
+use crate::{
+    http::{
+        actors::Actors,
+        endpoint::{Endpoint, endpoint},
+    },
+    relay::Gate,
+};
 
-pub fn configure(services: &mut ServiceConfig) {
-    services.route("/live", web::get().to(live)).route("/ready", web::get().to(ready));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![endpoint!(live), endpoint!(ready)]
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -95,14 +98,14 @@ fn report(what: &'static str, was_good: bool, is_good: &Result<(), String>) {
 }
 
 /// Says that the process is up and answering.
-#[utoipa::path(get, path = "/health/live", tag = "operations", security(()),
+#[utoipa::path(get, path = "/health/live", tag = "operations",
     responses((status = 200, body = Liveness)))]
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(Liveness { status: "live" })
 }
 
 /// Says whether requests should be sent here.
-#[utoipa::path(get, path = "/health/ready", tag = "operations", security(()),
+#[utoipa::path(get, path = "/health/ready", tag = "operations",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub async fn ready(actors: Data<Actors>, gate: Data<Gate>, last: Data<LastLook>) -> HttpResponse {
     let Look { database, disk } = last.or_look(&actors).await;

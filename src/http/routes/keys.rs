@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use actix_web::{
     HttpResponse,
-    web::{self, Data, Json, Path, ServiceConfig},
+    web::{Data, Json, Path},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
+use super::openapi::variants::{for_change, for_new, header_values};
 use crate::{
     actors::{
         clock::now,
@@ -28,16 +33,14 @@ use crate::{
     },
     http::{
         actors::{Actors, ask},
+        endpoint::{Endpoint, endpoint},
         json::JsonBody,
         problem::{Failure, Management, Problem},
     },
 };
 
-pub fn configure(services: &mut ServiceConfig) {
-    services
-        .route("/providers/{id}/keys", web::post().to(add))
-        .route("/providers/{id}/keys/{key_id}", web::patch().to(change))
-        .route("/providers/{id}/keys/{key_id}", web::delete().to(remove));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![endpoint!(add), endpoint!(change), endpoint!(remove)]
 }
 
 /// A key as it is shown: never the secret.
@@ -90,11 +93,11 @@ pub struct KeyView {
 #[serde(deny_unknown_fields)]
 pub struct KeyBody {
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 4096)]
     key: Option<SecretString>,
     /// Your name for it, at most 128 characters.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 128)]
     label: Change<String>,
     /// What is disabled is never used, whatever else fails.
     #[serde(default)]
@@ -120,9 +123,33 @@ pub struct KeyBody {
     /// At most 32, sent with its requests above the provider's own. Values are secrets: they are
     /// sealed and never shown again.
     #[serde(default)]
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[schema(schema_with = header_values)]
     headers: Change<BTreeMap<String, SecretString>>,
 }
+
+/// [`KeyBody`] of a new key. Described alone.
+pub struct NewKey;
+
+impl PartialSchema for NewKey {
+    fn schema() -> RefOr<Schema> {
+        for_new::<KeyBody>(&["key"], "A new key, and what is set for it.")
+    }
+}
+
+impl ToSchema for NewKey {}
+
+/// [`KeyBody`] of a change. Described alone.
+pub struct KeySettingsChange;
+
+impl PartialSchema for KeySettingsChange {
+    fn schema() -> RefOr<Schema> {
+        let words =
+            "A JSON merge patch (RFC 7396), but for `headers`, which are replaced as a whole.";
+        for_change::<KeyBody>(&["key"], words)
+    }
+}
+
+impl ToSchema for KeySettingsChange {}
 
 impl KeyBody {
     fn into_change(self) -> Result<CredentialChange, InvalidSetting> {
@@ -207,8 +234,9 @@ pub async fn counted(actors: &Actors) -> Result<(), Problem> {
 
 /// Adds a key. Adding the same key again answers 200 with the one that is there, as it is set.
 #[utoipa::path(post, path = "/api/v1/providers/{id}/keys", tag = "providers",
-    params(("id" = String, Path)), request_body = KeyBody,
-    responses((status = 201, body = KeyView), (status = 200, body = KeyView), (status = 400), (status = 404)))]
+    params(("id" = ProviderId, Path)), request_body = NewKey,
+    responses((status = 201, body = KeyView), (status = 200, body = KeyView), (status = 400), (status = 404),
+        (status = 409, description = "The provider is set in the configuration file")))]
 pub async fn add(
     actors: Data<Actors>,
     id: Path<String>,
@@ -239,7 +267,7 @@ pub async fn add(
 
 /// Changes the settings that are sent; `null` takes one back.
 #[utoipa::path(patch, path = "/api/v1/providers/{id}/keys/{key_id}", tag = "providers",
-    params(("id" = String, Path), ("key_id" = String, Path)), request_body = KeyBody,
+    params(("id" = ProviderId, Path), ("key_id" = String, Path)), request_body = KeySettingsChange,
     responses((status = 200, body = KeyView), (status = 400), (status = 404),
         (status = 409, description = "It comes from the environment or the configuration file, or is locked")))]
 pub async fn change(
@@ -266,7 +294,7 @@ pub async fn change(
 
 /// Removes a key for good. Requests under way with it are finished.
 #[utoipa::path(delete, path = "/api/v1/providers/{id}/keys/{key_id}", tag = "providers",
-    params(("id" = String, Path), ("key_id" = String, Path)),
+    params(("id" = ProviderId, Path), ("key_id" = String, Path)),
     responses((status = 204), (status = 404), (status = 409, description = "It comes from the environment or the configuration file")))]
 pub async fn remove(
     actors: Data<Actors>,

@@ -1,32 +1,31 @@
 //! `POST /v1/messages`: the relay, in Anthropic's dialect.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{self, Payload, ServiceConfig},
-};
+use actix_web::{HttpRequest, HttpResponse, web::Payload};
 
 use crate::{
     gateway::{
         exchange::{Asked, ClientApi},
         translate::Addressed,
     },
-    http::{problem::Failure, relayed::relayed},
+    http::{
+        endpoint::{Endpoint, endpoint},
+        problem::Failure,
+        relayed::relayed,
+        routing_headers::RoutingHeaders,
+    },
 };
 
-pub fn configure(services: &mut ServiceConfig) {
-    services
-        .route("/messages", web::post().to(create))
-        .route("/messages/count_tokens", web::post().to(count_tokens));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![endpoint!(create), endpoint!(count_tokens)]
 }
 
 /// Relays a message, whole or as a stream of its events.
-#[utoipa::path(post, path = "/v1/messages", tag = "relay", security(("client_key" = [])),
+#[utoipa::path(post, path = "/v1/messages", tag = "relay", params(RoutingHeaders),
     request_body(content = serde_json::Value, description = "An Anthropic Messages request",
         content_type = "application/json"),
     responses(
-        (status = 200, description = "A message, or an event stream of it"),
-        (status = "4XX", description = "An Anthropic error object"),
-        (status = "5XX", description = "An Anthropic error object")))]
+        (status = 200, description = "A message, or an event stream of it",
+            content((serde_json::Value = "application/json"), (String = "text/event-stream")))))]
 pub async fn create(
     request: HttpRequest,
     payload: Payload,
@@ -36,14 +35,11 @@ pub async fn create(
 
 /// Says how many tokens a prompt has: by the provider's own count where it offers one, else by an
 /// estimate that is rather too high (then no `x-providerpool-provider` is told).
-#[utoipa::path(post, path = "/v1/messages/count_tokens", tag = "relay",
-    security(("client_key" = [])),
+#[utoipa::path(post, path = "/v1/messages/count_tokens", tag = "relay", params(RoutingHeaders),
     request_body(content = serde_json::Value, description = "An Anthropic request to count tokens",
         content_type = "application/json"),
     responses(
-        (status = 200, description = "The number of tokens"),
-        (status = "4XX", description = "An Anthropic error object"),
-        (status = "5XX", description = "An Anthropic error object")))]
+        (status = 200, description = "The number of tokens")))]
 pub async fn count_tokens(
     request: HttpRequest,
     payload: Payload,

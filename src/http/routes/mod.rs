@@ -25,15 +25,45 @@ mod responses;
 mod usage;
 
 use actix_web::{
+    dev::HttpServiceFactory,
     middleware::from_fn,
-    web::{self, ServiceConfig},
+    web::{self, Data, ServiceConfig},
 };
 
 use super::{
     auth::require_admin,
-    problem::{Failure, Management, Problem},
+    endpoint::{Endpoint, Table, not_served},
+    plane::{MANAGEMENT, Plane},
 };
-use crate::{domain::id::RequestId, gateway::exchange::ClientApi};
+
+/// All there is, in the order in which the paths are tried: those first that are asked most.
+pub fn endpoints() -> Vec<Endpoint> {
+    let all = [
+        health::endpoints(),
+        chat_completions::endpoints(),
+        completions::endpoints(),
+        responses::endpoints(),
+        messages::endpoints(),
+        embeddings::endpoints(),
+        gemini::endpoints(),
+        models::endpoints(),
+        ollama::endpoints(),
+        openapi::endpoints(),
+        usage::endpoints(),
+        providers::endpoints(),
+        provider_formats::endpoints(),
+        keys::endpoints(),
+        client_keys::endpoints(),
+        explain::endpoints(),
+        model_routes::endpoints(),
+        aliases::endpoints(),
+        cooldowns::endpoints(),
+        requests::endpoints(),
+        events::endpoints(),
+        metrics::endpoints(),
+    ];
+    all.into_iter().flatten().collect()
+}
 
 /// Which routes an address serves. `/health` is served by all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,97 +75,42 @@ pub enum Surface {
     Management,
 }
 
-/// Puts every route of a surface in its place. What is not named here is refused.
+impl Surface {
+    fn has(self, plane: Plane) -> bool {
+        match self {
+            Self::All => true,
+            Self::Relay => plane != Plane::Management,
+            Self::Management => plane != Plane::Relay,
+        }
+    }
+}
+
+/// Puts every route of a surface in its place. What is not among them is refused; below management's
+/// paths only after the key was looked at.
 pub fn configure(services: &mut ServiceConfig, surface: Surface) {
-    services.service(web::scope("/health").configure(health::configure));
-    if surface != Surface::Management {
-        services.configure(relay);
+    let mut endpoints = endpoints();
+    endpoints.retain(|it| surface.has(Plane::of(&it.path)));
+    services.app_data(Data::new(Table::new(&endpoints)));
+    let (managing, others): (Vec<_>, Vec<_>) =
+        endpoints.into_iter().partition(|it| Plane::of(&it.path) == Plane::Management);
+    for endpoint in others {
+        services.route(&endpoint.pattern(), endpoint.route());
     }
-    if surface != Surface::Relay {
-        services.configure(management);
+    if surface.has(Plane::Management) {
+        for prefix in MANAGEMENT {
+            services.service(managed(prefix, &managing));
+        }
     }
-    services.default_service(web::to(no_such_route));
+    services.default_service(web::to(not_served));
 }
 
-fn relay(services: &mut ServiceConfig) {
-    services
-        .service(
-            web::scope("/v1")
-                .configure(chat_completions::configure)
-                .configure(completions::configure)
-                .configure(responses::configure)
-                .configure(messages::configure)
-                .configure(embeddings::configure)
-                .configure(gemini::configure)
-                .configure(models::configure)
-                .default_service(web::to(no_such_relay_route)),
-        )
-        .service(
-            web::scope("/v1beta")
-                .configure(gemini::configure)
-                .configure(gemini::configure_lists)
-                .default_service(web::to(no_such_gemini_route)),
-        )
-        .configure(ollama::configure);
-}
-
-fn management(services: &mut ServiceConfig) {
-    services
-        .service(
-            web::scope("/api")
-                .wrap(from_fn(require_admin))
-                .configure(openapi::configure)
-                .service(
-                    web::scope("/v1")
-                        .configure(usage::configure)
-                        .configure(providers::configure)
-                        .configure(provider_formats::configure)
-                        .configure(keys::configure)
-                        .configure(client_keys::configure)
-                        .configure(explain::configure)
-                        .configure(model_routes::configure)
-                        .configure(aliases::configure)
-                        .configure(cooldowns::configure)
-                        .configure(requests::configure)
-                        .configure(events::configure),
-                )
-                .default_service(web::to(no_such_route)),
-        )
-        .service(web::scope("/metrics").wrap(from_fn(require_admin)).configure(metrics::configure));
-}
-
-/// The dialect that is spoken at a path, for what is said before it is looked for. `None`:
-/// management's.
-pub fn dialect(path: &str) -> Option<ClientApi> {
-    let below = |scope: &str| path.strip_prefix(scope).is_some_and(|rest| rest.starts_with('/'));
-    if ["/v1/messages", "/v1/messages/count_tokens"].contains(&path) {
-        Some(ClientApi::Messages)
-    } else if below("/v1beta") || below("/v1/models") && path.contains(':') {
-        Some(ClientApi::Gemini)
-    } else if below("/v1") {
-        Some(ClientApi::Chat)
-    } else if below("/api") && !below("/api/v1") {
-        Some(ClientApi::OllamaChat)
-    } else {
-        None
+/// All that management has below a path.
+fn managed(prefix: &str, managing: &[Endpoint]) -> impl HttpServiceFactory + use<> {
+    let mut scope = web::scope(prefix).default_service(web::to(not_served));
+    for endpoint in managing {
+        if let Some(rest) = endpoint.pattern().strip_prefix(prefix) {
+            scope = scope.route(rest, endpoint.route());
+        }
     }
-}
-
-async fn no_such_route(request: actix_web::HttpRequest) -> Result<(), Failure<Management>> {
-    let message = format!("there is no {} {}", request.method(), request.path());
-    Err(Problem::not_found("route_not_found", message).into())
-}
-
-/// One of OpenAI's or Anthropic's paths: both have the same first word.
-async fn no_such_relay_route(request: actix_web::HttpRequest) -> Result<(), Failure<ClientApi>> {
-    Err(no_such(ClientApi::Chat, &request))
-}
-
-async fn no_such_gemini_route(request: actix_web::HttpRequest) -> Result<(), Failure<ClientApi>> {
-    Err(no_such(ClientApi::Gemini, &request))
-}
-
-fn no_such(api: ClientApi, request: &actix_web::HttpRequest) -> Failure<ClientApi> {
-    let message = format!("there is no {} {}", request.method(), request.path());
-    Failure::of(api, Problem::not_found("route_not_found", message), RequestId::generate())
+    scope.wrap(from_fn(require_admin))
 }

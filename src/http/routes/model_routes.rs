@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse,
-    web::{self, Data, Json, Path, Query, ServiceConfig},
+    web::{Data, Json, Path},
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,20 +17,20 @@ use crate::{
     },
     http::{
         actors::{Actors, ask},
+        endpoint::{Endpoint, endpoint},
         json::JsonBody,
         paging::PageQuery,
+        query::Query,
     },
 };
 
-/// A name may hold slashes: the rest of the path is all of it.
-const ONE: &str = "/routes/{name:.*}";
-
-pub fn configure(services: &mut ServiceConfig) {
-    services
-        .route("/routes", web::get().to(list))
-        .route(ONE, web::get().to(show))
-        .route(ONE, web::put().to(set))
-        .route(ONE, web::delete().to(delete));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        endpoint!(list),
+        endpoint!(show).with_slashes("name"),
+        endpoint!(set).with_slashes("name"),
+        endpoint!(delete).with_slashes("name"),
+    ]
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -48,13 +48,14 @@ pub struct RouteBody {
     /// In order of preference, at most 64. Empty or absent: every provider that serves the name
     /// asked for.
     #[serde(default)]
+    #[schema(max_items = 64)]
     targets: Vec<RouteTarget>,
     /// Absent: the pool's own.
     #[serde(default)]
     strategy: Option<Strategy>,
     /// Other models, at most 64, tried in order when none of the targets can answer.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(max_items = 64)]
     fallbacks: Vec<ModelName>,
     /// Whether a second candidate may be started beside one that is slow to answer. Absent: yes.
     #[serde(default = "default_hedge")]
@@ -70,14 +71,14 @@ pub async fn list(actors: Data<Actors>, query: Query<PageQuery>) -> Answer<Json<
 }
 
 /// Shows one route, by its own name: which route a model has is another question.
-#[utoipa::path(get, path = "/api/v1/routes/{name}", tag = "routes", params(("name" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/routes/{name}", tag = "routes", params(("name" = NamePattern, Path)),
     responses((status = 200, body = Route), (status = 400), (status = 404)))]
 pub async fn show(actors: Data<Actors>, name: Path<String>) -> Answer<Json<Route>> {
     Ok(find(actors.routing.read().routes().routes(), &NamePattern::parse(&name)?)?)
 }
 
 /// Makes a route, or puts it in the place of the one of that name. It is in force at once.
-#[utoipa::path(put, path = "/api/v1/routes/{name}", tag = "routes", params(("name" = String, Path)),
+#[utoipa::path(put, path = "/api/v1/routes/{name}", tag = "routes", params(("name" = NamePattern, Path)),
     request_body = RouteBody,
     responses((status = 201, body = Route), (status = 200, body = Route), (status = 400),
         (status = 409, description = "It is set in the configuration file")))]
@@ -95,7 +96,7 @@ pub async fn set(
 
 /// Deletes a route. Its name leads to whoever serves a model of that name from then on.
 #[utoipa::path(delete, path = "/api/v1/routes/{name}", tag = "routes",
-    params(("name" = String, Path)),
+    params(("name" = NamePattern, Path)),
     responses((status = 204), (status = 400), (status = 404),
         (status = 409, description = "It is set in the configuration file")))]
 pub async fn delete(actors: Data<Actors>, name: Path<String>) -> Answer<HttpResponse> {

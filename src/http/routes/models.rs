@@ -1,13 +1,11 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`: what can be asked for, in OpenAI's shape, or in that of
 //! Anthropic or Google for their clients.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{self, Path, Query, ServiceConfig},
-};
+use actix_web::{HttpRequest, HttpResponse, web::Path};
 use serde::Deserialize;
 
 use crate::{
+    domain::id::ModelName,
     gateway::{
         exchange::ClientApi,
         translate::model_list::{
@@ -15,14 +13,18 @@ use crate::{
             openai_list, openai_one,
         },
     },
-    http::{problem::Failure, servable::Servable},
+    http::{
+        endpoint::{Endpoint, endpoint},
+        plane::by_headers,
+        problem::Failure,
+        query::Query,
+        servable::Servable,
+    },
 };
 
-pub fn configure(services: &mut ServiceConfig) {
-    services
-        .route("/models", web::get().to(list))
-        // A name may hold slashes: the rest of the path is all of it.
-        .route("/models/{id:.*}", web::get().to(show));
+pub fn endpoints() -> Vec<Endpoint> {
+    // A name may hold slashes: the rest of the path is all of it.
+    vec![endpoint!(list), endpoint!(show).with_slashes("id")]
 }
 
 /// Which part of the list is wanted. OpenAI's list has no parts.
@@ -37,20 +39,8 @@ pub struct Wanted {
     page_token: Option<String>,
 }
 
-/// All three list their models here; each one's clients send a header of their own.
-fn api_of(request: &HttpRequest) -> ClientApi {
-    let has = |name: &str| request.headers().contains_key(name);
-    if has("anthropic-version") {
-        ClientApi::Messages
-    } else if has("x-goog-api-key") {
-        ClientApi::Gemini
-    } else {
-        ClientApi::Chat
-    }
-}
-
 /// Lists the models that this key may ask for and that some provider in use lists, by name.
-#[utoipa::path(get, path = "/v1/models", tag = "relay", security(("client_key" = [])),
+#[utoipa::path(get, path = "/v1/models", tag = "relay",
     params(
         ("before_id" = Option<String>, Query, description = "Anthropic's clients only"),
         ("after_id" = Option<String>, Query, description = "Anthropic's clients only"),
@@ -63,10 +53,10 @@ pub async fn list(
     request: HttpRequest,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
-    let servable = Servable::asked(&request, api_of(&request))?;
+    let servable = Servable::asked(&request, by_headers(&request))?;
     let models = servable.list();
     let Wanted { before_id, after_id, limit, page_size, page_token } = wanted.into_inner();
-    servable.answer(match api_of(&request) {
+    servable.answer(match by_headers(&request) {
         ClientApi::Messages => {
             anthropic_list(&models, &AnthropicPage { before_id, after_id, limit })
         }
@@ -76,17 +66,17 @@ pub async fn list(
 }
 
 /// Shows one model. A provider that lists none takes any name, so a name need not be in the list.
-#[utoipa::path(get, path = "/v1/models/{id}", tag = "relay", security(("client_key" = [])),
-    params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/models/{id}", tag = "relay",
+    params(("id" = ModelName, Path)),
     responses((status = 200, description = "The model"),
         (status = 404, description = "No such model")))]
 pub async fn show(
     request: HttpRequest,
     id: Path<String>,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
-    let servable = Servable::asked(&request, api_of(&request))?;
+    let servable = Servable::asked(&request, by_headers(&request))?;
     let model = servable.find(&id)?;
-    servable.answer(Ok(match api_of(&request) {
+    servable.answer(Ok(match by_headers(&request) {
         ClientApi::Messages => anthropic_one(&model),
         ClientApi::Gemini => gemini_one(&model),
         _ => openai_one(&model),

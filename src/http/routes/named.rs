@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{
-    HttpResponse,
-    web::{Json, Query},
-};
+use actix_web::{HttpResponse, web::Json};
 use serde::Serialize;
 
 use crate::{
@@ -14,6 +11,7 @@ use crate::{
     http::{
         paging::{Page, PageQuery, Rest},
         problem::{Failure, Management, Problem},
+        query::Query,
     },
 };
 

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{self, Data, Payload, ServiceConfig},
+    web::{Data, Payload},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -18,33 +18,35 @@ use crate::{
     },
     http::{
         body::Bodies,
+        endpoint::{Endpoint, endpoint},
         json::{self, MAX_BODY},
         problem::Failure,
         relayed::relayed,
+        routing_headers::RoutingHeaders,
         servable::Servable,
     },
 };
 
 /// Beside the management API, which has the same first word in its paths.
-pub fn configure(services: &mut ServiceConfig) {
-    services
-        .route("/api/chat", web::post().to(chat))
-        .route("/api/generate", web::post().to(complete))
-        .route("/api/embed", web::post().to(embed))
-        .route("/api/embeddings", web::post().to(embed_one))
-        .route("/api/tags", web::get().to(list))
-        .route("/api/show", web::post().to(show))
-        .route("/api/version", web::get().to(version));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        endpoint!(chat),
+        endpoint!(complete),
+        endpoint!(embed),
+        endpoint!(embed_one),
+        endpoint!(list),
+        endpoint!(show),
+        endpoint!(version),
+    ]
 }
 
 /// Relays a chat, as a stream of lines unless `stream` is false.
-#[utoipa::path(post, path = "/api/chat", tag = "relay", security(("client_key" = [])),
+#[utoipa::path(post, path = "/api/chat", tag = "relay", params(RoutingHeaders),
     request_body(content = serde_json::Value, description = "An Ollama chat request",
         content_type = "application/json"),
     responses(
-        (status = 200, description = "A message, or JSON lines of it"),
-        (status = "4XX", description = "An Ollama error object"),
-        (status = "5XX", description = "An Ollama error object")))]
+        (status = 200, description = "A message, or JSON lines of it",
+            content((serde_json::Value = "application/json"), (String = "application/x-ndjson")))))]
 pub async fn chat(
     request: HttpRequest,
     payload: Payload,
@@ -53,13 +55,12 @@ pub async fn chat(
 }
 
 /// Relays a prompt, as a stream of lines unless `stream` is false.
-#[utoipa::path(post, path = "/api/generate", tag = "relay", security(("client_key" = [])),
+#[utoipa::path(post, path = "/api/generate", tag = "relay", params(RoutingHeaders),
     request_body(content = serde_json::Value, description = "An Ollama generate request",
         content_type = "application/json"),
     responses(
-        (status = 200, description = "A response, or JSON lines of it"),
-        (status = "4XX", description = "An Ollama error object"),
-        (status = "5XX", description = "An Ollama error object")))]
+        (status = 200, description = "A response, or JSON lines of it",
+            content((serde_json::Value = "application/json"), (String = "application/x-ndjson")))))]
 pub async fn complete(
     request: HttpRequest,
     payload: Payload,
@@ -68,13 +69,11 @@ pub async fn complete(
 }
 
 /// Turns texts into vectors.
-#[utoipa::path(post, path = "/api/embed", tag = "relay", security(("client_key" = [])),
+#[utoipa::path(post, path = "/api/embed", tag = "relay", params(RoutingHeaders),
     request_body(content = serde_json::Value, description = "An Ollama embed request",
         content_type = "application/json"),
     responses(
-        (status = 200, description = "The vectors"),
-        (status = "4XX", description = "An Ollama error object"),
-        (status = "5XX", description = "An Ollama error object")))]
+        (status = 200, description = "The vectors")))]
 pub async fn embed(
     request: HttpRequest,
     payload: Payload,
@@ -84,13 +83,11 @@ pub async fn embed(
 }
 
 /// Turns one text into a vector, in the way Ollama had before.
-#[utoipa::path(post, path = "/api/embeddings", tag = "relay", security(("client_key" = [])),
+#[utoipa::path(post, path = "/api/embeddings", tag = "relay", params(RoutingHeaders),
     request_body(content = serde_json::Value, description = "An Ollama embeddings request",
         content_type = "application/json"),
     responses(
-        (status = 200, description = "The vector"),
-        (status = "4XX", description = "An Ollama error object"),
-        (status = "5XX", description = "An Ollama error object")))]
+        (status = 200, description = "The vector")))]
 pub async fn embed_one(
     request: HttpRequest,
     payload: Payload,
@@ -100,7 +97,7 @@ pub async fn embed_one(
 }
 
 /// Lists the models that this key may ask for and that some provider in use lists, by name.
-#[utoipa::path(get, path = "/api/tags", tag = "relay", security(("client_key" = [])),
+#[utoipa::path(get, path = "/api/tags", tag = "relay",
     responses((status = 200, description = "The list, as Ollama has it")))]
 pub async fn list(request: HttpRequest) -> Result<HttpResponse, Failure<ClientApi>> {
     let servable = Servable::asked(&request, ClientApi::OllamaChat)?;
@@ -119,7 +116,7 @@ pub struct ShowBody {
 }
 
 /// Shows one model. A provider that lists none takes any name, so a name need not be in the list.
-#[utoipa::path(post, path = "/api/show", tag = "relay", security(("client_key" = [])),
+#[utoipa::path(post, path = "/api/show", tag = "relay", request_body = ShowBody,
     responses((status = 200, description = "The model, as Ollama has it"),
         (status = 404, description = "No such model")))]
 pub async fn show(
@@ -135,7 +132,7 @@ pub async fn show(
 }
 
 /// Says which version of Ollama's API is spoken.
-#[utoipa::path(get, path = "/api/version", tag = "relay", security(("client_key" = [])),
+#[utoipa::path(get, path = "/api/version", tag = "relay",
     responses((status = 200, description = "The version")))]
 pub async fn version(request: HttpRequest) -> Result<HttpResponse, Failure<ClientApi>> {
     Servable::asked(&request, ClientApi::OllamaChat)?.answer(Ok(ollama_version()))

@@ -1,6 +1,6 @@
 //! `POST /api/v1/providers/{id}/detect-format`: what a provider speaks, as far as it tells.
 
-use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use actix_web::web::{Data, Json, Path};
 use serde::Serialize;
 
 use crate::{
@@ -13,12 +13,13 @@ use crate::{
     },
     http::{
         actors::{Actors, ask_patiently},
+        endpoint::{Endpoint, endpoint},
         problem::{Failure, Management},
     },
 };
 
-pub fn configure(services: &mut ServiceConfig) {
-    services.route("/providers/{id}/detect-format", web::post().to(detect));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![endpoint!(detect)]
 }
 
 /// What a provider speaks, and how that is known.
@@ -73,7 +74,7 @@ impl From<Evidence> for EvidenceView {
 /// with a body that none can take. Paths that nobody has are asked beside them, and what is answered
 /// like those tells nothing. Where nobody has set what it speaks, the answer is kept.
 #[utoipa::path(post, path = "/api/v1/providers/{id}/detect-format", tag = "providers",
-    params(("id" = String, Path)),
+    params(("id" = ProviderId, Path)),
     responses((status = 200, body = DetectedFormats), (status = 404),
         (status = 409, description = "It has no address, or one that is of one API alone")))]
 pub async fn detect(

@@ -4,13 +4,20 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse,
-    web::{self, Data, Json, Path, Query, ServiceConfig},
+    web::{Data, Json, Path},
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
-use super::keys::{self, KeyView, detailed_key_view, key_view};
+use super::{
+    keys::{self, KeyView, detailed_key_view, key_view},
+    openapi::variants::{for_change, for_new, header_values},
+};
 use crate::{
     actors::{
         clock::now,
@@ -32,30 +39,32 @@ use crate::{
     },
     http::{
         actors::{Actors, ask},
+        endpoint::{Endpoint, endpoint},
         json::JsonBody,
         paging::{PageQuery, Rest},
         problem::{Failure, Management, Problem},
+        query::Query,
     },
 };
 
 type Answer<T> = Result<T, Failure<Management>>;
 
-pub fn configure(services: &mut ServiceConfig) {
-    services
-        .route("/providers", web::get().to(list))
-        .route("/providers", web::post().to(create))
-        .route("/providers/{id}", web::get().to(show))
-        .route("/providers/{id}", web::patch().to(change))
-        .route("/providers/{id}", web::delete().to(delete))
-        .route("/providers/{id}/enable", web::post().to(enable))
-        .route("/providers/{id}/disable", web::post().to(disable))
-        .route("/providers/{id}/clear-error", web::post().to(clear_error));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        endpoint!(list),
+        endpoint!(create),
+        endpoint!(show),
+        endpoint!(change),
+        endpoint!(delete),
+        endpoint!(enable),
+        endpoint!(disable),
+        endpoint!(clear_error),
+    ]
 }
 
 /// A provider as it is shown. No secret is in it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ProviderView {
-    #[schema(value_type = String)]
     id: ProviderId,
     name: String,
     #[serde(rename = "type")]
@@ -133,24 +142,24 @@ pub struct ProviderList {
 pub struct ProviderBody {
     /// 1 to 128 letters, digits, `_` or `-`, folded to lower case.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
     id: Option<ProviderId>,
     /// The first key of a new provider, if it needs one.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 4096)]
     api_key: Option<SecretString>,
     /// 1 to 128 characters.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     #[serde(default)]
     name: Change<String>,
     #[schema(value_type = Option<Location>)]
     #[serde(default)]
     location: Change<Location>,
     /// Absolute `http` or `https` URL without credentials, query or fragment.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[hH][tT][tT][pP][sS]?:")]
     #[serde(default)]
     base_url: Change<Url>,
-    #[schema(value_type = Option<String>)]
+    /// Path of Chat Completions below the base URL, where it is not the usual one.
+    #[schema(value_type = Option<String>, max_length = 512, pattern = "^/[^?#]*$")]
     #[serde(default)]
     chat_path: Change<String>,
     /// The API it considers its own. Absent or null, and `also_speaks` too: what it speaks is found
@@ -159,7 +168,7 @@ pub struct ProviderBody {
     #[serde(default)]
     api_format: Change<ApiFormat>,
     /// What it speaks beside that, as well: a client of such a dialect is passed through as it is.
-    #[schema(value_type = Option<Vec<ApiFormat>>)]
+    #[schema(value_type = Option<Vec<ApiFormat>>, max_items = 8)]
     #[serde(default)]
     also_speaks: Change<Vec<ApiFormat>>,
     #[schema(value_type = Option<i32>)]
@@ -169,7 +178,7 @@ pub struct ProviderBody {
     #[serde(default)]
     enabled: Change<bool>,
     /// At most 2000. Empty: any model name is tried there.
-    #[schema(value_type = Option<Vec<ServedModel>>)]
+    #[schema(value_type = Option<Vec<ServedModel>>, max_items = 2_000)]
     #[serde(default)]
     models: Change<Vec<ServedModel>>,
     /// How its keys take turns.
@@ -178,13 +187,44 @@ pub struct ProviderBody {
     credential_strategy: Change<CredentialStrategy>,
     /// What its errors lead to, where you know better: at most 64, of which the first that fits
     /// counts.
-    #[schema(value_type = Option<Vec<RuleText>>)]
+    #[schema(value_type = Option<Vec<RuleText>>, max_items = 64)]
     #[serde(default)]
     rules: Change<Vec<RuleText>>,
     /// Sent with every request. Values are secrets: they are sealed and never shown again.
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[schema(schema_with = header_values)]
     #[serde(default)]
     headers: Change<BTreeMap<String, SecretString>>,
+}
+
+/// [`ProviderBody`] of a new provider. Described alone.
+pub struct NewProvider;
+
+impl PartialSchema for NewProvider {
+    fn schema() -> RefOr<Schema> {
+        for_new::<ProviderBody>(&["id", "name", "base_url"], "A new provider.")
+    }
+}
+
+impl ToSchema for NewProvider {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        ProviderBody::schemas(schemas);
+    }
+}
+
+/// [`ProviderBody`] of a change. Described alone.
+pub struct ProviderSettingsChange;
+
+impl PartialSchema for ProviderSettingsChange {
+    fn schema() -> RefOr<Schema> {
+        let words = "A JSON merge patch (RFC 7396): what is sent is changed, `null` takes it back.";
+        for_change::<ProviderBody>(&["id", "api_key"], words)
+    }
+}
+
+impl ToSchema for ProviderSettingsChange {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        ProviderBody::schemas(schemas);
+    }
 }
 
 impl ProviderBody {
@@ -298,7 +338,7 @@ pub async fn list(actors: Data<Actors>, page: Query<PageQuery>) -> Answer<Json<P
 }
 
 /// Makes a provider. It is enabled at once, unless `enabled` says otherwise.
-#[utoipa::path(post, path = "/api/v1/providers", tag = "providers", request_body = ProviderBody,
+#[utoipa::path(post, path = "/api/v1/providers", tag = "providers", request_body = NewProvider,
     responses((status = 201, body = ProviderView), (status = 400), (status = 409)))]
 pub async fn create(actors: Data<Actors>, body: JsonBody<ProviderBody>) -> Answer<HttpResponse> {
     let mut body = body.into_inner();
@@ -323,7 +363,7 @@ pub async fn create(actors: Data<Actors>, body: JsonBody<ProviderBody>) -> Answe
 
 /// Shows one provider.
 #[utoipa::path(get, path = "/api/v1/providers/{id}", tag = "providers",
-    params(("id" = String, Path)),
+    params(("id" = ProviderId, Path)),
     responses((status = 200, body = ProviderView), (status = 404)))]
 pub async fn show(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
     let provider = find(&actors, &ProviderId::parse(&id)?)?;
@@ -332,7 +372,7 @@ pub async fn show(actors: Data<Actors>, id: Path<String>) -> Answer<Json<Provide
 
 /// Changes the fields that are sent; `null` takes a setting back.
 #[utoipa::path(patch, path = "/api/v1/providers/{id}", tag = "providers",
-    params(("id" = String, Path)), request_body = ProviderBody,
+    params(("id" = ProviderId, Path)), request_body = ProviderSettingsChange,
     responses((status = 200, body = ProviderView), (status = 400), (status = 404), (status = 409)))]
 pub async fn change(
     actors: Data<Actors>,
@@ -353,7 +393,7 @@ pub async fn change(
 
 /// Deletes a provider made by the API, with its keys. Its usage stays on the ledger.
 #[utoipa::path(delete, path = "/api/v1/providers/{id}", tag = "providers",
-    params(("id" = String, Path)),
+    params(("id" = ProviderId, Path)),
     responses((status = 204), (status = 404), (status = 409, description = "It is built in, or set in the configuration file")))]
 pub async fn delete(actors: Data<Actors>, id: Path<String>) -> Answer<HttpResponse> {
     ask(&actors.registry, DeleteProvider { id: ProviderId::parse(&id)? }).await??;
@@ -362,7 +402,7 @@ pub async fn delete(actors: Data<Actors>, id: Path<String>) -> Answer<HttpRespon
 
 /// Lets requests go there.
 #[utoipa::path(post, path = "/api/v1/providers/{id}/enable", tag = "providers",
-    params(("id" = String, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
+    params(("id" = ProviderId, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
 pub async fn enable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
     let enabled = Change::Set(true);
     let change = ProviderChange { enabled, ..ProviderChange::default() };
@@ -371,7 +411,7 @@ pub async fn enable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<Provi
 
 /// Lets no request go there. Requests under way are finished.
 #[utoipa::path(post, path = "/api/v1/providers/{id}/disable", tag = "providers",
-    params(("id" = String, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
+    params(("id" = ProviderId, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
 pub async fn disable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
     let enabled = Change::Set(false);
     apply(&actors, &id, ProviderChange { enabled, ..ProviderChange::default() }).await
@@ -379,7 +419,7 @@ pub async fn disable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<Prov
 
 /// Drops the error of a provider and ends all cooldowns there, of its keys too.
 #[utoipa::path(post, path = "/api/v1/providers/{id}/clear-error", tag = "providers",
-    params(("id" = String, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
+    params(("id" = ProviderId, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
 pub async fn clear_error(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
     let id = ProviderId::parse(&id)?;
     let provider = ask(&actors.registry, ClearProviderError { id: id.clone() }).await??;

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use actix_web::web::{Data, Json, Path};
 
 use crate::{
     actors::traces::FindTrace,
     domain::{id::RequestId, trace::Trace},
     http::{
         actors::{Actors, ask},
+        endpoint::{Endpoint, endpoint},
         problem::{Failure, Management, Problem},
         settings::ServerSettings,
     },
 };
 
-pub fn configure(services: &mut ServiceConfig) {
-    services.route("/requests/{id}/trace", web::get().to(trace));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![endpoint!(trace)]
 }
 
 /// Shows the way of a request: its plans, its attempts, and what came of them.

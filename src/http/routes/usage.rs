@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::web::{self, Data, Json, Query, ServiceConfig};
+use actix_web::web::{Data, Json};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
@@ -14,13 +14,15 @@ use crate::{
     },
     http::{
         actors::{Actors, ask_patiently},
+        endpoint::{Endpoint, endpoint},
         paging::checked_limit,
         problem::{Failure, Management, Problem},
+        query::Query,
     },
 };
 
-pub fn configure(services: &mut ServiceConfig) {
-    services.route("/usage", web::get().to(summary));
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![endpoint!(summary)]
 }
 
 /// How far back a summary reaches from now.
@@ -37,6 +39,7 @@ pub enum Period {
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
     /// Default: week.
@@ -44,6 +47,7 @@ pub struct UsageQuery {
     #[param(inline)]
     period: Period,
     /// Most totals to answer with, 1 to 1000. Default: 100.
+    #[param(minimum = 1, maximum = 1_000)]
     limit: Option<usize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
