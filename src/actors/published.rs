@@ -1,12 +1,17 @@
 //! Read-mostly state that its owner publishes whole, and anyone reads without asking.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 
 struct Shared<T> {
     value: ArcSwap<T>,
+    /// How often it was replaced.
+    version: AtomicU64,
     replaced: Arc<Notify>,
 }
 
@@ -19,13 +24,14 @@ pub struct Published<T>(Arc<Shared<T>>);
 /// Both ends of a value that is published from now on.
 pub fn publish<T>(first: T) -> (Publisher<T>, Published<T>) {
     let value = ArcSwap::from_pointee(first);
-    let shared = Arc::new(Shared { value, replaced: Arc::default() });
+    let shared = Arc::new(Shared { value, version: AtomicU64::new(0), replaced: Arc::default() });
     (Publisher(Arc::clone(&shared)), Published(shared))
 }
 
 impl<T> Publisher<T> {
     pub fn replace(&self, value: T) {
         self.0.value.store(Arc::new(value));
+        self.0.version.fetch_add(1, Ordering::Release);
         self.0.replaced.notify_waiters();
     }
 }
@@ -41,9 +47,21 @@ impl<T> Published<T> {
         self.0.value.load_full()
     }
 
-    /// Done when the value is replaced after this call, polled by then or not.
-    pub fn changed(&self) -> impl Future<Output = ()> + use<T> {
-        Arc::clone(&self.0.replaced).notified_owned()
+    /// The number of the value that is published now, or of an older one.
+    pub fn version(&self) -> u64 {
+        self.0.version.load(Ordering::Acquire)
+    }
+
+    /// Done when the value is replaced after [`Self::version`] gave this number, polled by then or not.
+    pub fn changed_since(&self, version: u64) -> impl Future<Output = ()> + use<T> {
+        // In this order: what is replaced between the two is seen by the second.
+        let replaced = Arc::clone(&self.0.replaced).notified_owned();
+        let is_newer = self.version() != version;
+        async move {
+            if !is_newer {
+                replaced.await;
+            }
+        }
     }
 }
 

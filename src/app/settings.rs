@@ -74,6 +74,8 @@ pub fn usage(config: &Config) -> UsageSettings {
 fn relay(config: &Config) -> RelaySettings {
     RelaySettings {
         timeout: Duration::from_millis(config.relay.timeout_ms),
+        attempt_timeout: Duration::from_millis(config.relay.attempt_timeout_ms),
+        max_wait: Duration::from_millis(config.relay.max_wait_ms),
         idle_timeout: Duration::from_millis(config.relay.idle_timeout_ms),
         keep_alive: Duration::from_millis(config.relay.keep_alive_ms),
         hold_back_bytes: config.relay.hold_back_bytes,

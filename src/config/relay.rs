@@ -11,6 +11,11 @@ use super::bounds::Bounds;
 pub struct Relay {
     /// Time for one request with all its attempts. A caller may ask for less.
     pub timeout_ms: u64,
+    /// Time for one attempt at a whole answer while another provider is left to be asked; where the
+    /// provider's usual times are known, six times those if that is longer.
+    pub attempt_timeout_ms: u64,
+    /// Longest wait for a provider that can be asked, when all are cooling or busy.
+    pub max_wait_ms: u64,
     /// Time to connect to a provider, TLS included.
     pub connect_timeout_ms: u64,
     /// Longest silence of a provider within an answer.
@@ -53,6 +58,8 @@ impl Default for Relay {
     fn default() -> Self {
         Self {
             timeout_ms: 600_000,
+            attempt_timeout_ms: 120_000,
+            max_wait_ms: 60_000,
             connect_timeout_ms: 5_000,
             idle_timeout_ms: 60_000,
             keep_alive_ms: 15_000,
@@ -77,6 +84,8 @@ impl Default for Relay {
 impl Relay {
     pub(super) fn check(&self, bounds: &mut Bounds) {
         bounds.number("relay.timeout_ms", self.timeout_ms, 100..=86_400_000, "ms");
+        bounds.number("relay.attempt_timeout_ms", self.attempt_timeout_ms, 100..=86_400_000, "ms");
+        bounds.number("relay.max_wait_ms", self.max_wait_ms, 0..=86_400_000, "ms");
         bounds.number("relay.connect_timeout_ms", self.connect_timeout_ms, 10..=120_000, "ms");
         bounds.number("relay.idle_timeout_ms", self.idle_timeout_ms, 10..=3_600_000, "ms");
         bounds.number("relay.keep_alive_ms", self.keep_alive_ms, 10..=600_000, "ms");

@@ -1,9 +1,10 @@
-//! The attempts: stage after stage, candidate after candidate, until one has proved itself or no
-//! other can help.
+//! A request on its way to an answer: what plans it has, what it asks of actors, and what its client is
+//! told when nobody answers.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, ops::Range, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Message, Recipient};
+use tokio::time::Instant;
 
 use super::{
     deadline::{Deadline, DeadlinePassed},
@@ -11,9 +12,10 @@ use super::{
     inquiry::Inquiry,
     place::Place,
     prove::Prove,
+    retry::{End, Event, Limits, Planned, Retry, StageRules},
+    run::Driven,
     services::Relay,
     settle::Settlement,
-    spent::Spent,
 };
 use crate::{
     actors::{
@@ -29,7 +31,6 @@ use crate::{
         failure::{Failure, FailureClass},
         id::{CredentialId, ProviderId},
         time::Timestamp,
-        trace::AttemptKind,
         turns::Turn,
     },
 };
@@ -37,47 +38,27 @@ use crate::{
 /// Longest wait for an actor's word on how to go on; without it the request goes on all the same.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The longest rate limit that is worth waiting for while there are other models to go to: three
-/// seconds, and the tenth by which a cooldown is drawn out.
-const WORTH_WAITING: Duration = Duration::from_millis(3_300);
-
-/// How often a request waits for a rate limit to end.
-const MAX_WAITS: u32 = 2;
-
-/// How often a place is looked for at a busy provider, should the word of it be missed.
-const BUSY_LOOK: Duration = Duration::from_millis(250);
-
 /// A request that is admitted and not answered yet.
 pub struct Attempts {
     pub(super) inquiry: Inquiry,
     pub(super) deadline: Deadline,
     pub(super) state: RefCell<State>,
+    /// What the name asked for leads to.
+    course: Course,
+    arrived: Instant,
     relay: Rc<Relay>,
 }
 
-/// What changes from attempt to attempt. Several may be under way at once, on one thread.
+/// What changes from attempt to attempt. Two may be under way at once, on one thread.
 pub(super) struct State {
     pub settlement: Settlement,
-    pub made: u32,
+    pub retry: Retry,
     /// The last that failed: who goes on after it tells that.
     pub last: Option<LastFailed>,
-    /// What the client is told if nobody answers.
-    pub verdict: Option<Arc<Failure>>,
-    pub spent: Spent,
-    /// Credentials that this request does not try again.
-    pub tried: Vec<CredentialId>,
-    /// When the first of those passed over comes back.
-    pub soonest: Option<(Timestamp, FailureClass)>,
     /// A provider that had no place left.
     pub busy: Option<ProviderId>,
-    /// The stage whose candidate has proved itself.
-    pub stage: Option<Stage>,
-    /// Whether that was a fallback, and not what was asked for.
+    /// Whether the answer is a fallback's, and not of what was asked for.
     pub is_fallback: bool,
-    /// Whether an alias has put another name in the place of the one asked for.
-    pub is_substituted: bool,
-    /// Attempts made to go on with a stream.
-    pub resumes: u32,
     /// What would be lost on the way to a candidate that was passed over because of it.
     pub lossy: Option<Losses>,
     /// Whether a candidate was passed over because its APIs have nothing of what is asked for.
@@ -98,42 +79,45 @@ pub(super) struct Won<P> {
     pub attempts: Rc<Attempts>,
 }
 
-/// Why going on is pointless.
-pub(super) enum Dead {
-    Stop(Arc<Failure>),
-    Deadline,
-}
-
-impl From<DeadlinePassed> for Dead {
-    fn from(_: DeadlinePassed) -> Self {
-        Self::Deadline
-    }
-}
-
 impl Attempts {
-    pub(super) fn new(settlement: Settlement, inquiry: Inquiry, deadline: Deadline) -> Self {
+    pub(super) fn new(mut settlement: Settlement, inquiry: Inquiry, deadline: Deadline) -> Self {
         let relay = Rc::clone(settlement.relay());
+        let arrived = settlement.arrived();
+        let sights = &relay.sights;
+        let course = {
+            let routing = sights.routing.read();
+            routing.count_request();
+            routing.course(inquiry.request.model(), &sights.providers.read())
+        };
+        if let Some(substitution) = &course.substitution {
+            settlement.journey().substituted(substitution);
+        }
+        let hedges = relay.settings.hedge.is_some();
+        let rules = |stage: &Stage| StageRules { may_hedge: hedges && stage.may_hedge() };
+        let limits = Limits {
+            deadline: deadline.instant().duration_since(arrived),
+            max_wait: relay.settings.max_wait,
+            pause: relay.settings.retry_pause,
+        };
+        let retry = Retry::new(limits, course.stages.iter().map(rules).collect());
         let state = State {
             settlement,
-            made: 0,
+            retry,
             last: None,
-            verdict: None,
-            spent: Spent::default(),
-            tried: Vec::new(),
-            soonest: None,
             busy: None,
-            stage: None,
             is_fallback: false,
-            is_substituted: false,
-            resumes: 0,
             lossy: None,
             is_unserved: false,
         };
-        Self { inquiry, deadline, state: RefCell::new(state), relay }
+        Self { inquiry, deadline, state: RefCell::new(state), course, arrived, relay }
     }
 
     pub(super) fn is_streamed(&self) -> bool {
         self.inquiry.request.is_streamed()
+    }
+
+    pub(super) fn arrived(&self) -> Instant {
+        self.arrived
     }
 
     pub(super) fn relay(&self) -> &Rc<Relay> {
@@ -148,19 +132,18 @@ impl Attempts {
 
     /// Attempts made so far.
     pub(super) fn made(&self) -> u32 {
-        self.state.borrow().made
+        self.state.borrow().retry.made()
     }
 
     /// What led to another model than the one that was asked for.
     pub(super) fn substitution(&self) -> Option<&'static str> {
-        let state = self.state.borrow();
-        if state.is_fallback {
+        if self.state.borrow().is_fallback {
             return Some("fallback");
         }
-        state.is_substituted.then_some("alias")
+        self.course.substitution.as_ref().map(|_| "alias")
     }
 
-    /// Makes attempts until a candidate has proved itself to `prove`.
+    /// Makes attempts until a candidate has answered to `prove`.
     ///
     /// Errors: [`RelayError`]; the request is settled then.
     pub(super) async fn run<P>(self: Rc<Self>, prove: impl Prove<P>) -> Result<Won<P>, RelayError> {
@@ -177,107 +160,63 @@ impl Attempts {
         self: Rc<Self>,
         prove: impl Prove<P>,
     ) -> Result<Won<P>, (RelayError, Rc<Self>)> {
-        match self.try_all(&prove).await {
-            Ok((proof, place)) => {
-                self.state.borrow_mut().settlement.journey().won(place.number);
+        match self.drive(Event::Begin, &prove).await {
+            Ok(Driven { proof, place, stage }) => {
+                {
+                    let mut state = self.state.borrow_mut();
+                    state.is_fallback = stage > 0;
+                    state.settlement.journey().won(place.number);
+                }
                 Ok(Won { proof, place, attempts: self })
             }
-            Err(error) => Err((error, self)),
+            Err(End::Failed(failure)) => Err((self.stopped(failure).await, self)),
+            Err(End::Deadline) => Err((RelayError::DeadlinePassed, self)),
+            Err(End::NobodyAsked | End::NotResumed) => Err((self.nobody(), self)),
         }
     }
 
-    async fn try_all<P>(&self, prove: &impl Prove<P>) -> Result<(P, Place), RelayError> {
-        let sights = &self.relay().sights;
-        sights.routing.read().count_request();
-        let asked = self.inquiry.request.model();
-        let course = sights.routing.read().course(asked, &sights.providers.read());
-        if let Some(substitution) = &course.substitution {
-            let mut state = self.state.borrow_mut();
-            state.is_substituted = true;
-            state.settlement.journey().substituted(substitution);
-        }
-        let mut waits = 0;
-        loop {
-            // Begun before the plans, so that what is published meanwhile is not missed.
-            let (routing, credentials) = (sights.routing.changed(), sights.credentials.changed());
-            self.state.borrow_mut().soonest = None;
-            for (n, stage) in course.stages.iter().enumerate() {
-                match self.try_stage(stage, n > 0, &mut waits, prove).await {
-                    Ok(Some(won)) => return Ok(won),
-                    Ok(None) => {}
-                    Err(Dead::Stop(failure)) => return Err(self.stopped(&course, failure).await),
-                    Err(Dead::Deadline) => return Err(RelayError::DeadlinePassed),
-                }
-            }
-            let Some(until) = self.worth_waiting() else { break };
-            let freed = self.state.borrow_mut().busy.take();
-            let freed = freed.and_then(|id| sights.credentials.read().freed(&id));
-            let freed = async {
-                match freed {
-                    Some(freed) => freed.await,
-                    None => std::future::pending().await,
-                }
-            };
-            let wait = async {
-                tokio::select! {
-                    () = tokio::time::sleep(until) => {}
-                    () = routing => {}
-                    () = credentials => {}
-                    () = freed => {}
-                    // Who still cannot be served then is told so, instead of being cut off.
-                    () = self.relay().gate.closed() => {}
-                }
-            };
-            let waited = self.deadline.bound(wait).await;
-            waited.map_err(|_: DeadlinePassed| RelayError::DeadlinePassed)?;
-        }
-        let verdict = self.state.borrow_mut().verdict.take();
-        Err(match verdict {
-            Some(verdict) => self.stopped(&course, verdict).await,
-            None => self.nobody(&course),
-        })
-    }
-
-    /// How long to wait for somebody who can be asked: for a free place; and, when nobody has been
-    /// asked yet because all are cooling, for the first of them, if the deadline allows it.
-    fn worth_waiting(&self) -> Option<Duration> {
-        if self.relay().gate.is_draining() {
-            return None;
-        }
-        let state = self.state.borrow();
-        if state.busy.is_some() {
-            return Some(BUSY_LOOK);
-        }
-        let (until, _) = state.soonest.filter(|_| state.made == 0)?;
-        Some(until.since(now())).filter(|wait| self.deadline.allows(*wait))
-    }
-
-    /// Tries the candidates of one stage. `None`: none of them could answer.
-    async fn try_stage<P>(
-        &self,
-        stage: &Stage,
-        is_fallback: bool,
-        waits: &mut u32,
-        prove: &impl Prove<P>,
-    ) -> Result<Option<(P, Place)>, Dead> {
-        loop {
-            let plan = self.plan(stage, Turn::Take);
+    /// Plans a stage, and puts the plan on the trace.
+    pub(super) fn planned(&self, stage: usize, turn: Turn) -> Planned {
+        let stage = &self.course.stages[stage];
+        let plan = self.plan(stage, turn);
+        if turn == Turn::Take {
             self.note_plan(stage, &plan);
-            self.state.borrow_mut().spent.enter_stage(is_fallback);
-            let mut queue = VecDeque::from(plan.candidates);
-            while let Some(candidate) = self.next_of(&mut queue) {
-                let won = self.race(candidate, &mut queue, stage.may_hedge(), prove).await?;
-                if let Some((proof, place)) = won {
-                    let mut state = self.state.borrow_mut();
-                    (state.stage, state.is_fallback) = (Some(stage.clone()), is_fallback);
-                    return Ok(Some((proof, place)));
-                }
-            }
-            if *waits >= MAX_WAITS || !self.wait_for_limit(stage).await? {
-                return Ok(None);
-            }
-            *waits += 1;
         }
+        let soonest = plan.soonest_back().map(|(until, cause)| (self.at(until), cause));
+        let mut state = self.state.borrow_mut();
+        let busy = plan.busy().find(|busy| !state.retry.rules_out(&busy.provider_id, &busy.model));
+        if let Some(busy) = busy {
+            state.busy = Some(busy.provider_id.clone());
+        }
+        Planned { has_busy: busy.is_some(), candidates: plan.candidates, soonest }
+    }
+
+    /// What the plans of these stages would be, once all that was told of failures is heard.
+    pub(super) async fn looked(&self, stages: Range<usize>) -> Event {
+        if !self.heard().await {
+            return Event::Looked { is_open: false, soonest: None };
+        }
+        let (mut is_open, mut soonest) = (false, None);
+        for stage in stages {
+            let plan = self.plan(&self.course.stages[stage], Turn::Look);
+            let retry = &self.state.borrow().retry;
+            is_open |= plan.candidates.iter().any(|it| !retry.excludes(it, stage));
+            if let Some((until, cause)) = plan.soonest_back() {
+                note_soonest(&mut soonest, until, cause);
+            }
+        }
+        let soonest = soonest.map(|(until, cause)| (self.at(until), cause));
+        Event::Looked { is_open, soonest }
+    }
+
+    /// Since when it is under way.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.arrived.elapsed()
+    }
+
+    /// A moment to come as the time since the request arrived.
+    pub(super) fn at(&self, moment: Timestamp) -> Duration {
+        self.elapsed() + moment.since(now())
     }
 
     pub(super) fn plan(&self, stage: &Stage, turn: Turn) -> Plan {
@@ -298,54 +237,7 @@ impl Attempts {
     fn note_plan(&self, stage: &Stage, plan: &Plan) {
         let pools_own = self.relay().sights.routing.read().routes().strategy();
         let strategy = stage.strategy(&self.inquiry.options).unwrap_or(pools_own);
-        let mut state = self.state.borrow_mut();
-        state.settlement.journey().planned(stage, strategy, plan);
-        if let Some((until, cause)) = plan.soonest_back() {
-            note_soonest(&mut state.soonest, until, cause);
-        }
-        let spent = &state.spent;
-        let busy = plan.busy().find(|busy| !spent.is_excluded(&busy.provider_id, &busy.model));
-        if let Some(busy) = busy {
-            state.busy = Some(busy.provider_id.clone());
-        }
-    }
-
-    /// Waits for a rate limit of this model that is about to end. `false`: there is none.
-    async fn wait_for_limit(&self, stage: &Stage) -> Result<bool, Dead> {
-        let is_limited = |failure: &Arc<Failure>| failure.class == FailureClass::RateLimit;
-        let was_limited = self.state.borrow().verdict.as_ref().is_some_and(is_limited);
-        let was_kept_away =
-            self.state.borrow().soonest.is_some_and(|(_, cause)| cause == FailureClass::RateLimit);
-        if !was_limited && !was_kept_away || self.relay().gate.is_draining() {
-            return Ok(false);
-        }
-        if was_limited && !self.heard().await {
-            return Ok(false);
-        }
-        let plan = self.plan(stage, Turn::Look);
-        let is_back = plan.candidates.iter().any(|candidate| {
-            // A place that was refused for its limit is not spent.
-            !self.state.borrow().spent.is_spent(candidate)
-        });
-        let wait = match plan.soonest_back() {
-            _ if is_back && was_limited => Duration::ZERO,
-            Some((until, FailureClass::RateLimit)) => until.since(now()),
-            _ => return Ok(false),
-        };
-        if wait > WORTH_WAITING || !self.deadline.allows(wait) {
-            return Ok(false);
-        }
-        let ended = async {
-            tokio::select! {
-                () = tokio::time::sleep(wait) => true,
-                () = self.relay().gate.closed() => false,
-            }
-        };
-        if !self.deadline.bound(ended).await? {
-            return Ok(false);
-        }
-        // Who was refused is asked again: that is a retry as any other.
-        Ok(!was_limited || self.take_retry(None).await)
+        self.state.borrow_mut().settlement.journey().planned(stage, strategy, plan);
     }
 
     /// Waits until what this request has told of its failures is in what is published.
@@ -395,13 +287,13 @@ impl Attempts {
     }
 
     /// The error after the last attempt, with the time at which asking again makes sense.
-    async fn stopped(&self, course: &Course, last: Arc<Failure>) -> RelayError {
+    async fn stopped(&self, last: Arc<Failure>) -> RelayError {
         if last.is_about_the_request() {
             return RelayError::AtFault(last);
         }
         let retry_after = match last.class {
             FailureClass::RateLimit | FailureClass::Payment | FailureClass::Overload => {
-                self.soonest_again(course).await
+                self.soonest_again().await
             }
             _ => None,
         };
@@ -409,12 +301,12 @@ impl Attempts {
     }
 
     /// How long until someone could answer. `None`: at once, or it cannot be told.
-    async fn soonest_again(&self, course: &Course) -> Option<Duration> {
+    async fn soonest_again(&self) -> Option<Duration> {
         if !self.heard().await {
             return None;
         }
         let plans: Vec<Plan> =
-            course.stages.iter().map(|stage| self.plan(stage, Turn::Look)).collect();
+            self.course.stages.iter().map(|stage| self.plan(stage, Turn::Look)).collect();
         if plans.iter().any(|plan| !plan.candidates.is_empty()) {
             return None;
         }
@@ -423,9 +315,9 @@ impl Attempts {
     }
 
     /// Why nobody was asked.
-    fn nobody(&self, course: &Course) -> RelayError {
+    fn nobody(&self) -> RelayError {
         let state = self.state.borrow();
-        let first = &course.stages[0];
+        let first = &self.course.stages[0];
         if let Some(Locked { kind, name }) = first.locked.clone() {
             return RelayError::RouteUnreadable { kind, name };
         }
@@ -439,12 +331,13 @@ impl Attempts {
         if state.is_unserved {
             return RelayError::NotOffered { model };
         }
-        if let Some((until, cause)) = state.soonest {
-            return RelayError::Cooling { model, cause, retry_after: until.since(now()) };
+        if let Some((until, cause)) = state.retry.soonest() {
+            let retry_after = until.saturating_sub(self.elapsed());
+            return RelayError::Cooling { model, cause, retry_after };
         }
         drop(state);
         let plans: Vec<Plan> =
-            course.stages.iter().map(|stage| self.plan(stage, Turn::Look)).collect();
+            self.course.stages.iter().map(|stage| self.plan(stage, Turn::Look)).collect();
         let reasons = || plans.iter().flat_map(|plan| &plan.exclusions).map(|e| e.reason);
         let lacking = reasons().find_map(|reason| match reason {
             ExclusionReason::Lacks { capabilities } => Some(capabilities),
@@ -465,11 +358,6 @@ impl Attempts {
                 .iter()
                 .any(|exclusion| exclusion.reason == ExclusionReason::OtherModel);
         if serves_others { RelayError::NoSuchModel(model) } else { RelayError::NoProvider }
-    }
-
-    /// The kind of an attempt at another place.
-    pub(super) fn next_kind(&self) -> AttemptKind {
-        if self.made() == 0 { AttemptKind::First } else { AttemptKind::Failover }
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     error::RelayError,
     place::Place,
     prove::ProvedStream,
+    run::Driven,
     settle::Settlement,
 };
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
 const FLUSH_BYTES: usize = 64 * 1024;
 
 /// Another attempt at a stream that broke off. `None`: it could not be gone on with.
-type Resuming = LocalBoxFuture<'static, Option<(ProvedStream, Place)>>;
+type Resuming = LocalBoxFuture<'static, Option<Driven<ProvedStream>>>;
 
 /// A stream that has shown content, on its way through.
 pub struct LiveStream {
@@ -125,9 +126,6 @@ impl LiveStream {
                     let failure = Arc::new(upstream.masked(self.place.secrets(), failure));
                     self.attempts.note_failure(&mut self.place, &failure);
                     self.count_dropped();
-                    if !self.attempts.may_resume(&failure, self.passage.can_resume()) {
-                        return Poll::Ready(self.broken_off(failure));
-                    }
                     self.begin_resuming(failure);
                     // What came before it broke off is what the next attempt has to say again.
                     if self.gathered.len() > 0 {
@@ -187,14 +185,14 @@ impl LiveStream {
     }
 
     fn begin_resuming(&mut self, failure: Arc<Failure>) {
-        let Some(transcript) = self.passage.transcript() else { return };
-        let broken = self.place.candidate.clone();
+        let may_resume = self.attempts.relay().settings.resume && self.passage.can_resume();
+        let transcript = may_resume.then(|| self.passage.transcript()).flatten();
         self.place.give_back();
-        let resuming = Rc::clone(&self.attempts).resume(transcript, broken, Arc::clone(&failure));
+        let resuming = Rc::clone(&self.attempts).resume(transcript, Arc::clone(&failure));
         self.resuming = Some((failure, Box::pin(resuming)));
     }
 
-    fn go_on(&mut self, (proof, place): (ProvedStream, Place)) {
+    fn go_on(&mut self, Driven { proof, place, .. }: Driven<ProvedStream>) {
         self.used_before = self.used();
         let ProvedStream { response, passage, held, ending } = proof;
         (self.response, self.passage, self.ending) = (response, passage, ending);

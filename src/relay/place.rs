@@ -1,20 +1,18 @@
-//! One candidate: tried with one credential after the other, until it has proved itself or another
-//! one has to be asked.
+//! One attempt: one try of one candidate with one credential, and whom its outcome concerns.
 
 mod copilot;
 mod formats;
 
-use std::{borrow::Cow, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
-use rand::Rng;
 use tokio::time::Instant;
 
 use self::copilot::CopilotTokens;
 use super::{
-    attempts::{Attempts, Dead, LastFailed, note_soonest},
-    next_step::{NextStep, next_step},
+    attempts::{Attempts, LastFailed},
     prepare::Prepared,
     prove::Prove,
+    retry::{Remedy, Slot, Unavailable},
 };
 use crate::{
     actors::{
@@ -24,14 +22,8 @@ use crate::{
         router::Candidate,
     },
     domain::{
-        chat::Losses,
-        cooldown::TrialPass,
-        credential::Egress,
-        event::FailoverStep,
-        failure::{Failure, FailureClass},
-        id::CredentialId,
-        penalty::is_judged_by,
-        time::Timestamp,
+        chat::Losses, cooldown::TrialPass, credential::Egress, event::FailoverStep,
+        failure::Failure, id::CredentialId, penalty::is_judged_by, time::Timestamp,
         trace::AttemptKind,
     },
     gateway::{
@@ -39,9 +31,6 @@ use crate::{
         upstream::{UpstreamRequest, Waits},
     },
 };
-
-/// Most attempts of one request, whatever leads to them.
-const MAX_ATTEMPTS: u32 = 100;
 
 /// A candidate with all that an attempt there holds. Dropping it gives everything back.
 pub(super) struct Place {
@@ -56,11 +45,13 @@ pub(super) struct Place {
     pub started: Instant,
     passes: Vec<TrialPass>,
     copilot: CopilotTokens,
+    /// That its model is missing, as it said in a format before this one.
+    missing: Option<Arc<Failure>>,
     _in_flight: InFlight,
 }
 
-/// What became of a candidate. `None`: on to the next.
-pub(super) type Tried<P> = Option<(P, Place)>;
+/// What came of an attempt. `None`: it says something else than what it was to go on with.
+pub(super) type Tried<P> = (Place, Result<Option<P>, Failure>);
 
 impl Place {
     /// What of the request is lost on the way there.
@@ -83,6 +74,11 @@ impl Place {
             egress: own.map(|own| &own.egress),
             ..Secrets::default()
         }
+    }
+
+    /// Gives back all that it holds, but for the request as the candidate gets it.
+    pub fn into_prepared(self) -> Rc<Prepared> {
+        self.prepared
     }
 
     /// Gives back the credential before the rest, for another attempt to use it.
@@ -111,157 +107,55 @@ impl Place {
 }
 
 impl Attempts {
-    /// Tries one candidate with one credential after the other.
-    pub(super) async fn try_candidate<P>(
-        &self,
-        candidate: Candidate,
-        mut kind: AttemptKind,
-        prove: &impl Prove<P>,
-    ) -> Result<Tried<P>, Dead> {
-        let is_resume = kind == AttemptKind::Resume;
-        let Some(prepared) = self.prepare(&candidate)? else { return Ok(None) };
-        let mut prepared = Rc::new(prepared);
-        let mut tried: Vec<CredentialId> = Vec::new();
-        let mut last: Option<Arc<Failure>> = None;
-        loop {
-            let Some(mut place) = self.enter(&candidate, &prepared, &tried, last.as_deref()) else {
-                return Ok(None);
-            };
-            place.is_resume = is_resume;
-            let mut repeated = false;
-            let mut missing: Option<Arc<Failure>> = None;
-            let next = loop {
-                let failure = match self.attempt(&mut place, kind, prove).await? {
-                    Ok(proof) => return Ok(Some((proof, place))),
-                    Err(failure) => Arc::new(failure),
-                };
-                if self.is_wrong_format(&place, &failure) {
-                    self.note_wrong_format(&place, &failure);
-                    if failure.class == FailureClass::ModelMissing {
-                        missing.get_or_insert(Arc::clone(&failure));
-                    }
-                    if let Some(other) = self.next_format(&place) {
-                        prepared = Rc::new(other);
-                        place.prepared = Rc::clone(&prepared);
-                        kind = AttemptKind::Format;
-                        continue;
-                    }
-                    // Whoever knows the model has said more than whoever does not know the path.
-                    let failure = missing.unwrap_or(failure);
-                    self.note_end_of_formats(&mut place, &failure);
-                    break (NextStep::OtherProvider, failure);
-                }
-                if self.may_renew_token(&mut place, &failure) {
-                    self.note_unblamed(&place, &failure);
-                    kind = AttemptKind::Repeat;
-                    continue;
-                }
-                self.note_failure(&mut place, &failure);
-                let next = next_step(&failure, repeated);
-                if next != NextStep::Repeat {
-                    break (next, failure);
-                }
-                if !self.may_repeat(&candidate).await {
-                    break (NextStep::OtherProvider, failure);
-                }
-                (repeated, kind) = (true, AttemptKind::Repeat);
-            };
-            match next {
-                (NextStep::Stop, failure) => return Err(Dead::Stop(failure)),
-                (NextStep::OtherCredential, failure) => {
-                    let Some(lease) = &place.lease else {
-                        self.state.borrow_mut().spent.note(&candidate, &failure);
-                        return Ok(None);
-                    };
-                    tried.push(lease.id().clone());
-                    // A rate limit may be over when this candidate is asked again.
-                    if failure.class != FailureClass::RateLimit || failure.rule.is_some() {
-                        self.state.borrow_mut().tried.push(lease.id().clone());
-                    }
-                    (kind, last) = (AttemptKind::Failover, Some(failure));
-                }
-                (NextStep::OtherProvider | NextStep::LargerWindow | NextStep::Repeat, failure) => {
-                    self.state.borrow_mut().spent.note(&candidate, &failure);
-                    return Ok(None);
-                }
-            }
-        }
-    }
-
-    /// Takes what an attempt at a candidate needs. `None`: it cannot be had now.
-    fn enter(
-        &self,
-        candidate: &Candidate,
-        prepared: &Rc<Prepared>,
-        tried: &[CredentialId],
-        last: Option<&Failure>,
-    ) -> Option<Place> {
-        if self.made() >= MAX_ATTEMPTS {
-            return None;
-        }
+    /// Takes what an attempt at the candidate of a slot needs.
+    ///
+    /// Errors: why it cannot be had now.
+    pub(super) fn enter(&self, slot: Slot, prepared: Rc<Prepared>) -> Result<Place, Unavailable> {
         let now = now();
+        let state = self.state.borrow();
+        let candidate = state.retry.candidate(slot);
         let lease = if candidate.needs_credential {
-            match self.lease(now, candidate, tried) {
-                Ok(lease) => Some(lease),
-                Err(error) => {
-                    self.note_none_left(candidate, last, &error);
-                    return None;
-                }
-            }
+            Some(self.lease(now, candidate, state.retry.tried(slot)).map_err(
+                |error| match error {
+                    LeaseError::Cooling { until, cause } => {
+                        Unavailable::Cooling(self.at(until), cause)
+                    }
+                    LeaseError::Busy => Unavailable::Busy,
+                    LeaseError::NoneLeft => Unavailable::NoCredential,
+                },
+            )?)
         } else {
             None
         };
         let routing = self.relay().sights.routing.read();
-        let passes = match routing.enter(now, &candidate.provider.id, &candidate.model) {
-            Ok(passes) => passes,
-            Err((until, cause)) => {
-                note_soonest(&mut self.state.borrow_mut().soonest, until, cause);
-                return None;
-            }
-        };
-        Some(Place {
+        let passes = routing
+            .enter(now, &candidate.provider.id, &candidate.model)
+            .map_err(|(until, cause)| Unavailable::Cooling(self.at(until), cause))?;
+        Ok(Place {
             candidate: candidate.clone(),
-            prepared: Rc::clone(prepared),
+            prepared,
             credential_id: lease.as_ref().map(|lease| lease.id().clone()),
             lease,
             number: 0,
-            is_resume: false,
+            is_resume: state.retry.is_resuming(),
             // Until an attempt begins.
-            started: self.state.borrow().settlement.arrived(),
+            started: self.arrived(),
             passes,
             copilot: CopilotTokens::default(),
+            missing: None,
             _in_flight: candidate.vitals.enter(),
         })
     }
 
-    fn note_none_left(&self, candidate: &Candidate, last: Option<&Failure>, error: &LeaseError) {
-        let mut state = self.state.borrow_mut();
-        match error {
-            LeaseError::Cooling { until, cause } => {
-                note_soonest(&mut state.soonest, *until, *cause);
-            }
-            LeaseError::Busy => state.busy = Some(candidate.provider.id.clone()),
-            LeaseError::NoneLeft => {
-                if let Some(last) = last {
-                    state.spent.note(candidate, last);
-                }
-            }
-        }
-    }
-
-    fn lease(
+    fn lease<'t>(
         &self,
         now: Timestamp,
         candidate: &Candidate,
-        tried: &[CredentialId],
+        tried: impl Iterator<Item = &'t CredentialId>,
     ) -> Result<Lease, LeaseError> {
         let provider = &candidate.provider;
         let bound = self.binding().filter(|binding| binding.provider_id == provider.id);
-        let state = self.state.borrow();
-        let tried = match &*state.tried {
-            [] => Cow::Borrowed(tried),
-            before => Cow::Owned([before, tried].concat()),
-        };
+        let tried: Vec<CredentialId> = tried.cloned().collect();
         let wanted = Wanted {
             provider: &provider.id,
             model: &candidate.model,
@@ -287,36 +181,22 @@ impl Attempts {
         }
     }
 
-    /// Waits the jittered pause before the same place is tried again, if the budget allows it.
-    async fn may_repeat(&self, candidate: &Candidate) -> bool {
-        let shortest = self.relay().settings.retry_pause;
-        let pause = shortest.mul_f64(rand::rng().random_range(1.0..=4.0));
-        if !self.deadline.allows(pause) {
-            return false;
-        }
-        self.take_retry(Some(&candidate.provider.id)).await
-            && self.deadline.bound(tokio::time::sleep(pause)).await.is_ok()
+    /// One try of one candidate with one credential, which is given back with what came of it.
+    pub(super) async fn attempt<P>(&self, mut place: Place, prove: &impl Prove<P>) -> Tried<P> {
+        let answer = self.answer(&mut place, prove).await;
+        (place, answer)
     }
 
-    /// One try of one candidate with one credential.
-    async fn attempt<P>(
+    async fn answer<P>(
         &self,
         place: &mut Place,
-        kind: AttemptKind,
         prove: &impl Prove<P>,
-    ) -> Result<Result<P, Failure>, Dead> {
-        let now = Instant::now();
-        // What is not sent any more was no attempt.
-        self.deadline.check(now)?;
-        self.begin(now, place, kind);
-        let relay = Rc::clone(self.relay());
-        let prepared = Rc::clone(&place.prepared);
-        if place.wants_copilot_token()
-            && let Err(failure) = Box::pin(self.take_copilot_token(place)).await?
-        {
-            return Ok(Err(failure));
+    ) -> Result<Option<P>, Failure> {
+        let relay = self.relay();
+        if place.wants_copilot_token() {
+            Box::pin(self.take_copilot_token(place)).await?;
         }
-        let (settings, candidate) = (&relay.settings, &place.candidate);
+        let (settings, candidate, prepared) = (&relay.settings, &place.candidate, &place.prepared);
         let stream = self.is_streamed();
         let idle = settings.idle_timeout;
         // The request's own deadline comes first.
@@ -329,7 +209,7 @@ impl Attempts {
         let credential = place.lease.as_ref().map(Lease::credential);
         let token = place.copilot_token();
         let upstream = UpstreamRequest {
-            url: place.url(&prepared),
+            url: place.url(prepared),
             format: prepared.endpoint().format,
             forwarded: self.inquiry.request.forwarded(prepared.endpoint().format),
             credential: match token {
@@ -346,33 +226,14 @@ impl Attempts {
             waits,
         };
         self.state.borrow_mut().settlement.asking();
-        let proved = {
-            // Pinned here: it is large, and what bounds it would move it several times.
-            let proving = pin!(prove(&relay, upstream, &prepared.pair));
-            self.deadline.bound(proving).await
-        };
-        if proved.is_ok() {
-            self.state.borrow_mut().settlement.answered();
-        }
-        match &proved {
-            Ok(Ok(_)) => self.proved(place),
-            Ok(Err(_)) => {}
-            Err(_) if self.deadline.is_lowered() => {}
-            // It had too little of the request's time to be blamed.
-            Err(_) if place.started.elapsed() < idle.min(settings.timeout / 2) => {}
-            Err(_) => {
-                let detail = "there was no whole answer within the time a request may take";
-                let failure = Arc::new(Failure::new(FailureClass::Silent, detail));
-                self.note_failure(place, &failure);
-            }
-        }
-        Ok(proved?)
+        let answer = prove(relay, upstream, &prepared.pair).await;
+        self.state.borrow_mut().settlement.answered();
+        answer
     }
 
-    fn begin(&self, now: Instant, place: &mut Place, kind: AttemptKind) {
+    pub(super) fn begin(&self, now: Instant, place: &mut Place, kind: AttemptKind) {
         let mut state = self.state.borrow_mut();
-        state.made += 1;
-        (place.number, place.started) = (state.made, now);
+        (place.number, place.started) = (state.retry.made() + 1, now);
         if let AttemptKind::Repeat | AttemptKind::Hedge | AttemptKind::Resume = kind {
             self.relay().metrics.extra_attempt(kind);
         }
@@ -391,8 +252,26 @@ impl Attempts {
         }
     }
 
+    /// Tells of a failure whom it concerns, and says what may be done about it before it counts.
+    pub(super) fn judge(
+        &self,
+        place: &mut Place,
+        failure: Failure,
+    ) -> (Arc<Failure>, Option<Remedy>) {
+        let failure = Arc::new(failure);
+        if self.is_wrong_format(place, &failure) {
+            return self.in_other_format(place, failure);
+        }
+        if place.may_renew_token(&failure) {
+            self.note_unblamed(place, &failure);
+            return (failure, Some(Remedy::NewToken));
+        }
+        self.note_failure(place, &failure);
+        (failure, None)
+    }
+
     /// A candidate has shown that it answers: what was on trial is so no more, and sessions go there.
-    fn proved(&self, place: &mut Place) {
+    pub(super) fn proved(&self, place: &mut Place) {
         let relay = self.relay();
         for pass in place.take_passed() {
             relay.tell_passed(pass);
@@ -436,7 +315,7 @@ impl Attempts {
     /// Puts on the account whose answer it is.
     pub(super) fn note_place(&self, place: &Place) {
         let mut state = self.state.borrow_mut();
-        let made = state.made;
+        let made = state.retry.made();
         note_entry(&mut state.settlement, place, made);
     }
 
@@ -459,14 +338,9 @@ impl Attempts {
         self.note_last(place, failure);
     }
 
-    /// Keeps in mind what the request ends with, or goes on after.
+    /// Keeps in mind what the request goes on after.
     fn note_last(&self, place: &Place, failure: &Arc<Failure>) {
-        let mut state = self.state.borrow_mut();
-        // Who failed may serve it later; who has no such model says nothing about that.
-        if state.verdict.is_none() || failure.class != FailureClass::ModelMissing {
-            state.verdict = Some(Arc::clone(failure));
-        }
-        state.last = Some(LastFailed {
+        self.state.borrow_mut().last = Some(LastFailed {
             candidate: place.candidate.clone(),
             credential_id: place.credential_id().cloned(),
             failure: Arc::clone(failure),

@@ -5,7 +5,7 @@ use std::{borrow::Cow, rc::Rc, sync::Arc};
 use bytes::Bytes;
 use url::Url;
 
-use super::attempts::{Attempts, Dead};
+use super::attempts::Attempts;
 use crate::{
     actors::{clock::now, router::Candidate},
     domain::{
@@ -100,8 +100,8 @@ fn target(candidate: &Candidate, asks_stream_usage: bool) -> Target<'_> {
 impl Attempts {
     /// `None`: it is not to be asked, because of what would be lost on the way.
     ///
-    /// Errors: [`Dead::Stop`] when the request cannot be read as deep as is needed to translate it.
-    pub(super) fn prepare(&self, candidate: &Candidate) -> Result<Option<Prepared>, Dead> {
+    /// Errors: the request cannot be read as deep as is needed to translate it.
+    pub(super) fn prepare(&self, candidate: &Candidate) -> Result<Option<Prepared>, Failure> {
         let request = &self.inquiry.request;
         let client = request.api().dialect();
         let plan = format_plan(candidate, client, now(), request.open_formats());
@@ -110,7 +110,6 @@ impl Attempts {
             return Ok(None);
         }
         self.prepare_from(candidate, &Rc::new(plan), 0)
-            .map_err(|failure| Dead::Stop(Arc::new(failure)))
     }
 
     /// The same request in the next format of its plan. `None`: there is none in which it could be

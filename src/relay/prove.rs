@@ -16,10 +16,17 @@ use crate::{
     },
 };
 
-/// Sends a request upstream and reads as much as proves the candidate.
-pub trait Prove<P>: AsyncFn(&Relay, UpstreamRequest<'_>, &Pair) -> Result<P, Failure> {}
+/// Sends a request upstream and reads as much as proves the candidate. `None`: it says something else
+/// than the stream that it was to go on with.
+pub trait Prove<P>:
+    AsyncFn(&Relay, UpstreamRequest<'_>, &Pair) -> Result<Option<P>, Failure>
+{
+}
 
-impl<P, F: AsyncFn(&Relay, UpstreamRequest<'_>, &Pair) -> Result<P, Failure>> Prove<P> for F {}
+impl<P, F> Prove<P> for F where
+    F: AsyncFn(&Relay, UpstreamRequest<'_>, &Pair) -> Result<Option<P>, Failure>
+{
+}
 
 /// A stream that has shown content.
 pub struct ProvedStream {
@@ -36,11 +43,11 @@ pub async fn prove_whole(
     relay: &Relay,
     request: UpstreamRequest<'_>,
     pair: &Pair,
-) -> Result<WholeAnswer, Failure> {
+) -> Result<Option<WholeAnswer>, Failure> {
     let told = Told { relay, rules: request.rules, secrets: request.secrets() };
     let response = relay.upstream.send(request).await?;
     let body = response.read_whole(relay.settings.max_answer_bytes).await?;
-    told.whole(pair, &body)
+    told.whole(pair, &body).map(Some)
 }
 
 /// What an answer that began well tells, as it may be passed on.
@@ -76,7 +83,7 @@ pub async fn prove_stream(
     relay: &Relay,
     request: UpstreamRequest<'_>,
     pair: &Pair,
-) -> Result<ProvedStream, Failure> {
+) -> Result<Option<ProvedStream>, Failure> {
     let idle = relay.settings.idle_timeout;
     let passage = pair.stream(relay.settings.resume);
     // An upstream's own keep-alives do not make it less silent.
@@ -85,9 +92,7 @@ pub async fn prove_stream(
         let detail = format!("no first event within {} s", idle.as_secs_f32());
         Failure::new(FailureClass::Silent, detail)
     };
-    let proof = proving.await.map_err(|_| silent())??;
-    // Nothing is compared here, and so nothing differs.
-    proof.ok_or_else(|| cut("the stream ended before any content"))
+    proving.await.map_err(|_| silent())?
 }
 
 /// Sends a request and reads its stream until it has said again all of `transcript`. That may take as

@@ -36,6 +36,11 @@ use crate::{
 pub struct RelaySettings {
     /// The longest a request may take.
     pub timeout: Duration,
+    /// The longest an attempt at a whole answer may take while another candidate is left; twice the soft
+    /// limit, where that is longer.
+    pub attempt_timeout: Duration,
+    /// The longest a request waits for somebody who can be asked.
+    pub max_wait: Duration,
     /// The longest pause between two events of a stream, the first included.
     pub idle_timeout: Duration,
     /// How long a stream waits before it is opened with a keep-alive, and between keep-alives.

@@ -44,23 +44,28 @@ pub(crate) const CLIENTS: [Client; 8] = [
 
 /// A good answer, "Hello world", of 5 prompt and 2 output tokens.
 fn whole(format: ApiFormat) -> Answer {
+    saying(format, "Hello world")
+}
+
+/// A good answer of this text.
+fn saying(format: ApiFormat, said: &str) -> Answer {
     let body = match format {
         ApiFormat::Responses => json!({
             "id": "resp_1", "object": "response", "created_at": 1, "status": "completed",
             "model": "upstream-model", "output": [{
                 "type": "message", "id": "msg_1", "status": "completed", "role": "assistant",
-                "content": [{"type": "output_text", "text": "Hello world", "annotations": []}],
+                "content": [{"type": "output_text", "text": said, "annotations": []}],
             }],
             "usage": {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7},
         }),
         ApiFormat::Anthropic => json!({
             "id": "msg_1", "type": "message", "role": "assistant", "model": "upstream-model",
-            "content": [{"type": "text", "text": "Hello world"}], "stop_reason": "end_turn",
+            "content": [{"type": "text", "text": said}], "stop_reason": "end_turn",
             "stop_sequence": null, "usage": {"input_tokens": 5, "output_tokens": 2},
         }),
         ApiFormat::Google => json!({
             "candidates": [{
-                "content": {"role": "model", "parts": [{"text": "Hello world"}]},
+                "content": {"role": "model", "parts": [{"text": said}]},
                 "finishReason": "STOP", "index": 0,
             }],
             "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 7},
@@ -68,10 +73,10 @@ fn whole(format: ApiFormat) -> Answer {
         }),
         ApiFormat::Ollama => json!({
             "model": "upstream-model", "created_at": "2026-01-01T00:00:00Z",
-            "message": {"role": "assistant", "content": "Hello world"},
+            "message": {"role": "assistant", "content": said},
             "done": true, "done_reason": "stop", "prompt_eval_count": 5, "eval_count": 2,
         }),
-        _ => return crate::support::script::whole("Hello world"),
+        _ => return crate::support::script::whole(said),
     };
     raw(200, body.to_string())
 }
@@ -85,13 +90,19 @@ fn event(data: &Value) -> String {
 
 /// The events of the same answer up to its last one, and that.
 pub(crate) fn events(format: ApiFormat) -> (Vec<String>, String) {
+    events_saying(format, &["Hello", " world"])
+}
+
+/// The events of an answer of these texts up to its last one, and that.
+fn events_saying(format: ApiFormat, texts: &[&str]) -> (Vec<String>, String) {
     match format {
         ApiFormat::Responses => {
             let item = json!({
                 "type": "message", "id": "msg_1", "status": "in_progress", "role": "assistant",
                 "content": [],
             });
-            let response: Value = serde_json::from_str(&whole(format).body).unwrap();
+            let response: Value =
+                serde_json::from_str(&saying(format, &texts.concat()).body).unwrap();
             let delta = |text: &str| {
                 event(&json!({
                     "type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0,
@@ -102,10 +113,9 @@ pub(crate) fn events(format: ApiFormat) -> (Vec<String>, String) {
                 "object": "response", "status": "in_progress", "model": "upstream-model", "output": []}});
             let added =
                 json!({"type": "response.output_item.added", "output_index": 0, "item": item});
-            (
-                vec![event(&begun), event(&added), delta("Hello"), delta(" world")],
-                event(&json!({"type": "response.completed", "response": response})),
-            )
+            let mut events = vec![event(&begun), event(&added)];
+            events.extend(texts.iter().map(|text| delta(text)));
+            (events, event(&json!({"type": "response.completed", "response": response})))
         }
         ApiFormat::Anthropic => {
             let delta = |text: &str| {
@@ -122,18 +132,11 @@ pub(crate) fn events(format: ApiFormat) -> (Vec<String>, String) {
             let ended = json!({"type": "message_delta",
                 "delta": {"stop_reason": "end_turn", "stop_sequence": null},
                 "usage": {"input_tokens": 5, "output_tokens": 2}});
-            (
-                vec![
-                    event(&begun),
-                    event(&block),
-                    event(&json!({"type": "ping"})),
-                    delta("Hello"),
-                    delta(" world"),
-                    event(&json!({"type": "content_block_stop", "index": 0})),
-                    event(&ended),
-                ],
-                event(&json!({"type": "message_stop"})),
-            )
+            let mut events = vec![event(&begun), event(&block), event(&json!({"type": "ping"}))];
+            events.extend(texts.iter().map(|text| delta(text)));
+            events.push(event(&json!({"type": "content_block_stop", "index": 0})));
+            events.push(event(&ended));
+            (events, event(&json!({"type": "message_stop"})))
         }
         ApiFormat::Google => {
             let chunk = |text: &str| {
@@ -148,7 +151,7 @@ pub(crate) fn events(format: ApiFormat) -> (Vec<String>, String) {
                     "totalTokenCount": 7},
                 "modelVersion": "upstream-model",
             });
-            (vec![chunk("Hello"), chunk(" world")], event(&last))
+            (texts.iter().map(|text| chunk(text)).collect(), event(&last))
         }
         ApiFormat::Ollama => {
             let line = |text: &str| {
@@ -163,11 +166,13 @@ pub(crate) fn events(format: ApiFormat) -> (Vec<String>, String) {
                 "message": {"role": "assistant", "content": ""}, "done": true,
                 "done_reason": "stop", "prompt_eval_count": 5, "eval_count": 2,
             });
-            (vec![line("Hello"), line(" world")], format!("{last}\n"))
+            (texts.iter().map(|text| line(text)).collect(), format!("{last}\n"))
         }
         _ => {
             use crate::support::script::{DONE, content, finish, role, usage_chunk};
-            let events = vec![role(), content("Hello"), content(" world"), finish(), usage_chunk()];
+            let mut events = vec![role()];
+            events.extend(texts.iter().map(|text| content(text)));
+            events.extend([finish(), usage_chunk()]);
             (events, DONE.to_owned())
         }
     }
@@ -376,6 +381,41 @@ async fn a_stream_that_is_cut_ends_with_the_clients_own_error() {
             assert!(!client.is_complete(&text), "{what}");
             app.upstream.recover();
             app.delete("/api/v1/cooldowns").await;
+        }
+    }
+}
+
+/// Whether a client's stream is passed through as it comes, and cannot be gone on with.
+fn is_passed_through(client: Client, format: ApiFormat) -> bool {
+    matches!(
+        (client, format),
+        (Client::Responses, ApiFormat::Responses)
+            | (Client::Messages, ApiFormat::Anthropic)
+            | (Client::Gemini | Client::GeminiArray, ApiFormat::Google)
+            | (Client::OllamaChat | Client::OllamaGenerate, ApiFormat::Ollama)
+    )
+}
+
+#[actix_web::test]
+async fn a_stream_that_is_gone_on_with_says_all_of_its_text() {
+    // What comes after the break is told in several pieces that are alike.
+    let texts = ["pay ", "1", "0", "0", "0"];
+    for format in FORMATS {
+        let app = TestApp::speaking(format).await;
+        for client in CLIENTS.into_iter().filter(|client| !is_passed_through(*client, format)) {
+            let (events, last) = events_saying(format, &texts);
+            let second = events.iter().position(|event| event.contains("\"1\"")).unwrap();
+            let cut = events.iter().take(second + 1).cloned();
+            app.upstream.next(cut.fold(script(format), Script::send).then(End::Cut));
+            app.upstream.next(events.into_iter().fold(script(format), Script::send).send(last));
+
+            let text = Streaming::to(client.ask(&app, true)).await.rest().await;
+
+            let what = format!("{client:?} over {format:?}: {text}");
+            assert!(client.is_complete(&text), "{what}");
+            let said: String =
+                client.events(&text).iter().map(|event| client.said_in(event)).collect();
+            assert_eq!(said, "pay 1000", "{what}");
         }
     }
 }

@@ -382,7 +382,7 @@ async fn when_nobody_answers_the_last_failure_decides_what_the_client_sees() {
     let table: [Case; 6] = [
         (|| error(401).into(), 502, "upstream_auth"),
         (|| error(402).into(), 429, "insufficient_quota"),
-        (|| error(429).header("retry-after", "40").into(), 429, "rate_limited"),
+        (|| error(429).header("retry-after", "70").into(), 429, "rate_limited"),
         (|| error(500).into(), 502, "upstream_error"),
         (|| error(503).into(), 503, "overloaded"),
         (|| Step::Reset, 502, "upstream_error"),

@@ -18,6 +18,7 @@ mod embeddings;
 mod environment;
 mod events;
 mod explain;
+mod failover;
 mod failures;
 mod faults;
 mod formats;

@@ -19,6 +19,8 @@ pub use actor::{Router, RouterPeers};
 pub use course::{Course, Stage};
 pub use entries::Entries;
 pub use messages::*;
+#[cfg(test)]
+pub(crate) use plan::pool;
 pub use plan::{Ask, Candidate, Exclusion, ExclusionReason, Plan, never_asked};
 pub use route_book::RouteBook;
 pub use route_messages::*;

@@ -445,7 +445,7 @@ pub fn never_asked(stage: &Stage, table: &ProviderTable) -> Vec<Exclusion> {
 }
 
 #[cfg(test)]
-mod pool;
+pub(crate) mod pool;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]

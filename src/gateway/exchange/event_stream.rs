@@ -279,10 +279,15 @@ impl Events {
         let mut differs = false;
         let mut write = |delta: Delta<'_>| {
             let Some(transcript) = transcript.as_mut().filter(|_| !differs) else { return };
-            let delta = match repetition {
+            let delta = match repetition.as_mut() {
                 None => delta,
-                Some(repetition) => match repetition.compare(transcript, delta) {
-                    Compared::New(delta) => delta,
+                Some(comparison) => match comparison.compare(transcript, delta) {
+                    // All is repeated: what comes from here on is recorded, and must not be taken for
+                    // something that is still to be repeated.
+                    Compared::New(delta) => {
+                        *repetition = None;
+                        delta
+                    }
                     Compared::Behind => return,
                     Compared::Differs => {
                         differs = true;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use url::Url;
 
-use super::{Attempts, MAX_ATTEMPTS, Place};
+use super::{Attempts, Place};
 use crate::{
     actors::copilot_tokens::TakeCopilotToken,
     domain::{
@@ -12,7 +12,7 @@ use crate::{
         provider::ApiFormat,
     },
     gateway::copilot_token::{CopilotToken, is_exchanged},
-    relay::{deadline::DeadlinePassed, prepare::Prepared},
+    relay::prepare::Prepared,
 };
 
 /// Longest wait for a token: the exchange has ten seconds, and may be asked for a second time.
@@ -48,32 +48,30 @@ impl Place {
 
 impl Attempts {
     /// Gets the token for an attempt.
-    pub(super) async fn take_copilot_token(
-        &self,
-        place: &mut Place,
-    ) -> Result<Result<(), Failure>, DeadlinePassed> {
-        let Some(lease) = &place.lease else { return Ok(Ok(())) };
+    pub(super) async fn take_copilot_token(&self, place: &mut Place) -> Result<(), Failure> {
+        let Some(lease) = &place.lease else { return Ok(()) };
         let question = TakeCopilotToken {
             provider: Arc::clone(&place.candidate.provider),
             account: Arc::clone(lease.held()),
             refused: place.copilot.refused.clone(),
         };
-        let asked = self.ask(&self.relay().peers.copilot_token, question, ASK_TIMEOUT).await?;
+        let asked = self.ask(&self.relay().peers.copilot_token, question, ASK_TIMEOUT).await;
         let silent = || Failure::new(FailureClass::Silent, "no exchange of the GitHub token");
-        Ok(asked.unwrap_or_else(|| Err(silent())).map(|token| {
-            place.copilot.token = Some(token);
-        }))
+        place.copilot.token = Some(asked.ok().flatten().unwrap_or_else(|| Err(silent()))?);
+        Ok(())
     }
+}
 
+impl Place {
     /// Whether the API has refused a token that may just have lost its worth: then another is got,
     /// once, and the credential is not to blame.
-    pub(super) fn may_renew_token(&self, place: &mut Place, failure: &Failure) -> bool {
+    pub(super) fn may_renew_token(&mut self, failure: &Failure) -> bool {
         let is_refused = failure.class == FailureClass::Auth && failure.status == Some(401);
-        let tokens = &mut place.copilot;
+        let tokens = &mut self.copilot;
         if !is_refused || failure.rule.is_some() || tokens.refused.is_some() {
             return false;
         }
         tokens.refused = tokens.token.take();
-        tokens.refused.is_some() && self.made() < MAX_ATTEMPTS
+        tokens.refused.is_some()
     }
 }

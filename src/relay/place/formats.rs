@@ -1,12 +1,12 @@
 //! A place that does not have the format it was asked in: the same request in its next one.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
-use super::{Attempts, MAX_ATTEMPTS, Place};
+use super::{Attempts, Place};
 use crate::{
     actors::clock::now,
     domain::failure::{Failure, FailureClass, WrongFormat},
-    relay::prepare::Prepared,
+    relay::retry::Remedy,
 };
 
 impl Attempts {
@@ -26,17 +26,30 @@ impl Attempts {
         prepared.has_choice() || !self.asks_for_answer()
     }
 
-    /// The same request in another format, if an attempt more may be made.
-    pub(super) fn next_format(&self, place: &Place) -> Option<Prepared> {
-        if self.made() >= MAX_ATTEMPTS {
-            return None;
+    /// The same request in the next format of the provider's, if there is one. That the one it was asked
+    /// in is not there is nobody's fault; that none is there may be.
+    pub(super) fn in_other_format(
+        &self,
+        place: &mut Place,
+        failure: Arc<Failure>,
+    ) -> (Arc<Failure>, Option<Remedy>) {
+        self.note_wrong_format(place, &failure);
+        if failure.class == FailureClass::ModelMissing {
+            place.missing.get_or_insert_with(|| Arc::clone(&failure));
         }
-        self.in_next_format(&place.candidate, &place.prepared)
+        if let Some(other) = self.in_next_format(&place.candidate, &place.prepared) {
+            place.prepared = Rc::new(other);
+            return (failure, Some(Remedy::OtherFormat));
+        }
+        // Whoever knows the model has said more than whoever does not know the path.
+        let failure = place.missing.clone().unwrap_or(failure);
+        self.note_end_of_formats(place, &failure);
+        (failure, Some(Remedy::Exhausted))
     }
 
     /// Keeps in mind that a format is not there. It was a wrong guess of the pool's: neither provider
     /// nor credential is to blame.
-    pub(super) fn note_wrong_format(&self, place: &Place, failure: &Failure) {
+    fn note_wrong_format(&self, place: &Place, failure: &Failure) {
         let Place { candidate, prepared, .. } = place;
         if let Some(wrong) = failure.wrong_format
             && prepared.has_choice()
@@ -50,7 +63,7 @@ impl Attempts {
 
     /// None of its formats was there. That is the provider's fault when it was asked for an answer; it
     /// need not be able to count or to embed.
-    pub(super) fn note_end_of_formats(&self, place: &mut Place, failure: &Arc<Failure>) {
+    fn note_end_of_formats(&self, place: &mut Place, failure: &Arc<Failure>) {
         if self.asks_for_answer() {
             place.failed(failure);
             self.relay().tell_blame(self.state.borrow().settlement.request_id(), place, failure);

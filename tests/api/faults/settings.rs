@@ -57,6 +57,7 @@ impl Setting {
 
 /// Nobody waits long, and no stream that breaks off is taken up again.
 fn usual(config: &mut Config) {
+    config.relay.max_wait_ms = 6_000;
     config.relay.retry_pause_ms = 1;
     config.relay.resume = false;
 }

@@ -1,6 +1,6 @@
 //! A pool to make plans in, for tests.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use super::*;
 use crate::{
@@ -12,21 +12,24 @@ use crate::{
     domain::{
         cooldown::{CooldownScope, Length},
         credential::{Credential, CredentialSettings, StoredSecret},
+        failure::Failure,
+        id::CredentialId,
         model::ServedModel,
         pattern::NamePattern,
+        penalty::credential_penalty,
         provider::Origin,
         route::{Alias, Route, RouteTarget},
         turns::Turn,
     },
 };
 
-pub(super) const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-pub(super) fn model(name: &str) -> ModelName {
+pub(crate) fn model(name: &str) -> ModelName {
     ModelName::parse(name).unwrap()
 }
 
-pub(super) fn id(id: &str) -> ProviderId {
+pub(crate) fn id(id: &str) -> ProviderId {
     ProviderId::parse(id).unwrap()
 }
 
@@ -34,13 +37,15 @@ fn served(names: &[&str]) -> Vec<ServedModel> {
     names.iter().map(|name| ServedModel::named(model(name))).collect()
 }
 
-pub(super) fn provider(name: &str, priority: i32, models: &[&str]) -> Provider {
-    let entries = builtin().unwrap();
-    let openai = entries.iter().find(|entry| entry.id.as_str() == "openai").unwrap();
-    Provider { id: id(name), priority, models: served(models), ..openai.to_provider() }
+pub(crate) fn provider(name: &str, priority: i32, models: &[&str]) -> Provider {
+    static OPENAI: LazyLock<Provider> = LazyLock::new(|| {
+        let entries = builtin().unwrap();
+        entries.iter().find(|entry| entry.id.as_str() == "openai").unwrap().to_provider()
+    });
+    Provider { id: id(name), priority, models: served(models), ..OPENAI.clone() }
 }
 
-pub(super) fn key(provider: &ProviderId, n: usize) -> Credential {
+pub(crate) fn key(provider: &ProviderId, n: usize) -> Credential {
     Credential {
         id: format!("{provider}_{n}").as_str().into(),
         provider_id: provider.clone(),
@@ -54,19 +59,21 @@ pub(super) fn key(provider: &ProviderId, n: usize) -> Credential {
 }
 
 /// A pool to make plans in.
-pub(super) struct Pool {
-    pub(super) view: RouterView,
-    pub(super) providers: ProviderTable,
-    pub(super) credentials: CredentialDirectory,
-    pub(super) options: RouteOptions,
-    pub(super) needs: Capabilities,
-    pub(super) prompt_tokens: u64,
-    pub(super) bound: Option<ProviderId>,
+pub(crate) struct Pool {
+    pub(crate) view: RouterView,
+    pub(crate) providers: ProviderTable,
+    pub(crate) credentials: CredentialDirectory,
+    keys: CredentialPool,
+    key_cooldowns: CooldownBook,
+    pub(crate) options: RouteOptions,
+    pub(crate) needs: Capabilities,
+    pub(crate) prompt_tokens: u64,
+    pub(crate) bound: Option<ProviderId>,
 }
 
 impl Pool {
     /// Providers, each with so many credentials.
-    pub(super) fn new(rows: Vec<(Provider, usize)>) -> Self {
+    pub(crate) fn new(rows: Vec<(Provider, usize)>) -> Self {
         let keys = rows.iter().flat_map(|(provider, n)| (0..*n).map(|n| key(&provider.id, n)));
         let pool = CredentialPool::new(keys.collect::<Vec<_>>());
         let rows = rows.into_iter().map(|(provider, n)| (Arc::new(provider), n));
@@ -74,6 +81,8 @@ impl Pool {
             view: RouterView::default(),
             providers: ProviderTable::new(rows.collect::<Vec<_>>()),
             credentials: pool.directory(&CooldownBook::default()),
+            keys: pool,
+            key_cooldowns: CooldownBook::default(),
             options: RouteOptions::default(),
             needs: Capabilities::NONE,
             prompt_tokens: 0,
@@ -82,11 +91,11 @@ impl Pool {
     }
 
     /// One model `m` at providers of these names and priorities.
-    pub(super) fn of(rows: &[(&str, i32)]) -> Self {
+    pub(crate) fn of(rows: &[(&str, i32)]) -> Self {
         Self::new(rows.iter().map(|(name, p)| (provider(name, *p, &["m"]), 1)).collect())
     }
 
-    pub(super) fn routes(
+    pub(crate) fn routes(
         mut self,
         routes: Vec<Route>,
         aliases: Vec<Alias>,
@@ -96,20 +105,64 @@ impl Pool {
         self
     }
 
-    pub(super) fn strategy(self, strategy: Strategy) -> Self {
+    pub(crate) fn strategy(self, strategy: Strategy) -> Self {
         self.routes(vec![], vec![], strategy)
     }
 
-    pub(super) fn cool(&mut self, scope: CooldownScope, seconds: u64, cause: FailureClass) {
+    pub(crate) fn cool(&mut self, scope: CooldownScope, seconds: u64, cause: FailureClass) {
         let length = Length::Fixed(Duration::from_secs(seconds));
         self.view.cooldowns.impose(NOW, scope, length, (cause, None), 0.0);
     }
 
-    pub(super) fn course(&self, asked: &str) -> Course {
+    /// Holds a failed attempt against whom it concerns, by the rules of the actors that own health.
+    pub(crate) fn note_failure(
+        &mut self,
+        now: Timestamp,
+        candidate: &Candidate,
+        credential: Option<&CredentialId>,
+        failure: &Failure,
+    ) {
+        let (provider, model) = (&candidate.provider.id, &candidate.model);
+        let whole = CooldownScope::Provider(provider.clone());
+        let is_on_trial = self.view.cooldowns.is_on_trial(now, &whole);
+        let due = self.view.failures.note(now, provider, model, failure, is_on_trial);
+        let cause = (failure.class, failure.status);
+        if let Some((scope, length)) = due {
+            self.view.cooldowns.impose(now, scope, length, cause, 0.0);
+        }
+        let penalty = credential.and_then(|it| credential_penalty(provider, it, model, failure));
+        if let Some((scope, length)) = penalty {
+            self.key_cooldowns.impose(now, scope, length, cause, 0.0);
+            self.credentials = self.keys.directory(&self.key_cooldowns);
+        }
+    }
+
+    /// Takes note of a good answer.
+    pub(crate) fn note_success(
+        &mut self,
+        now: Timestamp,
+        candidate: &Candidate,
+        credential: Option<&CredentialId>,
+    ) {
+        let (provider, model) = (candidate.provider.id.clone(), candidate.model.clone());
+        self.view.failures.forget(&provider);
+        self.view.cooldowns.succeeded(now, &CooldownScope::Provider(provider.clone()));
+        let of_model = CooldownScope::ProviderModel(provider.clone(), model.clone());
+        self.view.cooldowns.succeeded(now, &of_model);
+        if let Some(key) = credential.cloned() {
+            let of_key = CooldownScope::Credential(provider.clone(), key.clone());
+            self.key_cooldowns.succeeded(now, &of_key);
+            let of_both = CooldownScope::CredentialModel(provider, key, model);
+            self.key_cooldowns.succeeded(now, &of_both);
+            self.credentials = self.keys.directory(&self.key_cooldowns);
+        }
+    }
+
+    pub(crate) fn course(&self, asked: &str) -> Course {
         self.view.course(&model(asked), &self.providers)
     }
 
-    pub(super) fn plan_at(&self, now: Timestamp, stage: &Stage, turn: Turn) -> Plan {
+    pub(crate) fn plan_at(&self, now: Timestamp, stage: &Stage, turn: Turn) -> Plan {
         let ask = Ask {
             now,
             options: &self.options,
@@ -121,36 +174,36 @@ impl Pool {
         self.view.plan(&ask, stage, &self.providers, &self.credentials, turn)
     }
 
-    pub(super) fn plan(&self, asked: &str) -> Plan {
+    pub(crate) fn plan(&self, asked: &str) -> Plan {
         self.plan_at(NOW, &self.course(asked).stages[0], Turn::Take)
     }
 
     /// The candidates for a name, as `provider/model`, best first.
-    pub(super) fn picks(&self, asked: &str) -> Vec<String> {
+    pub(crate) fn picks(&self, asked: &str) -> Vec<String> {
         shown(&self.plan(asked))
     }
 
-    pub(super) fn providers(&self, asked: &str) -> Vec<String> {
+    pub(crate) fn providers(&self, asked: &str) -> Vec<String> {
         let plan = self.plan(asked);
         plan.candidates.iter().map(|candidate| candidate.provider.id.to_string()).collect()
     }
 
-    pub(super) fn reasons(&self, asked: &str) -> Vec<(String, ExclusionReason)> {
+    pub(crate) fn reasons(&self, asked: &str) -> Vec<(String, ExclusionReason)> {
         let plan = self.plan(asked);
         plan.exclusions.iter().map(|e| (e.provider_id.to_string(), e.reason)).collect()
     }
 }
 
-pub(super) fn shown(plan: &Plan) -> Vec<String> {
+pub(crate) fn shown(plan: &Plan) -> Vec<String> {
     let pick = |candidate: &Candidate| format!("{}/{}", candidate.provider.id, candidate.model);
     plan.candidates.iter().map(pick).collect()
 }
 
-pub(super) fn target(provider: Option<&str>, name: Option<&str>, weight: u32) -> RouteTarget {
+pub(crate) fn target(provider: Option<&str>, name: Option<&str>, weight: u32) -> RouteTarget {
     RouteTarget { provider: provider.map(id), model: name.map(model), weight }
 }
 
-pub(super) fn route(name: &str, targets: Vec<RouteTarget>) -> Route {
+pub(crate) fn route(name: &str, targets: Vec<RouteTarget>) -> Route {
     Route {
         name: NamePattern::parse(name).unwrap(),
         targets,

@@ -1,0 +1,175 @@
+//! What follows from a failed attempt: one row for each failure class, and two exceptions to them all.
+
+use std::time::Duration;
+
+use crate::domain::failure::{Failure, FailureClass};
+
+/// Where a request goes after a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nowhere: no other attempt can help, or none may be made.
+    Stop,
+    /// Once more to the same candidate after a short pause, if the retry budget allows; then on.
+    Repeat,
+    /// To the same candidate with another credential, then to other candidates.
+    OtherCredential,
+    /// To other candidates.
+    OtherCandidate,
+    /// To candidates that read more, or to a fallback somebody has named.
+    LargerWindow,
+}
+
+/// Where the request need not go again. Nothing of it outlasts the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RulesOut {
+    /// Nobody: it may be over in a moment, and its cooldown keeps the request away for as long as it lasts.
+    Nobody,
+    /// This model of the provider.
+    Model,
+    /// Every model of the provider: none of its keys is taken, or it cannot be reached.
+    Provider,
+}
+
+/// Which candidate may go on with a stream that ended so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    Never,
+    /// Another candidate.
+    Elsewhere,
+    /// Another candidate or, when no other is left, the one it broke off at.
+    Anywhere,
+}
+
+/// What follows from a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    pub next: Next,
+    pub rules_out: RulesOut,
+    pub resume: Resume,
+    /// How soon it passes where the provider does not say: of several failures the client is told the
+    /// one that passes soonest.
+    pub passes_after: Duration,
+}
+
+/// The policy for one failure: that of its class, but for what the operator's rules and a credential's
+/// own proxy change.
+pub fn policy(failure: &Failure) -> Policy {
+    let row = row(failure.class);
+    let hinted = failure.retry_after.unwrap_or(row.passes_after);
+    let row = Policy { passes_after: hinted, ..row };
+    if let Some(action) = failure.rule {
+        let next = if action.stops() { Next::Stop } else { Next::OtherCredential };
+        // What a rule is about is not over in a moment.
+        let rules_out = match row.rules_out {
+            RulesOut::Nobody => RulesOut::Model,
+            other => other,
+        };
+        return Policy { next, rules_out, resume: Resume::Never, ..row };
+    }
+    if failure.by_proxy {
+        return Policy { next: Next::OtherCredential, resume: Resume::Never, ..row };
+    }
+    // To ask once more in a moment what has said when to come back would be in vain.
+    if row.next == Next::Repeat && failure.retry_after.is_some_and(|hint| hint > LONGEST_PAUSE) {
+        return Policy { next: Next::OtherCandidate, ..row };
+    }
+    row
+}
+
+/// The longest that a repeat waits, whatever the provider says.
+const LONGEST_PAUSE: Duration = Duration::from_millis(800);
+
+const NEVER: Duration = Duration::MAX;
+const HALF_HOUR: Duration = Duration::from_mins(30);
+const SECONDS: Duration = Duration::from_secs(10);
+
+const fn row(class: FailureClass) -> Policy {
+    use FailureClass as C;
+    use Next::{LargerWindow, OtherCandidate, OtherCredential, Repeat, Stop};
+    use Resume::{Anywhere, Elsewhere, Never};
+    use RulesOut::{Model, Nobody, Provider};
+    let (next, rules_out, resume, passes_after) = match class {
+        C::ClientFault | C::Refusal | C::Cancelled => (Stop, Nobody, Never, NEVER),
+        C::ContextTooLong => (LargerWindow, Model, Never, NEVER),
+        C::Auth | C::Payment => (OtherCredential, Provider, Never, HALF_HOUR),
+        C::RateLimit => (OtherCredential, Nobody, Elsewhere, Duration::from_secs(1)),
+        C::Overload | C::Server => (Repeat, Model, Anywhere, SECONDS),
+        C::Connect => (Repeat, Provider, Never, SECONDS),
+        C::Silent => (OtherCandidate, Model, Never, SECONDS),
+        C::Stalled => (OtherCandidate, Model, Elsewhere, SECONDS),
+        C::Cut => (OtherCandidate, Model, Anywhere, SECONDS),
+        C::ModelMissing => (OtherCandidate, Model, Never, NEVER),
+    };
+    Policy { next, rules_out, resume, passes_after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rule::RuleAction;
+
+    fn next(class: FailureClass) -> Next {
+        policy(&Failure::new(class, "")).next
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_request_is_never_routed_around() {
+        for class in [FailureClass::ClientFault, FailureClass::Refusal, FailureClass::Cancelled] {
+            assert_eq!(next(class), Next::Stop);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_key_goes_to_the_next_key() {
+        for class in [FailureClass::Auth, FailureClass::Payment, FailureClass::RateLimit] {
+            assert_eq!(next(class), Next::OtherCredential);
+        }
+    }
+
+    #[test]
+    fn a_failing_server_is_asked_once_more_unless_it_says_when_to_come_back() {
+        for class in [FailureClass::Server, FailureClass::Overload, FailureClass::Connect] {
+            assert_eq!(next(class), Next::Repeat);
+            let hinted = |millis| {
+                let retry_after = Some(Duration::from_millis(millis));
+                policy(&Failure { retry_after, ..Failure::new(class, "") }).next
+            };
+            assert_eq!(hinted(500), Next::Repeat);
+            assert_eq!(hinted(20_000), Next::OtherCandidate);
+        }
+    }
+
+    #[test]
+    fn what_was_silent_or_stalled_is_not_asked_again() {
+        for class in [FailureClass::Silent, FailureClass::Stalled, FailureClass::Cut] {
+            assert_eq!(next(class), Next::OtherCandidate);
+        }
+        assert_ne!(row(FailureClass::Stalled).resume, Resume::Anywhere);
+    }
+
+    #[test]
+    fn a_rule_of_the_provider_comes_before_the_class() {
+        for class in FailureClass::ALL {
+            let ruled = |action| policy(&Failure { rule: Some(action), ..Failure::new(class, "") });
+            assert_eq!(ruled(RuleAction::Stop).next, Next::Stop);
+            assert_eq!(ruled(RuleAction::StopAndCooldown).next, Next::Stop);
+            assert_eq!(ruled(RuleAction::Continue).next, Next::OtherCredential);
+            assert_eq!(ruled(RuleAction::ContinueAndCooldown).next, Next::OtherCredential);
+            assert_eq!(ruled(RuleAction::Continue).resume, Resume::Never);
+        }
+    }
+
+    #[test]
+    fn what_fails_at_a_proxy_goes_to_the_next_key() {
+        let failure = Failure { by_proxy: true, ..Failure::new(FailureClass::Connect, "") };
+        assert_eq!(policy(&failure).next, Next::OtherCredential);
+    }
+
+    #[test]
+    fn a_hint_says_when_a_failure_passes() {
+        let retry_after = Some(Duration::from_secs(7));
+        let limited = Failure { retry_after, ..Failure::new(FailureClass::RateLimit, "") };
+        assert_eq!(policy(&limited).passes_after, Duration::from_secs(7));
+        assert!(row(FailureClass::RateLimit).passes_after < row(FailureClass::Auth).passes_after);
+    }
+}

@@ -1,0 +1,62 @@
+//! Candidates that a request does not ask again.
+
+use super::policy::{RulesOut, policy};
+use crate::{
+    actors::router::Candidate,
+    domain::{
+        failure::{Failure, FailureClass},
+        id::{ModelName, ProviderId},
+    },
+};
+
+/// Candidates that a request does not ask again.
+#[derive(Debug, Default)]
+pub struct RuledOut {
+    providers: Vec<ProviderId>,
+    models: Vec<(ProviderId, ModelName)>,
+    /// The prompt did not fit into a window of this size; 0 when the size is not known.
+    too_small: Option<u64>,
+}
+
+impl RuledOut {
+    /// Takes note of the last failure at a candidate.
+    pub fn note(&mut self, candidate: &Candidate, failure: &Failure) {
+        if failure.class == FailureClass::ContextTooLong {
+            let window = candidate.facts.context_tokens.unwrap_or(0);
+            self.too_small = Some(self.too_small.map_or(window, |known| known.max(window)));
+        }
+        let provider = || candidate.provider.id.clone();
+        match policy(failure).rules_out {
+            RulesOut::Nobody => {}
+            RulesOut::Model => self.models.push((provider(), candidate.model.clone())),
+            RulesOut::Provider => self.providers.push(provider()),
+        }
+    }
+
+    /// A model of a provider is not asked again, whatever its failure was.
+    pub fn add(&mut self, provider: &ProviderId, model: &ModelName) {
+        self.models.push((provider.clone(), model.clone()));
+    }
+
+    /// A model of a provider may be asked again, unless the whole provider is ruled out.
+    pub fn forgive(&mut self, provider: &ProviderId, model: &ModelName) {
+        self.models.retain(|(p, m)| p != provider || m != model);
+    }
+
+    /// Whether a model of a provider was found to be of no use, whatever its window.
+    pub fn has(&self, provider: &ProviderId, model: &ModelName) -> bool {
+        self.providers.contains(provider)
+            || self.models.iter().any(|(p, m)| p == provider && m == model)
+    }
+
+    /// Whether `candidate` need not be asked. After a prompt was too long only a window that is known
+    /// to be larger is worth it; a fallback somebody has named is, unless it is known not to be.
+    pub fn excludes(&self, candidate: &Candidate, is_fallback: bool) -> bool {
+        let window = candidate.facts.context_tokens;
+        self.has(&candidate.provider.id, &candidate.model)
+            || self.too_small.is_some_and(|too_small| match window {
+                Some(window) => window <= too_small,
+                None => !is_fallback,
+            })
+    }
+}

@@ -1,0 +1,552 @@
+//! The retry core and the rules of health against simulated providers, on virtual time. Each seed is one
+//! pool, one request and everything that goes wrong with it; after each run the laws are checked. To see
+//! one again: `RETRY_SEED=n`. To try more: `RETRY_SEEDS=1000000`.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use rand::{Rng, SeedableRng as _, rngs::StdRng};
+
+use super::*;
+use crate::{
+    actors::{
+        credentials::{Lease, LeaseError, Wanted},
+        router::{Course, pool},
+    },
+    domain::{
+        cooldown::TrialPass, penalty::is_judged_by, provider::Location, route::Strategy,
+        time::Timestamp, turns::Turn,
+    },
+};
+
+/// Seeds tried by default.
+const SEEDS: u64 = 4_000;
+
+/// What one call of a provider comes to. Times are from when it is asked.
+#[derive(Debug, Clone)]
+enum Script {
+    /// A good answer, with its pieces this far apart.
+    Good { first: u64, pace: u64 },
+    /// A failure instead of an answer.
+    Fails { after: u64, class: FailureClass, hint: Option<u64> },
+    /// Nothing, ever.
+    Silent,
+    /// A good beginning of so many pieces, and then a failure.
+    Breaks { first: u64, pace: u64, pieces: usize, class: FailureClass },
+}
+
+/// A provider: what its calls come to, in order; the last one is repeated.
+struct Scripted {
+    id: ProviderId,
+    scripts: Vec<Script>,
+    /// The pieces of its answers. Two providers of one pool say the same or not.
+    text: Vec<&'static str>,
+    calls: usize,
+}
+
+impl Scripted {
+    fn call(&mut self) -> Script {
+        let script = self.scripts[self.calls.min(self.scripts.len() - 1)].clone();
+        self.calls += 1;
+        script
+    }
+
+    fn is_healthy(&self) -> bool {
+        matches!(&self.scripts[..], [Script::Good { first, pace }] if first + pace * 4 < 4_000)
+    }
+}
+
+/// An attempt that is under way, or that has answered.
+struct Attempt {
+    candidate: Candidate,
+    lease: Option<Lease>,
+    passes: Vec<TrialPass>,
+    provider: usize,
+    script: Script,
+    began: Duration,
+}
+
+impl Attempt {
+    /// When something comes of it: its answer, or its failure.
+    fn due(&self, streamed: bool) -> Option<Duration> {
+        let pieces = 4;
+        let after = match &self.script {
+            Script::Good { first, .. } if streamed => *first,
+            Script::Good { first, pace } => first + pace * pieces,
+            Script::Fails { after, .. } => *after,
+            Script::Silent => return None,
+            Script::Breaks { first, pieces, .. } if streamed && *pieces > 0 => *first,
+            Script::Breaks { first, pace, pieces, .. } => first + pace * (*pieces as u64),
+        };
+        Some(self.began + Duration::from_millis(after))
+    }
+}
+
+/// One pool, one request.
+struct World {
+    pool: pool::Pool,
+    course: Course,
+    providers: Vec<Scripted>,
+    rng: StdRng,
+    streamed: bool,
+    soft: Option<Duration>,
+    hard: Option<Duration>,
+    limits: Limits,
+    now: Duration,
+    budget: u32,
+    resumes: bool,
+    told: String,
+    log: Vec<String>,
+    /// Candidates that were silent or stalled, and those that were cut.
+    silent: HashSet<(ProviderId, ModelName)>,
+    /// The failure after which nothing may be asked.
+    stopped: Option<FailureClass>,
+    /// Whether the prompt was too long for somebody: only larger windows are asked then.
+    is_too_long: bool,
+    waited: Duration,
+    asked: Vec<(ProviderId, ModelName, AttemptKind)>,
+    most_under_way: usize,
+}
+
+enum Finished {
+    Complete,
+    Failed(End),
+    BrokenOff,
+}
+
+const TEXTS: [[&str; 4]; 3] =
+    [["pay ", "1", "0", "0"], ["pay ", "1", "0", " or less"], ["no", " such", " sum", "!"]];
+
+fn at(now: Duration) -> Timestamp {
+    pool::NOW.plus(now)
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let count = rng.random_range(1..=4);
+        let fallbacks = rng.random_range(0..=2_usize);
+        let names = ["m", "f1", "f2"];
+        let mut rows = Vec::new();
+        let mut providers = Vec::new();
+        let text = TEXTS[rng.random_range(0..TEXTS.len())];
+        for n in 0..count {
+            let id = ["a", "b", "c", "d"][n];
+            let mut models: Vec<&str> =
+                names[..=fallbacks].iter().copied().filter(|_| rng.random_bool(0.6)).collect();
+            if models.is_empty() {
+                models.push(names[rng.random_range(0..=fallbacks)]);
+            }
+            let keys = rng.random_range(0..=2);
+            let mut provider = pool::provider(id, rng.random_range(0..3), &models);
+            if keys == 0 {
+                (provider.location, provider.enabled) = (Location::Local, Some(true));
+            }
+            rows.push((provider, keys));
+            let text = if rng.random_bool(0.8) { text } else { TEXTS[rng.random_range(0..3)] };
+            let scripts = (0..rng.random_range(1..=3)).map(|_| script(&mut rng)).collect();
+            providers.push(Scripted { id: pool::id(id), scripts, text: text.to_vec(), calls: 0 });
+        }
+        let mut route = pool::route("m", Vec::new());
+        route.fallbacks = names[1..=fallbacks].iter().map(|name| pool::model(name)).collect();
+        route.hedge = rng.random_bool(0.8);
+        let pool = pool::Pool::new(rows).routes(vec![route], vec![], Strategy::Priority);
+        let course = pool.course("m");
+        let streamed = rng.random_bool(0.5);
+        let some = |rng: &mut StdRng, odds: f64, range: std::ops::Range<u64>| {
+            rng.random_bool(odds).then(|| Duration::from_millis(rng.random_range(range)))
+        };
+        let deadline = Duration::from_millis(rng.random_range(500..600_000));
+        let limits = Limits {
+            deadline,
+            max_wait: Duration::from_millis(rng.random_range(0..70_000)),
+            pause: Duration::from_millis(200),
+        };
+        Self {
+            pool,
+            course,
+            providers,
+            streamed,
+            soft: some(&mut rng, 0.7, 5_000..30_000),
+            hard: if streamed { None } else { Some(Duration::from_secs(120)) },
+            limits,
+            now: Duration::ZERO,
+            budget: rng.random_range(0..12),
+            resumes: rng.random_bool(0.9),
+            rng,
+            told: String::new(),
+            log: Vec::new(),
+            silent: HashSet::new(),
+            stopped: None,
+            is_too_long: false,
+            waited: Duration::ZERO,
+            asked: Vec::new(),
+            most_under_way: 0,
+        }
+    }
+
+    fn say(&mut self, what: impl FnOnce(&Self) -> String) {
+        let line = what(self);
+        self.log.push(format!("{:>9.3} {line}", self.now.as_secs_f64()));
+    }
+
+    fn stages(&self) -> Vec<StageRules> {
+        let rules =
+            |stage: &crate::actors::router::Stage| StageRules { may_hedge: stage.may_hedge() };
+        self.course.stages.iter().map(rules).collect()
+    }
+
+    fn since(&self, moment: Timestamp) -> Duration {
+        moment.since(pool::NOW).max(self.now)
+    }
+
+    fn planned(&self, stage: usize, turn: Turn) -> Planned {
+        let plan = self.pool.plan_at(at(self.now), &self.course.stages[stage], turn);
+        let soonest = plan.soonest_back().map(|(until, cause)| (self.since(until), cause));
+        let has_busy = plan.busy().next().is_some();
+        Planned { candidates: plan.candidates, soonest, has_busy }
+    }
+
+    fn enter(&mut self, retry: &Retry, slot: Slot) -> Result<Attempt, Unavailable> {
+        let candidate = retry.candidate(slot).clone();
+        let now = at(self.now);
+        let cooling = |until, cause| Unavailable::Cooling(self.since(until), cause);
+        let lease = if candidate.needs_credential {
+            let tried: Vec<CredentialId> = retry.tried(slot).cloned().collect();
+            let wanted = Wanted {
+                provider: &candidate.provider.id,
+                model: &candidate.model,
+                strategy: candidate.provider.credential_strategy,
+                tried: &tried,
+                preferred: None,
+            };
+            Some(self.pool.credentials.lease(now, wanted).map_err(|error| match error {
+                LeaseError::Cooling { until, cause } => cooling(until, cause),
+                LeaseError::Busy => Unavailable::Busy,
+                LeaseError::NoneLeft => Unavailable::NoCredential,
+            })?)
+        } else {
+            None
+        };
+        let entered = self.pool.view.enter(now, &candidate.provider.id, &candidate.model);
+        let passes = entered.map_err(|(until, cause)| cooling(until, cause))?;
+        let of = |it: &Scripted| it.id == candidate.provider.id;
+        let provider = self.providers.iter().position(of).unwrap();
+        let script = self.providers[provider].call();
+        Ok(Attempt { candidate, lease, passes, provider, script, began: self.now })
+    }
+
+    /// Holds a failure against whom it concerns.
+    fn blame(&mut self, attempt: &mut Attempt, failure: &Failure) {
+        let mut passes = std::mem::take(&mut attempt.passes);
+        passes.extend(attempt.lease.as_mut().map(Lease::take_passes).unwrap_or_default());
+        for pass in passes {
+            if is_judged_by(pass.scope(), failure) {
+                pass.judged();
+            }
+        }
+        let key = attempt.lease.as_ref().map(|lease| lease.id().clone());
+        self.pool.note_failure(at(self.now), &attempt.candidate, key.as_ref(), failure);
+        if matches!(failure.class, FailureClass::Silent | FailureClass::Stalled) {
+            let place = (attempt.candidate.provider.id.clone(), attempt.candidate.model.clone());
+            self.silent.insert(place);
+        }
+    }
+
+    /// What comes of an attempt that is due.
+    fn outcome(&mut self, attempt: &Attempt) -> Result<(), Failure> {
+        let failed = |class, hint: Option<u64>| {
+            let retry_after = hint.map(Duration::from_millis);
+            Failure { retry_after, ..Failure::new(class, "simulated") }
+        };
+        match &attempt.script {
+            Script::Good { .. } => Ok(()),
+            Script::Breaks { pieces, .. } if self.streamed && *pieces > 0 => Ok(()),
+            Script::Breaks { class, .. } => Err(failed(*class, None)),
+            Script::Fails { class, hint, .. } => Err(failed(*class, *hint)),
+            Script::Silent => unreachable!("it is never due"),
+        }
+    }
+
+    fn text(&self, attempt: &Attempt) -> String {
+        self.providers[attempt.provider].text.concat()
+    }
+
+    /// Whether what the attempt says goes on with what the client has.
+    fn continues(&self, attempt: &Attempt) -> bool {
+        let pieces = match &attempt.script {
+            Script::Breaks { pieces, .. } => *pieces,
+            _ => 4,
+        };
+        let said = self.providers[attempt.provider].text[..pieces.min(4)].concat();
+        said.starts_with(&self.told)
+    }
+
+    /// Drives the core until it has an answer, or ends.
+    fn drive(&mut self, retry: &mut Retry, first: Event) -> Result<Attempt, End> {
+        let mut slots: [Option<Attempt>; SLOTS] = [None, None];
+        let mut kept: [Option<Attempt>; SLOTS] = [None, None];
+        let mut event = first;
+        for _ in 0..10_000 {
+            assert!(
+                self.now <= self.limits.deadline + Duration::from_millis(1),
+                "after the deadline"
+            );
+            let action = retry.next(self.now, event);
+            self.say(|_| format!("{action:?}"));
+            event = match action {
+                Action::Plan { stage, takes_turn } => {
+                    let turn = if takes_turn { Turn::Take } else { Turn::Look };
+                    Event::Planned(self.planned(stage, turn))
+                }
+                Action::Ask { slot, how, kind } => {
+                    assert!(slots[slot].is_none(), "two attempts in one slot");
+                    assert_eq!(self.stopped, None, "something was asked after a refusal");
+                    let entered = match (how, kept[slot].take()) {
+                        (How::Again, Some(last)) => {
+                            let script = self.providers[last.provider].call();
+                            Ok(Attempt { script, began: self.now, ..last })
+                        }
+                        (_, last) => {
+                            drop(last);
+                            self.enter(retry, slot)
+                        }
+                    };
+                    match entered {
+                        Err(why) => {
+                            self.say(|_| format!("  {why:?}"));
+                            Event::Unavailable { slot, why }
+                        }
+                        Ok(attempt) => {
+                            let (provider, model) = (
+                                attempt.candidate.provider.id.clone(),
+                                attempt.candidate.model.clone(),
+                            );
+                            self.say(|_| format!("  {provider}/{model}: {:?}", attempt.script));
+                            let place = (provider, model);
+                            assert!(
+                                !self.silent.contains(&place),
+                                "what was silent was asked again"
+                            );
+                            self.asked.push((place.0, place.1, kind));
+                            slots[slot] = Some(attempt);
+                            let under_way = slots.iter().flatten().count();
+                            self.most_under_way = self.most_under_way.max(under_way);
+                            let patience = Patience { soft: self.soft, hard: self.hard };
+                            Event::Started { slot, patience }
+                        }
+                    }
+                }
+                Action::Abandon { slot, failure } => {
+                    let mut attempt = slots[slot].take().expect("something is under way there");
+                    let taken = self.now - attempt.began;
+                    let is_over = |time: Option<Duration>| time.is_some_and(|time| time <= taken);
+                    assert!(is_over(self.soft) || is_over(self.hard), "given up before its time");
+                    self.blame(&mut attempt, &failure);
+                    Event::Done
+                }
+                Action::TakeBudget { .. } => {
+                    let is_granted = self.budget > 0;
+                    self.budget = self.budget.saturating_sub(1);
+                    self.say(|_| format!("  {is_granted}"));
+                    Event::Budget { is_granted, random: self.rng.random_range(0.0..1.0) }
+                }
+                Action::Look { from, to } => {
+                    let plans: Vec<Planned> =
+                        (from..to).map(|stage| self.planned(stage, Turn::Look)).collect();
+                    let is_open = plans.iter().zip(from..).any(|(plan, stage)| {
+                        plan.candidates.iter().any(|it| !retry.excludes(it, stage))
+                    });
+                    let soonest =
+                        plans.iter().filter_map(|plan| plan.soonest).min_by_key(|it| it.0);
+                    self.say(|_| format!("  {is_open} {soonest:?}"));
+                    Event::Looked { is_open, soonest }
+                }
+                Action::Wait { until, for_others } => {
+                    assert!(until <= self.limits.deadline, "a wait past the deadline");
+                    let due = (0..SLOTS)
+                        .filter_map(|slot| Some((slots[slot].as_ref()?.due(self.streamed)?, slot)))
+                        .min();
+                    match due {
+                        Some((due, slot)) if due <= until => {
+                            assert!(!for_others, "nobody waits for others beside an attempt");
+                            self.now = self.now.max(due);
+                            let mut attempt = slots[slot].take().unwrap();
+                            match self.outcome(&attempt) {
+                                Ok(()) if retry.is_resuming() && !self.continues(&attempt) => {
+                                    Event::Differs { slot }
+                                }
+                                Ok(()) => {
+                                    kept[slot] = Some(attempt);
+                                    Event::Answered { slot }
+                                }
+                                Err(failure) => {
+                                    self.blame(&mut attempt, &failure);
+                                    self.is_too_long |=
+                                        failure.class == FailureClass::ContextTooLong;
+                                    if policy(&failure).next == Next::Stop {
+                                        self.stopped = Some(failure.class);
+                                    }
+                                    let key = attempt.lease.as_ref();
+                                    let credential = key.map(|lease| lease.id().clone());
+                                    kept[slot] = Some(attempt);
+                                    let failure = Arc::new(failure);
+                                    Event::Failed { slot, failure, credential, remedy: None }
+                                }
+                            }
+                        }
+                        _ => {
+                            if slots.iter().all(Option::is_none) && for_others {
+                                self.waited += until.saturating_sub(self.now);
+                            }
+                            self.now = self.now.max(until);
+                            Event::Timer
+                        }
+                    }
+                }
+                Action::Commit { slot, slow, .. } => {
+                    if let Some(mut attempt) = slow.and_then(|slow| slots[slow].take()) {
+                        let silent = Failure::new(FailureClass::Silent, "slow");
+                        self.blame(&mut attempt, &silent);
+                    }
+                    let mut attempt = kept[slot].take().expect("it has answered");
+                    // Passed: what was on trial has answered.
+                    attempt.passes.drain(..).for_each(TrialPass::judged);
+                    return Ok(attempt);
+                }
+                Action::End(end) => return Err(end),
+            };
+        }
+        panic!("it does not end");
+    }
+
+    fn run(&mut self) -> Finished {
+        let mut retry = Retry::new(self.limits, self.stages());
+        let mut attempt = match self.drive(&mut retry, Event::Begin) {
+            Ok(attempt) => attempt,
+            Err(end) => return Finished::Failed(end),
+        };
+        if !self.streamed {
+            self.told = self.text(&attempt);
+            return Finished::Complete;
+        }
+        loop {
+            let text = self.providers[attempt.provider].text.clone();
+            let Script::Breaks { pace, pieces, class, .. } = attempt.script.clone() else {
+                let whole = text.concat();
+                assert!(whole.starts_with(&self.told), "{whole:?} after {:?}", self.told);
+                self.told = whole;
+                let key = attempt.lease.as_ref().map(|lease| lease.id().clone());
+                self.pool.note_success(at(self.now), &attempt.candidate, key.as_ref());
+                return Finished::Complete;
+            };
+            let said = text[..pieces.min(4)].concat();
+            assert!(said.starts_with(&self.told), "{said:?} after {:?}", self.told);
+            self.told = said;
+            let broken_at = self.now + Duration::from_millis(pace * pieces as u64);
+            self.now = broken_at.min(self.limits.deadline);
+            if self.now == self.limits.deadline {
+                return Finished::Failed(End::Deadline);
+            }
+            let failure = Arc::new(Failure::new(class, "broke off"));
+            self.say(|_| format!("broke off: {class:?}"));
+            self.blame(&mut attempt, &failure);
+            drop(attempt);
+            let is_kept = self.resumes;
+            match self.drive(&mut retry, Event::Broken { failure, is_kept }) {
+                Ok(next) => {
+                    assert!(is_kept, "a stream that is not kept was gone on with");
+                    attempt = next;
+                }
+                Err(_) => return Finished::BrokenOff,
+            }
+        }
+    }
+}
+
+fn script(rng: &mut StdRng) -> Script {
+    use FailureClass as C;
+    let first = rng.random_range(1..3_000);
+    let pace = rng.random_range(1..200);
+    match rng.random_range(0..10) {
+        0..=3 => Script::Good { first, pace },
+        4 => Script::Silent,
+        5 => Script::Good { first: rng.random_range(8_000..200_000), pace },
+        6 => {
+            let class = [C::Cut, C::Stalled, C::Server, C::Overload][rng.random_range(0..4)];
+            Script::Breaks { first, pace, pieces: rng.random_range(0..=4), class }
+        }
+        7 => Script::Fails {
+            after: first,
+            class: C::RateLimit,
+            hint: rng.random_bool(0.6).then(|| rng.random_range(10..90_000)),
+        },
+        8 => {
+            let hint = rng.random_bool(0.3).then(|| rng.random_range(10..60_000));
+            let class = [C::Server, C::Overload, C::Connect][rng.random_range(0..3)];
+            Script::Fails { after: first, class, hint }
+        }
+        _ => {
+            let all = [
+                C::ClientFault,
+                C::ContextTooLong,
+                C::Refusal,
+                C::Auth,
+                C::Payment,
+                C::ModelMissing,
+            ];
+            Script::Fails { after: first, class: all[rng.random_range(0..all.len())], hint: None }
+        }
+    }
+}
+
+fn check(world: &World, finished: &Finished) {
+    assert!(world.now <= world.limits.deadline + Duration::from_millis(1), "the deadline is kept");
+    assert!(world.most_under_way <= SLOTS);
+    assert!(world.waited <= world.limits.max_wait, "waited {:?}", world.waited);
+    let resumed = world.asked.iter().filter(|(.., kind)| *kind == AttemptKind::Resume).count();
+    assert!(resumed <= MAX_RESUMES as usize, "{resumed} resumes");
+    let is_one_text = |whole: &dyn Fn(&str) -> bool| {
+        world.providers.iter().any(|provider| whole(&provider.text.concat()))
+    };
+    match finished {
+        Finished::Complete => assert!(is_one_text(&|text| text == world.told), "{:?}", world.told),
+        _ => assert!(is_one_text(&|text| text.starts_with(&world.told)), "{:?}", world.told),
+    }
+    // Somebody who is well, in any stage, is found.
+    let stages = &world.course.stages;
+    let can_serve = |provider: &Scripted| {
+        provider.is_healthy()
+            && stages.iter().any(|stage| {
+                let row = world.pool.providers.find(&provider.id).unwrap().0;
+                row.models.iter().any(|served| served.name == stage.model)
+            })
+    };
+    let is_nobody_asked = matches!(finished, Finished::Failed(End::NobodyAsked | End::Failed(_)));
+    if world.providers.iter().any(can_serve) && is_nobody_asked {
+        let may_stop = world.stopped.is_some() || world.is_too_long;
+        assert!(may_stop, "somebody well was not asked");
+    }
+}
+
+fn simulate(seed: u64) {
+    let mut world = World::new(seed);
+    let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let finished = world.run();
+        check(&world, &finished);
+    }));
+    if let Err(panic) = run {
+        println!("RETRY_SEED={seed}\n{}", world.log.join("\n"));
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn the_laws_hold_for_whatever_providers_do() {
+    let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse().ok());
+    if let Some(seed) = number("RETRY_SEED") {
+        return simulate(seed);
+    }
+    for seed in 0..number("RETRY_SEEDS").unwrap_or(SEEDS) {
+        simulate(seed);
+    }
+}

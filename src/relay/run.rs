@@ -1,0 +1,273 @@
+//! The shell around the retry core: carries out its actions, and tells it what came of them.
+
+use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll, time::Duration};
+
+use futures_util::future::LocalBoxFuture;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    attempts::Attempts,
+    place::{Place, Tried},
+    prove::Prove,
+    retry::{Action, End, Event, How, Patience, SLOTS, Slot, Unavailable},
+};
+use crate::{
+    actors::router::Candidate,
+    domain::{
+        failure::{Failure, FailureClass},
+        trace::{AttemptEnd, AttemptKind},
+        turns::Turn,
+    },
+};
+
+/// What became of a candidate that has answered.
+pub(super) struct Driven<P> {
+    pub proof: P,
+    pub place: Place,
+    /// The stage it is of.
+    pub stage: usize,
+}
+
+/// An attempt that is under way.
+struct Asking<'r, P> {
+    attempt: LocalBoxFuture<'r, Tried<P>>,
+    candidate: Candidate,
+    number: u32,
+    started: Instant,
+}
+
+/// What is under way, and what is left of the last attempt of each slot for the next one there.
+struct Slots<'r, P> {
+    asking: [Option<Asking<'r, P>>; SLOTS],
+    places: [Option<Place>; SLOTS],
+}
+
+impl<P> Slots<'_, P> {
+    /// Done when an attempt is over.
+    async fn over(&mut self) -> (Slot, Tried<P>) {
+        poll_fn(|cx| {
+            for (slot, asking) in self.asking.iter_mut().enumerate() {
+                let Some(under_way) = asking else { continue };
+                if let Poll::Ready(tried) = under_way.attempt.as_mut().poll(cx) {
+                    *asking = None;
+                    return Poll::Ready((slot, tried));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Attempts {
+    /// Makes attempts until one has answered to `prove`, beginning with an event.
+    pub(super) async fn drive<P>(
+        &self,
+        first: Event,
+        prove: &impl Prove<P>,
+    ) -> Result<Driven<P>, End> {
+        let sights = &self.relay().sights;
+        let mut slots = Slots { asking: [None, None], places: [None, None] };
+        let mut proof = None;
+        // As they were before the plans, so that what is published meanwhile is not missed.
+        let mut seen = (sights.routing.version(), sights.credentials.version());
+        let mut event = first;
+        loop {
+            let action = self.state.borrow_mut().retry.next(self.elapsed(), event);
+            event = match action {
+                Action::Plan { stage, takes_turn } => {
+                    if stage == 0 {
+                        seen = (sights.routing.version(), sights.credentials.version());
+                    }
+                    let turn = if takes_turn { Turn::Take } else { Turn::Look };
+                    Event::Planned(self.planned(stage, turn))
+                }
+                Action::Ask { slot, how, kind } => {
+                    self.ask_slot(&mut slots, slot, how, kind, prove)
+                }
+                Action::Abandon { slot, failure } => {
+                    self.abandoned(slots.asking[slot].take(), &failure);
+                    slots.places[slot] = None;
+                    Event::Done
+                }
+                Action::TakeBudget { repeats_at } => {
+                    let is_granted = self.take_retry(repeats_at.as_ref()).await;
+                    Event::Budget { is_granted, random: rand::random() }
+                }
+                Action::Look { from, to } => self.looked(from..to).await,
+                Action::Wait { until, for_others: true } => self.wait_for_others(until, seen).await,
+                Action::Wait { until, for_others: false } => {
+                    let until = sleep_until(self.moment(until));
+                    let is_idle = slots.asking.iter().all(Option::is_none);
+                    tokio::select! {
+                        biased;
+                        (slot, tried) = slots.over(), if !is_idle => {
+                            self.tried(&mut slots, slot, tried, &mut proof)
+                        }
+                        () = until => Event::Timer,
+                        () = self.relay().gate.closed(), if is_idle => Event::Draining,
+                    }
+                }
+                Action::Commit { slot, stage, slow } => {
+                    let detail = "another provider answered while this one was silent";
+                    let failure = Arc::new(Failure::new(FailureClass::Silent, detail));
+                    if let Some(slow) = slow.and_then(|slow| slots.asking[slow].take()) {
+                        self.relay().tell_silence(&slow.candidate, &failure);
+                    }
+                    let place = slots.places[slot].take().expect("it has answered");
+                    let proof = proof.take().expect("it has answered");
+                    return Ok(Driven { proof, place, stage });
+                }
+                Action::End(end) => {
+                    if let End::Deadline = end {
+                        slots.asking.into_iter().flatten().for_each(|it| self.overdue(it));
+                    }
+                    return Err(end);
+                }
+            };
+        }
+    }
+
+    /// Waits for somebody who can be asked.
+    /// `seen`: the versions of what is published that the plans were made of.
+    async fn wait_for_others(&self, until: Duration, seen: (u64, u64)) -> Event {
+        let sights = &self.relay().sights;
+        let busy = self.state.borrow_mut().busy.take();
+        let freed = busy.and_then(|id| sights.credentials.read().freed(&id));
+        let freed = async {
+            match freed {
+                Some(freed) => freed.await,
+                None => std::future::pending().await,
+            }
+        };
+        let routing = sights.routing.changed_since(seen.0);
+        let credentials = sights.credentials.changed_since(seen.1);
+        tokio::select! {
+            () = sleep_until(self.moment(until)) => Event::Timer,
+            () = routing => Event::Woken,
+            () = credentials => Event::Woken,
+            () = freed => Event::Woken,
+            // Who still cannot be served then is told so, instead of being cut off.
+            () = self.relay().gate.closed() => Event::Draining,
+        }
+    }
+
+    /// Begins an attempt.
+    fn ask_slot<'r, P: 'r>(
+        &'r self,
+        slots: &mut Slots<'r, P>,
+        slot: Slot,
+        how: How,
+        kind: AttemptKind,
+        prove: &'r impl Prove<P>,
+    ) -> Event {
+        let place = match self.enter_slot(slots.places[slot].take(), slot, how) {
+            Ok(Ok(place)) => place,
+            Ok(Err(why)) => return Event::Unavailable { slot, why },
+            Err(failure) => {
+                let failure = Arc::new(failure);
+                return Event::Failed { slot, failure, credential: None, remedy: None };
+            }
+        };
+        let (mut place, now) = (place, Instant::now());
+        self.begin(now, &mut place, kind);
+        let candidate = place.candidate.clone();
+        let patience = self.patience(&candidate);
+        let number = place.number;
+        let attempt = Box::pin(self.attempt(place, prove));
+        slots.asking[slot] = Some(Asking { attempt, candidate, number, started: now });
+        Event::Started { slot, patience }
+    }
+
+    /// Takes what an attempt needs, or keeps what the one before had.
+    ///
+    /// Errors: the request cannot be read as deep as is needed to translate it.
+    fn enter_slot(
+        &self,
+        last: Option<Place>,
+        slot: Slot,
+        how: How,
+    ) -> Result<Result<Place, Unavailable>, Failure> {
+        let prepared = match (how, last) {
+            (How::Again | How::OtherFormat | How::NewToken, Some(place)) => return Ok(Ok(place)),
+            // What the one before held is given back first.
+            (How::OtherCredential, Some(place)) => place.into_prepared(),
+            _ => {
+                let candidate = self.state.borrow().retry.candidate(slot).clone();
+                match self.prepare(&candidate)? {
+                    Some(prepared) => Rc::new(prepared),
+                    None => return Ok(Err(Unavailable::Unfit)),
+                }
+            }
+        };
+        Ok(self.enter(slot, prepared))
+    }
+
+    /// How long an attempt may take.
+    fn patience(&self, candidate: &Candidate) -> Patience {
+        let settings = &self.relay().settings;
+        let vitals = &candidate.vitals;
+        if self.is_streamed() {
+            let first_event = || vitals.first_event(&candidate.model);
+            let soft = settings.hedge.map(|limits| limits.first_event(&first_event()));
+            return Patience { soft, hard: None };
+        }
+        let usual = settings
+            .hedge
+            .and_then(|limits| limits.whole_answer(&vitals.whole_answer(&candidate.model)));
+        let hard = settings.attempt_timeout.max(usual.map_or(Duration::ZERO, |soft| soft * 2));
+        Patience { soft: usual, hard: Some(hard) }
+    }
+
+    /// Takes note of an attempt that is over.
+    fn tried<P>(
+        &self,
+        slots: &mut Slots<'_, P>,
+        slot: Slot,
+        (mut place, result): Tried<P>,
+        proof: &mut Option<P>,
+    ) -> Event {
+        let event = match result {
+            Ok(Some(answer)) => {
+                self.proved(&mut place);
+                *proof = Some(answer);
+                Event::Answered { slot }
+            }
+            Ok(None) => {
+                let mut state = self.state.borrow_mut();
+                state.settlement.journey().ended(place.number, AttemptEnd::Differs);
+                Event::Differs { slot }
+            }
+            Err(failure) => {
+                let (failure, remedy) = self.judge(&mut place, failure);
+                let credential = place.credential_id().cloned();
+                Event::Failed { slot, failure, credential, remedy }
+            }
+        };
+        slots.places[slot] = Some(place);
+        event
+    }
+
+    /// Takes note of an attempt that was given up.
+    fn abandoned<P>(&self, asking: Option<Asking<'_, P>>, failure: &Arc<Failure>) {
+        let Some(Asking { candidate, number, .. }) = asking else { return };
+        self.state.borrow_mut().settlement.journey().failed(number, failure);
+        self.relay().tell_silence(&candidate, failure);
+    }
+
+    /// Takes note of an attempt that the request's deadline has ended.
+    fn overdue<P>(&self, asking: Asking<'_, P>) {
+        let settings = &self.relay().settings;
+        // It had too little of the request's time to be blamed.
+        let too_little = settings.idle_timeout.min(settings.timeout / 2);
+        if self.deadline.is_lowered() || asking.started.elapsed() < too_little {
+            return;
+        }
+        let detail = "there was no whole answer within the time a request may take";
+        self.abandoned(Some(asking), &Arc::new(Failure::new(FailureClass::Silent, detail)));
+    }
+
+    fn moment(&self, since_arrival: Duration) -> Instant {
+        self.arrived() + since_arrival
+    }
+}
