@@ -14,8 +14,8 @@ const MAX_WAIT: Duration = Duration::from_mins(1);
 /// Waits until a key opens no longer what it opened to whoever came with it, and says why.
 pub async fn fault_of_key(ring: Published<KeyRing>, key: Arc<AccessKey>) -> KeyFault {
     loop {
-        // Begun before the look, so that what is published meanwhile is not missed.
-        let changed = ring.changed();
+        // Before the look, so that what is published meanwhile is not missed.
+        let changed = ring.changed_since(ring.version());
         let (now, fault) = (now(), ring.read().fault(now(), &key));
         if let Some(fault) = fault {
             return fault;

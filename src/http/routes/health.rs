@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{
+    HttpResponse,
+    web::{self, Data},
+};
 use serde::Serialize;
 use tokio::{sync::Mutex, time::Instant};
 
