@@ -107,6 +107,13 @@ struct World {
     most_under_way: usize,
 }
 
+/// The attempts under way, and those that the next one of their slot may go on with.
+#[derive(Default)]
+struct AtWork {
+    slots: [Option<Attempt>; SLOTS],
+    kept: [Option<Attempt>; SLOTS],
+}
+
 enum Finished {
     Complete,
     Failed(End),
@@ -167,7 +174,7 @@ impl World {
             providers,
             streamed,
             soft: some(&mut rng, 0.7, 5_000..30_000),
-            hard: if streamed { None } else { Some(Duration::from_secs(120)) },
+            hard: if streamed { None } else { Some(Duration::from_mins(2)) },
             limits,
             now: Duration::ZERO,
             budget: rng.random_range(0..12),
@@ -283,14 +290,10 @@ impl World {
 
     /// Drives the core until it has an answer, or ends.
     fn drive(&mut self, retry: &mut Retry, first: Event) -> Result<Attempt, End> {
-        let mut slots: [Option<Attempt>; SLOTS] = [None, None];
-        let mut kept: [Option<Attempt>; SLOTS] = [None, None];
+        let mut at_work = AtWork::default();
         let mut event = first;
         for _ in 0..10_000 {
-            assert!(
-                self.now <= self.limits.deadline + Duration::from_millis(1),
-                "after the deadline"
-            );
+            assert!(self.now <= self.limits.deadline, "after the deadline");
             let action = retry.next(self.now, event);
             self.say(|_| format!("{action:?}"));
             event = match action {
@@ -298,47 +301,11 @@ impl World {
                     let turn = if takes_turn { Turn::Take } else { Turn::Look };
                     Event::Planned(self.planned(stage, turn))
                 }
-                Action::Ask { slot, how, kind } => {
-                    assert!(slots[slot].is_none(), "two attempts in one slot");
-                    assert_eq!(self.stopped, None, "something was asked after a refusal");
-                    let entered = match (how, kept[slot].take()) {
-                        (How::Again, Some(last)) => {
-                            let script = self.providers[last.provider].call();
-                            Ok(Attempt { script, began: self.now, ..last })
-                        }
-                        (_, last) => {
-                            drop(last);
-                            self.enter(retry, slot)
-                        }
-                    };
-                    match entered {
-                        Err(why) => {
-                            self.say(|_| format!("  {why:?}"));
-                            Event::Unavailable { slot, why }
-                        }
-                        Ok(attempt) => {
-                            let (provider, model) = (
-                                attempt.candidate.provider.id.clone(),
-                                attempt.candidate.model.clone(),
-                            );
-                            self.say(|_| format!("  {provider}/{model}: {:?}", attempt.script));
-                            let place = (provider, model);
-                            assert!(
-                                !self.silent.contains(&place),
-                                "what was silent was asked again"
-                            );
-                            self.asked.push((place.0, place.1, kind));
-                            slots[slot] = Some(attempt);
-                            let under_way = slots.iter().flatten().count();
-                            self.most_under_way = self.most_under_way.max(under_way);
-                            let patience = Patience { soft: self.soft, hard: self.hard };
-                            Event::Started { slot, patience }
-                        }
-                    }
-                }
+                Action::Ask { slot, how, kind } => self.ask(retry, &mut at_work, slot, how, kind),
                 Action::Abandon { slot, failure } => {
-                    let mut attempt = slots[slot].take().expect("something is under way there");
-                    let taken = self.now - attempt.began;
+                    let abandoned = at_work.slots[slot].take();
+                    let mut attempt = abandoned.expect("something is under way there");
+                    let taken = self.now.saturating_sub(attempt.began);
                     let is_over = |time: Option<Duration>| time.is_some_and(|time| time <= taken);
                     assert!(is_over(self.soft) || is_over(self.hard), "given up before its time");
                     self.blame(&mut attempt, &failure);
@@ -350,65 +317,16 @@ impl World {
                     self.say(|_| format!("  {is_granted}"));
                     Event::Budget { is_granted, random: self.rng.random_range(0.0..1.0) }
                 }
-                Action::Look { from, to } => {
-                    let plans: Vec<Planned> =
-                        (from..to).map(|stage| self.planned(stage, Turn::Look)).collect();
-                    let is_open = plans.iter().zip(from..).any(|(plan, stage)| {
-                        plan.candidates.iter().any(|it| !retry.excludes(it, stage))
-                    });
-                    let soonest =
-                        plans.iter().filter_map(|plan| plan.soonest).min_by_key(|it| it.0);
-                    self.say(|_| format!("  {is_open} {soonest:?}"));
-                    Event::Looked { is_open, soonest }
-                }
+                Action::Look { from, to } => self.look(retry, from, to),
                 Action::Wait { until, for_others } => {
-                    assert!(until <= self.limits.deadline, "a wait past the deadline");
-                    let due = (0..SLOTS)
-                        .filter_map(|slot| Some((slots[slot].as_ref()?.due(self.streamed)?, slot)))
-                        .min();
-                    match due {
-                        Some((due, slot)) if due <= until => {
-                            assert!(!for_others, "nobody waits for others beside an attempt");
-                            self.now = self.now.max(due);
-                            let mut attempt = slots[slot].take().unwrap();
-                            match self.outcome(&attempt) {
-                                Ok(()) if retry.is_resuming() && !self.continues(&attempt) => {
-                                    Event::Differs { slot }
-                                }
-                                Ok(()) => {
-                                    kept[slot] = Some(attempt);
-                                    Event::Answered { slot }
-                                }
-                                Err(failure) => {
-                                    self.blame(&mut attempt, &failure);
-                                    self.is_too_long |=
-                                        failure.class == FailureClass::ContextTooLong;
-                                    if policy(&failure).next == Next::Stop {
-                                        self.stopped = Some(failure.class);
-                                    }
-                                    let key = attempt.lease.as_ref();
-                                    let credential = key.map(|lease| lease.id().clone());
-                                    kept[slot] = Some(attempt);
-                                    let failure = Arc::new(failure);
-                                    Event::Failed { slot, failure, credential, remedy: None }
-                                }
-                            }
-                        }
-                        _ => {
-                            if slots.iter().all(Option::is_none) && for_others {
-                                self.waited += until.saturating_sub(self.now);
-                            }
-                            self.now = self.now.max(until);
-                            Event::Timer
-                        }
-                    }
+                    self.wait(retry, &mut at_work, until, for_others)
                 }
                 Action::Commit { slot, slow, .. } => {
-                    if let Some(mut attempt) = slow.and_then(|slow| slots[slow].take()) {
+                    if let Some(mut attempt) = slow.and_then(|slow| at_work.slots[slow].take()) {
                         let silent = Failure::new(FailureClass::Silent, "slow");
                         self.blame(&mut attempt, &silent);
                     }
-                    let mut attempt = kept[slot].take().expect("it has answered");
+                    let mut attempt = at_work.kept[slot].take().expect("it has answered");
                     // Passed: what was on trial has answered.
                     attempt.passes.drain(..).for_each(TrialPass::judged);
                     return Ok(attempt);
@@ -417,6 +335,98 @@ impl World {
             };
         }
         panic!("it does not end");
+    }
+
+    /// Makes an attempt.
+    fn ask(
+        &mut self,
+        retry: &Retry,
+        at_work: &mut AtWork,
+        slot: Slot,
+        how: How,
+        kind: AttemptKind,
+    ) -> Event {
+        assert!(at_work.slots[slot].is_none(), "two attempts in one slot");
+        assert_eq!(self.stopped, None, "something was asked after a refusal");
+        let entered = match (how, at_work.kept[slot].take()) {
+            (How::Again, Some(last)) => {
+                let script = self.providers[last.provider].call();
+                Ok(Attempt { script, began: self.now, ..last })
+            }
+            (_, last) => {
+                drop(last);
+                self.enter(retry, slot)
+            }
+        };
+        let attempt = match entered {
+            Ok(attempt) => attempt,
+            Err(why) => {
+                self.say(|_| format!("  {why:?}"));
+                return Event::Unavailable { slot, why };
+            }
+        };
+        let candidate = &attempt.candidate;
+        let place = (candidate.provider.id.clone(), candidate.model.clone());
+        self.say(|_| format!("  {}/{}: {:?}", place.0, place.1, attempt.script));
+        assert!(!self.silent.contains(&place), "what was silent was asked again");
+        self.asked.push((place.0, place.1, kind));
+        at_work.slots[slot] = Some(attempt);
+        let under_way = at_work.slots.iter().flatten().count();
+        self.most_under_way = self.most_under_way.max(under_way);
+        Event::Started { slot, patience: Patience { soft: self.soft, hard: self.hard } }
+    }
+
+    fn look(&mut self, retry: &Retry, from: usize, to: usize) -> Event {
+        let plans: Vec<Planned> = (from..to).map(|stage| self.planned(stage, Turn::Look)).collect();
+        let is_open = plans.iter().zip(from..).any(|(plan, stage)| {
+            plan.candidates.iter().any(|candidate| !retry.excludes(candidate, stage))
+        });
+        let soonest = plans.iter().filter_map(|plan| plan.soonest).min_by_key(|it| it.0);
+        self.say(|_| format!("  {is_open} {soonest:?}"));
+        Event::Looked { is_open, soonest }
+    }
+
+    /// Lets time pass until something comes of an attempt, or the wait is over.
+    fn wait(
+        &mut self,
+        retry: &Retry,
+        at_work: &mut AtWork,
+        until: Duration,
+        for_others: bool,
+    ) -> Event {
+        assert!(until <= self.limits.deadline, "a wait past the deadline");
+        let due = (0..SLOTS)
+            .filter_map(|slot| Some((at_work.slots[slot].as_ref()?.due(self.streamed)?, slot)))
+            .min()
+            .filter(|(due, _)| *due <= until);
+        let Some((due, slot)) = due else {
+            if for_others {
+                self.waited += until.saturating_sub(self.now);
+            }
+            self.now = self.now.max(until);
+            return Event::Timer;
+        };
+        assert!(!for_others, "nobody waits for others beside an attempt");
+        self.now = self.now.max(due);
+        let mut attempt = at_work.slots[slot].take().expect("it is due");
+        match self.outcome(&attempt) {
+            Ok(()) if retry.is_resuming() && !self.continues(&attempt) => Event::Differs { slot },
+            Ok(()) => {
+                at_work.kept[slot] = Some(attempt);
+                Event::Answered { slot }
+            }
+            Err(failure) => {
+                self.blame(&mut attempt, &failure);
+                self.is_too_long |= failure.class == FailureClass::ContextTooLong;
+                if policy(&failure).next == Next::Stop {
+                    self.stopped = Some(failure.class);
+                }
+                let credential = attempt.lease.as_ref().map(|lease| lease.id().clone());
+                at_work.kept[slot] = Some(attempt);
+                let failure = Arc::new(failure);
+                Event::Failed { slot, failure, credential, remedy: None }
+            }
+        }
     }
 
     fn run(&mut self) -> Finished {
