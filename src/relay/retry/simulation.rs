@@ -514,7 +514,7 @@ fn check(world: &World, finished: &Finished) {
     assert!(world.most_under_way <= SLOTS);
     assert!(world.waited <= world.limits.max_wait, "waited {:?}", world.waited);
     let resumed = world.asked.iter().filter(|(.., kind)| *kind == AttemptKind::Resume).count();
-    assert!(resumed <= MAX_RESUMES as usize, "{resumed} resumes");
+    assert!(resumed <= resume::MAX_RESUMES as usize, "{resumed} resumes");
     let is_one_text = |whole: &dyn Fn(&str) -> bool| {
         world.providers.iter().any(|provider| whole(&provider.text.concat()))
     };

@@ -1,0 +1,113 @@
+//! Attempts beside each other: when another candidate is asked beside a slow one, or in its place.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Action, Asked, Retry, RunState, SLOTS, Slot};
+use crate::{
+    actors::router::Candidate,
+    domain::{
+        failure::{Failure, FailureClass},
+        trace::AttemptKind,
+    },
+};
+
+impl Retry {
+    /// Something is under way: it is watched, and another candidate asked beside it when it is slow.
+    pub(super) fn watch(&mut self, now: Duration) -> Action {
+        if !self.is_resuming() {
+            if let Some(action) = self.hedge(now) {
+                return action;
+            }
+            if let Some(action) = self.give_up_overdue(now) {
+                return action;
+            }
+        }
+        let mut until = self.limits.deadline;
+        for running in self.slots.iter().flatten() {
+            let due = match running.state {
+                RunState::Pausing(at) => Some(at),
+                RunState::Asked { slow_at, over_at } if !self.is_resuming() => {
+                    let can_hedge = self.under_way() < SLOTS && self.may_have_next();
+                    let slow_at = slow_at.filter(|at| *at > now && can_hedge);
+                    let over_at = over_at.filter(|at| *at > now && self.may_have_next());
+                    match (slow_at, over_at) {
+                        (Some(slow), Some(over)) => Some(slow.min(over)),
+                        (one, other) => one.or(other),
+                    }
+                }
+                _ => None,
+            };
+            until = due.map_or(until, |due| due.min(until));
+        }
+        Action::Wait { until, for_others: false }
+    }
+
+    /// Another candidate beside one that is slow.
+    fn hedge(&mut self, now: Duration) -> Option<Action> {
+        let mut under_way = self.slots.iter().flatten();
+        let (Some(running), None) = (under_way.next(), under_way.next()) else { return None };
+        if !running.is_slow(now) || !self.stages[running.stage].may_hedge {
+            return None;
+        }
+        if !self.has_next() {
+            return self.plan_next(true);
+        }
+        // After a hedge that failed, who is slow is not waited for alone.
+        self.asked = Asked::Hedge;
+        Some(Action::TakeBudget { repeats_at: None })
+    }
+
+    /// Ends an attempt whose time is over, as long as there is another candidate.
+    fn give_up_overdue(&mut self, now: Duration) -> Option<Action> {
+        let overdue = (0..SLOTS).find(|slot| {
+            let state = self.slots[*slot].as_ref().map(|running| running.state);
+            matches!(state, Some(RunState::Asked { over_at: Some(at), .. }) if at <= now)
+        })?;
+        if !self.has_next() {
+            return self.plan_next(true);
+        }
+        Some(self.abandon_slot(overdue, Some(AttemptKind::Failover)))
+    }
+
+    /// Whether a candidate is left in the queue; those ruled out are dropped from it.
+    pub(super) fn has_next(&mut self) -> bool {
+        while let Some(next) = self.queue.front() {
+            if !self.ruled_out.excludes(next, self.stage > 0) && !self.is_under_way(next) {
+                return true;
+            }
+            self.queue.pop_front();
+        }
+        false
+    }
+
+    fn is_under_way(&self, candidate: &Candidate) -> bool {
+        self.slots.iter().flatten().any(|running| {
+            running.candidate.provider.id == candidate.provider.id
+                && running.candidate.model == candidate.model
+        })
+    }
+
+    /// Whether there may be another candidate, in the queue or in a stage that is not planned yet.
+    fn may_have_next(&self) -> bool {
+        let in_queue = self
+            .queue
+            .iter()
+            .any(|next| !self.ruled_out.excludes(next, self.stage > 0) && !self.is_under_way(next));
+        in_queue || !self.is_planned || self.stage + 1 < self.stages.len()
+    }
+
+    /// Ends the attempt that has been silent for longest.
+    pub(super) fn abandon(&mut self, then: Option<AttemptKind>) -> Option<Action> {
+        let slot = (0..SLOTS).find(|slot| self.slots[*slot].is_some())?;
+        Some(self.abandon_slot(slot, then))
+    }
+
+    fn abandon_slot(&mut self, slot: Slot, then: Option<AttemptKind>) -> Action {
+        let failure =
+            Arc::new(Failure::new(FailureClass::Silent, "it was silent, and another is asked"));
+        self.note_verdict(&failure);
+        self.give_up(slot, &failure);
+        self.asked = Asked::Abandon { then };
+        Action::Abandon { slot, failure }
+    }
+}

@@ -1,0 +1,120 @@
+//! When a request waits for somebody who can be asked, and for how long.
+
+use std::time::Duration;
+
+use super::{Action, Asked, Retry};
+use crate::domain::failure::{Failure, FailureClass};
+
+/// How often a request that was refused for a rate limit waits for it to end.
+pub(super) const MAX_LIMIT_WAITS: u32 = 2;
+/// The longest rate limit that is worth waiting for while there are other models to go to: three
+/// seconds, and the tenth by which a cooldown is drawn out.
+const WORTH_WAITING: Duration = Duration::from_millis(3_300);
+/// How often a place is looked for at a busy provider, should the word of it be missed.
+const BUSY_LOOK: Duration = Duration::from_millis(250);
+
+impl Retry {
+    pub(super) fn looked(
+        &mut self,
+        now: Duration,
+        is_open: bool,
+        soonest: Option<(Duration, FailureClass)>,
+    ) -> Option<Action> {
+        let was_refused = self.verdict.as_ref().is_some_and(|last| is_limit(last));
+        match std::mem::replace(&mut self.asked, Asked::Nothing) {
+            Asked::LookAtStage => {
+                let until = match soonest {
+                    _ if is_open && was_refused => now,
+                    Some((until, FailureClass::RateLimit)) => until.max(now),
+                    _ => return None,
+                };
+                if until.saturating_sub(now) > WORTH_WAITING || until >= self.limits.deadline {
+                    return None;
+                }
+                self.limit_waits += 1;
+                self.asked = Asked::ShortWait { began: now, is_retry: was_refused };
+                if until == now {
+                    return self.waited(now);
+                }
+                Some(Action::Wait { until, for_others: false })
+            }
+            Asked::LookAtAll => {
+                self.soonest = soonest;
+                let until = if is_open { Some(now + BUSY_LOOK) } else { soonest.map(|it| it.0) };
+                Some(match until {
+                    Some(until) => self.wait_long(now, until),
+                    None => self.end(),
+                })
+            }
+            other => {
+                self.asked = other;
+                None
+            }
+        }
+    }
+
+    /// What was waited for has come, or its time.
+    pub(super) fn waited(&mut self, now: Duration) -> Option<Action> {
+        match std::mem::replace(&mut self.asked, Asked::Nothing) {
+            Asked::ShortWait { began, is_retry } => {
+                self.waited += now.saturating_sub(began);
+                self.again(self.stage, is_retry)
+            }
+            // As the next request would: what was refused is kept from everyone by its cooldown, and from
+            // all but one after it.
+            Asked::LongWait { began } => {
+                self.waited += now.saturating_sub(began);
+                self.is_back = self.verdict.is_some();
+                self.open(0);
+                None
+            }
+            other => {
+                self.asked = other;
+                None
+            }
+        }
+    }
+
+    /// Opens a stage again. Who was refused is asked again: that is a retry as any other.
+    fn again(&mut self, stage: usize, is_retry: bool) -> Option<Action> {
+        if is_retry {
+            self.asked = Asked::AfterLimit { stage };
+            return Some(Action::TakeBudget { repeats_at: None });
+        }
+        self.open(stage);
+        None
+    }
+
+    /// Every stage was tried: somebody is waited for, or it is the end.
+    pub(super) fn all_asked(&mut self, now: Duration) -> Action {
+        if self.is_draining {
+            return self.end();
+        }
+        if self.has_busy {
+            return self.wait_long(now, now + BUSY_LOOK);
+        }
+        match (&self.verdict, self.soonest) {
+            (None, Some((until, _))) => self.wait_long(now, until),
+            (Some(verdict), _) if is_limit(verdict) && self.limit_waits < MAX_LIMIT_WAITS => {
+                self.asked = Asked::LookAtAll;
+                Action::Look { from: 0, to: self.stages.len() }
+            }
+            _ => self.end(),
+        }
+    }
+
+    /// Waits for somebody who can be asked, as long as a request may: as the next request would.
+    fn wait_long(&mut self, now: Duration, until: Duration) -> Action {
+        let left = self.limits.max_wait.saturating_sub(self.waited);
+        let until = until.max(now);
+        if until.saturating_sub(now) > left || until >= self.limits.deadline {
+            return self.end();
+        }
+        self.asked = Asked::LongWait { began: now };
+        Action::Wait { until, for_others: true }
+    }
+}
+
+pub(super) fn is_limit(failure: &Failure) -> bool {
+    failure.class == FailureClass::RateLimit && failure.rule.is_none()
+}
