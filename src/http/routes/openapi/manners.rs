@@ -141,7 +141,12 @@ fn refusals(
     }
     if plane == Plane::Management {
         all.push(("503", "A part of the pool is restarting, or the database is away"));
+        if parameters.iter().any(|it| it.parameter_in == ParameterIn::Path) {
+            all.push(("404", usual_words("404")));
+        }
         if *method != Method::GET {
+            // Of whatever is in the configuration file, or came to the database from another process.
+            all.push(("409", usual_words("409")));
             all.push(("500", "The database refused the change; the log says why"));
         }
         return all;
