@@ -106,12 +106,12 @@ pub fn open_pool(config: &Config) -> Result<Pool, StorageError> {
     {
         return Err(StorageError::Emptied { path: path.to_owned() });
     }
-    let pool = connection::open(config.database_url().expose_secret(), config.database.pool_size)?;
-    if let Some(path) = connector.file() {
-        let checked = integrity::check(&mut *first_connection(&pool)?);
+    if let Some(path) = connector.file().filter(|path| path.exists()) {
+        let checked = connection::open_to_look(path).map_err(|error| error.to_string());
+        let checked = checked.and_then(|mut connection| integrity::check(&mut connection));
         checked.map_err(|reason| StorageError::damaged(path, reason))?;
     }
-    Ok(pool)
+    Ok(connection::open(config.database_url().expose_secret(), config.database.pool_size)?)
 }
 
 fn first_connection(pool: &Pool) -> Result<Pooled, StorageError> {

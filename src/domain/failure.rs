@@ -9,6 +9,9 @@ use super::rule::RuleAction;
 /// Longest reason passed on to a client, in characters.
 pub const MAX_REASON_CHARS: usize = 2_000;
 
+/// Longest word of a reason (its code, type or parameter), in characters.
+pub const MAX_WORD_CHARS: usize = 128;
+
 /// Longest cooldown hint that is believed.
 pub const MAX_HINT: Duration = Duration::from_hours(24);
 

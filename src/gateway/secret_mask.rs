@@ -16,12 +16,15 @@ use self::{needles::Needles, views::views};
 use crate::domain::{
     chat::Losses,
     credential::Egress,
-    failure::{Failure, Reason},
+    failure::{Failure, MAX_REASON_CHARS, MAX_WORD_CHARS, Reason},
     provider::SecretHeader,
 };
 
 /// What takes the place of a secret.
 const MASK: &str = "****";
+
+/// Most bytes that one of a secret takes when it is escaped: `\u0041`.
+const MAX_ESCAPE_BYTES: usize = 6;
 
 /// The secrets of one attempt, where they are. Cheap to copy.
 #[derive(Clone, Copy, Default)]
@@ -41,10 +44,12 @@ impl Secrets<'_> {
     /// The failure without them, in any of its texts.
     pub fn masked(&self, failure: Failure) -> Failure {
         let mask = SecretMask::new(self);
-        let word = |word: Option<String>| word.map(|word| mask.text(word));
+        // A word that was cut is no word.
+        let is_whole = |word: &String| word.chars().count() < MAX_WORD_CHARS;
+        let word = |word: Option<String>| word.filter(is_whole).map(|word| mask.text(word));
         let reason = failure.reason.map(|reason| {
             let Reason { message, kind, code, param } = *reason;
-            let message = mask.text(message);
+            let message = mask.text(mask.without_cut_end(message));
             Box::new(Reason { message, kind: word(kind), code: word(code), param: word(param) })
         });
         Failure { reason, detail: mask.text(failure.detail), ..failure }
@@ -91,6 +96,17 @@ impl SecretMask {
             add_proxy(&mut needles, proxy.expose_secret());
         }
         Self(needles)
+    }
+
+    /// A message without the end at which a secret may have been cut in two, if it is as long as a
+    /// message may be. What it ends with makes no difference.
+    fn without_cut_end(&self, mut message: String) -> String {
+        if message.chars().count() < MAX_REASON_CHARS {
+            return message;
+        }
+        let doubtful = self.0.longest().saturating_mul(MAX_ESCAPE_BYTES);
+        message.truncate(message.floor_char_boundary(message.len().saturating_sub(doubtful)));
+        message
     }
 
     fn text(&self, text: String) -> String {

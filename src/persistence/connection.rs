@@ -9,12 +9,14 @@ use std::{
 };
 
 use diesel::{
-    MultiConnection, PgConnection, QueryResult, SqliteConnection,
+    ConnectionError, ConnectionResult, MultiConnection, PgConnection, QueryResult,
+    SqliteConnection,
     connection::{Connection as _, SimpleConnection as _, TransactionManager as _},
     r2d2::{self, ManageConnection, R2D2Connection as _},
 };
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
+use url::Url;
 
 use super::{
     Condition,
@@ -176,6 +178,17 @@ impl ManageConnection for Connector {
         // Dropping the connection would drop the database.
         !matches!(self.location, Location::Memory) && conn.is_broken()
     }
+}
+
+/// A connection by which nothing of a SQLite file is changed, nor of the `-wal` beside it.
+///
+/// Errors: it cannot be opened so.
+pub fn open_to_look(path: &Path) -> ConnectionResult<DbConnection> {
+    let invalid = || ConnectionError::BadConnection(format!("{} is no path", path.display()));
+    let path = std::path::absolute(path).map_err(|_| invalid())?;
+    let mut url = Url::from_file_path(path).map_err(|()| invalid())?;
+    url.set_query(Some("mode=ro"));
+    SqliteConnection::establish(url.as_str()).map(DbConnection::Sqlite)
 }
 
 fn connect_sqlite(path: &str) -> Result<DbConnection, r2d2::Error> {

@@ -22,8 +22,9 @@ const LARGE_TABLES: [&str; 1] = ["usage_entries"];
 /// A database file that is not whole.
 #[derive(Debug, Error)]
 #[error(
-    "the database {path} is damaged ({reason}); nothing was changed in it. Keep a copy of it, then put a \
-     backup in its place, or what can still be read: sqlite3 '{path}' .recover | sqlite3 recovered.db",
+    "the database {path} is damaged ({reason}); nothing was changed in it. Move it away, and with it what \
+     stands beside it with -wal or -shm behind its name; then put a backup in its place, or what can still \
+     be read: sqlite3 FILE .recover | sqlite3 recovered.db",
     path = path.display()
 )]
 pub struct Damaged {

@@ -331,6 +331,10 @@ impl Attempts {
         if state.is_unserved {
             return RelayError::NotOffered { model };
         }
+        // A place is free before a cooldown is over.
+        if state.retry.has_busy() {
+            return RelayError::ProvidersBusy { model };
+        }
         if let Some((until, cause)) = state.retry.soonest() {
             let retry_after = until.saturating_sub(self.elapsed());
             return RelayError::Cooling { model, cause, retry_after };

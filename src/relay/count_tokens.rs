@@ -48,6 +48,7 @@ fn is_no_word_on_the_prompt(error: &RelayError) -> bool {
     matches!(
         error,
         RelayError::NotOffered { .. }
+            | RelayError::ProvidersBusy { .. }
             | RelayError::Exhausted { .. }
             | RelayError::Cooling { .. }
             | RelayError::DeadlinePassed

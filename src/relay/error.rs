@@ -57,6 +57,9 @@ pub enum RelayError {
     /// Nobody was asked: all who could answer are left alone for a while.
     #[error("every provider of the model {model} is cooling down")]
     Cooling { model: ModelName, cause: FailureClass, retry_after: Duration },
+    /// Nobody was asked: the keys of all who could answer serve as many requests at once as they may.
+    #[error("every provider of the model {model} serves as many requests at once as it may")]
+    ProvidersBusy { model: ModelName },
     /// The upstream says that the request itself is at fault.
     #[error("the provider refused the request: {}", .0.detail)]
     AtFault(Arc<Failure>),
@@ -96,6 +99,7 @@ impl RelayError {
             | Self::NoneAllowed { .. }
             | Self::Lossy { .. }
             | Self::NotOffered { .. }
+            | Self::ProvidersBusy { .. }
             | Self::UnknownAnswer
             | Self::KeyEnded(_)
             | Self::LedgerUnavailable => None,

@@ -21,9 +21,12 @@ use providerpool::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    PATIENCE, Workplace,
-    http::{Answer, Events, ask, get},
+use crate::{
+    scripted::{Scripted, json as scripted_json},
+    support::{
+        PATIENCE, Workplace,
+        http::{Answer, Events, ask, get},
+    },
 };
 
 const DATABASE: &str = "data/providerpool.db";
@@ -117,11 +120,17 @@ fn a_damaged_database_is_told_with_what_to_do_and_left_as_it_is() {
         }),
         ("not SQLite", |path| fs::write(path, "dear diary, ".repeat(1_000)).unwrap()),
     ];
-    for (name, spoil) in spoils {
+    for ((name, spoil), was_killed) in spoils.into_iter().flat_map(|it| [(it, false), (it, true)]) {
         let workplace = with_database();
         let path = workplace.path(DATABASE);
+        let wal = workplace.path(&format!("{DATABASE}-wal"));
+        if was_killed {
+            workplace.serve().kill();
+            assert!(wal.metadata().unwrap().len() > 0, "what was written last is not beside it");
+        }
         spoil(&path);
-        let spoilt = fs::read(&path).unwrap();
+        let files = || (fs::read(&path).unwrap(), fs::read(&wal).ok());
+        let spoilt = files();
         for command in [&["serve", "--bind", "127.0.0.1:0"][..], &["migrate"], &["keys", "list"]] {
             let refused = workplace.run(command);
             assert_eq!(refused.code, Some(1), "{name}: {command:?}: {}", refused.stderr);
@@ -129,7 +138,7 @@ fn a_damaged_database_is_told_with_what_to_do_and_left_as_it_is() {
                 assert!(refused.stderr.contains(words), "{name}: {}", refused.stderr);
             }
         }
-        assert!(fs::read(&path).unwrap() == spoilt, "{name}: it was changed");
+        assert!(files() == spoilt, "{name}, killed: {was_killed}: it was changed");
     }
 }
 
@@ -176,6 +185,57 @@ fn damage_that_is_met_while_the_pool_runs_is_told_and_the_next_start_says_what_t
     let refused = workplace.run(&["serve", "--bind", "127.0.0.1:0"]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("is damaged"), "{}", refused.stderr);
+}
+
+#[test]
+fn what_is_used_after_damage_was_met_stays_in_the_journal_until_a_backup_is_there() {
+    let upstream = Scripted::start(|_| {
+        let message = r#"{"role":"assistant","content":"hi"}"#;
+        scripted_json(
+            200,
+            "",
+            &format!(
+                r#"{{"id":"1","object":"chat.completion","created":0,"model":"m","choices":[{{"index":0,"message":{message},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":1,"completion_tokens":1}}}}"#
+            ),
+        )
+    });
+    let workplace = Workplace::new(&format!(
+        r#"
+        [[providers]]
+        id = "upstream"
+        base_url = "http://{}/v1"
+        location = "local"
+        models = [{{ name = "m" }}]
+        "#,
+        upstream.address
+    ));
+    let (admin, client) = (workplace.create_key("admin"), workplace.create_key("client"));
+    let path = workplace.path(DATABASE);
+    write_out(&path);
+    let backup = fs::read(&path).unwrap();
+    let mut pool = workplace.serve();
+    write_out(&path);
+    write_at(&path, 0, &vec![0xA5; usize::try_from(path.metadata().unwrap().len()).unwrap()]);
+    until(|| {
+        let ready = get(pool.address, "/health/ready", "");
+        (ready.status == 503 && ready.json()["database"] == false).then_some(())
+    });
+    let question = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+    for _ in 0..3 {
+        let answer = ask(pool.address, "POST /v1/chat/completions", &client, question);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    pool.terminate();
+    pool.ended();
+
+    for end in ["-wal", "-shm"] {
+        // They may be gone already.
+        let _ = fs::remove_file(workplace.path(&format!("{DATABASE}{end}")));
+    }
+    fs::write(&path, backup).unwrap();
+    let pool = workplace.serve();
+    until(|| (requests(&get(pool.address, "/api/v1/usage", &admin)) == 3).then_some(()));
 }
 
 #[test]

@@ -335,6 +335,10 @@ impl DbHandle {
         patience: Patience,
         job: impl FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, DbError> {
+        // Once damage is met nothing more goes there: what it took would be lost with it.
+        if let Some(reason) = self.damage() {
+            return Err(DbError::Damaged(reason));
+        }
         let place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| DbError::Busy)?;
         let turn = Arc::new(Turn::default());
         let run = Run {

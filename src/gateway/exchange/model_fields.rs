@@ -38,7 +38,7 @@ enum Picks {
 }
 
 /// Fields that pick models and whose names do not say so. Without underscores and in lower case.
-const OTHER_FIELDS: [(&str, Picks); 14] = [
+const OTHER_FIELDS: [(&str, Picks); 27] = [
     ("fallback", Picks::ByName),
     ("fallbacks", Picks::ByName),
     ("contextwindowfallbacks", Picks::ByName),
@@ -58,7 +58,25 @@ const OTHER_FIELDS: [(&str, Picks); 14] = [
     ("adapterid", Picks::Unseen),
     ("lorapath", Picks::Unseen),
     ("lora", Picks::Unseen),
+    ("loraid", Picks::Unseen),
+    ("loraname", Picks::Unseen),
+    ("lorarequest", Picks::Unseen),
+    ("adapters", Picks::Unseen),
+    ("mergedadapters", Picks::Unseen),
+    // An agent has a model: <https://learn.microsoft.com/en-us/azure/ai-foundry/openai/latest>.
+    ("agent", Picks::Unseen),
+    ("agentreference", Picks::Unseen),
+    ("assistantid", Picks::Unseen),
+    ("botid", Picks::Unseen),
+    ("appid", Picks::Unseen),
+    ("promptid", Picks::Unseen),
+    ("deployments", Picks::ByName),
+    ("azuredeployment", Picks::ByName),
 ];
+
+/// What the names of a gateway's own fields begin with, each of which may pick a model:
+/// <https://www.tensorzero.com/docs/gateway/api-reference/inference-openai-compatible>.
+const OTHER_PREFIXES: [&str; 1] = ["tensorzero::"];
 
 /// The same for those that mean something else in the objects within a body.
 const BODY_FIELDS: [(&str, Picks); 3] = [
@@ -218,6 +236,9 @@ impl Search<'_> {
 fn picks(name: &str, within: Within) -> Option<Picks> {
     if name.contains("model") {
         return Some(Picks::ByName);
+    }
+    if OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        return Some(Picks::Unseen);
     }
     let of_body = BODY_FIELDS.iter().filter(|_| within == Within::Body);
     let mut fields = OTHER_FIELDS.iter().chain(of_body);

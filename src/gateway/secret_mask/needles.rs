@@ -54,13 +54,16 @@ impl Needles {
         }
     }
 
-    /// Where they are. A text may have been cut: the beginning of one counts at its end.
+    /// Where they are, whole. A beginning never counts: whoever can have us look at a text of his own
+    /// would learn from it, letter by letter, whether his guess is right.
     pub(super) fn find_all(&self, text: &[u8]) -> impl Iterator<Item = Range<usize>> {
-        self.0.iter().flat_map(move |needle| {
-            let whole = memmem::find_iter(text, needle).map(|at| at..at + needle.len());
-            let longest = needle.len().min(text.len() + 1);
-            let cut = (MIN_BYTES..longest).rev().find(|cut| text.ends_with(&needle[..*cut]));
-            whole.chain(cut.map(|cut| text.len() - cut..text.len()))
-        })
+        self.0
+            .iter()
+            .flat_map(move |needle| memmem::find_iter(text, needle).map(|at| at..at + needle.len()))
+    }
+
+    /// Bytes that the longest of them takes.
+    pub(super) fn longest(&self) -> usize {
+        self.0.iter().map(Vec::len).max().unwrap_or(0)
     }
 }

@@ -49,9 +49,47 @@ fn what_is_no_secret_stays_as_it_is() {
 }
 
 #[test]
-fn a_secret_that_was_cut_is_masked_up_to_the_cut() {
-    let text = format!("{} sk-0123456789", "x".repeat(20));
-    assert_eq!(masked("sk-0123456789abcdef", &text), format!("{} {MASK}", "x".repeat(20)));
+fn a_guess_at_the_beginning_of_a_secret_is_not_told_from_another() {
+    let secret = "sk-0123456789abcdef";
+    for end in 1..secret.len() {
+        for padding in [0, 20, MAX_REASON_CHARS - end] {
+            let asked = |guess: &str| {
+                let text = format!("{}{guess}", "x".repeat(padding));
+                let key = secret.to_owned().into();
+                let secrets = Secrets { credential: Some(&key), ..Secrets::default() };
+                let reason = Reason {
+                    message: text.clone(),
+                    param: Some(guess.to_owned()),
+                    ..Reason::default()
+                };
+                let failure = Failure {
+                    reason: Some(Box::new(reason)),
+                    ..Failure::new(FailureClass::ClientFault, "")
+                };
+                let masked = *secrets.masked(failure).reason.unwrap();
+                (masked.message.replace(guess, "?"), masked.param.unwrap() == guess)
+            };
+            let wrong = "!".repeat(end);
+            assert_eq!(asked(&secret[..end]), asked(&wrong), "{end} {padding}");
+        }
+    }
+}
+
+#[test]
+fn what_was_cut_does_not_end_within_a_secret() {
+    let secret = "sk-0123456789abcdef";
+    let key = secret.to_owned().into();
+    let secrets = Secrets { credential: Some(&key), ..Secrets::default() };
+    for kept in 1..secret.len() {
+        let message = format!("{}{}", "x".repeat(MAX_REASON_CHARS - kept), &secret[..kept]);
+        let reason = Reason { message, ..Reason::default() };
+        let failure = Failure {
+            reason: Some(Box::new(reason)),
+            ..Failure::new(FailureClass::ClientFault, "")
+        };
+        let masked = *secrets.masked(failure).reason.unwrap();
+        assert!(masked.message.bytes().all(|b| b == b'x'), "{kept}: {}", masked.message);
+    }
 }
 
 #[test]

@@ -33,10 +33,14 @@ impl TrustedProxies {
         if self.0.is_empty() || !self.trusts(peer) {
             return peer;
         }
-        let list = |name| headers.get_all(name).filter_map(|value| value.to_str().ok());
-        let listed = list("x-forwarded-for").flat_map(|value| value.split(',')).map(node);
+        // A line is read also when its beginning, which a client may have written, is no text.
+        let lines = |name| -> Vec<_> {
+            headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect()
+        };
+        let (lists, elements) = (lines("x-forwarded-for"), lines("forwarded"));
+        let listed = lists.iter().flat_map(|value| value.split(',')).map(node);
         let listed = self.last_outside(listed.collect());
-        let elements = list("forwarded").flat_map(|value| value.split(','));
+        let elements = elements.iter().flat_map(|value| value.split(','));
         let forwarded = self.last_outside(elements.map(forwarded_for).collect());
         match (listed, forwarded) {
             (Some(one), Some(other)) if one != other => peer,
@@ -152,6 +156,21 @@ mod tests {
         assert_eq!(client("10.0.0.1", &both), "10.0.0.1");
         let same = [("x-forwarded-for", "198.51.100.7"), ("forwarded", "for=198.51.100.7")];
         assert_eq!(client("10.0.0.1", &same), "198.51.100.7");
+    }
+
+    #[test]
+    fn what_a_client_has_written_before_its_proxy_hides_no_line() {
+        for (name, line) in [
+            ("x-forwarded-for", &b"\xff, 203.0.113.5"[..]),
+            ("x-forwarded-for", b"\xc3\xa9, 203.0.113.5"),
+            ("forwarded", b"for=\xff, for=203.0.113.5"),
+        ] {
+            let mut map = HeaderMap::new();
+            map.append(HeaderName::from_static(name), HeaderValue::from_bytes(line).unwrap());
+            let nets = ["127.0.0.1".parse().unwrap()];
+            let client = TrustedProxies::new(&nets).client("127.0.0.1".parse().unwrap(), &map);
+            assert_eq!(client.to_string(), "203.0.113.5", "{name}");
+        }
     }
 
     #[test]

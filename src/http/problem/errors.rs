@@ -29,7 +29,7 @@ impl From<RelayError> for Problem {
             RelayError::Draining => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", said).retry_after(LATER)
             }
-            RelayError::Busy { .. } => {
+            RelayError::Busy { .. } | RelayError::ProvidersBusy { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", said).retry_after(SOON)
             }
             RelayError::BadRequest { param, .. } => Self { param, ..Self::bad_request(said) },

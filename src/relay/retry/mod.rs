@@ -174,6 +174,11 @@ impl Retry {
         self.ruled_out.excludes(candidate, stage > 0)
     }
 
+    /// Whether somebody was passed over only because its credentials serve as many requests as they may.
+    pub fn has_busy(&self) -> bool {
+        self.has_busy
+    }
+
     /// When the first of those passed over comes back, and why it is away.
     pub fn soonest(&self) -> Option<(Duration, FailureClass)> {
         self.soonest

@@ -8,14 +8,11 @@ use serde_json::Value;
 
 use crate::{
     domain::{
-        failure::{MAX_REASON_CHARS, Reason},
+        failure::{MAX_REASON_CHARS, MAX_WORD_CHARS, Reason},
         time::Timestamp,
     },
     gateway::times,
 };
-
-/// Longest kind, code or parameter kept of an upstream's error, in characters.
-const MAX_WORD_CHARS: usize = 128;
 
 /// An upstream's error object, bounded.
 ///
