@@ -180,6 +180,9 @@ impl ManageConnection for Connector {
     }
 }
 
+/// How long a connection waits for the lock of another one, in milliseconds.
+const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 5000";
+
 /// A connection by which nothing of a SQLite file is changed, nor of the `-wal` beside it.
 ///
 /// Errors: it cannot be opened so.
@@ -188,14 +191,16 @@ pub fn open_to_look(path: &Path) -> ConnectionResult<DbConnection> {
     let path = std::path::absolute(path).map_err(|_| invalid())?;
     let mut url = Url::from_file_path(path).map_err(|()| invalid())?;
     url.set_query(Some("mode=ro"));
-    SqliteConnection::establish(url.as_str()).map(DbConnection::Sqlite)
+    let mut conn = SqliteConnection::establish(url.as_str())?;
+    conn.batch_execute(BUSY_TIMEOUT).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(DbConnection::Sqlite(conn))
 }
 
 fn connect_sqlite(path: &str) -> Result<DbConnection, r2d2::Error> {
     let mut conn = SqliteConnection::establish(path).map_err(r2d2::Error::ConnectionError)?;
     for pragma in [
-        // First, since the others may have to wait for a lock too. Milliseconds.
-        "PRAGMA busy_timeout = 5000",
+        // First, since the others may have to wait for a lock too.
+        BUSY_TIMEOUT,
         "PRAGMA journal_mode = WAL",
         // A commit is handed to the operating system and not waited for until it is on the disk. It
         // survives the death of the process, which together with the journal of usage is what the

@@ -16,7 +16,7 @@ use crate::{
     },
     gateway::{
         stream::{
-            chat_stream::{Ending, Output},
+            chat_stream::{Ending, Output, no_json},
             lines,
             sse::{Event, EventTooLong, Framer},
         },
@@ -275,6 +275,7 @@ impl Events {
 
     fn read(&mut self, data: &[u8], written: &mut Vec<u8>) -> Verdict {
         let Self { reader, transcript, repetition, keeps_transcript, extras, seen, .. } = self;
+        let is_native = transcript.is_none();
         let Extras { estimate, custom_calls } = extras;
         let mut differs = false;
         let mut write = |delta: Delta<'_>| {
@@ -315,10 +316,14 @@ impl Events {
             Ok(Said::Foreign) => Verdict::Foreign,
             Ok(Said::Done) => Verdict::Done,
             Ok(Said::Failed(failure)) => Verdict::Failed(*failure),
-            Err(_) => {
-                seen.dropped += 1;
-                Verdict::Dropped
-            }
+            Err(_) => match no_json(data) {
+                Some(cut) => Verdict::Failed(cut),
+                None if is_native => Verdict::Foreign,
+                None => {
+                    seen.dropped += 1;
+                    Verdict::Dropped
+                }
+            },
         }
     }
 

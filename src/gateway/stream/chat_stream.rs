@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
+use serde::de::IgnoredAny;
 
 use super::{
     resumption::{Passage, Resumption},
@@ -257,8 +258,20 @@ impl Reader<'_> {
             return Verdict::Drop;
         }
         let Ok(chunk) = Chunk::parse(data) else {
-            progress.dropped += 1;
-            return Verdict::Drop;
+            return match (no_json(data), transcript, resumption) {
+                (Some(cut), ..) => Verdict::Failed(cut),
+                // Its client may know it, and nobody could compare it.
+                (None, transcript, None) => {
+                    transcript.iter_mut().for_each(Transcript::lose);
+                    progress.events += 1;
+                    Verdict::ForwardForeign
+                }
+                // It would be told as if it were of the stream before.
+                (None, _, Some(_)) => {
+                    progress.dropped += 1;
+                    Verdict::Drop
+                }
+            };
         };
         if let Some(error) = chunk.error {
             return Verdict::Failed(classify(200, Some(*error)));
@@ -291,6 +304,13 @@ impl Reader<'_> {
         progress.events += u64::from(!matches!(verdict, Verdict::Drop));
         verdict
     }
+}
+
+/// The failure that an event is which is no JSON: something of the answer may have been in it, and what
+/// is not understood is never left out in silence. `None`: it is JSON.
+pub fn no_json(data: &[u8]) -> Option<Failure> {
+    let is_json = serde_json::from_slice::<IgnoredAny>(data).is_ok();
+    (!is_json).then(|| Failure::new(FailureClass::Cut, "an event of the stream is no JSON"))
 }
 
 /// The parts of a buffer that are kept: a slice of it as long as they touch, a copy once they do not.
@@ -418,12 +438,24 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_event_is_dropped_and_counted_and_the_stream_goes_on() {
-        let (forward, ending, progress, end) = whole(&[HELLO, "data: {\"choices\":[{", STOP, DONE]);
-        assert_eq!(forward, bytes(&[HELLO, STOP]));
-        assert!(matches!(ending, Some(Ending::Done(_))));
-        assert_eq!((progress.events, progress.dropped), (2, 1));
-        assert_eq!(end, StreamEnd::Complete);
+    fn an_event_that_is_no_json_is_a_cut() {
+        for broken in ["data: {\"choices\":[{", "data: hello", "data: {\"a\":1}}"] {
+            let (forward, ending, _, end) = whole(&[HELLO, broken, STOP, DONE]);
+            assert_eq!(forward, bytes(&[HELLO]));
+            let Some(Ending::Failed(failure)) = ending else { panic!("{broken}: {ending:?}") };
+            assert_eq!((failure.class, end), (FailureClass::Cut, StreamEnd::Cut));
+        }
+    }
+
+    #[test]
+    fn json_of_an_unknown_shape_passes() {
+        for odd in ["data: [1]", "data: {\"choices\":7}", "data: {\"choices\":[{\"delta\":[]}]}"] {
+            let (forward, ending, progress, end) = whole(&[HELLO, odd, STOP, DONE]);
+            assert_eq!(forward, bytes(&[HELLO, odd, STOP]), "{odd}");
+            assert!(matches!(ending, Some(Ending::Done(_))));
+            assert_eq!((progress.events, progress.dropped), (3, 0));
+            assert_eq!(end, StreamEnd::Complete);
+        }
     }
 
     #[test]

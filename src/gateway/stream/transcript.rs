@@ -84,7 +84,8 @@ impl Transcript {
         }
     }
 
-    fn lose(&mut self) {
+    /// Something was sent that cannot be compared.
+    pub(super) fn lose(&mut self) {
         self.is_lost = true;
         self.texts = Default::default();
     }

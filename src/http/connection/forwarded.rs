@@ -167,7 +167,7 @@ mod tests {
         ] {
             let mut map = HeaderMap::new();
             map.append(HeaderName::from_static(name), HeaderValue::from_bytes(line).unwrap());
-            let nets = ["127.0.0.1".parse().unwrap()];
+            let nets = ["127.0.0.1/32".parse().unwrap()];
             let client = TrustedProxies::new(&nets).client("127.0.0.1".parse().unwrap(), &map);
             assert_eq!(client.to_string(), "203.0.113.5", "{name}");
         }

@@ -62,8 +62,9 @@ faults! {
         streamed(
             || begun().send("data: {\"choices\":[{\n\n").send(content(" world")).send(finish())
                 .send(DONE).into(),
-            WELL,
+            breaks_after!("Hello"),
         ),
+        // A line that is no field of an event: those who read streams pass over it.
         streamed(
             || begun().send("what is this\n\n").send(content(" world")).send(finish()).send(DONE)
                 .into(),
