@@ -9,10 +9,14 @@ mod views;
 use std::ops::Range;
 
 use bytes::Bytes;
+use memchr::memmem;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use self::{needles::Needles, views::views};
+use self::{
+    needles::{MIN_BYTES, Needles},
+    views::views,
+};
 use crate::domain::{
     chat::Losses,
     credential::Egress,
@@ -53,6 +57,19 @@ impl Secrets<'_> {
             Box::new(Reason { message, kind: word(kind), code: word(code), param: word(param) })
         });
         Failure { reason, detail: mask.text(failure.detail), ..failure }
+    }
+
+    /// Whether one of them stands in these bytes as it is. Cheap enough to ask of every answer; what is
+    /// written in another way is looked for where something failed.
+    pub fn are_in(&self, bytes: &[u8]) -> bool {
+        let keys = [self.credential, self.exchanged].into_iter().flatten();
+        let keys = keys.map(ExposeSecret::expose_secret);
+        let headers = self.headers.into_iter().flatten().map(|it| it.value.expose_secret());
+        // Of a header without the word for its kind.
+        let headers = headers.filter_map(|value| value.split_whitespace().next_back());
+        keys.map(str::trim).chain(headers).any(|secret| {
+            secret.len() >= MIN_BYTES && memmem::find(bytes, secret.as_bytes()).is_some()
+        })
     }
 
     /// Bytes without them, of which not all are an answer.

@@ -116,6 +116,7 @@ impl LiveStream {
             }
             match self.ending.take() {
                 Some(Ending::Done(terminal)) => {
+                    let terminal = self.passed_on(terminal, false);
                     self.attempts.remember(&terminal);
                     self.gathered.push(terminal);
                     self.count_dropped();
@@ -140,12 +141,8 @@ impl LiveStream {
                 Poll::Ready(Ok(Some(chunk))) => {
                     self.gave_a_turn = false;
                     let output = self.passage.feed(chunk);
-                    self.gathered.push(if output.has_foreign {
-                        let upstream = &self.attempts.relay().upstream;
-                        upstream.masked_bytes(self.place.secrets(), output.forward)
-                    } else {
-                        output.forward
-                    });
+                    let events = self.passed_on(output.forward, output.has_foreign);
+                    self.gathered.push(events);
                     self.ending = output.ending;
                     self.note_usage();
                     if self.ending.is_none() && self.gathered.len() >= FLUSH_BYTES {
@@ -176,6 +173,12 @@ impl LiveStream {
                 }
             }
         }
+    }
+
+    /// What is sent of the answer: without what was sent upstream in secret.
+    fn passed_on(&self, bytes: Bytes, has_foreign: bool) -> Bytes {
+        let upstream = &self.attempts.relay().upstream;
+        upstream.passed_on(self.place.secrets(), bytes, has_foreign)
     }
 
     /// Ends it here: its request's deadline has passed, or its client may have no more of it.

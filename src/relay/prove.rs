@@ -61,14 +61,12 @@ impl Told<'_> {
     fn whole(&self, pair: &Pair, body: &Bytes) -> Result<WholeAnswer, Failure> {
         let answer = pair.whole(body.clone()).map_err(|failure| self.failed(failure, body))?;
         let losses = self.relay.upstream.masked_losses(self.secrets, answer.losses);
-        Ok(WholeAnswer { losses, ..answer })
+        let body = self.passed_on(answer.body, false);
+        Ok(WholeAnswer { body, losses, ..answer })
     }
 
     fn passed_on(&self, events: Bytes, has_foreign: bool) -> Bytes {
-        if !has_foreign {
-            return events;
-        }
-        self.relay.upstream.masked_bytes(self.secrets, events)
+        self.relay.upstream.passed_on(self.secrets, events, has_foreign)
     }
 
     /// `error`: the body, or the event, that the failure was read from.

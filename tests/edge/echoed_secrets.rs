@@ -32,6 +32,8 @@ enum Echo {
     Refusal(u16),
     /// In an error that comes as an answer.
     Inside,
+    /// In a good answer, beside its text.
+    Beside,
     /// In a stream, before any content.
     FirstEvent,
     /// In a stream, after some.
@@ -40,13 +42,14 @@ enum Echo {
     ForeignEvents,
 }
 
-const ECHOES: [Echo; 9] = [
+const ECHOES: [Echo; 10] = [
     Echo::Refusal(400),
     Echo::Refusal(401),
     Echo::Refusal(404),
     Echo::Refusal(422),
     Echo::Refusal(500),
     Echo::Inside,
+    Echo::Beside,
     Echo::FirstEvent,
     Echo::LaterEvent,
     Echo::ForeignEvents,
@@ -131,6 +134,19 @@ fn answer(format: &str, echo: Echo, seen: &Seen) -> String {
     match echo {
         Echo::Refusal(status) => json(status, &headers, &error),
         Echo::Inside => json(200, &headers, &error),
+        Echo::Beside => {
+            let blocked = json!({"promptFeedback": {"blockReason": "SAFETY",
+                "blockReasonMessage": quoted}, "candidates": []});
+            let remarked = json!({"id": "1", "object": "chat.completion", "created": 0,
+                "model": "m", "debug": quoted, "choices": [{"index": 0, "finish_reason": "stop",
+                "message": {"role": "assistant", "content": "Hello"},
+                "error": {"message": quoted}}]});
+            match format {
+                "google" => json(200, "", &blocked.to_string()),
+                "cloudcode" => json(200, "", &json!({"response": blocked}).to_string()),
+                _ => json(200, "", &remarked.to_string()),
+            }
+        }
         Echo::FirstEvent => stream(event),
         Echo::LaterEvent => stream(format!("{}{event}", begun(format))),
         Echo::ForeignEvents => {

@@ -163,3 +163,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_secret_is_seen_in_an_answer_and_its_absence_too() {
+    let key = "sk-0123456789abcdef".to_owned().into();
+    let header = SecretHeader { name: "x".into(), value: "Bearer abcdefgh1".to_owned().into() };
+    let headers = [header];
+    let secrets =
+        Secrets { credential: Some(&key), headers: [&headers, &[]], ..Secrets::default() };
+    for seen in ["a sk-0123456789abcdef b", r#"{"note":"abcdefgh1"}"#] {
+        assert!(secrets.are_in(seen.as_bytes()), "{seen}");
+    }
+    for unseen in ["", "sk-0123456789", "Bearer", "abcdefgh"] {
+        assert!(!secrets.are_in(unseen.as_bytes()), "{unseen}");
+    }
+}

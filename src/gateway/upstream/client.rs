@@ -148,8 +148,12 @@ impl Upstream {
         Secrets { proxies: &self.proxies, ..secrets }.masked(failure)
     }
 
-    /// The same for what is passed on of a stream and is no part of its answer.
-    pub fn masked_bytes(&self, secrets: Secrets<'_>, bytes: Bytes) -> Bytes {
+    /// The same for what is passed on of an answer: beside its text there may be errors, refusals and
+    /// remarks in it. `has_foreign`: that something of it is no part of the answer is known.
+    pub fn passed_on(&self, secrets: Secrets<'_>, bytes: Bytes, has_foreign: bool) -> Bytes {
+        if !has_foreign && !secrets.are_in(&bytes) {
+            return bytes;
+        }
         Secrets { proxies: &self.proxies, ..secrets }.masked_bytes(bytes)
     }
 
