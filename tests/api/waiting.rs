@@ -180,6 +180,26 @@ async fn a_key_with_one_place_serves_one_request_after_the_other() {
 }
 
 #[actix_web::test]
+async fn who_has_waited_in_vain_for_a_place_is_told_that_all_are_busy() {
+    let app = TestApp::configured(|config| {
+        config.providers[0].api_keys[0].max_in_flight = Some(1);
+        config.relay.max_wait_ms = 300;
+    })
+    .await;
+    let (open, opened) = gate();
+    app.upstream.next(stream().send(content("a")).wait(opened).send(finish()).send(DONE));
+    let held = app.stream("hello").await;
+
+    let refused = app.chat("hello").await;
+
+    assert_eq!((refused.status, &refused.json["error"]["code"]), (503, &json!("busy")));
+    assert!(refused.retry_after() >= 1);
+    assert_eq!(app.upstream.calls(), 1);
+    open.open();
+    held.rest().await;
+}
+
+#[actix_web::test]
 async fn nobody_waits_for_a_place_where_it_has_failed() {
     fn one_place_each(config: &mut Config) {
         config.relay.retry_pause_ms = 1;

@@ -7,7 +7,6 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use memchr::memchr2;
 use serde_json::value::RawValue;
 
 use super::asked::Asked;
@@ -17,7 +16,10 @@ use crate::{
         id::{MAX_MODEL_NAME_LEN, ModelName},
     },
     gateway::{
-        dialect::{object::Fields, openai_chat::MAX_DEPTH},
+        dialect::{
+            object::Fields,
+            openai_chat::{MAX_DEPTH, end_of_text},
+        },
         translate::{Addressed, InvalidRequest},
     },
 };
@@ -102,18 +104,6 @@ impl<'a> Outline<'a> {
         }
         Ok(Self(fields))
     }
-}
-
-/// The position after the quote that closes the text whose inside begins at `at`.
-fn end_of_text(json: &[u8], mut at: usize) -> usize {
-    while let Some(found) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found + 1;
-        if json[at - 1] == b'"' {
-            return at;
-        }
-        at += 1;
-    }
-    json.len()
 }
 
 /// The key that is written so, quotes included.

@@ -18,7 +18,7 @@ pub use chunk::{Chunk, TEXT_FIELDS, TEXTS, Unparsable, Words, text_of};
 pub use continued::{Identity, Rest, continued};
 pub use error::{ErrorObject, ErrorView, error_body, error_event};
 pub use needs::{CHARACTERS_PER_TOKEN, TOKENS_PER_MEDIUM};
-pub use request::{ChatRequest, MAX_DEPTH, RequestError, exceeds_depth, rewrite};
+pub use request::{ChatRequest, MAX_DEPTH, RequestError, end_of_text, exceeds_depth, rewrite};
 pub use session::{MAX_OPENING_BYTES, SESSION_HEADERS};
 pub use usage::{ShownUsage, parse_usage};
 

@@ -222,7 +222,7 @@ pub fn exceeds_depth(json: &[u8]) -> bool {
 }
 
 /// The position after the quote that closes the text whose inside begins at `at`.
-fn end_of_text(json: &[u8], mut at: usize) -> usize {
+pub fn end_of_text(json: &[u8], mut at: usize) -> usize {
     // A body that ends within an escape leaves nothing to look through.
     while let Some(found) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         at += found + 1;

@@ -14,6 +14,12 @@ fn every_field_by_which_a_model_is_picked_is_found() {
         (r#""models":["\ud800"]"#, "models"),
         (r#""models":[{"model":"F"}]"#, "models"),
         (r#""route":"fallback""#, "route"),
+        (r#""agent":{"name":"x","type":"agent_reference"}"#, "agent"),
+        (r#""agent_reference":{"name":"x"}"#, "agent_reference"),
+        (r#""tensorzero::variant_name":"x""#, "tensorzero::variant_name"),
+        (r#""merged_adapters":{"ids":["x"]}"#, "merged_adapters"),
+        (r#""lora_request":{"lora_name":"x"}"#, "lora_request"),
+        (r#""azure_deployment":"F""#, "azure_deployment"),
         (r#""preset":"mine""#, "preset"),
         (r#""models":["a@preset/mine"]"#, "models"),
         (
