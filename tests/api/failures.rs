@@ -406,7 +406,9 @@ async fn an_outage_is_not_amplified() {
     // Too short to wait for the end of the cooldown.
     let app = TestApp::configured(|config| config.relay.timeout_ms = 5_000).await;
     app.upstream.always(|| stream().send(content("a")).then(End::Cut).into());
-    // Tried again twice, and that was the third time.
+    // Asked to go on once, and the third time was the next client's.
+    app.stream("hello").await.rest().await;
+    assert_eq!(app.upstream.calls(), 2, "asked to go on more than once");
     app.stream("hello").await.rest().await;
     // The next client may be quicker than the word of it.
     eventually("a cooldown", async || (!app.cooldowns().await.is_empty()).then_some(())).await;

@@ -72,7 +72,7 @@ async fn one_that_says_something_else_is_not_heard() {
     assert_eq!(said(&text), "Hello");
     assert!(text.contains("stream_broken"), "{text}");
     assert!(!text.contains("sailor") && !text.contains("yourself") && !text.contains("[DONE]"));
-    assert_eq!((app.upstream.calls(), app.backup.calls()), (1, 1));
+    assert_eq!((app.upstream.calls(), app.backup.calls()), (2, 1));
     assert_eq!(app.ledger().await.failed, 1);
     let usage = app.get("/api/v1/usage?period=all").await;
     assert_eq!(usage.json["totals"][0]["provider_id"], "acme", "who differed has not answered");
@@ -94,17 +94,17 @@ async fn after_a_tool_call_began_nothing_is_tried_again() {
 }
 
 #[actix_web::test]
-async fn one_that_breaks_off_too_is_gone_on_with_once_more_and_then_given_up() {
+async fn when_all_break_off_the_first_is_asked_once_more_and_then_it_is_given_up() {
     let app = TestApp::with_backup().await;
     app.upstream.next(cut_after(&["a"]));
     app.backup.next(cut_after(&["a", "b"]));
-    app.backup.next(cut_after(&["a", "b", "c"]));
+    app.upstream.next(cut_after(&["a", "b", "c"]));
 
     let text = app.stream("hello").await.rest().await;
 
     assert_eq!(said(&text), "abc");
     assert!(text.contains("stream_broken"), "{text}");
-    assert_eq!((app.upstream.calls(), app.backup.calls()), (1, 2));
+    assert_eq!((app.upstream.calls(), app.backup.calls()), (2, 1));
 }
 
 #[actix_web::test]

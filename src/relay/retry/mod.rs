@@ -64,7 +64,8 @@ pub struct Retry {
     /// Whether it was refused, and has waited since.
     is_back: bool,
     waited: Duration,
-    resumes: u32,
+    /// Where the stream broke off first, until it is asked to go on.
+    broken: Option<Candidate>,
     is_draining: bool,
 }
 
@@ -72,7 +73,7 @@ pub struct Retry {
 enum Phase {
     Seeking,
     Committed { stage: usize, candidate: Candidate },
-    Resuming { broken: Option<Candidate> },
+    Resuming,
 }
 
 enum Asked {
@@ -144,7 +145,7 @@ impl Retry {
             limit_waits: 0,
             is_back: false,
             waited: Duration::ZERO,
-            resumes: 0,
+            broken: None,
             is_draining: false,
         }
     }
@@ -215,7 +216,7 @@ impl Retry {
 
     /// Whether it looks for somebody who goes on with a stream.
     pub fn is_resuming(&self) -> bool {
-        matches!(self.phase, Phase::Resuming { .. })
+        matches!(self.phase, Phase::Resuming)
     }
 
     fn under_way(&self) -> usize {
@@ -240,9 +241,13 @@ impl Retry {
 
     fn started(&mut self, now: Duration, slot: Slot, patience: Patience) {
         let after = |time: Option<Duration>| time.and_then(|time| now.checked_add(time));
+        let is_resuming = self.is_resuming();
         if let Some(running) = &mut self.slots[slot] {
             running.state =
                 RunState::Asked { slow_at: after(patience.soft), over_at: after(patience.hard) };
+            if is_resuming {
+                self.ruled_out.add(&running.candidate);
+            }
         }
         self.made += 1;
         // Who is woken in vain has not waited.
@@ -259,11 +264,8 @@ impl Retry {
                     self.ruled_out.note(&running.candidate, last);
                 }
             }
-            Unavailable::Unfit => {
-                // It stays so for as long as the request lasts.
-                let (provider, model) = (&running.candidate.provider.id, &running.candidate.model);
-                self.ruled_out.add(provider, model);
-            }
+            // It stays so for as long as the request lasts.
+            Unavailable::Unfit => self.ruled_out.add(&running.candidate),
         }
     }
 
@@ -285,13 +287,13 @@ impl Retry {
             _ => {}
         }
         self.note_verdict(&failure);
-        let policy = policy(&failure);
+        let (policy, is_resuming) = (policy(&failure), self.is_resuming());
         let running = self.slots[slot].as_mut()?;
-        let ended = (remedy == Some(Remedy::Exhausted))
-            .then(|| (running.candidate.provider.id.clone(), running.candidate.model.clone()));
+        let ended = (remedy == Some(Remedy::Exhausted)).then(|| running.candidate.clone());
         running.last = Some(Arc::clone(&failure));
         let next = match policy.next {
-            Next::Repeat if running.is_repeated => Next::OtherCandidate,
+            // To go on with a stream a candidate is asked once.
+            Next::Repeat if running.is_repeated || is_resuming => Next::OtherCandidate,
             _ if remedy == Some(Remedy::Exhausted) => Next::OtherCandidate,
             next => next,
         };
@@ -314,8 +316,8 @@ impl Retry {
             }
             _ => self.give_up(slot, &failure),
         }
-        if let Some((provider, model)) = ended {
-            self.ruled_out.add(&provider, &model);
+        if let Some(candidate) = ended {
+            self.ruled_out.add(&candidate);
         }
         None
     }
@@ -340,7 +342,7 @@ impl Retry {
                 && self.slots[*other].as_ref().is_some_and(|running| running.is_slow(now))
         });
         if let Some(slow) = slow.and_then(|slow| self.slots[slow].take()) {
-            self.ruled_out.add(&slow.candidate.provider.id, &slow.candidate.model);
+            self.ruled_out.add(&slow.candidate);
         }
         let running = self.running(slot);
         let (stage, candidate) = (running.stage, running.candidate.clone());

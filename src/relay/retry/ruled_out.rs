@@ -25,22 +25,21 @@ impl RuledOut {
             let window = candidate.facts.context_tokens.unwrap_or(0);
             self.too_small = Some(self.too_small.map_or(window, |known| known.max(window)));
         }
-        let provider = || candidate.provider.id.clone();
         match policy(failure).rules_out {
             RulesOut::Nobody => {}
-            RulesOut::Model => self.models.push((provider(), candidate.model.clone())),
-            RulesOut::Provider => self.providers.push(provider()),
+            RulesOut::Model => self.add(candidate),
+            RulesOut::Provider => self.providers.push(candidate.provider.id.clone()),
         }
     }
 
     /// A model of a provider is not asked again, whatever its failure was.
-    pub fn add(&mut self, provider: &ProviderId, model: &ModelName) {
-        self.models.push((provider.clone(), model.clone()));
+    pub fn add(&mut self, candidate: &Candidate) {
+        self.models.push((candidate.provider.id.clone(), candidate.model.clone()));
     }
 
     /// A model of a provider may be asked again, unless the whole provider is ruled out.
-    pub fn forgive(&mut self, provider: &ProviderId, model: &ModelName) {
-        self.models.retain(|(p, m)| p != provider || m != model);
+    pub fn forgive(&mut self, candidate: &Candidate) {
+        self.models.retain(|(p, m)| *p != candidate.provider.id || *m != candidate.model);
     }
 
     /// Whether a model of a provider was found to be of no use, whatever its window.

@@ -34,6 +34,13 @@ enum Script {
     Breaks { first: u64, pace: u64, pieces: usize, class: FailureClass },
 }
 
+/// A model of a provider.
+type Spot = (ProviderId, ModelName);
+
+fn spot(candidate: &Candidate) -> Spot {
+    (candidate.provider.id.clone(), candidate.model.clone())
+}
+
 /// A provider: what its calls come to, in order; the last one is repeated.
 struct Scripted {
     id: ProviderId,
@@ -82,6 +89,10 @@ impl Attempt {
 }
 
 /// One pool, one request.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, noted when it is met"
+)]
 struct World {
     pool: pool::Pool,
     course: Course,
@@ -96,14 +107,23 @@ struct World {
     resumes: bool,
     told: String,
     log: Vec<String>,
-    /// Candidates that were silent or stalled, and those that were cut.
-    silent: HashSet<(ProviderId, ModelName)>,
+    /// Candidates that were silent or stalled.
+    silent: HashSet<Spot>,
+    /// Candidates whose answer was cut.
+    cut: HashSet<Spot>,
+    asked: HashSet<Spot>,
+    /// Candidates that were asked to go on with a stream.
+    resumed: HashSet<Spot>,
+    /// Candidates that could not be asked when they were to be.
+    unavailable: HashSet<Spot>,
+    /// The stage that the last answer came from.
+    stage: usize,
+    is_budget_denied: bool,
     /// The failure after which nothing may be asked.
     stopped: Option<FailureClass>,
     /// Whether the prompt was too long for somebody: only larger windows are asked then.
     is_too_long: bool,
     waited: Duration,
-    asked: Vec<(ProviderId, ModelName, AttemptKind)>,
     most_under_way: usize,
 }
 
@@ -183,10 +203,15 @@ impl World {
             told: String::new(),
             log: Vec::new(),
             silent: HashSet::new(),
+            cut: HashSet::new(),
+            asked: HashSet::new(),
+            resumed: HashSet::new(),
+            unavailable: HashSet::new(),
+            stage: 0,
+            is_budget_denied: false,
             stopped: None,
             is_too_long: false,
             waited: Duration::ZERO,
-            asked: Vec::new(),
             most_under_way: 0,
         }
     }
@@ -253,9 +278,14 @@ impl World {
         }
         let key = attempt.lease.as_ref().map(|lease| lease.id().clone());
         self.pool.note_failure(at(self.now), &attempt.candidate, key.as_ref(), failure);
-        if matches!(failure.class, FailureClass::Silent | FailureClass::Stalled) {
-            let place = (attempt.candidate.provider.id.clone(), attempt.candidate.model.clone());
-            self.silent.insert(place);
+        match failure.class {
+            FailureClass::Silent | FailureClass::Stalled => {
+                self.silent.insert(spot(&attempt.candidate));
+            }
+            FailureClass::Cut => {
+                self.cut.insert(spot(&attempt.candidate));
+            }
+            _ => {}
         }
     }
 
@@ -314,6 +344,7 @@ impl World {
                 Action::TakeBudget { .. } => {
                     let is_granted = self.budget > 0;
                     self.budget = self.budget.saturating_sub(1);
+                    self.is_budget_denied |= !is_granted;
                     self.say(|_| format!("  {is_granted}"));
                     Event::Budget { is_granted, random: self.rng.random_range(0.0..1.0) }
                 }
@@ -321,7 +352,8 @@ impl World {
                 Action::Wait { until, for_others } => {
                     self.wait(retry, &mut at_work, until, for_others)
                 }
-                Action::Commit { slot, slow, .. } => {
+                Action::Commit { slot, slow, stage } => {
+                    self.stage = stage;
                     if let Some(mut attempt) = slow.and_then(|slow| at_work.slots[slow].take()) {
                         let silent = Failure::new(FailureClass::Silent, "slow");
                         self.blame(&mut attempt, &silent);
@@ -361,19 +393,38 @@ impl World {
         let attempt = match entered {
             Ok(attempt) => attempt,
             Err(why) => {
+                self.unavailable.insert(spot(retry.candidate(slot)));
                 self.say(|_| format!("  {why:?}"));
                 return Event::Unavailable { slot, why };
             }
         };
-        let candidate = &attempt.candidate;
-        let place = (candidate.provider.id.clone(), candidate.model.clone());
+        let place = spot(&attempt.candidate);
         self.say(|_| format!("  {}/{}: {:?}", place.0, place.1, attempt.script));
         assert!(!self.silent.contains(&place), "what was silent was asked again");
-        self.asked.push((place.0, place.1, kind));
+        if kind == AttemptKind::Resume {
+            assert!(self.resumed.insert(place.clone()), "it was asked twice to go on");
+            let left = self.left(retry, self.stage, &self.resumed);
+            let may_ask = !self.cut.contains(&place) || left.is_empty();
+            assert!(may_ask, "what was cut was asked again before {left:?}");
+        } else if self.cut.contains(&place) {
+            let is_other_key = how == How::OtherCredential && self.resumed.contains(&place);
+            assert!(is_other_key, "what was cut was asked again");
+        }
+        self.asked.insert(place);
         at_work.slots[slot] = Some(attempt);
         let under_way = at_work.slots.iter().flatten().count();
         self.most_under_way = self.most_under_way.max(under_way);
         Event::Started { slot, patience: Patience { soft: self.soft, hard: self.hard } }
+    }
+
+    /// Those that could be asked and are not among the `known`.
+    fn left(&self, retry: &Retry, from: usize, known: &HashSet<Spot>) -> Vec<Spot> {
+        let planned = (from..self.course.stages.len()).flat_map(|stage| {
+            let candidates = self.planned(stage, Turn::Look).candidates.into_iter();
+            candidates.filter(move |candidate| !retry.excludes(candidate, stage))
+        });
+        let is_left = |it: &Spot| !known.contains(it) && !self.unavailable.contains(it);
+        planned.map(|candidate| spot(&candidate)).filter(is_left).collect()
     }
 
     fn look(&mut self, retry: &Retry, from: usize, to: usize) -> Event {
@@ -395,12 +446,16 @@ impl World {
         for_others: bool,
     ) -> Event {
         assert!(until <= self.limits.deadline, "a wait past the deadline");
+        if retry.under_way() == 0 && until.saturating_sub(self.now) > waits::WORTH_WAITING {
+            let free = self.left(retry, 0, &self.asked);
+            assert!(free.is_empty(), "a long wait before {free:?} were asked");
+        }
         let due = (0..SLOTS)
             .filter_map(|slot| Some((at_work.slots[slot].as_ref()?.due(self.streamed)?, slot)))
             .min()
             .filter(|(due, _)| *due <= until);
         let Some((due, slot)) = due else {
-            if for_others {
+            if retry.under_way() == 0 {
                 self.waited += until.saturating_sub(self.now);
             }
             self.now = self.now.max(until);
@@ -462,12 +517,23 @@ impl World {
             self.blame(&mut attempt, &failure);
             drop(attempt);
             let is_kept = self.resumes;
-            match self.drive(&mut retry, Event::Broken { failure, is_kept }) {
+            let event = Event::Broken { failure: Arc::clone(&failure), is_kept };
+            match self.drive(&mut retry, event) {
                 Ok(next) => {
                     assert!(is_kept, "a stream that is not kept was gone on with");
                     attempt = next;
                 }
-                Err(_) => return Finished::BrokenOff,
+                Err(end) => {
+                    let may_resume = policy(&failure).resume != policy::Resume::Never && is_kept;
+                    if may_resume && matches!(end, End::NotResumed) && !self.is_budget_denied {
+                        let left = self.left(&retry, self.stage, &self.resumed);
+                        assert!(
+                            left.is_empty(),
+                            "a stream was given up before {left:?} were asked"
+                        );
+                    }
+                    return Finished::BrokenOff;
+                }
             }
         }
     }
@@ -513,8 +579,6 @@ fn check(world: &World, finished: &Finished) {
     assert!(world.now <= world.limits.deadline + Duration::from_millis(1), "the deadline is kept");
     assert!(world.most_under_way <= SLOTS);
     assert!(world.waited <= world.limits.max_wait, "waited {:?}", world.waited);
-    let resumed = world.asked.iter().filter(|(.., kind)| *kind == AttemptKind::Resume).count();
-    assert!(resumed <= resume::MAX_RESUMES as usize, "{resumed} resumes");
     let is_one_text = |whole: &dyn Fn(&str) -> bool| {
         world.providers.iter().any(|provider| whole(&provider.text.concat()))
     };

@@ -9,7 +9,7 @@ use crate::domain::failure::{Failure, FailureClass};
 pub(super) const MAX_LIMIT_WAITS: u32 = 2;
 /// The longest rate limit that is worth waiting for while there are other models to go to: three
 /// seconds, and the tenth by which a cooldown is drawn out.
-const WORTH_WAITING: Duration = Duration::from_millis(3_300);
+pub(super) const WORTH_WAITING: Duration = Duration::from_millis(3_300);
 /// How often a place is looked for at a busy provider, should the word of it be missed.
 const BUSY_LOOK: Duration = Duration::from_millis(250);
 
@@ -28,7 +28,7 @@ impl Retry {
                     Some((until, FailureClass::RateLimit)) => until.max(now),
                     _ => return None,
                 };
-                if until.saturating_sub(now) > WORTH_WAITING || until >= self.limits.deadline {
+                if until.saturating_sub(now) > WORTH_WAITING || !self.may_wait(now, until) {
                     return None;
                 }
                 self.limit_waits += 1;
@@ -105,13 +105,18 @@ impl Retry {
 
     /// Waits for somebody who can be asked, as long as a request may: as the next request would.
     fn wait_long(&mut self, now: Duration, until: Duration) -> Action {
-        let left = self.limits.max_wait.saturating_sub(self.waited);
         let until = until.max(now);
-        if until.saturating_sub(now) > left || until >= self.limits.deadline {
+        if !self.may_wait(now, until) {
             return self.end();
         }
         self.asked = Asked::LongWait { began: now };
         Action::Wait { until, for_others: true }
+    }
+
+    /// Whether a wait ends in time: before the request does, and within all that it may wait.
+    fn may_wait(&self, now: Duration, until: Duration) -> bool {
+        let left = self.limits.max_wait.saturating_sub(self.waited);
+        until.saturating_sub(now) <= left && until < self.limits.deadline
     }
 }
 
