@@ -16,6 +16,7 @@ use providerpool::{
         router::{Ask, Plan, RouteTable, RouterView},
     },
     domain::{
+        chat::Dialect,
         cooldown::{CooldownBook, CooldownScope, Length},
         credential::{Credential, CredentialSettings, StoredSecret},
         failure::FailureClass,
@@ -163,6 +164,9 @@ impl Pool {
         let ask = Ask {
             now: NOW,
             options: &options,
+            client: Dialect::Chat,
+            is_chat: true,
+            is_streamed: true,
             needs: Capabilities::NONE,
             prompt_bytes: 1_000,
             prompt_tokens: &|| 250,
@@ -200,6 +204,8 @@ fn route(strategy: Strategy, target: impl Fn(usize) -> RouteTarget) -> RouteTabl
         strategy: Some(strategy),
         fallbacks: Vec::new(),
         hedge: true,
+        across_tiers: false,
+        attempt_timeout_ms: None,
         origin: Origin::Api,
     };
     RouteTable::new([route], [], Strategy::Priority)

@@ -104,6 +104,7 @@ fn configure(mut config: Config, folder: &Path, simulated: SocketAddr) -> anyhow
                 api_keys: vec![format!("sk-simulated-{id}").into()],
                 credential_strategy: CredentialStrategy::default(),
                 rules: Vec::new(),
+                attempt_timeout_ms: None,
                 headers: BTreeMap::new(),
             })
         })

@@ -50,6 +50,10 @@ pub struct ProviderConfig {
     /// What its errors lead to, where you know better.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleText>,
+    /// Time for one attempt at a whole answer while another candidate is left. Absent: that of
+    /// `[relay]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_timeout_ms: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<ApiKeyConfig>,
     /// Headers sent with every request, by name.
@@ -125,6 +129,7 @@ impl ProviderConfig {
             headers: Some(StoredHeaders::Open(headers)),
             credential_strategy: Some(self.credential_strategy),
             rules: Some(rules),
+            attempt_timeout_ms: self.attempt_timeout_ms,
         }
     }
 }

@@ -46,6 +46,13 @@ pub struct RouteConfig {
     /// Whether a second candidate may be started beside one that is slow to answer.
     #[serde(default = "default_hedge")]
     pub hedge: bool,
+    /// Whether the strategy orders all candidates, whatever the priority of their providers.
+    #[serde(default)]
+    pub across_tiers: bool,
+    /// Time for one attempt at a whole answer while another candidate is left. Absent: that of the
+    /// provider, else of `[relay]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_timeout_ms: Option<u32>,
 }
 
 /// One alias of the file.
@@ -66,6 +73,8 @@ impl RouteConfig {
             strategy: self.strategy,
             fallbacks: self.fallbacks.clone(),
             hedge: self.hedge,
+            across_tiers: self.across_tiers,
+            attempt_timeout_ms: self.attempt_timeout_ms,
             origin: Origin::Config,
         }
     }
@@ -130,6 +139,8 @@ mod tests {
         strategy = "weighted"
         fallbacks = ["other"]
         hedge = false
+        across_tiers = true
+        attempt_timeout_ms = 45000
 
         [[aliases]]
         name = "*-latest"
@@ -148,6 +159,8 @@ mod tests {
         );
         let weights: Vec<u32> = full.targets.iter().map(|target| target.weight).collect();
         assert_eq!((weights, full.hedge), (vec![1, 0], false));
+        assert!(full.across_tiers && !bare.across_tiers);
+        assert_eq!((full.attempt_timeout_ms, bare.attempt_timeout_ms), (Some(45_000), None));
         assert_eq!(full.targets[0].provider.as_ref().unwrap().as_str(), "acme");
     }
 

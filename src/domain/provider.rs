@@ -135,6 +135,7 @@ pub struct ProviderSettings {
     pub headers: Option<StoredHeaders>,
     pub credential_strategy: Option<CredentialStrategy>,
     pub rules: Option<Vec<FailureRule>>,
+    pub attempt_timeout_ms: Option<u32>,
 }
 
 /// Headers as storage gives them back: readable, or sealed under a key that is not here.
@@ -190,6 +191,9 @@ pub struct Provider {
     pub credential_strategy: CredentialStrategy,
     /// What its errors lead to, where the operator knows better. The first that fits counts.
     pub rules: Vec<FailureRule>,
+    /// Milliseconds for one attempt at a whole answer while another candidate is left. Absent: the
+    /// pool's own.
+    pub attempt_timeout_ms: Option<u32>,
     /// Why it cannot be used although it is stored: the key id its secrets are sealed under.
     pub locked: Option<String>,
     pub last_error: Option<LastError>,
@@ -304,6 +308,7 @@ mod tests {
             headers: vec![],
             credential_strategy: CredentialStrategy::default(),
             rules: vec![],
+            attempt_timeout_ms: None,
             locked: None,
             last_error: None,
             beta: false,

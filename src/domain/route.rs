@@ -1,6 +1,6 @@
 //! Routes and aliases: what the names that clients ask for lead to.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,19 @@ pub const MAX_TARGETS: usize = 64;
 /// Largest weight. Larger ones could not be told apart in any number of requests that matters.
 pub const MAX_WEIGHT: u32 = 1_000_000;
 
-/// How candidates are ordered.
+/// The times that one attempt may be given, in milliseconds: up to a day.
+pub const ATTEMPT_TIMEOUTS_MS: RangeInclusive<u32> = 100..=86_400_000;
+
+/// What is wrong with the time that one attempt is given.
+pub fn fault_of_attempt_timeout(millis: Option<u32>) -> Option<InvalidSetting> {
+    let (least, most) = ATTEMPT_TIMEOUTS_MS.into_inner();
+    let is_wrong = millis.is_some_and(|millis| !ATTEMPT_TIMEOUTS_MS.contains(&millis));
+    let fault = || InvalidSetting::new("attempt_timeout_ms", format!("must be {least} to {most}"));
+    is_wrong.then(fault)
+}
+
+/// How candidates are ordered. Where a route names no targets, those of the highest provider priority
+/// that can be used come first under every one of them, unless it says that tiers do not count.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
@@ -153,6 +165,13 @@ pub struct Route {
     pub fallbacks: Vec<ModelName>,
     /// Whether a second candidate may be started beside one that is slow to answer.
     pub hedge: bool,
+    /// Whether the strategy orders all candidates, whatever the priority of their providers. Of
+    /// interest without targets only: targets have places and weights instead.
+    pub across_tiers: bool,
+    /// Milliseconds for one attempt at a whole answer while another candidate is left. Absent: the
+    /// provider's, else the pool's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_timeout_ms: Option<u32>,
     /// Who owns it: the configuration file, or the API.
     pub origin: Origin,
 }
@@ -249,7 +268,7 @@ impl Named for Route {
         if self.fallbacks.iter().any(is_pattern) {
             return Err(InvalidSetting::new("fallbacks", "must be names without '*'"));
         }
-        Ok(())
+        fault_of_attempt_timeout(self.attempt_timeout_ms).map_or(Ok(()), Err)
     }
 }
 
@@ -288,6 +307,9 @@ pub struct RouteOptions {
     pub mode: Mode,
     /// Absent: the route's, else the pool's.
     pub strategy: Option<Strategy>,
+    /// Whether the strategy orders all candidates, whatever the priority of their providers. Absent: as
+    /// the route says.
+    pub across_tiers: Option<bool>,
     pub exclude: Vec<ProviderId>,
     /// Asked first, when it is a candidate.
     pub prefer: Option<ProviderId>,
@@ -331,6 +353,8 @@ mod tests {
             strategy: None,
             fallbacks: fallbacks.iter().map(|name| ModelName::parse(name).unwrap()).collect(),
             hedge: true,
+            across_tiers: false,
+            attempt_timeout_ms: None,
             origin: Origin::Api,
         }
     }

@@ -10,7 +10,7 @@ use super::{
     model::{MAX_CONTEXT_TOKENS, ServedModel},
     name::{fault_of_letters, fault_of_name},
     provider::{HeaderError, ProviderSettings, SecretHeader, StoredHeaders},
-    route::MAX_WEIGHT,
+    route::{MAX_WEIGHT, fault_of_attempt_timeout},
     rule::MAX_RULES,
 };
 
@@ -90,6 +90,7 @@ impl ProviderSettings {
         if self.rules.as_ref().is_some_and(|rules| rules.len() > MAX_RULES) {
             faults.push(InvalidSetting::new("rules", format!("has more than {MAX_RULES} entries")));
         }
+        faults.extend(fault_of_attempt_timeout(self.attempt_timeout_ms));
         faults
     }
 }

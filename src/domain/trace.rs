@@ -88,6 +88,8 @@ pub struct CandidateTrace {
     #[serde(skip_serializing_if = "Capabilities::is_unset")]
     #[schema(value_type = Vec<super::model::Capability>)]
     pub lacks: Capabilities,
+    /// Whether it is known to speak the client's dialect: of equal ones those that do are asked first.
+    pub same_dialect: bool,
 }
 
 /// One who was left out of a plan.

@@ -27,6 +27,10 @@ pub struct RoutingHeaders {
     /// How candidates are ordered, instead of the route's strategy.
     #[param(rename = "x-providerpool-strategy")]
     strategy: Option<Strategy>,
+    /// Whether that orders all candidates, whatever the priority of their providers. Absent: as the
+    /// route says.
+    #[param(rename = "x-providerpool-across-tiers")]
+    across_tiers: Option<bool>,
     /// Ids of providers that are not to be asked, at most 64, with commas between them.
     #[param(rename = "x-providerpool-exclude")]
     exclude: Option<String>,
@@ -48,8 +52,8 @@ pub struct RoutingHeaders {
     session: Option<String>,
 }
 
-/// Reads the headers `x-providerpool-mode`, `-strategy`, `-exclude`, `-prefer`, `-require`, `-relax`
-/// and `-strict`.
+/// Reads the headers `x-providerpool-mode`, `-strategy`, `-across-tiers`, `-exclude`, `-prefer`,
+/// `-require`, `-relax` and `-strict`.
 ///
 /// Errors: [`Problem::bad_request`] that names the header: a wish that is not understood is not
 /// passed over.
@@ -70,6 +74,10 @@ pub fn route_options(request: &HttpRequest) -> Result<RouteOptions, Problem> {
         let words = Strategy::ALL.map(Strategy::as_str).join(", ");
         let wanted = || wrong("x-providerpool-strategy", &format!("one of {words}"));
         options.strategy = Some(Strategy::parse(&word).ok_or_else(wanted)?);
+    }
+    if let Some(word) = text("x-providerpool-across-tiers")? {
+        let wanted = || wrong("x-providerpool-across-tiers", "true or false");
+        options.across_tiers = Some(word.parse().map_err(|_| wanted())?);
     }
     if let Some(list) = text("x-providerpool-exclude")? {
         let wanted = || wrong("x-providerpool-exclude", "ids of providers, at most 64");
@@ -132,6 +140,7 @@ mod tests {
         let read = options(&[
             ("x-providerpool-mode", "local"),
             ("x-providerpool-strategy", "least_busy"),
+            ("x-providerpool-across-tiers", "true"),
             ("x-providerpool-exclude", "a, B"),
             ("x-providerpool-prefer", "c"),
             ("x-providerpool-require", "vision,tools"),
@@ -142,6 +151,7 @@ mod tests {
         let expected = RouteOptions {
             mode: Mode::Local,
             strategy: Some(Strategy::LeastBusy),
+            across_tiers: Some(true),
             exclude: vec![id("a"), id("b")],
             prefer: Some(id("c")),
             required: Capabilities::NONE.with(Capability::Vision).with(Capability::Tools),
@@ -172,6 +182,7 @@ mod tests {
         for (name, value) in [
             ("x-providerpool-mode", "cheap"),
             ("x-providerpool-strategy", "best"),
+            ("x-providerpool-across-tiers", "yes"),
             ("x-providerpool-exclude", "a b"),
             ("x-providerpool-prefer", "?"),
             ("x-providerpool-require", "vision, taste"),

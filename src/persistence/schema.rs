@@ -22,6 +22,7 @@ diesel::table! {
         headers_sealed -> Nullable<Text>,
         credential_strategy -> Nullable<Text>,
         rules -> Nullable<Text>,
+        attempt_timeout_ms -> Nullable<Integer>,
         also_speaks -> Nullable<Text>,
         detected_formats -> Nullable<Text>,
         last_error -> Nullable<Text>,
@@ -127,6 +128,8 @@ diesel::table! {
         strategy -> Nullable<Text>,
         fallbacks -> Text,
         hedge -> Bool,
+        across_tiers -> Bool,
+        attempt_timeout_ms -> Nullable<Integer>,
         created_at -> BigInt,
         updated_at -> BigInt,
     }

@@ -225,6 +225,9 @@ impl Attempts {
         let ask = Ask {
             now: now(),
             options: &self.inquiry.options,
+            client: self.inquiry.request.api().dialect(),
+            is_chat: self.asks_for_answer(),
+            is_streamed: self.is_streamed(),
             needs: self.inquiry.needs,
             prompt_bytes: self.inquiry.request.body().len() as u64,
             prompt_tokens: &|| self.inquiry.prompt_tokens(),
@@ -232,6 +235,11 @@ impl Attempts {
         };
         let (providers, credentials) = (sights.providers.read(), sights.credentials.read());
         sights.routing.read().plan(&ask, stage, &providers, &credentials, turn)
+    }
+
+    /// The time that the route of a stage gives to an attempt at a whole answer.
+    pub(super) fn attempt_timeout_ms(&self, stage: usize) -> Option<u32> {
+        self.course.stages[stage].route.as_ref()?.attempt_timeout_ms
     }
 
     fn note_plan(&self, stage: &Stage, plan: &Plan) {
@@ -343,6 +351,9 @@ impl Attempts {
         let plans: Vec<Plan> =
             self.course.stages.iter().map(|stage| self.plan(stage, Turn::Look)).collect();
         let reasons = || plans.iter().flat_map(|plan| &plan.exclusions).map(|e| e.reason);
+        if reasons().any(|reason| reason == ExclusionReason::ForEmbeddings) {
+            return RelayError::ForEmbeddings { model };
+        }
         let lacking = reasons().find_map(|reason| match reason {
             ExclusionReason::Lacks { capabilities } => Some(capabilities),
             _ => None,

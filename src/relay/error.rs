@@ -37,6 +37,10 @@ pub enum RelayError {
     /// What is stored under the name is not understood, and nobody is asked in its place.
     #[error("the {kind} {name} cannot be read; the operator finds in the log what is wrong")]
     RouteUnreadable { kind: NameKind, name: NamePattern },
+    #[error(
+        "the model {model} is for embeddings and does not answer: ask for it at the embeddings API"
+    )]
+    ForEmbeddings { model: ModelName },
     /// Those who serve it are known not to be able to do what the request needs.
     #[error("no provider of the model {model} can do what the request needs")]
     Lacking { model: ModelName, capabilities: Capabilities },
@@ -95,6 +99,7 @@ impl RelayError {
             | Self::NoProvider
             | Self::NoSuchModel(_)
             | Self::RouteUnreadable { .. }
+            | Self::ForEmbeddings { .. }
             | Self::Lacking { .. }
             | Self::NoneAllowed { .. }
             | Self::Lossy { .. }

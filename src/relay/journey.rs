@@ -220,6 +220,7 @@ fn candidate_trace(candidate: &Candidate) -> CandidateTrace {
         model_id: candidate.model.clone(),
         score: candidate.score,
         lacks: candidate.lacks,
+        same_dialect: candidate.speaks,
     }
 }
 

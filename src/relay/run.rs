@@ -172,7 +172,8 @@ impl Attempts {
         let (mut place, now) = (place, Instant::now());
         self.begin(now, &mut place, kind);
         let candidate = place.candidate.clone();
-        let patience = self.patience(&candidate);
+        let stage = self.state.borrow().retry.stage(slot);
+        let patience = self.patience(&candidate, stage);
         let number = place.number;
         let attempt = Box::pin(self.attempt(place, prove));
         slots.asking[slot] = Some(Asking { attempt, candidate, number, started: now });
@@ -204,7 +205,7 @@ impl Attempts {
     }
 
     /// How long an attempt may take.
-    fn patience(&self, candidate: &Candidate) -> Patience {
+    fn patience(&self, candidate: &Candidate, stage: usize) -> Patience {
         let settings = &self.relay().settings;
         let vitals = &candidate.vitals;
         if self.is_streamed() {
@@ -215,7 +216,9 @@ impl Attempts {
         let usual = settings
             .hedge
             .and_then(|limits| limits.whole_answer(&vitals.whole_answer(&candidate.model)));
-        let hard = settings.attempt_timeout.max(usual.map_or(Duration::ZERO, |soft| soft * 2));
+        let own = self.attempt_timeout_ms(stage).or(candidate.provider.attempt_timeout_ms);
+        let hard = own.map_or(settings.attempt_timeout, |own| Duration::from_millis(own.into()));
+        let hard = hard.max(usual.map_or(Duration::ZERO, |soft| soft * 2));
         Patience { soft: usual, hard: Some(hard) }
     }
 

@@ -70,6 +70,34 @@ async fn a_silent_attempt_at_a_whole_answer_ends_while_another_provider_is_left(
 }
 
 #[actix_web::test]
+async fn a_route_or_a_provider_may_say_how_long_an_attempt_takes_at_most() {
+    for is_of_route in [false, true] {
+        let app = TestApp::with_backup().await;
+        let mut slow = json!({"id": "slow", "name": "slow", "location": "local", "priority": 1_000,
+            "api_format": "openai", "base_url": format!("http://{}", app.upstream.address)});
+        let made = if is_of_route {
+            assert_eq!(app.post("/api/v1/providers", slow).await.status, 201);
+            app.put("/api/v1/routes/test-model", json!({"attempt_timeout_ms": 100})).await
+        } else {
+            slow["attempt_timeout_ms"] = 100.into();
+            app.post("/api/v1/providers", slow).await
+        };
+        assert_eq!((made.status, &made.json["attempt_timeout_ms"]), (201, &json!(100)));
+        app.upstream.next(Step::Silent);
+
+        let answer = app.chat("hello").await;
+
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let trace = app.trace(answer.header("x-request-id")).await;
+        let first = &trace["attempts"][0];
+        assert_eq!(
+            (&first["provider_id"], &first["failure"]["class"]),
+            (&json!("slow"), &json!("silent"))
+        );
+    }
+}
+
+#[actix_web::test]
 async fn the_last_candidate_has_the_rest_of_the_requests_time() {
     let app = TestApp::configured(|config| config.relay.attempt_timeout_ms = 100).await;
     app.upstream.next(Step::Silent);

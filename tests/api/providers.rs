@@ -144,6 +144,8 @@ async fn a_provider_that_cannot_work_is_refused() {
         ("models", json!([{"name": "a", "output_tokens": 1_000_000_001}])),
         ("credential_strategy", json!("whatever")),
         ("rules", json!([{"status": 400}])),
+        ("attempt_timeout_ms", json!(99)),
+        ("attempt_timeout_ms", json!(86_400_001)),
         ("unknown", json!(1)),
         ("api_key", json!("")),
         ("api_key", json!("two words")),

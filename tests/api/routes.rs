@@ -35,6 +35,8 @@ fn configured() -> Setup {
             strategy: None,
             fallbacks: Vec::new(),
             hedge: false,
+            across_tiers: false,
+            attempt_timeout_ms: None,
         });
         config.aliases.push(AliasConfig { name: name("fixed-*"), model: name("fixed") });
     };
@@ -47,13 +49,14 @@ async fn a_route_is_made_shown_replaced_and_deleted() {
     let body = json!({
         "targets": [{"provider": "Acme", "model": "big", "weight": 3}, {"model": "small"}],
         "strategy": "weighted", "fallbacks": ["other"], "hedge": false,
+        "across_tiers": true, "attempt_timeout_ms": 45_000,
     });
 
     let made = put(&app, "/api/v1/routes/smart", body).await;
 
     let shown = json!({
         "name": "smart", "strategy": "weighted", "fallbacks": ["other"], "hedge": false,
-        "targets": [{"provider": "acme", "model": "big", "weight": 3}, {"model": "small", "weight": 1}],
+        "across_tiers": true, "attempt_timeout_ms": 45_000, "targets": [{"provider": "acme", "model": "big", "weight": 3}, {"model": "small", "weight": 1}],
         "origin": "api",
     });
     assert_eq!((made.status, &made.json), (201, &shown));
@@ -62,8 +65,8 @@ async fn a_route_is_made_shown_replaced_and_deleted() {
 
     let replaced = put(&app, "/api/v1/routes/smart", json!({})).await;
 
-    let bare =
-        json!({"name": "smart", "targets": [], "fallbacks": [], "hedge": true, "origin": "api"});
+    let bare = json!({"name": "smart", "targets": [], "fallbacks": [], "hedge": true,
+        "across_tiers": false, "origin": "api"});
     assert_eq!((replaced.status, &replaced.json), (200, &bare));
     assert_eq!(app.get("/api/v1/routes/smart").await.json, bare);
     assert_eq!(app.delete("/api/v1/routes/smart").await.status, 204);
@@ -192,7 +195,8 @@ async fn what_the_configuration_says_is_shown_and_read_only() {
     let before = everything(&app).await;
     assert_eq!(
         app.get("/api/v1/routes/fixed").await.json,
-        json!({"name": "fixed", "targets": [], "fallbacks": [], "hedge": false, "origin": "config"})
+        json!({"name": "fixed", "targets": [], "fallbacks": [], "hedge": false,
+            "across_tiers": false, "origin": "config"})
     );
     assert_eq!(app.get("/api/v1/aliases/fixed-*").await.json["origin"], "config");
 

@@ -146,12 +146,47 @@ async fn fallbacks_are_asked_in_order_when_no_target_can_answer() {
 async fn under_round_robin_each_has_its_turn() {
     let app = TestApp::with(Setup {
         backup: true,
-        configure: |config| config.routing.strategy = Strategy::RoundRobin,
+        configure: |config| {
+            config.routing.strategy = Strategy::RoundRobin;
+            config.providers[1].priority = config.providers[0].priority;
+        },
         ..Setup::default()
     })
     .await;
     assert_eq!(served_by(&app, "test-model", 4).await, ["acme", "backup", "acme", "backup"]);
     assert_eq!(served_by(&app, "another", 2).await, ["acme", "backup"]);
+}
+
+#[actix_web::test]
+async fn under_round_robin_the_highest_priority_has_all_turns_unless_the_route_says_otherwise() {
+    let app = two_providers().await;
+    add_provider(&app, json!({"id": "aaa", "priority": -5})).await;
+    let strategy = |across_tiers| json!({"strategy": "round_robin", "across_tiers": across_tiers});
+    set(&app, "routes/test-model", strategy(false)).await;
+    let providers = served_by(&app, "test-model", 6).await;
+    assert_eq!(count(&providers, "aaa"), 0, "{providers:?}");
+
+    set(&app, "routes/test-model", strategy(true)).await;
+    let providers = served_by(&app, "test-model", 6).await;
+    assert_eq!(count(&providers, "aaa"), 2, "{providers:?}");
+
+    let header = wish(&app, "across-tiers", "false").await;
+    assert_ne!(by(&header).0, "aaa");
+    let asked = json!({"model": "test-model", "across_tiers": true});
+    let explained = app.post("/api/v1/routes/explain", asked).await;
+    assert_eq!(explained.json["stages"][0]["across_tiers"], true);
+    assert_eq!(explained.json["stages"][0]["candidates"][0]["same_dialect"], true);
+}
+
+#[actix_web::test]
+async fn a_model_for_embeddings_is_refused_for_a_chat_with_words() {
+    let app = two_providers().await;
+
+    let answer = ask(&app, "text-embedding-3-small").await;
+
+    refused(&answer, 400, "model_for_embeddings");
+    assert!(answer.json["error"]["message"].as_str().unwrap().contains("is for embeddings"));
+    assert_eq!((app.upstream.calls(), app.backup.calls()), (0, 0));
 }
 
 #[actix_web::test]
@@ -210,7 +245,10 @@ async fn where_no_price_is_known_the_cheapest_is_the_most_preferred() {
 async fn the_least_busy_is_asked_while_another_request_is_open() {
     let app = TestApp::with(Setup {
         backup: true,
-        configure: |config| config.routing.strategy = Strategy::LeastBusy,
+        configure: |config| {
+            config.routing.strategy = Strategy::LeastBusy;
+            config.providers[1].priority = config.providers[0].priority;
+        },
         ..Setup::default()
     })
     .await;

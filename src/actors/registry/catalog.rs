@@ -77,6 +77,7 @@ impl CatalogEntry {
             headers: Vec::new(),
             credential_strategy: CredentialStrategy::default(),
             rules: Vec::new(),
+            attempt_timeout_ms: None,
             locked: None,
             last_error: None,
             beta: self.beta,

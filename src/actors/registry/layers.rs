@@ -25,6 +25,7 @@ pub(super) fn blank(row: &StoredProvider) -> Provider {
         headers: Vec::new(),
         credential_strategy: CredentialStrategy::default(),
         rules: Vec::new(),
+        attempt_timeout_ms: None,
         locked: None,
         last_error: None,
         beta: false,
@@ -49,6 +50,7 @@ pub(super) fn merge(mut provider: Provider, row: &StoredProvider) -> Provider {
     if let Some(rules) = &set.rules {
         provider.rules.clone_from(rules);
     }
+    provider.attempt_timeout_ms = set.attempt_timeout_ms.or(provider.attempt_timeout_ms);
     provider.base_url = set.base_url.clone().or(provider.base_url);
     provider.chat_path = set.chat_path.clone().or(provider.chat_path);
     if let Some(formats) = &set.also_speaks {

@@ -94,6 +94,7 @@ pub struct ProviderChange {
     pub headers: Change<Vec<SecretHeader>>,
     pub credential_strategy: Change<CredentialStrategy>,
     pub rules: Change<Vec<FailureRule>>,
+    pub attempt_timeout_ms: Change<u32>,
 }
 
 impl ProviderChange {

@@ -73,9 +73,12 @@ impl ProviderVitals {
 
     /// The mean of [`Self::first_event`], and when it was last noted. `None` when unknown.
     pub fn mean_first_event(&self, model: &ModelName) -> Option<(Duration, Timestamp)> {
-        let known = self.find(model)?;
-        let history = locked(&known.first_event);
-        Some((history.mean()?, history.last()?))
+        mean_of(&self.find(model)?.first_event)
+    }
+
+    /// The mean of [`Self::whole_answer`], and when it was last noted. `None` when unknown.
+    pub fn mean_whole_answer(&self, model: &ModelName) -> Option<(Duration, Timestamp)> {
+        mean_of(&self.find(model)?.whole_answer)
     }
 
     /// How long a whole answer of this model (upstream name) took. Empty when unknown.
@@ -160,6 +163,11 @@ impl ProviderVitals {
         known.noted.store(number, Ordering::Relaxed);
         Arc::clone(known)
     }
+}
+
+fn mean_of(history: &Mutex<History>) -> Option<(Duration, Timestamp)> {
+    let history = locked(history);
+    Some((history.mean()?, history.last()?))
 }
 
 /// A panic elsewhere cannot have left half a reading that matters: it is taken as it is.

@@ -29,6 +29,12 @@ impl Stage {
         options.strategy.or_else(|| self.route.as_ref()?.strategy)
     }
 
+    /// Whether the priority of providers is left out of account.
+    pub fn is_across_tiers(&self, options: &RouteOptions) -> bool {
+        let of_route = || self.route.as_ref().is_some_and(|route| route.across_tiers);
+        options.across_tiers.unwrap_or_else(of_route)
+    }
+
     /// Whether a second candidate may be started beside a slow one.
     pub fn may_hedge(&self) -> bool {
         self.route.as_ref().is_none_or(|route| route.hedge)

@@ -41,6 +41,19 @@ pub struct Contender<'a> {
     pub in_flight: u32,
     /// Credentials ready to be used; at least 1.
     pub slots: u32,
+    /// Whether it speaks the client's dialect, so that nothing has to be translated.
+    pub speaks: bool,
+}
+
+/// What the priority of providers is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tiers {
+    /// The highest comes first, and the strategy orders those of the same one.
+    First,
+    /// The strategy comes first, and then the place in the route.
+    Last,
+    /// Nothing, unless the strategy goes by it.
+    Ignored,
 }
 
 /// What the number beside each member says when it is asked whose turn it is.
@@ -68,7 +81,7 @@ pub struct Ranked {
 /// `turn` is asked under round robin and weighted alone, and only when there is a choice.
 pub fn order(
     now: Timestamp,
-    strategy: Strategy,
+    (strategy, tiers): (Strategy, Tiers),
     contenders: &[Contender<'_>],
     turn: &mut TakeTurn<'_>,
 ) -> Vec<Ranked> {
@@ -76,10 +89,14 @@ pub fn order(
     let mut ranked = Vec::with_capacity(contenders.len());
     ranked.extend((0..contenders.len()).filter(is_in).map(|index| Ranked { index, score: 0.0 }));
     if ranked.len() > 1 {
-        ranked.sort_by(|a, b| compare(now, strategy, &contenders[a.index], &contenders[b.index]));
+        ranked.sort_by(|a, b| {
+            compare(now, (strategy, tiers), &contenders[a.index], &contenders[b.index])
+        });
+        let first = first_tier(tiers, &mut ranked, contenders);
         match strategy {
-            Strategy::RoundRobin => start_at_turn(&mut ranked, contenders, turn),
-            Strategy::Weighted => put_turn_first(&mut ranked, contenders, turn),
+            _ if first.len() < 2 => {}
+            Strategy::RoundRobin => start_at_turn(first, contenders, turn),
+            Strategy::Weighted => put_turn_first(first, contenders, turn),
             Strategy::Priority
             | Strategy::Cost
             | Strategy::Latency
@@ -94,23 +111,46 @@ pub fn order(
     ranked
 }
 
+/// Those among whom there are turns.
+fn first_tier<'r>(
+    tiers: Tiers,
+    ranked: &'r mut [Ranked],
+    contenders: &[Contender<'_>],
+) -> &'r mut [Ranked] {
+    let priority = |place: &Ranked| contenders[place.index].priority;
+    let is_first =
+        |place: &Ranked| tiers != Tiers::First || priority(place) == priority(&ranked[0]);
+    let end = ranked.partition_point(is_first);
+    &mut ranked[..end]
+}
+
 /// Total: no two contenders are equal.
-fn compare(now: Timestamp, strategy: Strategy, a: &Contender, b: &Contender) -> Ordering {
+fn compare(
+    now: Timestamp,
+    (strategy, tiers): (Strategy, Tiers),
+    a: &Contender,
+    b: &Contender,
+) -> Ordering {
     let by_id = || (a.provider_id, a.model).cmp(&(b.provider_id, b.model));
+    let by_priority = b.priority.cmp(&a.priority);
+    let tier = if tiers == Tiers::First { by_priority } else { Ordering::Equal };
     let preference = match strategy {
-        Strategy::Priority => a.place.cmp(&b.place).then(b.priority.cmp(&a.priority)),
-        // Where prices are unknown or equal it goes by preference.
-        Strategy::Cost => (a.price.is_none(), a.price)
-            .cmp(&(b.price.is_none(), b.price))
-            .then(a.place.cmp(&b.place))
-            .then(b.priority.cmp(&a.priority)),
+        Strategy::Priority | Strategy::FillFirst => Ordering::Equal,
+        Strategy::Cost => (a.price.is_none(), a.price).cmp(&(b.price.is_none(), b.price)),
         Strategy::Latency => estimate(now, a).total_cmp(&estimate(now, b)),
         Strategy::RoundRobin => by_id(),
         Strategy::Weighted => b.weight.cmp(&a.weight),
-        Strategy::FillFirst => Ordering::Equal,
         Strategy::LeastBusy => load(a).total_cmp(&load(b)),
     };
-    preference.then(a.place.cmp(&b.place)).then_with(by_id)
+    // Where prices are unknown or equal it goes by preference.
+    let goes_by_priority = matches!(strategy, Strategy::Priority | Strategy::Cost);
+    let rest =
+        if tiers == Tiers::Ignored && !goes_by_priority { Ordering::Equal } else { by_priority };
+    tier.then(preference)
+        .then(a.place.cmp(&b.place))
+        .then(rest)
+        .then(b.speaks.cmp(&a.speaks))
+        .then_with(by_id)
 }
 
 /// The time it will take, in milliseconds, as far as one can say. What was never measured is as good

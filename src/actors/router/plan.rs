@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     course::Stage,
-    order::{Contender, Measured, Position, Rotation, order},
+    order::{Contender, Measured, Position, Rotation, Tiers, order},
 };
 use crate::{
     actors::{
@@ -13,10 +13,11 @@ use crate::{
         registry::{ListedProvider, ProviderTable, ProviderVitals, Serving},
     },
     domain::{
+        chat::Dialect,
         cooldown::{CooldownBook, Use},
         failure::FailureClass,
         id::{ModelName, ProviderId},
-        model::{Capabilities, ModelFacts},
+        model::{Capabilities, ModelFacts, ModelKind},
         provider::{Endpoints, Location, Provider},
         route::{Mode, RouteOptions, RouteTarget, Strategy},
         time::Timestamp,
@@ -40,6 +41,8 @@ pub struct Candidate {
     pub score: f64,
     /// What the request needs and it is known to lack: asked only because the request allows it.
     pub lacks: Capabilities,
+    /// Whether it speaks the client's dialect: equal ones that do are asked first.
+    pub speaks: bool,
 }
 
 /// Why a provider is not asked.
@@ -63,6 +66,8 @@ pub enum ExclusionReason {
     Lacks {
         capabilities: Capabilities,
     },
+    /// It is known to be for embeddings, and a chat is asked for.
+    ForEmbeddings,
     /// The prompt is certainly longer than its window.
     WindowTooSmall,
     /// Its weight in the route is 0.
@@ -89,6 +94,7 @@ impl ExclusionReason {
             Self::OtherMode => "other_mode",
             Self::RouteUnreadable => "route_unreadable",
             Self::Lacks { .. } => "lacks_capability",
+            Self::ForEmbeddings => "for_embeddings",
             Self::WindowTooSmall => "window_too_small",
             Self::NoWeight => "no_weight",
             Self::Busy => "busy",
@@ -136,6 +142,12 @@ impl Plan {
 pub struct Ask<'a> {
     pub now: Timestamp,
     pub options: &'a RouteOptions,
+    /// The dialect that the client speaks.
+    pub client: Dialect,
+    /// Whether an answer is asked for, and not a count or embeddings.
+    pub is_chat: bool,
+    /// Whether it is asked for as a stream.
+    pub is_streamed: bool,
     /// What the request needs, from its body.
     pub needs: Capabilities,
     /// So many tokens the prompt has at most, as its bytes show.
@@ -183,6 +195,7 @@ pub fn plan(ask: &Ask<'_>, stage: &Stage, ground: &Ground<'_>, turns: &mut Turns
         }
         Ok(slots) => {
             entry.slots = slots;
+            entry.speaks = speaks(ask, entry);
             true
         }
         Err(reason) => {
@@ -199,10 +212,15 @@ pub fn plan(ask: &Ask<'_>, stage: &Stage, ground: &Ground<'_>, turns: &mut Turns
     let turns = &mut |among: Among<'_>, members: &[(Position, u32)], rotation| {
         turns(among, turn, members, rotation)
     };
+    let tiers = match stage.targets() {
+        _ if stage.is_across_tiers(ask.options) => Tiers::Ignored,
+        [] => Tiers::First,
+        _ => Tiers::Last,
+    };
     let mut candidates = if stage.mode.is_some() {
-        rank_by_provider(ask.now, strategy, &entries, turns)
+        rank_by_provider(ask, (strategy, tiers), &entries, turns)
     } else {
-        rank(ask.now, strategy, &entries, turns)
+        rank(ask, (strategy, tiers), &entries, turns)
     };
     if let Some(first) = first {
         candidates.sort_by_key(|candidate| candidate.provider.id != *first);
@@ -223,10 +241,12 @@ struct Entry<'t> {
     weight: u32,
     /// Credentials ready to be used, once it is considered.
     slots: u32,
+    /// Whether it speaks the client's dialect, once it is considered.
+    speaks: bool,
 }
 
 fn entries<'t>(stage: &'t Stage, table: &'t ProviderTable) -> Vec<Entry<'t>> {
-    let entry = |serving| Entry { serving, place: 0, weight: 1, slots: 1 };
+    let entry = |serving| Entry { serving, place: 0, weight: 1, slots: 1, speaks: false };
     if stage.mode.is_some() {
         return table.shortlist().map(entry).collect();
     }
@@ -279,6 +299,9 @@ fn consider(
     if !fits(options.mode) || !stage.mode.is_none_or(fits) {
         return Err(ExclusionReason::OtherMode);
     }
+    if ask.is_chat && entry.serving.facts.kind == ModelKind::Embedding {
+        return Err(ExclusionReason::ForEmbeddings);
+    }
     let capabilities = entry.serving.facts.lacks(ask.needs.union(options.required));
     if !capabilities.is_empty() && !options.relax {
         return Err(ExclusionReason::Lacks { capabilities });
@@ -322,12 +345,47 @@ fn drop_small_windows(
     });
 }
 
-fn contender<'e>(entry: &Entry<'e>, strategy: Strategy) -> Contender<'e> {
-    let ListedProvider { provider, vitals, .. } = entry.serving.row;
-    let measured = || {
-        let (mean, last) = vitals.mean_first_event(entry.serving.upstream)?;
-        Some(Measured { mean, last })
+/// The candidates as the strategies see them.
+fn contenders<'e>(ask: &Ask<'_>, strategy: Strategy, entries: &[&Entry<'e>]) -> Vec<Contender<'e>> {
+    let mut contenders: Vec<_> = entries.iter().map(|entry| contender(entry)).collect();
+    if strategy == Strategy::Latency {
+        // Times are compared with their like: first events of streams, or whole answers. Where nobody
+        // has any of what is asked for, the others say more than nothing.
+        for is_streamed in [ask.is_streamed, !ask.is_streamed] {
+            for (contender, entry) in contenders.iter_mut().zip(entries) {
+                contender.latency = measured(entry, is_streamed);
+            }
+            if contenders.iter().any(|contender| contender.latency.is_some()) {
+                break;
+            }
+        }
+    }
+    contenders
+}
+
+fn measured(entry: &Entry<'_>, is_streamed: bool) -> Option<Measured> {
+    let (vitals, model) = (&entry.serving.row.vitals, entry.serving.upstream);
+    let (mean, last) = if is_streamed {
+        vitals.mean_first_event(model)?
+    } else {
+        vitals.mean_whole_answer(model)?
     };
+    Some(Measured { mean, last })
+}
+
+/// Whether it is known to speak the client's dialect.
+fn speaks(ask: &Ask<'_>, entry: &Entry<'_>) -> bool {
+    let ListedProvider { endpoints, vitals, .. } = entry.serving.row;
+    let has_answered =
+        |format| vitals.formats().about(entry.serving.upstream).answered(format).is_some();
+    endpoints.iter().any(|endpoint| {
+        let is_known = || endpoints.basis.is_known() || has_answered(endpoint.format);
+        endpoint.format.dialect() == ask.client && is_known()
+    })
+}
+
+fn contender<'e>(entry: &Entry<'e>) -> Contender<'e> {
+    let ListedProvider { provider, vitals, .. } = entry.serving.row;
     Contender {
         provider_id: &provider.id,
         model: entry.serving.upstream,
@@ -335,9 +393,10 @@ fn contender<'e>(entry: &Entry<'e>, strategy: Strategy) -> Contender<'e> {
         priority: provider.priority,
         weight: entry.weight,
         price: None,
-        latency: if strategy == Strategy::Latency { measured() } else { None },
+        latency: None,
         in_flight: vitals.in_flight(),
         slots: entry.slots,
+        speaks: entry.speaks,
     }
 }
 
@@ -352,18 +411,18 @@ fn candidate(entry: &Entry<'_>, score: f64) -> Candidate {
         vitals: Arc::clone(&row.vitals),
         score,
         lacks: Capabilities::NONE,
+        speaks: entry.speaks,
     }
 }
 
 fn rank(
-    now: Timestamp,
-    strategy: Strategy,
+    ask: &Ask<'_>,
+    (strategy, tiers): (Strategy, Tiers),
     entries: &[Entry<'_>],
     turns: &mut Chosen<'_>,
 ) -> Vec<Candidate> {
-    let contenders: Vec<Contender<'_>> =
-        entries.iter().map(|entry| contender(entry, strategy)).collect();
-    let ranked = order(now, strategy, &contenders, &mut |members, rotation| {
+    let contenders = contenders(ask, strategy, &entries.iter().collect::<Vec<_>>());
+    let ranked = order(ask.now, (strategy, tiers), &contenders, &mut |members, rotation| {
         turns(Among::Candidates, members, rotation)
     });
     let mut candidates = Vec::with_capacity(ranked.len());
@@ -374,17 +433,17 @@ fn rank(
 /// When no model is named, the strategy orders the providers, and each of them is asked for all its
 /// models before the next: the best first, those of the same rank in turn.
 fn rank_by_provider(
-    now: Timestamp,
-    strategy: Strategy,
+    ask: &Ask<'_>,
+    (strategy, tiers): (Strategy, Tiers),
     entries: &[Entry<'_>],
     turns: &mut Chosen<'_>,
 ) -> Vec<Candidate> {
     let id = |at: usize| &entries[at].serving.row.provider.id;
     let firsts: Vec<usize> =
         (0..entries.len()).filter(|at| *at == 0 || id(*at) != id(at - 1)).collect();
-    let contenders: Vec<Contender<'_>> =
-        firsts.iter().map(|at| contender(&entries[*at], strategy)).collect();
-    let ranked = order(now, strategy, &contenders, &mut |members, rotation| {
+    let of_firsts: Vec<&Entry<'_>> = firsts.iter().map(|at| &entries[*at]).collect();
+    let contenders = contenders(ask, strategy, &of_firsts);
+    let ranked = order(ask.now, (strategy, tiers), &contenders, &mut |members, rotation| {
         turns(Among::Candidates, members, rotation)
     });
     let mut candidates = Vec::with_capacity(entries.len());

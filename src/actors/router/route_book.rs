@@ -200,6 +200,8 @@ mod tests {
             strategy: None,
             fallbacks: Vec::new(),
             hedge: true,
+            across_tiers: false,
+            attempt_timeout_ms: None,
             origin,
         }
     }

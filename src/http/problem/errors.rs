@@ -57,6 +57,9 @@ impl From<RelayError> for Problem {
                 let message = format!("{said}: {}; {hint}", words.join(", "));
                 Self::new(StatusCode::BAD_REQUEST, "capability_missing", message).about("model")
             }
+            RelayError::ForEmbeddings { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "model_for_embeddings", said).about("model")
+            }
             RelayError::Lossy { .. } => {
                 let hint = "allow it by leaving out the header x-providerpool-strict";
                 Self::new(StatusCode::BAD_REQUEST, "translation_lossy", format!("{said}; {hint}"))

@@ -63,6 +63,9 @@ pub struct ExplainBody {
     mode: Mode,
     /// Absent: the route's, else the pool's.
     strategy: Option<Strategy>,
+    /// Whether the strategy orders all candidates, whatever the priority of their providers. Absent: as
+    /// the route says.
+    across_tiers: Option<bool>,
     /// Providers that are not to be asked, at most 64.
     #[serde(default)]
     #[schema(max_items = 64)]
@@ -163,6 +166,9 @@ pub struct StageView {
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<Mode>,
     strategy: &'static str,
+    /// Whether the priority of providers is left out of account.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    across_tiers: bool,
     /// Best first.
     candidates: Vec<CandidateView>,
     /// Who serves the model and would not be asked, and why.
@@ -256,6 +262,7 @@ impl ExplainBody {
             options: RouteOptions {
                 mode: self.mode,
                 strategy: self.strategy,
+                across_tiers: self.across_tiers,
                 exclude: self.exclude,
                 prefer: self.prefer,
                 required: self.require,
@@ -326,6 +333,9 @@ impl Sight<'_> {
         let ask = Ask {
             now: self.now,
             options: &question.options,
+            client: question.api.dialect(),
+            is_chat: true,
+            is_streamed: request.is_some_and(ClientRequest::is_streamed),
             needs: question.needs,
             prompt_bytes: request.map_or(0, |request| request.body().len() as u64),
             prompt_tokens: &|| request.map_or(0, ClientRequest::prompt_tokens),
@@ -347,6 +357,7 @@ impl Sight<'_> {
             route,
             mode: stage.mode,
             strategy,
+            across_tiers: stage.is_across_tiers(&question.options),
             candidates: shown.map(|(shown, of)| self.candidate_view(question, shown, of)).collect(),
             exclusions,
             left_out: left_out as usize + others.len() - never_asked.len(),

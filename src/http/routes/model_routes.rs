@@ -60,6 +60,15 @@ pub struct RouteBody {
     /// Whether a second candidate may be started beside one that is slow to answer. Absent: yes.
     #[serde(default = "default_hedge")]
     hedge: bool,
+    /// Whether the strategy orders all candidates, whatever the priority of their providers. Absent: no,
+    /// and without targets the highest priority that can be used is served first.
+    #[serde(default)]
+    across_tiers: bool,
+    /// Milliseconds for one attempt at a whole answer while another candidate is left, 100 to 86400000.
+    /// Absent: the provider's, else the pool's.
+    #[serde(default)]
+    #[schema(minimum = 100, maximum = 86_400_000)]
+    attempt_timeout_ms: Option<u32>,
 }
 
 /// Lists all routes.
@@ -87,9 +96,17 @@ pub async fn set(
     name: Path<String>,
     body: JsonBody<RouteBody>,
 ) -> Answer<HttpResponse> {
-    let RouteBody { targets, strategy, fallbacks, hedge } = body.into_inner();
-    let name = NamePattern::parse(&name)?;
-    let route = Route { name, targets, strategy, fallbacks, hedge, origin: Origin::Api };
+    let body = body.into_inner();
+    let route = Route {
+        name: NamePattern::parse(&name)?,
+        targets: body.targets,
+        strategy: body.strategy,
+        fallbacks: body.fallbacks,
+        hedge: body.hedge,
+        across_tiers: body.across_tiers,
+        attempt_timeout_ms: body.attempt_timeout_ms,
+        origin: Origin::Api,
+    };
     let is_new = ask(&actors.router, SetRoute { route: route.clone() }).await??;
     Ok(saved(&route, is_new))
 }

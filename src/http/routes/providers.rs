@@ -99,6 +99,10 @@ pub struct ProviderView {
     credential_strategy: CredentialStrategy,
     /// What its errors lead to, where the operator knows better. The first that fits counts.
     rules: Vec<RuleText>,
+    /// Milliseconds for one attempt at a whole answer while another candidate is left. Absent: the
+    /// pool's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt_timeout_ms: Option<u32>,
     api_keys: Vec<KeyView>,
     /// Requests under way there.
     in_flight: u32,
@@ -190,6 +194,11 @@ pub struct ProviderBody {
     #[schema(value_type = Option<Vec<RuleText>>, max_items = 64)]
     #[serde(default)]
     rules: Change<Vec<RuleText>>,
+    /// Milliseconds for one attempt at a whole answer while another candidate is left. Absent or null:
+    /// the pool's own.
+    #[schema(value_type = Option<u32>, minimum = 100, maximum = 86_400_000)]
+    #[serde(default)]
+    attempt_timeout_ms: Change<u32>,
     /// Sent with every request. Values are secrets: they are sealed and never shown again.
     #[schema(schema_with = header_values)]
     #[serde(default)]
@@ -249,6 +258,7 @@ impl ProviderBody {
             headers,
             credential_strategy: self.credential_strategy,
             rules,
+            attempt_timeout_ms: self.attempt_timeout_ms,
         })
     }
 }
@@ -279,6 +289,7 @@ fn provider_view(
         models: provider.models.clone(),
         credential_strategy: provider.credential_strategy,
         rules: provider.rules.iter().map(|rule| rule.text().clone()).collect(),
+        attempt_timeout_ms: provider.attempt_timeout_ms,
         api_keys: directory
             .of(&provider.id)
             .iter()

@@ -98,6 +98,8 @@ mod tests {
             strategy: None,
             fallbacks: Vec::new(),
             hedge: true,
+            across_tiers: false,
+            attempt_timeout_ms: None,
             origin: Origin::Api,
         }
     }
@@ -113,6 +115,8 @@ mod tests {
             strategy: Some(Strategy::RoundRobin),
             fallbacks: vec![model("x"), model("y")],
             hedge: false,
+            across_tiers: true,
+            attempt_timeout_ms: Some(45_000),
             ..bare(name)
         }
     }

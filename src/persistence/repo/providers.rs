@@ -130,6 +130,7 @@ mod tests {
             ]),
             headers: None,
             credential_strategy: Some(CredentialStrategy::FillFirst),
+            attempt_timeout_ms: Some(86_400_000),
             rules: Some(vec![rule(403, &["^not in your plan"]), rule(500, &[])]),
         };
         let last_error = LastError { message: "is down".into(), at: Timestamp::from_millis(9) };
@@ -161,6 +162,7 @@ mod tests {
                 assert_eq!(settings.models, expected.models);
                 assert_eq!(settings.credential_strategy, expected.credential_strategy);
                 assert_eq!(settings.rules, expected.rules);
+                assert_eq!(settings.attempt_timeout_ms, expected.attempt_timeout_ms);
                 assert_eq!(read.detected_formats, saved.detected_formats);
                 assert_eq!(read.last_error, saved.last_error);
                 assert_eq!(
@@ -268,6 +270,7 @@ mod tests {
                 ("also_speaks", r#"'["Openai"]'"#),
                 ("detected_formats", "'{}'"),
                 ("rules", r#"'[{"status":204,"action":"stop"}]'"#),
+                ("attempt_timeout_ms", "-1"),
                 ("last_error_at", "NULL"),
             ] {
                 save(&mut conn, &(&full()).into()).unwrap();

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::integer;
+use super::{integer, natural};
 use crate::{
     domain::{
         credential::{Credential, CredentialSettings, Egress, StoredSecret},
@@ -91,13 +91,12 @@ impl CredentialRow {
         let row = self.id;
         let corrupt = |column| Corrupt { table: "credentials", row: row.clone(), column };
         let PlainSettings { label, enabled, priority, weight, max_in_flight } = self.settings;
-        let max_in_flight = max_in_flight.map(u32::try_from).transpose();
         let settings = CredentialSettings {
             label,
             enabled,
             priority,
             weight: u32::try_from(weight).map_err(|_| corrupt("weight"))?,
-            max_in_flight: max_in_flight.map_err(|_| corrupt("max_in_flight"))?,
+            max_in_flight: natural(max_in_flight).map_err(|_| corrupt("max_in_flight"))?,
             egress: opened.egress,
             headers: opened.headers,
         };

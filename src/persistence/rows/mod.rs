@@ -46,6 +46,10 @@ fn big_integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+fn natural(number: Option<i32>) -> Result<Option<u32>, std::num::TryFromIntError> {
+    number.map(u32::try_from).transpose()
+}
+
 fn integer(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

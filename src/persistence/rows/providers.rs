@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Word, parse_word};
+use super::{Word, integer, natural, parse_word};
 use crate::{
     domain::{
         id::ProviderId,
@@ -34,6 +34,7 @@ pub struct ProviderRow {
     credential_strategy: Option<String>,
     /// JSON.
     rules: Option<String>,
+    attempt_timeout_ms: Option<i32>,
     /// JSON.
     also_speaks: Option<String>,
     /// JSON.
@@ -68,6 +69,7 @@ impl From<&StoredProvider> for ProviderRow {
                 let texts: Vec<&RuleText> = rules.iter().map(FailureRule::text).collect();
                 serde_json::to_string(&texts).expect("rules are numbers and texts, and so JSON")
             }),
+            attempt_timeout_ms: settings.attempt_timeout_ms.map(integer),
             also_speaks: settings.also_speaks.as_deref().map(formats_json),
             detected_formats: provider.detected_formats.as_deref().map(formats_json),
             last_error: last_error.map(|error| error.message.clone()),
@@ -123,6 +125,8 @@ impl ProviderRow {
                 headers,
                 credential_strategy: self.credential_strategy.map(parse_strategy).transpose()?,
                 rules: self.rules.map(parse_stored_rules).transpose()?,
+                attempt_timeout_ms: natural(self.attempt_timeout_ms)
+                    .map_err(|_| corrupt("attempt_timeout_ms"))?,
             },
             detected_formats: self
                 .detected_formats

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::{integer, natural};
 use crate::{
     domain::{
         pattern::NamePattern,
@@ -23,6 +24,8 @@ pub struct RouteRow {
     /// JSON.
     fallbacks: String,
     hedge: bool,
+    across_tiers: bool,
+    attempt_timeout_ms: Option<i32>,
     #[diesel(skip_update)]
     created_at: i64,
     updated_at: i64,
@@ -38,6 +41,8 @@ impl RouteRow {
             strategy: route.strategy.map(|strategy| strategy.as_str().to_owned()),
             fallbacks: serde_json::to_string(&route.fallbacks).expect(json),
             hedge: route.hedge,
+            across_tiers: route.across_tiers,
+            attempt_timeout_ms: route.attempt_timeout_ms.map(integer),
             created_at: now.as_millis(),
             updated_at: now.as_millis(),
         }
@@ -56,6 +61,9 @@ impl TryFrom<RouteRow> for Route {
             strategy: row.strategy.as_deref().map(parse).transpose()?,
             fallbacks: serde_json::from_str(&row.fallbacks).map_err(|_| corrupt("fallbacks"))?,
             hedge: row.hedge,
+            across_tiers: row.across_tiers,
+            attempt_timeout_ms: natural(row.attempt_timeout_ms)
+                .map_err(|_| corrupt("attempt_timeout_ms"))?,
             origin: Origin::Api,
         })
     }

@@ -155,6 +155,11 @@ impl Retry {
         &self.running(slot).candidate
     }
 
+    /// The stage that the candidate of an attempt is of.
+    pub fn stage(&self, slot: Slot) -> usize {
+        self.running(slot).stage
+    }
+
     /// Credentials that the next attempt in a slot is not made with.
     pub fn tried(&self, slot: Slot) -> impl Iterator<Item = &CredentialId> {
         self.tried.iter().chain(&self.running(slot).tried)

@@ -77,6 +77,8 @@ fn serve(config: &mut Config, at_backup: &str, windows: [Option<u64>; 2]) {
             strategy: None,
             fallbacks: vec![ModelName::parse(FALLBACK).unwrap()],
             hedge: true,
+            across_tiers: false,
+            attempt_timeout_ms: None,
         });
     }
 }

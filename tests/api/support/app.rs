@@ -384,6 +384,7 @@ fn provider(id: &str, priority: i32, upstream: SocketAddr, keys: usize) -> Provi
         api_keys: (1..=keys).map(|n| format!("sk-{id}-{n}").into()).collect(),
         credential_strategy: CredentialStrategy::default(),
         rules: Vec::new(),
+        attempt_timeout_ms: None,
         headers: std::collections::BTreeMap::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! What each strategy promises about the order.
 
+use std::cmp::Reverse;
+
 use proptest::{prelude::*, strategy::Strategy as Generator};
 
 use super::*;
@@ -19,6 +21,7 @@ struct Entrant {
     latency: Option<Measured>,
     in_flight: u32,
     slots: u32,
+    speaks: bool,
 }
 
 impl Entrant {
@@ -33,6 +36,7 @@ impl Entrant {
             latency: None,
             in_flight: 0,
             slots: 1,
+            speaks: false,
         }
     }
 
@@ -47,6 +51,7 @@ impl Entrant {
             latency: self.latency,
             in_flight: self.in_flight,
             slots: self.slots,
+            speaks: self.speaks,
         }
     }
 }
@@ -59,9 +64,14 @@ fn fresh(millis: u64) -> Measured {
     measured(millis, Duration::ZERO)
 }
 
+/// In the order of a strategy to which priorities mean nothing but what they mean to itself.
 fn ranked(strategy: Strategy, entrants: &[Entrant], turn: &mut TakeTurn<'_>) -> Vec<Ranked> {
+    tiered((strategy, Tiers::Ignored), entrants, turn)
+}
+
+fn tiered(by: (Strategy, Tiers), entrants: &[Entrant], turn: &mut TakeTurn<'_>) -> Vec<Ranked> {
     let contenders: Vec<_> = entrants.iter().map(Entrant::contender).collect();
-    order(NOW, strategy, &contenders, turn)
+    order(NOW, by, &contenders, turn)
 }
 
 /// The providers in the order of a strategy that asks for no turn.
@@ -246,6 +256,78 @@ fn the_one_with_the_fewest_requests_for_each_credential_is_the_least_busy() {
     assert_eq!(ordered(Strategy::LeastBusy, &entrants), ["c", "b", "a"]);
 }
 
+/// Four of one model: `a` and `b` of a low priority, `c` and `d` of a high one. To every strategy `b` is
+/// the best, and `d` is better than `c`.
+fn two_tiers() -> Vec<Entrant> {
+    let entrant = |(name, priority, rank): (&str, i32, u32)| Entrant {
+        priority,
+        weight: 5 - rank,
+        price: Some(rank.into()),
+        latency: Some(fresh(100 * u64::from(rank))),
+        in_flight: rank,
+        ..Entrant::new(name)
+    };
+    [("a", 1, 2), ("b", 1, 1), ("c", 9, 4), ("d", 9, 3)].map(entrant).to_vec()
+}
+
+#[test]
+fn the_highest_tier_comes_first_unless_there_are_targets_or_tiers_do_not_count() {
+    use Strategy::{Cost, FillFirst, Latency, LeastBusy, Priority, RoundRobin, Weighted};
+    // Whose turn it is among those that there are turns of: always the second's.
+    let mut second = |members: &[(Position, u32)], _: Rotation| Some(members.len().min(2) - 1);
+    for (strategy, first, last, ignored) in [
+        (Priority, "cdab", "cdab", "cdab"),
+        (Cost, "dcba", "badc", "badc"),
+        (Latency, "dcba", "badc", "badc"),
+        (LeastBusy, "dcba", "badc", "badc"),
+        // Among the first tier alone there are turns.
+        (RoundRobin, "dcab", "bcda", "bcda"),
+        (Weighted, "dcba", "badc", "badc"),
+        (FillFirst, "cdab", "cdab", "abcd"),
+    ] {
+        for (tiers, expected) in
+            [(Tiers::First, first), (Tiers::Last, last), (Tiers::Ignored, ignored)]
+        {
+            let entrants = two_tiers();
+            let ranking = tiered((strategy, tiers), &entrants, &mut second);
+            assert_eq!(named(&entrants, &ranking).concat(), expected, "{strategy:?} {tiers:?}");
+        }
+    }
+}
+
+#[test]
+fn the_place_of_a_target_goes_before_the_priority_under_every_strategy() {
+    for strategy in Strategy::ALL.into_iter().filter(|it| *it != Strategy::RoundRobin) {
+        let entrants = three(|entrant, index| {
+            entrant.place = [1, 0, 1][index];
+            entrant.priority = [5, 0, 9][index];
+        });
+        let mut second = |_: &[(Position, u32)], _| Some(1);
+        let ranking = tiered((strategy, Tiers::Last), &entrants, &mut second);
+        assert_eq!(named(&entrants, &ranking), ["b", "c", "a"], "{strategy:?}");
+    }
+}
+
+#[test]
+fn of_equals_the_one_that_speaks_the_clients_dialect_is_first() {
+    for strategy in Strategy::ALL {
+        let entrants = three(|entrant, index| entrant.speaks = index == 1);
+        // Who has a turn has it whatever it speaks.
+        let mut first = |_: &[(Position, u32)], _| Some(0);
+        let ranking = ranked(strategy, &entrants, &mut first);
+        let expected = match strategy {
+            Strategy::RoundRobin | Strategy::Weighted => ["a", "b", "c"],
+            _ => ["b", "a", "c"],
+        };
+        assert_eq!(named(&entrants, &ranking), expected, "{strategy:?}");
+    }
+    let unequal = three(|entrant, index| {
+        entrant.speaks = index == 0;
+        entrant.priority = [1, 2, 3][index];
+    });
+    assert_eq!(ordered(Strategy::Priority, &unequal), ["c", "b", "a"]);
+}
+
 #[test]
 fn one_contender_asks_for_no_turn_and_none_is_no_order() {
     for strategy in Strategy::ALL {
@@ -270,6 +352,10 @@ fn no_time_and_no_price_give_a_score_that_is_a_number() {
     assert!((ranking[0].score - 0.004).abs() < 1e-12);
 }
 
+fn tiers() -> impl Generator<Value = Tiers> {
+    prop_oneof![Just(Tiers::First), Just(Tiers::Last), Just(Tiers::Ignored)]
+}
+
 fn entrants() -> impl Generator<Value = Vec<Entrant>> {
     let entrant = (
         0_usize..3,
@@ -279,10 +365,11 @@ fn entrants() -> impl Generator<Value = Vec<Entrant>> {
         prop::option::of((prop_oneof![0..2_000_u64, Just(u64::MAX)], -600_000..6_000_000_i64)),
         prop_oneof![0..3_u32, Just(u32::MAX)],
         0..4_u32,
+        any::<bool>(),
     );
     prop::collection::vec(entrant, 0..12).prop_map(|drawn| {
         let mut entrants = Vec::new();
-        for (place, priority, weight, price, latency, in_flight, slots) in drawn {
+        for (place, priority, weight, price, latency, in_flight, slots, speaks) in drawn {
             let latency = latency.map(|(mean, age)| Measured {
                 mean: Duration::from_millis(mean),
                 last: Timestamp::from_millis(NOW.as_millis() - age),
@@ -290,7 +377,7 @@ fn entrants() -> impl Generator<Value = Vec<Entrant>> {
             let model = ModelName::parse(&format!("m{}", entrants.len() % 2)).unwrap();
             let named = Entrant { model, ..Entrant::new(&format!("p{}", entrants.len() / 2)) };
             let drawn = Entrant { place, priority, weight, price, latency, ..named };
-            entrants.push(Entrant { in_flight, slots, ..drawn });
+            entrants.push(Entrant { in_flight, slots, speaks, ..drawn });
         }
         entrants
     })
@@ -299,27 +386,33 @@ fn entrants() -> impl Generator<Value = Vec<Entrant>> {
 proptest! {
     #[test]
     fn every_order_holds_each_contender_once_with_a_finite_score(
-        entrants in entrants(), kind in 0..Strategy::ALL.len(), turn in prop::option::of(0_usize..20)
+        entrants in entrants(),
+        kind in 0..Strategy::ALL.len(),
+        tiers in tiers(),
+        turn in prop::option::of(0_usize..20),
     ) {
         let strategy = Strategy::ALL[kind];
-        let ranking = ranked(strategy, &entrants, &mut |_, _| turn);
+        let ranking = tiered((strategy, tiers), &entrants, &mut |_, _| turn);
         let mut indexes: Vec<_> = ranking.iter().map(|ranked| ranked.index).collect();
         indexes.sort_unstable();
         let is_in = |index: &usize| strategy != Strategy::Weighted || entrants[*index].weight > 0;
         let all: Vec<_> = (0..entrants.len()).filter(is_in).collect();
         prop_assert_eq!(indexes, all);
         prop_assert!(ranking.iter().all(|ranked| ranked.score.is_finite() && ranked.score >= 0.0));
+        let priority = |ranked: &Ranked| Reverse(entrants[ranked.index].priority);
+        prop_assert!(tiers != Tiers::First || ranking.iter().is_sorted_by_key(priority));
     }
 
     #[test]
     fn the_order_does_not_depend_on_how_the_contenders_came_in(
         (entrants, shuffled) in entrants().prop_flat_map(|e| (Just(e.clone()), Just(e).prop_shuffle())),
         kind in 0..Strategy::ALL.len(),
+        tiers in tiers(),
         turn in prop::option::of(0_usize..20),
     ) {
-        let strategy = Strategy::ALL[kind];
+        let by = (Strategy::ALL[kind], tiers);
         let names = |entrants: &[Entrant]| -> Vec<_> {
-            let ranking = ranked(strategy, entrants, &mut |_, _| turn);
+            let ranking = tiered(by, entrants, &mut |_, _| turn);
             let name = |r: &Ranked| (entrants[r.index].provider_id.clone(), entrants[r.index].model.clone());
             ranking.iter().map(name).collect()
         };
@@ -327,12 +420,15 @@ proptest! {
     }
 
     #[test]
-    fn the_comparison_is_total(entrants in entrants(), kind in 0..Strategy::ALL.len()) {
+    fn the_comparison_is_total(
+        entrants in entrants(), kind in 0..Strategy::ALL.len(), tiers in tiers()
+    ) {
+        let by = (Strategy::ALL[kind], tiers);
         let contenders: Vec<_> = entrants.iter().map(Entrant::contender).collect();
         for (i, a) in contenders.iter().enumerate() {
             for (j, b) in contenders.iter().enumerate() {
-                let forth = compare(NOW, Strategy::ALL[kind], a, b);
-                prop_assert_eq!(forth, compare(NOW, Strategy::ALL[kind], b, a).reverse());
+                let forth = compare(NOW, by, a, b);
+                prop_assert_eq!(forth, compare(NOW, by, b, a).reverse());
                 prop_assert_eq!(forth == Ordering::Equal, i == j);
             }
         }

@@ -66,6 +66,8 @@ pub(crate) struct Pool {
     keys: CredentialPool,
     key_cooldowns: CooldownBook,
     pub(crate) options: RouteOptions,
+    pub(crate) client: Dialect,
+    pub(crate) is_streamed: bool,
     pub(crate) needs: Capabilities,
     pub(crate) prompt_tokens: u64,
     pub(crate) bound: Option<ProviderId>,
@@ -84,6 +86,8 @@ impl Pool {
             keys: pool,
             key_cooldowns: CooldownBook::default(),
             options: RouteOptions::default(),
+            client: Dialect::Chat,
+            is_streamed: true,
             needs: Capabilities::NONE,
             prompt_tokens: 0,
             bound: None,
@@ -166,6 +170,9 @@ impl Pool {
         let ask = Ask {
             now,
             options: &self.options,
+            client: self.client,
+            is_chat: true,
+            is_streamed: self.is_streamed,
             needs: self.needs,
             prompt_bytes: self.prompt_tokens * 4,
             prompt_tokens: &|| self.prompt_tokens,
@@ -210,6 +217,8 @@ pub(crate) fn route(name: &str, targets: Vec<RouteTarget>) -> Route {
         strategy: None,
         fallbacks: vec![],
         hedge: true,
+        across_tiers: false,
+        attempt_timeout_ms: None,
         origin: Origin::Api,
     }
 }

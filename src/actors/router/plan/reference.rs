@@ -26,7 +26,7 @@ use crate::{
         cooldown::{CooldownScope, Length, TrialPass},
         model::ServedModel,
         pattern::NamePattern,
-        provider::Origin,
+        provider::{ApiFormat, Origin},
         route::{Alias, CredentialStrategy, Route, RouteTarget},
         turns::Turn,
     },
@@ -63,6 +63,9 @@ fn real_row(number: usize, row: &Row) -> Provider {
     let mut real = provider(PROVIDERS[number], row.priority, &[]);
     real.models = served(row);
     real.enabled = row.enabled;
+    if !row.speaks {
+        real.api_format = Some(ApiFormat::Anthropic);
+    }
     real.location = if row.is_local { Location::Local } else { Location::Cloud };
     match row.flaw {
         0 => real.locked = Some("k1".into()),
@@ -84,6 +87,8 @@ fn real_route(route: &DrawnRoute) -> Route {
         strategy: route.strategy.map(|number| Strategy::ALL[number]),
         fallbacks: route.fallbacks.iter().map(|number| model(ASKED[*number])).collect(),
         hedge: true,
+        across_tiers: route.across_tiers,
+        attempt_timeout_ms: None,
         origin: Origin::Api,
     }
 }
@@ -139,9 +144,13 @@ fn real(drawn: &Drawn) -> Real {
     for listed in pool.providers.rows() {
         let row = &drawn.rows[number(&listed.provider.id)];
         in_flight.extend((0..row.in_flight).map(|_| listed.vitals.enter()));
-        for (name, millis) in names().iter().filter_map(|name| row.latency.map(|took| (name, took)))
-        {
-            listed.vitals.note_first_event(NOW, &model(name), Duration::from_millis(millis));
+        for name in names().iter().map(|name| model(name)) {
+            if let Some(millis) = row.took(true) {
+                listed.vitals.note_first_event(NOW, &name, Duration::from_millis(millis));
+            }
+            if let Some(millis) = row.took(false) {
+                listed.vitals.note_whole_answer(NOW, &name, Duration::from_millis(millis));
+            }
         }
     }
     for cooled in &drawn.cooled {
@@ -180,6 +189,7 @@ impl Real {
         self.pool.options = RouteOptions {
             mode: request.mode,
             strategy: request.strategy.map(|number| Strategy::ALL[number]),
+            across_tiers: request.across_tiers,
             exclude: request.exclude.iter().copied().map(provider).collect(),
             prefer: request.prefer.map(provider),
             required: request.required,
@@ -187,6 +197,7 @@ impl Real {
             strict: false,
         };
         self.pool.needs = request.needs;
+        self.pool.is_streamed = request.is_streamed;
         self.pool.prompt_tokens = request.prompt;
         self.pool.bound = request.bound.map(provider);
     }
@@ -267,7 +278,10 @@ proptest! {
             real.pool.options.strategy = Some(strategy);
             let stage = &real.pool.course(ASKED[request.asked]).stages[0];
             let plan = || real.pool.plan_at(second(request.after), stage, Turn::Take);
-            let all = plan().candidates;
+            let mut all = plan().candidates;
+            let (comes_first, _) = drawn.means(ASKED[request.asked]).tiers(request);
+            let highest = all.iter().map(|candidate| candidate.provider.priority).max();
+            all.retain(|it| !comes_first || Some(it.provider.priority) == highest);
             if stage.mode.is_some() || all.len() < 2 {
                 continue;
             }

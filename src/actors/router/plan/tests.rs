@@ -10,8 +10,8 @@ use crate::{
         cooldown::{CooldownScope, Length},
         model::Capability,
         pattern::NamePattern,
-        provider::Origin,
-        route::Alias,
+        provider::{ApiFormat, Origin},
+        route::{Alias, Route},
         turns::Turn,
     },
 };
@@ -201,7 +201,7 @@ fn a_missing_model_is_not_waited_for_but_a_failing_server_is() {
 
 #[test]
 fn nine_calls_in_rotation_over_three_providers_give_three_each() {
-    let pool = Pool::of(&[("a", 9), ("b", 5), ("c", 1)]).strategy(Strategy::RoundRobin);
+    let pool = Pool::of(&[("a", 5), ("b", 5), ("c", 5)]).strategy(Strategy::RoundRobin);
     let firsts: Vec<String> = (0..9).map(|_| pool.providers("m")[0].clone()).collect();
     for name in ["a", "b", "c"] {
         assert_eq!(firsts.iter().filter(|first| *first == name).count(), 3, "{firsts:?}");
@@ -229,12 +229,101 @@ fn looking_takes_no_turn() {
 
 #[test]
 fn the_faster_provider_is_asked_first_by_latency() {
-    let pool = Pool::of(&[("slow", 9), ("fast", 1), ("middle", 5)]).strategy(Strategy::Latency);
+    let mut pool = Pool::of(&[("slow", 1), ("fast", 1), ("middle", 1)]).strategy(Strategy::Latency);
+    // Of one kind alone; the other kind goes by it too, until it has times of its own.
+    let note = |pool: &Pool, name: &str, is_streamed, millis| {
+        let vitals = &pool.providers.find_row(&id(name)).unwrap().vitals;
+        let took = Duration::from_millis(millis);
+        if is_streamed {
+            vitals.note_first_event(NOW, &model("m"), took);
+        } else {
+            vitals.note_whole_answer(NOW, &model("m"), took);
+        }
+    };
     for (name, millis) in [("slow", 500), ("fast", 100), ("middle", 300)] {
-        let row = pool.providers.find_row(&id(name)).unwrap();
-        row.vitals.note_first_event(NOW, &model("m"), Duration::from_millis(millis));
+        note(&pool, name, false, millis);
     }
+    for is_streamed in [false, true] {
+        pool.is_streamed = is_streamed;
+        assert_eq!(pool.providers("m"), ["fast", "middle", "slow"], "{is_streamed}");
+    }
+    for (name, millis) in [("slow", 50), ("fast", 90), ("middle", 70)] {
+        note(&pool, name, true, millis);
+    }
+    assert_eq!(pool.providers("m"), ["slow", "middle", "fast"]);
+    pool.is_streamed = false;
     assert_eq!(pool.providers("m"), ["fast", "middle", "slow"]);
+}
+
+#[test]
+fn without_targets_the_highest_priority_that_can_be_used_is_served_first_under_every_strategy() {
+    for strategy in Strategy::ALL {
+        let tiers = [("a", 1), ("b", 9), ("c", 9), ("d", 5)];
+        let mut pool = Pool::of(&tiers).strategy(strategy);
+        let first = |pool: &Pool| pool.providers("m")[0].clone();
+        for _ in 0..6 {
+            assert!(["b", "c"].contains(&first(&pool).as_str()), "{strategy:?}");
+        }
+        for cooling in ["b", "c"] {
+            pool.cool(CooldownScope::Provider(id(cooling)), 60, FailureClass::Server);
+        }
+        for _ in 0..6 {
+            assert_eq!(pool.providers("m"), ["d", "a"], "{strategy:?}");
+        }
+    }
+}
+
+#[test]
+fn a_route_or_a_request_may_say_that_tiers_do_not_count() {
+    let firsts = |pool: &Pool| -> Vec<String> {
+        let mut firsts: Vec<String> = (0..4).map(|_| pool.providers("m")[0].clone()).collect();
+        firsts.sort();
+        firsts.dedup();
+        firsts
+    };
+    let route = |across_tiers| Route {
+        strategy: Some(Strategy::RoundRobin),
+        across_tiers,
+        ..route("m", vec![])
+    };
+    let pool = |across_tiers| {
+        let routes = vec![route(across_tiers)];
+        Pool::of(&[("a", 1), ("b", 9)]).routes(routes, vec![], Strategy::Priority)
+    };
+    assert_eq!(firsts(&pool(false)), ["b"]);
+    assert_eq!(firsts(&pool(true)), ["a", "b"]);
+    let mut said = pool(false);
+    said.options.across_tiers = Some(true);
+    assert_eq!(firsts(&said), ["a", "b"]);
+    let mut unsaid = pool(true);
+    unsaid.options.across_tiers = Some(false);
+    assert_eq!(firsts(&unsaid), ["b"]);
+}
+
+#[test]
+fn of_equal_providers_the_one_that_speaks_the_clients_dialect_is_asked_first() {
+    let mut other = provider("a", 1, &["m"]);
+    (other.api_format, other.also_speaks) = (Some(ApiFormat::Anthropic), vec![]);
+    let mut unsure = provider("b", 1, &["m"]);
+    (unsure.api_format, unsure.also_speaks) = (None, vec![]);
+    let mut pool = Pool::new(vec![(other, 1), (unsure, 1), (provider("c", 1, &["m"]), 1)]);
+    assert_eq!(pool.providers("m"), ["c", "a", "b"]);
+    assert_eq!(pool.plan("m").candidates.iter().filter(|it| it.speaks).count(), 1);
+    pool.client = Dialect::Messages;
+    assert_eq!(pool.providers("m"), ["a", "b", "c"]);
+    // What was a guess is known once it has answered.
+    pool.client = Dialect::Chat;
+    let vitals = &pool.providers.find_row(&id("b")).unwrap().vitals;
+    vitals.note_answer_in(&model("m"), ApiFormat::Openai);
+    assert_eq!(pool.providers("m"), ["b", "c", "a"]);
+}
+
+#[test]
+fn a_model_that_is_for_embeddings_is_not_asked_for_a_chat() {
+    let pool = Pool::new(vec![(provider("a", 1, &["text-embedding-3-large"]), 1)]);
+    assert_eq!(pool.picks("text-embedding-3-large"), [""; 0]);
+    let reasons = pool.reasons("text-embedding-3-large");
+    assert_eq!(reasons, [("a".into(), ExclusionReason::ForEmbeddings)]);
 }
 
 #[test]
@@ -252,10 +341,10 @@ fn a_route_leads_to_its_targets_in_order_and_nowhere_else() {
 
 #[test]
 fn a_glob_without_targets_sets_how_a_name_is_served_and_not_by_whom() {
-    let mut weighted = route("gpt-*", vec![]);
-    weighted.strategy = Some(Strategy::FillFirst);
+    let mut filled = route("gpt-*", vec![]);
+    (filled.strategy, filled.across_tiers) = (Some(Strategy::FillFirst), true);
     let rows = vec![(provider("b", 9, &["gpt-4o"]), 1), (provider("a", 1, &["gpt-4o"]), 1)];
-    let pool = Pool::new(rows).routes(vec![weighted], vec![], Strategy::Priority);
+    let pool = Pool::new(rows).routes(vec![filled], vec![], Strategy::Priority);
     assert_eq!(pool.picks("gpt-4o"), ["a/gpt-4o", "b/gpt-4o"]);
 }
 

@@ -54,8 +54,16 @@ pub(super) struct Row {
     pub(super) models: Vec<Listed>,
     pub(super) keys: Vec<Key>,
     pub(super) in_flight: usize,
-    /// Milliseconds to the first event.
-    pub(super) latency: Option<u64>,
+    /// Milliseconds to the first event, and to the end of a whole answer.
+    pub(super) latency: (Option<u64>, Option<u64>),
+    /// Whether it speaks the client's dialect.
+    pub(super) speaks: bool,
+}
+
+impl Row {
+    pub(super) fn took(&self, is_streamed: bool) -> Option<u64> {
+        if is_streamed { self.latency.0 } else { self.latency.1 }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +78,7 @@ pub(super) struct DrawnRoute {
     pub(super) name: usize,
     pub(super) targets: Vec<Target>,
     pub(super) strategy: Option<usize>,
+    pub(super) across_tiers: bool,
     pub(super) fallbacks: Vec<usize>,
 }
 
@@ -89,6 +98,8 @@ pub(super) struct Request {
     pub(super) asked: usize,
     pub(super) mode: Mode,
     pub(super) strategy: Option<usize>,
+    pub(super) across_tiers: Option<bool>,
+    pub(super) is_streamed: bool,
     pub(super) exclude: Vec<usize>,
     pub(super) prefer: Option<usize>,
     pub(super) bound: Option<usize>,
@@ -127,6 +138,10 @@ fn strategy() -> impl Generator<Value = Option<usize>> {
     prop::option::of(0..Strategy::ALL.len())
 }
 
+fn took() -> impl Generator<Value = Option<u64>> {
+    prop::option::of(prop_oneof![Just(100_u64), Just(200)])
+}
+
 fn row() -> impl Generator<Value = Row> {
     let listed = (
         0..LISTED.len(),
@@ -157,10 +172,12 @@ fn row() -> impl Generator<Value = Row> {
         prop::collection::vec(listed, 0..4),
         prop::collection::vec(key, 0..=2),
         0..3_usize,
-        prop::option::of(prop_oneof![Just(100_u64), Just(200)]),
+        (took(), took(), any::<bool>()),
     )
-        .prop_map(|(enabled, is_local, flaw, priority, models, keys, in_flight, latency)| {
-            Row { enabled, is_local, flaw, priority, models, keys, in_flight, latency }
+        .prop_map(|(enabled, is_local, flaw, priority, models, keys, in_flight, rest)| {
+            let (first, whole, speaks) = rest;
+            let latency = (first, whole);
+            Row { enabled, is_local, flaw, priority, models, keys, in_flight, latency, speaks }
         })
 }
 
@@ -168,8 +185,15 @@ fn route() -> impl Generator<Value = DrawnRoute> {
     let target = (prop::option::of(provider()), prop::option::of(0..ASKED.len()), 0..4_u32)
         .prop_map(|(provider, model, weight)| Target { provider, model, weight });
     let fallbacks = prop::collection::vec(0..ASKED.len(), 0..3);
-    (0..ROUTES.len(), prop::collection::vec(target, 0..4), strategy(), fallbacks).prop_map(
-        |(name, targets, strategy, fallbacks)| DrawnRoute { name, targets, strategy, fallbacks },
+    let targets = prop::collection::vec(target, 0..4);
+    (0..ROUTES.len(), targets, strategy(), any::<bool>(), fallbacks).prop_map(
+        |(name, targets, strategy, across_tiers, fallbacks)| DrawnRoute {
+            name,
+            targets,
+            strategy,
+            across_tiers,
+            fallbacks,
+        },
     )
 }
 
@@ -180,13 +204,17 @@ fn request() -> impl Generator<Value = Request> {
         (0..ASKED.len(), mode, strategy(), prop::collection::vec(provider(), 0..2)),
         (prop::option::weighted(0.3, provider()), prop::option::weighted(0.3, provider())),
         (few(), few(), any::<bool>(), prompt, 0..120_u64),
+        (any::<Option<bool>>(), any::<bool>()),
     )
-        .prop_map(|((asked, mode, strategy, exclude), (prefer, bound), rest)| {
+        .prop_map(|((asked, mode, strategy, exclude), (prefer, bound), rest, ways)| {
             let (required, needs, relax, prompt, after) = rest;
+            let (across_tiers, is_streamed) = ways;
             Request {
                 asked,
                 mode,
                 strategy,
+                across_tiers,
+                is_streamed,
                 exclude,
                 prefer,
                 bound,

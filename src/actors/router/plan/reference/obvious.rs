@@ -41,6 +41,16 @@ pub(super) struct Meant<'d> {
     pub(super) mode: Option<Mode>,
 }
 
+impl Meant<'_> {
+    /// Whether priorities come first, and whether they are looked at where the rest is equal.
+    pub(super) fn tiers(&self, request: &Request) -> (bool, bool) {
+        let of_route = self.route.is_some_and(|route| route.across_tiers);
+        let is_across = request.across_tiers.unwrap_or(of_route);
+        let has_targets = self.route.is_some_and(|route| !route.targets.is_empty());
+        (!is_across && !has_targets, !is_across)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) provider: usize,
@@ -302,7 +312,7 @@ impl Drawn {
             }
         }
         let before = taken.clone();
-        self.order(strategy, &meant.name, &mut firsts, taken);
+        self.order((meant, request), &mut firsts, taken);
         let mut ordered = Vec::new();
         for first in firsts {
             if meant.mode.is_none() {
@@ -333,19 +343,55 @@ impl Drawn {
         (ordered, left_out)
     }
 
-    fn order(&self, strategy: Strategy, name: &str, all: &mut Vec<Entry>, taken: &mut Taken) {
-        let by_id = Entry::position;
-        all.sort_by_key(by_id);
+    /// Orders each tier for itself. Only in the first one a turn is taken.
+    fn order(
+        &self,
+        (meant, request): (&Meant<'_>, &Request),
+        all: &mut Vec<Entry>,
+        taken: &mut Taken,
+    ) {
+        let (comes_first, _) = meant.tiers(request);
+        let has_times = |is_streamed: bool| {
+            all.iter().any(|e| self.rows[e.provider].took(is_streamed).is_some())
+        };
+        // Times of what is asked for, or of the other where there is none.
+        let times = if has_times(request.is_streamed) || !has_times(!request.is_streamed) {
+            request.is_streamed
+        } else {
+            !request.is_streamed
+        };
+        let priority = |entry: &Entry| self.rows[entry.provider].priority;
+        let mut left = std::mem::take(all);
+        while let Some(highest) = left.iter().map(priority).max() {
+            let is_next = |entry: &Entry| !comes_first || priority(entry) == highest;
+            let (mut tier, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_next);
+            left = others;
+            let taken = all.is_empty().then_some(&mut *taken);
+            self.order_tier((meant, request, times), &mut tier, taken);
+            all.append(&mut tier);
+        }
+    }
+
+    fn order_tier(
+        &self,
+        (meant, request, times): (&Meant<'_>, &Request, bool),
+        all: &mut Vec<Entry>,
+        taken: Option<&mut Taken>,
+    ) {
+        let (strategy, name) = (self.strategy_of(meant, request), &meant.name);
+        all.sort_by_key(Entry::position);
         let members = all.clone();
         let row = |entry: &Entry| &self.rows[entry.provider];
+        all.sort_by_key(|entry| !row(entry).speaks);
+        // No price is known, and where prices are equal it goes by preference.
+        let goes_by_it = matches!(strategy, Strategy::Priority | Strategy::Cost);
+        if goes_by_it || meant.tiers(request).1 {
+            all.sort_by_key(|entry| Reverse(row(entry).priority));
+        }
         all.sort_by_key(|entry| entry.place);
         match strategy {
-            // No price is known, and where prices are equal it goes by preference.
-            Strategy::Priority | Strategy::Cost => {
-                all.sort_by_key(|e| (e.place, Reverse(row(e).priority)));
-            }
-            Strategy::FillFirst => {}
-            Strategy::Latency => all.sort_by_key(|e| match row(e).latency {
+            Strategy::Priority | Strategy::Cost | Strategy::FillFirst => {}
+            Strategy::Latency => all.sort_by_key(|e| match row(e).took(times) {
                 Some(took) => took,
                 None if row(e).in_flight == 0 => 0,
                 None => u64::MAX,
@@ -357,12 +403,10 @@ impl Drawn {
             Strategy::RoundRobin => *all = members.clone(),
             Strategy::Weighted => all.sort_by_key(|entry| Reverse(entry.weight)),
         }
-        if members.len() < 2 {
-            return;
-        }
+        let Some(taken) = taken.filter(|_| members.len() > 1) else { return };
         if strategy == Strategy::RoundRobin {
             let slots: Vec<_> = members.iter().map(|e| (e.position(), e.slots)).collect();
-            all.rotate_left(taken.rotate((name.to_owned(), None), &slots));
+            all.rotate_left(taken.rotate((name.clone(), None), &slots));
         }
         if strategy == Strategy::Weighted {
             let weights: Vec<_> = members.iter().map(|e| (e.position(), e.weight.into())).collect();
