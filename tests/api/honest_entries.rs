@@ -6,12 +6,11 @@ use std::collections::HashSet;
 use providerpool::domain::provider::ApiFormat;
 use serde_json::{Value, json};
 
-use super::{
-    dialects::{CLIENTS, Client, FORMATS, events, script},
-    support::{
-        EventStream, Reply, Setup, Streaming, TestApp, chat_body, eventually,
-        script::{End, Script, Step, content, error, finish, gate, stream},
-    },
+use super::support::{
+    EventStream, Reply, Setup, Streaming, TestApp, chat_body,
+    dialect::{CLIENTS, Client, FORMATS, events, script},
+    eventually,
+    script::{End, Script, Step, content, error, finish, gate, stream},
 };
 
 /// What the next entry says: outcome, prompt tokens, output tokens, and whether they are estimated.

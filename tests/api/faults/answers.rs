@@ -21,7 +21,7 @@ fn good_stream() -> String {
     let pieces = stream_of(&["Hello", " world"]).pieces.into_iter();
     let text = pieces.map(|piece| match piece {
         Piece::Send(text) => text,
-        Piece::Wait(_) | Piece::Told => String::new(),
+        Piece::Wait(_) | Piece::Told | Piece::Pause(_) => String::new(),
     });
     text.collect()
 }

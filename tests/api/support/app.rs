@@ -42,6 +42,8 @@ pub struct Setup {
     /// Which models and routes there are. Comes before `configure`.
     pub lay_out: fn(&mut Config),
     pub configure: fn(&mut Config),
+    /// What else is different about it. Comes last.
+    pub arrange: Box<dyn FnOnce(&mut Config)>,
     pub database: Database,
 }
 
@@ -55,6 +57,7 @@ impl Default for Setup {
             environment: &[],
             lay_out: |_| {},
             configure: |_| {},
+            arrange: Box::new(|_| {}),
             database: Database::File,
         }
     }
@@ -137,6 +140,7 @@ impl TestApp {
         }
         (setup.lay_out)(&mut config);
         (setup.configure)(&mut config);
+        (setup.arrange)(&mut config);
         let disk = Arc::new(Disk { folder, _database: setup.database });
         let started = launch(&config, setup.environment, &disk).await.unwrap();
         let (admin_key, client_key) = started.first_keys.expect("a first start makes keys");
@@ -156,7 +160,6 @@ impl TestApp {
         }
     }
 
-    /// Stops in order.
     /// Waits until the provider behind an upstream has been asked what it speaks, with the usual number
     /// of questions, and lets it count anew.
     pub async fn is_asked_what_it_speaks(&self, upstream: &Upstream) {
@@ -169,6 +172,7 @@ impl TestApp {
         upstream.forget_calls();
     }
 
+    /// Stops in order.
     pub async fn stop(&mut self) -> Stopped {
         self.running.stop.take();
         let stopped = self.running.stopped.take().expect("it runs");
@@ -368,8 +372,8 @@ pub fn served(name: &str, upstream_name: Option<&str>) -> ServedModel {
     ServedModel { upstream_name: upstream_name.map(parse), ..ServedModel::named(parse(name)) }
 }
 
-/// A provider of the configuration, on loopback.
-fn provider(id: &str, priority: i32, upstream: SocketAddr, keys: usize) -> ProviderConfig {
+/// A provider of the configuration, on loopback. It speaks Chat Completions.
+pub fn provider(id: &str, priority: i32, upstream: SocketAddr, keys: usize) -> ProviderConfig {
     ProviderConfig {
         id: id.parse().unwrap(),
         name: None,

@@ -2,13 +2,16 @@
 
 mod app;
 mod database;
+pub mod dialect;
 mod events;
 mod reply;
 pub mod script;
 mod upstream;
 mod wait;
 
-pub use app::{Ledger, Setup, TestApp, chat_body, named_body, secret_of, served, with_json};
+pub use app::{
+    Ledger, Setup, TestApp, chat_body, named_body, provider, secret_of, served, with_json,
+};
 pub use database::{Database, on_every_database};
 pub use events::EventStream;
 pub use reply::{Reply, Streaming};

@@ -1,5 +1,7 @@
 //! What an upstream can be told to do, step by step, and the bytes it says.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -18,6 +20,8 @@ pub enum Step {
     Bytes(String),
     /// A head that never ends.
     EndlessHead,
+    /// Something else, after some time.
+    Later(Duration, Box<Step>),
 }
 
 /// Makes the same step for each call.
@@ -43,6 +47,8 @@ pub enum Piece {
     Wait(oneshot::Receiver<()>),
     /// Goes on when the client has been told that there will be more: the pool has waited for so long.
     Told,
+    /// Goes on after some time.
+    Pause(Duration),
 }
 
 pub enum End {
@@ -65,6 +71,13 @@ impl Gate {
     pub fn open(self) {
         // Whoever waited may have left.
         let _ = self.0.send(());
+    }
+}
+
+impl Step {
+    /// The same, after some time.
+    pub fn after(self, time: Duration) -> Self {
+        Self::Later(time, Box::new(self))
     }
 }
 
@@ -178,6 +191,11 @@ impl Script {
 
     pub fn wait(mut self, opened: oneshot::Receiver<()>) -> Self {
         self.pieces.push(Piece::Wait(opened));
+        self
+    }
+
+    pub fn pause(mut self, time: Duration) -> Self {
+        self.pieces.push(Piece::Pause(time));
         self
     }
 

@@ -211,8 +211,15 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn serve(mut socket: TcpStream, shared: &Shared) -> Option<()> {
     let mut buffer = Vec::new();
     while let Some(request) = read_request(&mut socket, &mut buffer).await {
-        let step = shared.step_for(&request);
+        let mut step = shared.step_for(&request);
         shared.seen.lock().unwrap().push(request);
+        while let Step::Later(time, next) = step {
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                () = read_to_end(&mut socket) => return None,
+            }
+            step = *next;
+        }
         match step {
             Step::Answer(answer) => write_answer(&mut socket, &answer).await?,
             Step::Stream(script) => {
@@ -229,6 +236,7 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> Option<()> {
                 return socket.write_all(bytes.as_bytes()).await.ok();
             }
             Step::EndlessHead => write_endless_head(&mut socket).await?,
+            Step::Later(..) => unreachable!("the time has passed"),
         }
     }
     Some(())
@@ -296,6 +304,10 @@ async fn write_script(socket: &mut TcpStream, script: Script, told: &Notify) -> 
             },
             Piece::Told => tokio::select! {
                 () = told.notified() => {}
+                () = read_to_end(socket) => return None,
+            },
+            Piece::Pause(time) => tokio::select! {
+                () = tokio::time::sleep(time) => {}
                 () = read_to_end(socket) => return None,
             },
         }
