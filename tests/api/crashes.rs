@@ -1,15 +1,20 @@
 //! A panic of any part under load: it restarts and is told, nobody hangs, nothing is lost or
 //! written twice.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use actix::{Actor, Addr, Context, Handler};
 use futures_util::future::join_all;
 use providerpool::actors::supervise::Crash;
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::support::{
-    Database, EventStream, Ledger, Setup, TestApp, eventually, on_every_database,
+    Database, EventStream, Ledger, Reply, Setup, TestApp, eventually, on_every_database,
     script::{DONE, content, error, finish, gate, stream},
     within,
 };
@@ -147,6 +152,73 @@ async fn the_database_may_crash() {
 #[actix_web::test]
 async fn the_events_may_crash() {
     survives("events", Database::File, async |app| crash(&app.actors.events)).await;
+}
+
+#[actix_web::test]
+async fn the_traces_may_crash() {
+    let app = TestApp::start().await;
+    let id = app.chat("hello").await.header("x-request-id").to_owned();
+    let before = app.trace(&id).await;
+    crash(&app.actors.traces);
+    assert_eq!(app.trace(&id).await, before);
+
+    survives("traces", Database::File, async |app| crash(&app.actors.traces)).await;
+}
+
+#[actix_web::test]
+async fn the_histories_may_crash() {
+    let app = TestApp::start().await;
+    let ask = async |body: Value| {
+        let request = app.request(Method::POST, "/v1/responses").bearer_auth(&app.client_key);
+        Reply::to(request.body(body.to_string())).await
+    };
+    let first = ask(json!({"model": "test-model", "input": "remember this"})).await;
+    crash(&app.actors.histories);
+    let next = json!({"model": "test-model", "input": "and now?",
+        "previous_response_id": first.json["id"]});
+    assert_eq!(ask(next).await.status, 200);
+    assert!(app.upstream.last().text().contains("remember this"));
+
+    survives("histories", Database::File, async |app| crash(&app.actors.histories)).await;
+}
+
+#[actix_web::test]
+async fn the_copilot_tokens_may_crash() {
+    survives("copilot_tokens", Database::File, async |app| crash(&app.actors.copilot_tokens)).await;
+}
+
+/// Every part that can be made to crash is made to, by the tests above.
+#[test]
+fn no_part_is_forgotten() {
+    let tests = include_str!("crashes.rs");
+    let marker = "crashes_on_request!(";
+    let mut parts = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/actors")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().unwrap() != "supervise.rs" {
+                let text = fs::read_to_string(path).unwrap();
+                let named = text.lines().find_map(|line| line.strip_prefix(marker));
+                parts.extend(named.map(|rest| rest.trim_end_matches(");").to_owned()));
+            }
+        }
+    }
+    assert!(parts.len() >= 10, "{parts:?}");
+    for part in parts {
+        // `UsageTracker` is `usage_tracker` among the actors.
+        let mut name = String::new();
+        for letter in part.chars() {
+            if letter.is_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.extend(letter.to_lowercase());
+        }
+        let test = format!("survives(\"{name}\", ");
+        assert!(tests.contains(&test), "nothing shows that {part} may crash");
+    }
 }
 
 #[actix_web::test]

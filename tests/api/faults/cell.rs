@@ -147,6 +147,11 @@ pub const fn cools(scope: &'static str, cause: &'static str, seconds: i64) -> Co
 }
 
 impl Cools {
+    /// As [`cools`], from milliseconds.
+    pub fn of((scope, cause, millis): (&'static str, &'static str, i64)) -> Self {
+        Self { scope, cause, shortest: millis, longest: millis + (millis / 10).min(30_000) }
+    }
+
     /// The end was told as a point in time, and some of the time to it has passed when it is read.
     pub const fn or_less(self) -> Self {
         Self { shortest: self.shortest - 30_000, ..self }
@@ -171,7 +176,7 @@ fn millis(cooldown: &Value, field: &str) -> i64 {
 }
 
 /// Whether these are the cooldowns expected, and no others.
-fn are_cooling(expected: &[Cools], seen: &[Value]) -> bool {
+pub fn are_cooling(expected: &[Cools], seen: &[Value]) -> bool {
     let mut left: Vec<&Value> = seen.iter().collect();
     for cools in expected {
         match left.iter().position(|seen| cools.fits(seen)) {
@@ -296,8 +301,12 @@ pub async fn named(cell: String, run: impl Future<Output = Vec<String>>) -> Vec<
 }
 
 pub async fn check_all(cells: Vec<impl Future<Output = Vec<String>>>) {
+    check_all_at_once(AT_ONCE, cells).await;
+}
+
+pub async fn check_all_at_once(at_once: usize, cells: Vec<impl Future<Output = Vec<String>>>) {
     assert!(!cells.is_empty());
-    let wrong: Vec<_> = stream::iter(cells).buffer_unordered(AT_ONCE).collect().await;
+    let wrong: Vec<_> = stream::iter(cells).buffer_unordered(at_once).collect().await;
     let mut wrong = wrong.concat();
     wrong.sort();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -383,7 +392,7 @@ async fn calls_are(wrong: &mut Wrong, app: &TestApp, fault: &Fault, line: &Line)
 
 /// When the first cooldown ends, in seconds, for somebody who was told it between its beginning and
 /// now.
-fn first_end(cooldowns: &[Value]) -> Option<(i64, i64)> {
+pub fn first_end(cooldowns: &[Value]) -> Option<(i64, i64)> {
     let first = cooldowns.iter().min_by_key(|cooldown| millis(cooldown, "until"))?;
     let until = millis(first, "until");
     let left = until - jiff::Timestamp::now().as_millisecond();

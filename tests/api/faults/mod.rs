@@ -20,6 +20,7 @@ mod answers;
 mod cell;
 mod connections;
 mod cut_streams;
+mod law;
 mod lines;
 mod outages;
 mod rate_limits;
@@ -28,3 +29,6 @@ mod restarts;
 mod settings;
 mod statuses;
 mod streams;
+mod table;
+
+pub use cell::{Wrong, check_all_at_once, ledger_is, named};
