@@ -35,6 +35,7 @@ mod routes;
 mod routing;
 mod secrets;
 mod settlement;
+mod simulated;
 mod stored_names;
 mod streams;
 mod traces;

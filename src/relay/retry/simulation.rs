@@ -2,9 +2,12 @@
 //! pool, one request and everything that goes wrong with it; after each run the laws are checked. To see
 //! one again: `RETRY_SEED=n`. To try more: `RETRY_SEEDS=1000000`.
 
+mod drawn;
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use rand::{Rng, SeedableRng as _, rngs::StdRng};
+use drawn::{Drawn, DrawnProvider, MODELS, PIECES, Script};
+use rand::{Rng as _, rngs::StdRng};
 
 use super::*;
 use crate::{
@@ -21,45 +24,11 @@ use crate::{
 /// Seeds tried by default.
 const SEEDS: u64 = 4_000;
 
-/// What one call of a provider comes to. Times are from when it is asked.
-#[derive(Debug, Clone)]
-enum Script {
-    /// A good answer, with its pieces this far apart.
-    Good { first: u64, pace: u64 },
-    /// A failure instead of an answer.
-    Fails { after: u64, class: FailureClass, hint: Option<u64> },
-    /// Nothing, ever.
-    Silent,
-    /// A good beginning of so many pieces, and then a failure.
-    Breaks { first: u64, pace: u64, pieces: usize, class: FailureClass },
-}
-
 /// A model of a provider.
 type Spot = (ProviderId, ModelName);
 
 fn spot(candidate: &Candidate) -> Spot {
     (candidate.provider.id.clone(), candidate.model.clone())
-}
-
-/// A provider: what its calls come to, in order; the last one is repeated.
-struct Scripted {
-    id: ProviderId,
-    scripts: Vec<Script>,
-    /// The pieces of its answers. Two providers of one pool say the same or not.
-    text: Vec<&'static str>,
-    calls: usize,
-}
-
-impl Scripted {
-    fn call(&mut self) -> Script {
-        let script = self.scripts[self.calls.min(self.scripts.len() - 1)].clone();
-        self.calls += 1;
-        script
-    }
-
-    fn is_healthy(&self) -> bool {
-        matches!(&self.scripts[..], [Script::Good { first, pace }] if first + pace * 4 < 4_000)
-    }
 }
 
 /// An attempt that is under way, or that has answered.
@@ -75,7 +44,7 @@ struct Attempt {
 impl Attempt {
     /// When something comes of it: its answer, or its failure.
     fn due(&self, streamed: bool) -> Option<Duration> {
-        let pieces = 4;
+        let pieces = PIECES as u64;
         let after = match &self.script {
             Script::Good { first, .. } if streamed => *first,
             Script::Good { first, pace } => first + pace * pieces,
@@ -89,22 +58,18 @@ impl Attempt {
 }
 
 /// One pool, one request.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own, noted when it is met"
-)]
 struct World {
     pool: pool::Pool,
     course: Course,
-    providers: Vec<Scripted>,
+    drawn: Drawn,
+    /// How often each provider was called.
+    calls: Vec<usize>,
     rng: StdRng,
-    streamed: bool,
     soft: Option<Duration>,
     hard: Option<Duration>,
     limits: Limits,
     now: Duration,
     budget: u32,
-    resumes: bool,
     told: String,
     log: Vec<String>,
     /// Candidates that were silent or stalled.
@@ -140,80 +105,63 @@ enum Finished {
     BrokenOff,
 }
 
-const TEXTS: [[&str; 4]; 3] =
-    [["pay ", "1", "0", "0"], ["pay ", "1", "0", " or less"], ["no", " such", " sum", "!"]];
-
 fn at(now: Duration) -> Timestamp {
     pool::NOW.plus(now)
 }
 
 impl World {
     fn new(seed: u64) -> Self {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let count = rng.random_range(1..=4);
-        let fallbacks = rng.random_range(0..=2_usize);
-        let names = ["m", "f1", "f2"];
-        let mut rows = Vec::new();
-        let mut providers = Vec::new();
-        let text = TEXTS[rng.random_range(0..TEXTS.len())];
-        for n in 0..count {
-            let id = ["a", "b", "c", "d"][n];
-            let mut models: Vec<&str> =
-                names[..=fallbacks].iter().copied().filter(|_| rng.random_bool(0.6)).collect();
-            if models.is_empty() {
-                models.push(names[rng.random_range(0..=fallbacks)]);
-            }
-            let keys = rng.random_range(0..=2);
-            let mut provider = pool::provider(id, rng.random_range(0..3), &models);
-            if keys == 0 {
+        let (drawn, mut rng) = Drawn::of(seed);
+        let row = |drawn: &DrawnProvider| {
+            let mut provider = pool::provider(drawn.id, drawn.priority, &drawn.models);
+            if drawn.keys == 0 {
                 (provider.location, provider.enabled) = (Location::Local, Some(true));
             }
-            rows.push((provider, keys));
-            let text = if rng.random_bool(0.8) { text } else { TEXTS[rng.random_range(0..3)] };
-            let scripts = (0..rng.random_range(1..=3)).map(|_| script(&mut rng)).collect();
-            providers.push(Scripted { id: pool::id(id), scripts, text: text.to_vec(), calls: 0 });
-        }
-        let mut route = pool::route("m", Vec::new());
-        route.fallbacks = names[1..=fallbacks].iter().map(|name| pool::model(name)).collect();
-        route.hedge = rng.random_bool(0.8);
-        let pool = pool::Pool::new(rows).routes(vec![route], vec![], Strategy::Priority);
-        let course = pool.course("m");
-        let streamed = rng.random_bool(0.5);
-        let some = |rng: &mut StdRng, odds: f64, range: std::ops::Range<u64>| {
-            rng.random_bool(odds).then(|| Duration::from_millis(rng.random_range(range)))
+            (provider, drawn.keys)
         };
-        let deadline = Duration::from_millis(rng.random_range(500..600_000));
-        let limits = Limits {
-            deadline,
-            max_wait: Duration::from_millis(rng.random_range(0..70_000)),
-            pause: Duration::from_millis(200),
-        };
+        let target = |n: &usize| pool::target(Some(drawn.providers[*n].id), None, 1);
+        let mut route = pool::route("m", drawn.targets.iter().map(target).collect());
+        let fallbacks = &MODELS[1..=drawn.fallbacks];
+        route.fallbacks = fallbacks.iter().map(|name| pool::model(name)).collect();
+        route.hedge = drawn.hedge;
+        let pool = pool::Pool::new(drawn.providers.iter().map(row).collect());
+        let pool = pool.routes(vec![route], vec![], Strategy::Priority);
         Self {
+            course: pool.course("m"),
             pool,
-            course,
-            providers,
-            streamed,
-            soft: some(&mut rng, 0.7, 5_000..30_000),
-            hard: if streamed { None } else { Some(Duration::from_mins(2)) },
-            limits,
+            calls: vec![0; drawn.providers.len()],
+            soft: drawn.soft.map(Duration::from_millis),
+            hard: if drawn.streamed { None } else { Some(Duration::from_mins(2)) },
+            limits: Limits {
+                deadline: Duration::from_millis(drawn.deadline),
+                max_wait: Duration::from_millis(drawn.max_wait),
+                pause: Duration::from_millis(200),
+            },
             now: Duration::ZERO,
             budget: rng.random_range(0..12),
-            resumes: rng.random_bool(0.9),
+            drawn,
             rng,
             told: String::new(),
             log: Vec::new(),
             silent: HashSet::new(),
+            stopped: None,
+            is_too_long: false,
+            waited: Duration::ZERO,
             cut: HashSet::new(),
             asked: HashSet::new(),
             resumed: HashSet::new(),
             unavailable: HashSet::new(),
             stage: 0,
             is_budget_denied: false,
-            stopped: None,
-            is_too_long: false,
-            waited: Duration::ZERO,
             most_under_way: 0,
         }
+    }
+
+    /// What the next call of a provider comes to.
+    fn call(&mut self, provider: usize) -> Script {
+        let number = self.calls[provider];
+        self.calls[provider] += 1;
+        Script::of(&self.drawn.providers[provider].scripts, number).clone()
     }
 
     fn say(&mut self, what: impl FnOnce(&Self) -> String) {
@@ -261,9 +209,9 @@ impl World {
         };
         let entered = self.pool.view.enter(now, &candidate.provider.id, &candidate.model);
         let passes = entered.map_err(|(until, cause)| cooling(until, cause))?;
-        let of = |it: &Scripted| it.id == candidate.provider.id;
-        let provider = self.providers.iter().position(of).unwrap();
-        let script = self.providers[provider].call();
+        let of = |it: &DrawnProvider| it.id == candidate.provider.id.as_str();
+        let provider = self.drawn.providers.iter().position(of).unwrap();
+        let script = self.call(provider);
         Ok(Attempt { candidate, lease, passes, provider, script, began: self.now })
     }
 
@@ -297,7 +245,7 @@ impl World {
         };
         match &attempt.script {
             Script::Good { .. } => Ok(()),
-            Script::Breaks { pieces, .. } if self.streamed && *pieces > 0 => Ok(()),
+            Script::Breaks { pieces, .. } if self.drawn.streamed && *pieces > 0 => Ok(()),
             Script::Breaks { class, .. } => Err(failed(*class, None)),
             Script::Fails { class, hint, .. } => Err(failed(*class, *hint)),
             Script::Silent => unreachable!("it is never due"),
@@ -305,16 +253,16 @@ impl World {
     }
 
     fn text(&self, attempt: &Attempt) -> String {
-        self.providers[attempt.provider].text.concat()
+        self.drawn.providers[attempt.provider].text.concat()
     }
 
     /// Whether what the attempt says goes on with what the client has.
     fn continues(&self, attempt: &Attempt) -> bool {
         let pieces = match &attempt.script {
             Script::Breaks { pieces, .. } => *pieces,
-            _ => 4,
+            _ => PIECES,
         };
-        let said = self.providers[attempt.provider].text[..pieces.min(4)].concat();
+        let said = self.drawn.providers[attempt.provider].text[..pieces].concat();
         said.starts_with(&self.told)
     }
 
@@ -382,7 +330,7 @@ impl World {
         assert_eq!(self.stopped, None, "something was asked after a refusal");
         let entered = match (how, at_work.kept[slot].take()) {
             (How::Again, Some(last)) => {
-                let script = self.providers[last.provider].call();
+                let script = self.call(last.provider);
                 Ok(Attempt { script, began: self.now, ..last })
             }
             (_, last) => {
@@ -451,7 +399,9 @@ impl World {
             assert!(free.is_empty(), "a long wait before {free:?} were asked");
         }
         let due = (0..SLOTS)
-            .filter_map(|slot| Some((at_work.slots[slot].as_ref()?.due(self.streamed)?, slot)))
+            .filter_map(|slot| {
+                Some((at_work.slots[slot].as_ref()?.due(self.drawn.streamed)?, slot))
+            })
             .min()
             .filter(|(due, _)| *due <= until);
         let Some((due, slot)) = due else {
@@ -490,12 +440,12 @@ impl World {
             Ok(attempt) => attempt,
             Err(end) => return Finished::Failed(end),
         };
-        if !self.streamed {
+        if !self.drawn.streamed {
             self.told = self.text(&attempt);
             return Finished::Complete;
         }
         loop {
-            let text = self.providers[attempt.provider].text.clone();
+            let text = self.drawn.providers[attempt.provider].text;
             let Script::Breaks { pace, pieces, class, .. } = attempt.script.clone() else {
                 let whole = text.concat();
                 assert!(whole.starts_with(&self.told), "{whole:?} after {:?}", self.told);
@@ -504,7 +454,7 @@ impl World {
                 self.pool.note_success(at(self.now), &attempt.candidate, key.as_ref());
                 return Finished::Complete;
             };
-            let said = text[..pieces.min(4)].concat();
+            let said = text[..pieces].concat();
             assert!(said.starts_with(&self.told), "{said:?} after {:?}", self.told);
             self.told = said;
             let broken_at = self.now + Duration::from_millis(pace * pieces as u64);
@@ -516,7 +466,7 @@ impl World {
             self.say(|_| format!("broke off: {class:?}"));
             self.blame(&mut attempt, &failure);
             drop(attempt);
-            let is_kept = self.resumes;
+            let is_kept = self.drawn.resumes;
             let event = Event::Broken { failure: Arc::clone(&failure), is_kept };
             match self.drive(&mut retry, event) {
                 Ok(next) => {
@@ -539,64 +489,20 @@ impl World {
     }
 }
 
-fn script(rng: &mut StdRng) -> Script {
-    use FailureClass as C;
-    let first = rng.random_range(1..3_000);
-    let pace = rng.random_range(1..200);
-    match rng.random_range(0..10) {
-        0..=3 => Script::Good { first, pace },
-        4 => Script::Silent,
-        5 => Script::Good { first: rng.random_range(8_000..200_000), pace },
-        6 => {
-            let class = [C::Cut, C::Stalled, C::Server, C::Overload][rng.random_range(0..4)];
-            Script::Breaks { first, pace, pieces: rng.random_range(0..=4), class }
-        }
-        7 => Script::Fails {
-            after: first,
-            class: C::RateLimit,
-            hint: rng.random_bool(0.6).then(|| rng.random_range(10..90_000)),
-        },
-        8 => {
-            let hint = rng.random_bool(0.3).then(|| rng.random_range(10..60_000));
-            let class = [C::Server, C::Overload, C::Connect][rng.random_range(0..3)];
-            Script::Fails { after: first, class, hint }
-        }
-        _ => {
-            let all = [
-                C::ClientFault,
-                C::ContextTooLong,
-                C::Refusal,
-                C::Auth,
-                C::Payment,
-                C::ModelMissing,
-            ];
-            Script::Fails { after: first, class: all[rng.random_range(0..all.len())], hint: None }
-        }
-    }
-}
-
 fn check(world: &World, finished: &Finished) {
     assert!(world.now <= world.limits.deadline + Duration::from_millis(1), "the deadline is kept");
     assert!(world.most_under_way <= SLOTS);
     assert!(world.waited <= world.limits.max_wait, "waited {:?}", world.waited);
     let is_one_text = |whole: &dyn Fn(&str) -> bool| {
-        world.providers.iter().any(|provider| whole(&provider.text.concat()))
+        world.drawn.providers.iter().any(|provider| whole(&provider.text.concat()))
     };
     match finished {
         Finished::Complete => assert!(is_one_text(&|text| text == world.told), "{:?}", world.told),
         _ => assert!(is_one_text(&|text| text.starts_with(&world.told)), "{:?}", world.told),
     }
     // Somebody who is well, in any stage, is found.
-    let stages = &world.course.stages;
-    let can_serve = |provider: &Scripted| {
-        provider.is_healthy()
-            && stages.iter().any(|stage| {
-                let row = world.pool.providers.find(&provider.id).unwrap().0;
-                row.models.iter().any(|served| served.name == stage.model)
-            })
-    };
     let is_nobody_asked = matches!(finished, Finished::Failed(End::NobodyAsked | End::Failed(_)));
-    if world.providers.iter().any(can_serve) && is_nobody_asked {
+    if world.drawn.has_healthy() && is_nobody_asked {
         let may_stop = world.stopped.is_some() || world.is_too_long;
         assert!(may_stop, "somebody well was not asked");
     }
