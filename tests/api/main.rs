@@ -33,6 +33,7 @@ mod relay;
 mod resume;
 mod routes;
 mod routing;
+mod scenarios;
 mod secrets;
 mod settlement;
 mod simulated;
