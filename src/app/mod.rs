@@ -19,6 +19,7 @@ use crate::{
     actors::events::Record,
     config::{Config, Environment},
     domain::event::{EventData, EventType, Fact},
+    gateway::tokens::warm_up,
     http::{Actors, Server},
     relay::Gate,
 };
@@ -56,6 +57,7 @@ impl App {
         environment: &Environment,
         on_give_up: OnGiveUp,
     ) -> anyhow::Result<Self> {
+        warm_up()?;
         let lock = storage::lock(&config)?;
         let storage = Storage::open(&config)?;
         first_start::check_bind(&config, &storage)?;

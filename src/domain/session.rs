@@ -13,8 +13,8 @@ pub const MAX_SESSION_ID: usize = 256;
 pub enum SessionSignal<'a> {
     /// A name the client gave, and where.
     Named { kind: &'static str, id: &'a str },
-    /// The beginning of a conversation.
-    Opening(&'a [u8]),
+    /// The beginning of a conversation: instructions beside it, and its first words.
+    Opening([&'a [u8]; 2]),
 }
 
 /// Names a session of one caller with one model: a hash, so that nothing of it is kept.
@@ -25,11 +25,12 @@ impl SessionKey {
     /// Two callers never share a session, whatever they send.
     pub fn new(caller: &KeyId, model: &ModelName, signal: SessionSignal<'_>) -> Self {
         let mut hash = Sha256::new();
-        let (kind, text) = match signal {
-            SessionSignal::Named { kind, id } => (kind, id.as_bytes()),
-            SessionSignal::Opening(text) => ("opening", text),
+        let (kind, texts) = match signal {
+            SessionSignal::Named { kind, id } => (kind, [id.as_bytes(), b""]),
+            SessionSignal::Opening(texts) => ("opening", texts),
         };
-        for part in [caller.as_str().as_bytes(), model.as_str().as_bytes(), kind.as_bytes(), text] {
+        let whose = [caller.as_str(), model.as_str(), kind].map(str::as_bytes);
+        for part in whose.into_iter().chain(texts) {
             // Lengths keep "ab" + "c" apart from "a" + "bc".
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);

@@ -13,7 +13,7 @@ mod text;
 
 pub use self::{
     output::OutputEstimate,
-    prompt::estimate_prompt,
+    prompt::{count_prompt, estimate_prompt},
     rough::{PartialUsage, TextLength, rough_prompt},
 };
 use crate::domain::{chat::Usage, usage::TokenUsage};
@@ -28,11 +28,20 @@ fn biased(tokens: u64) -> u64 {
     tokens.saturating_mul(BIAS_PERCENT).div_ceil(100)
 }
 
+/// Unpacks the vocabulary on a thread of its own, so that nobody has to wait for it.
+///
+/// Errors: there is no thread to be had. Until another way is found to unpack it, estimates go by lengths.
+pub fn warm_up() -> std::io::Result<()> {
+    let thread = std::thread::Builder::new().name("vocabulary".to_owned());
+    thread.spawn(|| _ = text::vocabulary()).map(|_| ())
+}
+
 /// The usage of an answer whose upstream told none. None of the prompt counts as cached.
 pub fn estimated_usage(prompt: u64, output: &OutputEstimate) -> Usage {
+    let (output, reasoning) = output.tokens();
     Usage {
-        tokens: TokenUsage { input: prompt, output: output.tokens(), ..TokenUsage::default() },
-        reasoning: Some(output.reasoning()).filter(|tokens| *tokens > 0),
+        tokens: TokenUsage { input: prompt, output, ..TokenUsage::default() },
+        reasoning: Some(reasoning).filter(|tokens| *tokens > 0),
         is_estimated: true,
     }
 }

@@ -8,10 +8,7 @@ use super::{
     prove::prove_whole,
     serve::{Served, answered},
 };
-use crate::gateway::{
-    exchange::{ClientApi, WholeAnswer, counted},
-    tokens::estimate_prompt,
-};
+use crate::gateway::exchange::{ClientApi, WholeAnswer, counted};
 
 /// Answers with a number, whoever it comes from.
 ///
@@ -20,8 +17,7 @@ pub(super) async fn count_tokens(
     api: ClientApi,
     attempts: Rc<Attempts>,
 ) -> Result<Served, RelayError> {
-    let prompt = attempts.inquiry.request.common().ok().map(Rc::clone);
-    let estimate = || prompt.as_ref().map(|prompt| counted(api, estimate_prompt(prompt)));
+    let count_prompt = attempts.inquiry.request.prompt_count(api);
     let relay = Rc::clone(attempts.relay());
     match attempts.win(prove_whole).await {
         Ok(Won { proof, place, attempts }) => {
@@ -32,7 +28,10 @@ pub(super) async fn count_tokens(
             Ok(Served::Whole { by: Some(by), body: proof.body })
         }
         Err((error, attempts)) if is_no_word_on_the_prompt(&error) => {
-            let Some(WholeAnswer { body, usage, .. }) = estimate() else { return Err(error) };
+            // A long prompt takes its time, in which the worker serves others.
+            let tokens = tokio::task::spawn_blocking(count_prompt).await.ok().flatten();
+            let Some(tokens) = tokens else { return Err(error) };
+            let WholeAnswer { body, usage, .. } = counted(api, tokens);
             attempts.into_settlement().complete(usage).await?;
             Ok(Served::Whole { by: None, body })
         }

@@ -39,6 +39,7 @@ mod settlement;
 mod simulated;
 mod stored_names;
 mod streams;
+mod thinking;
 mod traces;
 mod unreadable_rows;
 mod usage;

@@ -7,9 +7,12 @@
     reason = "in tests, helpers of tests included, it says what is wrong"
 )]
 
+#[path = "../support/conversation.rs"]
+mod conversation;
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 #[path = "../support/http.rs"]
 mod http;
+mod requests;
 
 use std::{
     alloc::System,

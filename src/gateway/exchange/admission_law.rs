@@ -48,8 +48,11 @@ const UPSTREAM: &str = "upstream";
 /// Begins every name in a body that the client may not use.
 const FORBIDDEN: &str = "forbidden";
 
-/// Keys as they are written, by which one server or another picks a model.
-const KEYS: [&str; 26] = [
+/// Keys as they are written, by which one server or another picks a model or how it answers.
+const KEYS: [&str; 29] = [
+    "stream",
+    "Stream",
+    "\\u0073tream",
     "model",
     "mod\\u0065l",
     "Model",
@@ -85,6 +88,8 @@ fn any_value() -> impl Strategy<Value = String> {
         Just(format!("\"{FORBIDDEN}\"")),
         Just(format!("\"models/{FORBIDDEN}\"")),
         Just("null".to_owned()),
+        Just("true".to_owned()),
+        Just("false".to_owned()),
     ];
     name.prop_recursive(3, 12, 3, |inner| {
         let key = prop::sample::select(&KEYS[..]);
@@ -99,8 +104,9 @@ fn any_value() -> impl Strategy<Value = String> {
     })
 }
 
-/// The body of a request with these fields, if a key that is limited to one model may send it.
-fn admitted(asked: Asked, format: ApiFormat, body: &str) -> Option<Bytes> {
+/// The body of a request with these fields, if a key that is limited to one model may send it, and whether
+/// it is taken to ask for a stream.
+fn admitted(asked: Asked, format: ApiFormat, body: &str) -> Option<(Bytes, bool)> {
     let allowed = ModelName::parse(ALLOWED).unwrap();
     let in_path = asked.api().dialect() == ClientApi::Gemini.dialect();
     let addressed = Addressed { model: in_path.then(|| allowed.clone()), stream: None };
@@ -112,14 +118,15 @@ fn admitted(asked: Asked, format: ApiFormat, body: &str) -> Option<Bytes> {
     }
     let model = ModelName::parse(UPSTREAM).unwrap();
     let target = Target { model: &model, max_output_tokens: None, asks_stream_usage: true };
-    Some(request.for_upstream(format, &target, &ModelFacts::default()).ok()?.body)
+    let sent = request.for_upstream(format, &target, &ModelFacts::default()).ok()?.body;
+    Some((sent, request.is_streamed()))
 }
 
-/// What each kind of reader takes for the model: the first, the last, and each that is called so without
+/// What each kind of reader takes for this field: the first, the last, and each that is called so without
 /// regard to case.
-fn models_seen(object: &RawValue) -> Vec<String> {
+fn values_seen(object: &RawValue, name: &str) -> Vec<String> {
     let Ok(Fields(fields)) = serde_json::from_str(object.get()) else { return Vec::new() };
-    let named = fields.iter().filter(|(key, _)| key.to_lowercase() == "model");
+    let named = fields.iter().filter(|(key, _)| key.to_lowercase() == name);
     named.map(|(_, value)| value.get().trim_matches('"').replace("models/", "")).collect()
 }
 
@@ -163,13 +170,18 @@ proptest! {
             fields.insert(at.min(fields.len()), format!("\"{key}\":{value}"));
         }
         let body = format!("{{{}}}", fields.join(","));
-        let Some(sent) = admitted(asked, format, &body) else { return Ok(()) };
+        let Some((sent, is_streamed)) = admitted(asked, format, &body) else { return Ok(()) };
         let text = std::str::from_utf8(&sent).unwrap();
         let sent: &RawValue = serde_json::from_str(text).unwrap();
         let mut names = Vec::new();
         names_seen(sent, false, &mut names);
         prop_assert!(!names.iter().any(|name| name.contains(FORBIDDEN)), "{body}\nbecame\n{text}");
-        let seen = models_seen(sent);
+        let streams = values_seen(sent, "stream");
+        let is_told = |value: &String| value == "null" || (value == "true") == is_streamed;
+        let says_how = !matches!(asked, Asked::Embeddings(_));
+        prop_assert!(streams.len() <= 1, "{body}\nbecame\n{text}");
+        prop_assert!(!says_how || streams.iter().all(is_told), "{body}\nbecame\n{text}");
+        let seen = values_seen(sent, "model");
         prop_assert!(seen.iter().all(|name| name == UPSTREAM), "{body}\nbecame\n{text}");
         prop_assert!(seen.len() <= 1, "{body}\nbecame\n{text}");
         let in_path = asked.api().dialect() == ClientApi::Gemini.dialect();

@@ -1,18 +1,18 @@
 //! What a client sent, read as deep as it is needed.
 
-use std::{borrow::Cow, cell::OnceCell, rc::Rc};
+use std::{cell::OnceCell, rc::Rc};
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{
     address::is_served,
     api::{ClientApi, upstream_side},
     asked::Asked,
-    common_facts, count,
+    count,
     custom_tools::as_functions,
-    model_fields, unambiguous,
+    envelope::Envelope,
+    facts::{self, Facts},
+    fit, model_fields,
 };
 use crate::{
     domain::{
@@ -25,11 +25,11 @@ use crate::{
         session::{SessionKey, SessionSignal},
     },
     gateway::{
-        dialect::openai_chat::{ChatRequest, RequestError, rewrite},
+        tokens::count_prompt,
         translate::{
             Addressed, InvalidRequest, Target, Written,
             embeddings::EmbeddingApi,
-            responses::{previous_response_id, with_history},
+            responses::{PREVIOUS, with_history},
         },
     },
 };
@@ -43,9 +43,12 @@ const MAX_FORWARDED_BYTES: usize = 4096;
 /// A client's request.
 pub struct ClientRequest {
     asked: Asked,
+    addressed: Addressed,
     body: Bytes,
-    /// Of Chat Completions only what routing needs is read at first.
-    chat: Option<ChatRequest>,
+    /// What routing needs, which is all that is read at first.
+    facts: Facts,
+    /// The answer whose conversation was put back into it.
+    continues: Option<String>,
     common: OnceCell<Result<Rc<Request>, InvalidRequest>>,
     /// What is to be turned into vectors, where that is asked for.
     embedding: Option<EmbeddingRequest>,
@@ -60,44 +63,27 @@ pub struct ForUpstream {
     pub losses: Losses,
 }
 
-impl From<RequestError> for InvalidRequest {
-    fn from(error: RequestError) -> Self {
-        Self { message: error.message, param: error.param.map(Into::into) }
-    }
-}
+/// Asks for the usage of a stream of Chat Completions.
+const ASK_USAGE: &str = r#""stream_options":{"include_usage":true}"#;
 
 impl ClientRequest {
     /// Whether a body could be read as one request by one reader and as another by another: see
     /// [`parse`](Self::parse), which refuses it.
     pub fn is_ambiguous(asked: Asked, body: &[u8]) -> bool {
-        unambiguous::check(asked, body, &Addressed::default()).is_err()
+        facts::check(asked, body, &Addressed::default()).is_err()
     }
 
     /// Errors: [`InvalidRequest`] when it would be wrong everywhere, or be another request to another
-    /// reader.
+    /// reader. What only a translation has to understand is told by [`for_upstream`](Self::for_upstream).
     pub fn parse(asked: Asked, body: Bytes, addressed: &Addressed) -> Result<Self, InvalidRequest> {
-        unambiguous::check(asked, &body, addressed)?;
-        let (mut chat, mut embedding) = (None, None);
+        let facts = Facts::read(asked, &body, addressed)?;
+        let embedding = match asked {
+            Asked::Embeddings(api) => Some(api.read_request(&body, addressed)?),
+            Asked::Answer(_) | Asked::TokenCount(_) => None,
+        };
+        let (addressed, continues, forwarded) = (addressed.clone(), None, Vec::new());
         let common = OnceCell::new();
-        match asked {
-            Asked::Answer(ClientApi::Chat) => chat = Some(ChatRequest::parse(&body)?),
-            Asked::Answer(api) => {
-                let continues = api == ClientApi::Responses && continues_an_answer(&body);
-                let request = if continues {
-                    // What came before is not here; where it goes may know it.
-                    api.side().read_request(&with_history(&body, &[]), addressed)?
-                } else {
-                    api.side().read_request(&body, addressed)?
-                };
-                let _ = common.set(Ok(Rc::new(request)));
-            }
-            Asked::TokenCount(api) => {
-                let request = count::read_request(api, &body, addressed)?;
-                let _ = common.set(Ok(Rc::new(request)));
-            }
-            Asked::Embeddings(api) => embedding = Some(api.read_request(&body, addressed)?),
-        }
-        Ok(Self { asked, body, chat, common, embedding, forwarded: Vec::new() })
+        Ok(Self { asked, addressed, body, facts, continues, common, embedding, forwarded })
     }
 
     /// Keeps those of the client's headers that go on to upstreams of its dialect. `header` reads one.
@@ -117,9 +103,7 @@ impl ClientRequest {
 
     /// Told that its conversation was put back into it: `continues` is the answer it has named.
     pub fn continuing(mut self, continues: Option<String>) -> Self {
-        if let Some(Ok(request)) = self.common.get_mut() {
-            Rc::make_mut(request).continues = continues;
-        }
+        self.continues = continues;
         self
     }
 
@@ -129,12 +113,14 @@ impl ClientRequest {
 
     /// Whether the client has not asked for the answer to be forgotten.
     pub fn may_be_kept(&self) -> bool {
-        self.common().is_ok_and(|request| request.store != Some(false))
+        self.facts.said(&self.body).find(&["store"]) != Some(b"false")
     }
 
     /// Whether it continues an answer that only an upstream can know.
     pub fn continues_elsewhere(&self) -> bool {
-        self.asked == Asked::Answer(ClientApi::Responses) && continues_an_answer(&self.body)
+        let previous = || self.facts.said(&self.body).text(&[PREVIOUS]);
+        self.asked == Asked::Answer(ClientApi::Responses)
+            && previous().is_some_and(|previous| !previous.is_empty())
     }
 
     /// Which formats it could be asked in.
@@ -148,7 +134,7 @@ impl ClientRequest {
 
     /// The answer whose conversation was put back into it.
     pub(super) fn continues(&self) -> Option<&str> {
-        self.common().ok()?.continues.as_deref()
+        self.continues.as_deref()
     }
 
     /// The API whose errors the client reads.
@@ -164,59 +150,60 @@ impl ClientRequest {
         &self.body
     }
 
-    /// It in the common form.
+    /// It in the common form, read when it is first asked for.
     ///
-    /// Errors: as [`parse`](Self::parse), for what was not read there.
+    /// Errors: [`InvalidRequest`] when it cannot be understood as deep as that.
     pub fn common(&self) -> Result<&Rc<Request>, &InvalidRequest> {
-        let read =
-            || self.api().side().read_request(&self.body, &Addressed::default()).map(Rc::new);
-        self.common.get_or_init(read).as_ref()
+        self.common.get_or_init(|| self.read_common().map(Rc::new)).as_ref()
     }
 
-    /// What is said of it by whichever form it was read into when it came.
-    fn told<T>(
-        &self,
-        chat: impl FnOnce(&ChatRequest) -> T,
-        embedding: impl FnOnce(&EmbeddingRequest) -> T,
-        common: impl FnOnce(&Request) -> T,
-    ) -> T {
-        match (&self.chat, &self.embedding) {
-            (Some(request), _) => chat(request),
-            (None, Some(request)) => embedding(request),
-            (None, None) => common(self.common().expect("it was read when the request came")),
-        }
+    fn read_common(&self) -> Result<Request, InvalidRequest> {
+        let mut request = match self.asked {
+            Asked::TokenCount(api) => count::read_request(api, &self.body, &self.addressed)?,
+            // What came before is not here; where it goes may know it.
+            _ if self.continues_elsewhere() => {
+                let body = with_history(&self.body, &[]);
+                self.api().side().read_request(&body, &self.addressed)?
+            }
+            _ => self.api().side().read_request(&self.body, &self.addressed)?,
+        };
+        request.continues.clone_from(&self.continues);
+        Ok(request)
+    }
+
+    /// Counts the tokens of its prompt. That takes some time, and is for a thread that nobody waits for.
+    /// `None`: the prompt cannot be understood.
+    pub fn prompt_count(&self, api: ClientApi) -> impl FnOnce() -> Option<u64> + Send + use<> {
+        let (body, addressed) = (self.body.clone(), self.addressed.clone());
+        move || count::read_request(api, &body, &addressed).ok().map(|it| count_prompt(&it))
     }
 
     pub fn model(&self) -> &ModelName {
-        match (&self.chat, &self.embedding) {
-            (Some(request), _) => &request.model,
-            (None, Some(request)) => &request.model,
-            (None, None) => &self.common().expect("it was read when the request came").model,
-        }
+        &self.facts.model
     }
 
     /// A field, by its path, with which an upstream may pick another model than those that `allows`
     /// lets pass. `None`: there is none. [`model`](Self::model) itself is not looked at.
     pub fn find_forbidden(&self, allows: impl Fn(&ModelName) -> bool) -> Option<String> {
         let allows = |name: &str| ModelName::parse(name).is_ok_and(|name| allows(&name));
-        model_fields::find_forbidden(&self.body, &allows)
+        model_fields::find_forbidden(self.facts.said(&self.body).all(), &allows)
     }
 
     pub fn is_streamed(&self) -> bool {
-        self.told(|chat| chat.stream, |_| false, |request| request.stream)
+        self.facts.stream && self.embedding.is_none()
     }
 
     /// What a model must be able to do. To count a prompt it need not be able to answer it.
     pub fn needs(&self) -> Capabilities {
-        if matches!(self.asked, Asked::TokenCount(_)) {
-            return Capabilities::NONE;
+        match self.asked {
+            Asked::Answer(_) => self.facts.needs(&self.body),
+            Asked::TokenCount(_) | Asked::Embeddings(_) => Capabilities::NONE,
         }
-        self.told(|chat| chat.needs(&self.body), |_| Capabilities::NONE, common_facts::needs)
     }
 
-    /// So many tokens the prompt has at least.
+    /// So many tokens the prompt and the longest answer allowed have at least.
     pub fn prompt_tokens(&self) -> u64 {
-        self.told(|chat| chat.estimated_tokens(&self.body), |_| 0, common_facts::prompt_tokens)
+        self.facts.prompt_tokens(&self.body)
     }
 
     /// The session it belongs to, and whether its client has named it. `header` reads a header.
@@ -237,27 +224,47 @@ impl ClientRequest {
         header: impl Fn(&str) -> Option<&'h str>,
         then: impl FnOnce(SessionSignal<'_>) -> T,
     ) -> Option<T> {
-        if self.embedding.is_some() {
-            return None;
-        }
-        match &self.chat {
-            // Of both only one is ever borrowed from, and the shorter life is enough.
-            Some(chat) => chat.session_signal(&self.body, |name| header(name)).map(then),
-            None => {
-                let request = self.common().expect("it was read when the request came");
-                common_facts::with_session(request, header, then)
-            }
+        match self.asked {
+            Asked::Embeddings(_) => None,
+            _ => self.facts.with_session(&self.body, header, then),
         }
     }
 
     /// Whether someone has answered in this conversation already.
     pub fn is_continuation(&self) -> bool {
-        self.told(|chat| chat.is_continuation(&self.body), |_| false, common_facts::is_continuation)
+        self.facts.is_continuation()
     }
 
     /// Whether the pool asks for usage where the client did not, and so keeps the report to itself.
     pub fn strips_usage(&self, asks_usage: bool) -> bool {
-        asks_usage && self.chat.as_ref().is_some_and(ChatRequest::may_ask_usage)
+        asks_usage
+            && self.facts.stream
+            && self.asked == Asked::Answer(ClientApi::Chat)
+            && !self.facts.said(&self.body).has("stream_options")
+    }
+
+    /// The body as it came, for an upstream of its own dialect: but for the model's name, and for what the
+    /// model is known not to be able to do.
+    fn passed_on(
+        &self,
+        envelope: Envelope,
+        target: &Target<'_>,
+        facts: &ModelFacts,
+    ) -> ForUpstream {
+        let mut losses = Losses::default();
+        let mut edits = self.facts.edits(&self.body);
+        edits.rename(target.model);
+        if self.strips_usage(target.asks_stream_usage) {
+            edits.put_first(ASK_USAGE);
+        }
+        if fit::cannot_think(facts)
+            && self.facts.speaks_of_thinking(&self.body)
+            && self.common().is_ok_and(|request| fit::thinks_in_vain(request, facts))
+        {
+            self.facts.without_thinking(&mut edits);
+            losses.note("thinking");
+        }
+        ForUpstream { body: envelope.wrap(&edits.apply(&self.body), target.model), losses }
     }
 
     /// It as an upstream of this format gets it. `facts`: what is known of the model.
@@ -272,45 +279,30 @@ impl ClientRequest {
         match self.asked {
             Asked::Answer(api) => {
                 if let Some(envelope) = api.spoken_by(format) {
-                    let body = match &self.chat {
-                        Some(chat) => {
-                            rewrite(&self.body, chat, target.model, target.asks_stream_usage)
-                        }
-                        // Gemini's clients name the model in the path, and so do we, or around it. One
-                        // that stands in the body too is the same.
-                        None if api == ClientApi::Gemini => envelope
-                            .wrap(&with_googles_model(&self.body, target.model), target.model),
-                        None => with_model(&self.body, target.model),
-                    };
-                    return Ok(ForUpstream { body, losses: Losses::default() });
+                    return Ok(self.passed_on(envelope, target, facts));
                 }
                 let request = self.common().map_err(at_fault)?;
-                let fitted = common_facts::fitted(request, facts);
+                let fitted = fit::fitted(request, facts);
                 let request = fitted.as_ref().unwrap_or(request);
                 let functions = as_functions(request, format);
                 let request = functions.as_ref().unwrap_or(request);
-                let max_output_tokens = common_facts::output_limit(request, facts);
+                let max_output_tokens = fit::output_limit(request, facts, self.prompt_tokens());
                 let target = Target { max_output_tokens, ..*target };
                 Ok(upstream_side(format).write_request(request, &target).into())
             }
-            Asked::TokenCount(api) => {
-                let body = match (api, format) {
-                    (ClientApi::Messages, ApiFormat::Anthropic) => {
-                        with_model(&self.body, target.model)
-                    }
-                    _ => {
-                        let request = self.common().map_err(at_fault)?;
-                        count::write_request(format, request, target).into()
-                    }
-                };
+            Asked::TokenCount(ClientApi::Messages) if format == ApiFormat::Anthropic => {
+                Ok(self.passed_on(Envelope::None, target, facts))
+            }
+            Asked::TokenCount(_) => {
+                let request = self.common().map_err(at_fault)?;
+                let body = count::write_request(format, request, target).into();
                 Ok(ForUpstream { body, losses: Losses::default() })
             }
             Asked::Embeddings(api) => {
                 let upstream = EmbeddingApi::of_upstream(format.dialect());
                 let is_plain = matches!(api, EmbeddingApi::OpenAi | EmbeddingApi::Ollama);
                 if is_plain && upstream == Some(api) {
-                    let body = with_model(&self.body, target.model);
-                    return Ok(ForUpstream { body, losses: Losses::default() });
+                    return Ok(self.passed_on(Envelope::None, target, facts));
                 }
                 let (Some(upstream), Some(request)) = (upstream, &self.embedding) else {
                     return Err(at_fault(&InvalidRequest::new("there are no embeddings there")));
@@ -328,11 +320,6 @@ impl From<Written> for ForUpstream {
     }
 }
 
-/// Whether the body of a Responses request names an answer that it continues.
-fn continues_an_answer(body: &[u8]) -> bool {
-    previous_response_id(body).is_some()
-}
-
 fn at_fault(invalid: &InvalidRequest) -> Failure {
     let reason = Reason {
         message: invalid.message.clone(),
@@ -342,53 +329,4 @@ fn at_fault(invalid: &InvalidRequest) -> Failure {
     };
     let failure = Failure::new(FailureClass::ClientFault, "the request cannot be translated");
     Failure { status: Some(400), reason: Some(Box::new(reason)), ..failure }
-}
-
-#[derive(Deserialize)]
-struct Named<'a> {
-    #[serde(borrow)]
-    model: Option<&'a RawValue>,
-}
-
-/// The body byte for byte, but for the model's name, where it has one.
-fn with_model(body: &Bytes, model: &ModelName) -> Bytes {
-    renamed(body, |_| Cow::Borrowed(model.as_str()))
-}
-
-/// The same where Google's API may name a model with what such names begin with.
-fn with_googles_model(body: &Bytes, model: &ModelName) -> Bytes {
-    renamed(body, |written| {
-        let is_full = written.starts_with("\"models/") && !model.as_str().starts_with("models/");
-        let prefix = if is_full { "models/" } else { "" };
-        format!("{prefix}{model}").into()
-    })
-}
-
-/// `name` is given the name as it is written.
-fn renamed<'m>(body: &Bytes, name: impl FnOnce(&str) -> Cow<'m, str>) -> Bytes {
-    let Ok(Named { model: Some(written) }) = serde_json::from_slice(body) else {
-        return body.clone();
-    };
-    let start = written.get().as_ptr() as usize - body.as_ptr() as usize;
-    let end = start + written.get().len();
-    let name = serde_json::to_vec(&name(written.get())).expect("a text is always JSON");
-    if body[start..end] == name {
-        return body.clone();
-    }
-    [&body[..start], &name, &body[end..]].concat().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_models_name_changes_in_a_body_that_is_passed_on() {
-        let model = ModelName::parse("vendor/fast").unwrap();
-        let body = Bytes::from_static(br#"{ "x" : [1.0] , "model":"m\u0061", "y":"model" }"#);
-        let expected = r#"{ "x" : [1.0] , "model":"vendor/fast", "y":"model" }"#;
-        assert_eq!(with_model(&body, &model), expected);
-        let same = Bytes::from_static(br#"{"model":"vendor/fast"}"#);
-        assert_eq!(with_model(&same, &model).as_ptr(), same.as_ptr());
-    }
 }

@@ -8,17 +8,12 @@ use crate::{
     gateway::tokens::{OutputEstimate, estimate_prompt, estimated_usage},
 };
 
-/// Most text that waits to be counted, in bytes. Most upstreams do report, and then none of it is.
-const MAX_WAITING_BYTES: usize = 64 * 1024;
-
 /// What is known of an answer that may have to be counted here.
 #[derive(Default)]
 pub(super) struct Estimate {
     /// Absent where nobody will ask.
     request: Option<Rc<ClientRequest>>,
     output: OutputEstimate,
-    words: String,
-    thoughts: String,
 }
 
 impl Estimate {
@@ -27,34 +22,13 @@ impl Estimate {
     }
 
     pub fn add(&mut self, delta: &Delta<'_>) {
-        if self.request.is_none() {
-            return;
+        if self.request.is_some() {
+            self.output.add(delta);
         }
-        match delta {
-            Delta::Text { text, .. }
-            | Delta::Refusal { text, .. }
-            | Delta::CallInput { text, .. } => self.words.push_str(text),
-            Delta::Reasoning { text, .. } => self.thoughts.push_str(text),
-            Delta::CallBegin { .. } | Delta::Whole { .. } | Delta::ReasoningSeal { .. } => {
-                self.output.add(delta);
-            }
-            _ => {}
-        }
-        if self.words.len() + self.thoughts.len() > MAX_WAITING_BYTES {
-            self.count();
-        }
-    }
-
-    fn count(&mut self) {
-        let words = std::mem::take(&mut self.words).into();
-        self.output.add(&Delta::Text { choice: 0, text: words });
-        let text = std::mem::take(&mut self.thoughts).into();
-        self.output.add(&Delta::Reasoning { choice: 0, text, is_summary: false });
     }
 
     /// All that was used up to now.
-    pub fn usage(&mut self) -> Usage {
-        self.count();
+    pub fn usage(&self) -> Usage {
         estimated_usage(self.prompt(), &self.output)
     }
 

@@ -21,6 +21,8 @@
 //! `generationConfig.routingConfig`,
 //! <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerationConfig>.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::unambiguous::folded;
@@ -114,15 +116,24 @@ const CLIENTS_OWN: [&str; 20] = [
     "context",
 ];
 
-/// The first field by which another model may be picked than those that a client may use: by its path.
-/// `None`: there is none. `allows` says whether a name may be used.
-pub(super) fn find_forbidden(body: &[u8], allows: &dyn Fn(&str) -> bool) -> Option<String> {
-    let Ok(fields) = serde_json::from_slice::<Fields<'_>>(body) else { return Some("body".into()) };
+/// The first field of a body by which another model may be picked than those that a client may use: by
+/// its path. `None`: there is none. `fields`: names and what was written. `allows` says whether a name may
+/// be used.
+pub(super) fn find_forbidden<'b>(
+    mut fields: impl Iterator<Item = (Cow<'b, str>, &'b [u8])>,
+    allows: &dyn Fn(&str) -> bool,
+) -> Option<String> {
     let search = Search { allows };
-    fields.0.iter().find_map(|(key, value)| match key.as_ref() {
-        // It is what was admitted.
-        "model" => None,
-        _ => search.field("", Within::Body, key, value),
+    fields.find_map(|(key, value)| {
+        let name: String = folded(&key).filter(|c| !matches!(c, '_' | '-')).collect();
+        // The model is what was admitted.
+        if key == "model" || is_clients_own(&name, Within::Body) {
+            return None;
+        }
+        match serde_json::from_slice(value) {
+            Ok(value) => search.field("", Within::Body, &key, value),
+            Err(_) => Some("body".to_owned()),
+        }
     })
 }
 

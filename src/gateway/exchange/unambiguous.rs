@@ -2,26 +2,14 @@
 //!
 //! Of a key that stands twice some readers take the first and some the last, and some compare without
 //! regard to case (Go's `encoding/json`, .NET, Jackson): a body that was checked as one request could
-//! be served as another. Such a body is refused before anything of it is read. Only objects of the API
-//! itself are looked into: tool schemas, arguments and metadata are the client's own.
+//! be served as another. Such a body is refused. Only objects of the API itself are looked into: tool
+//! schemas, arguments and metadata are the client's own.
 
 use std::{borrow::Cow, collections::HashSet};
 
-use serde_json::value::RawValue;
-
-use super::asked::Asked;
 use crate::{
-    domain::{
-        chat::Dialect,
-        id::{MAX_MODEL_NAME_LEN, ModelName},
-    },
-    gateway::{
-        dialect::{
-            object::Fields,
-            openai_chat::{MAX_DEPTH, end_of_text},
-        },
-        translate::{Addressed, InvalidRequest},
-    },
+    domain::id::{MAX_MODEL_NAME_LEN, ModelName},
+    gateway::translate::InvalidRequest,
 };
 
 /// Up to so many keys are compared each with each.
@@ -35,85 +23,14 @@ const MAX_SHOWN: usize = 64;
 const DECIDING: [&str; 3] = ["model", "stream", "stream_options"];
 
 /// Begins the names of models where Google's API names them.
-const MODELS: &str = "models/";
-
-/// Checks a body before it is read: it is one object, nested no deeper than [`MAX_DEPTH`], and none of
-/// its fields, nor of the objects in it that say how it is answered, stands there twice. It need not be
-/// JSON: whoever reads it tells what is wrong then.
-///
-/// Errors: [`InvalidRequest`] that names the field.
-pub(super) fn check(
-    asked: Asked,
-    body: &[u8],
-    addressed: &Addressed,
-) -> Result<(), InvalidRequest> {
-    let outline = Outline::of(body)?;
-    let dialect = asked.api().dialect();
-    let named = addressed.model.as_ref().filter(|_| dialect == Dialect::Gemini);
-    let keys = Keys { has_twins: dialect == Dialect::Gemini, named };
-    keys.check_keys("", outline.0.iter().map(|(key, _)| &**key))?;
-    for (key, value) in &outline.0 {
-        keys.check_value(dialect, key, value)?;
-    }
-    Ok(())
-}
-
-/// The keys of a body, and the bytes of their values.
-struct Outline<'a>(Vec<(Cow<'a, str>, &'a [u8])>);
-
-impl<'a> Outline<'a> {
-    /// Reads a body once, and nothing of it more closely than that needs.
-    fn of(body: &'a [u8]) -> Result<Self, InvalidRequest> {
-        let opening = body.len() - body.trim_ascii_start().len();
-        if body.get(opening) != Some(&b'{') {
-            return Err(InvalidRequest::new("the body must be a JSON object"));
-        }
-        let mut fields: Vec<(Cow<'a, str>, &'a [u8])> = Vec::with_capacity(16);
-        let (mut at, mut depth) = (opening + 1, 1_usize);
-        let mut key: Option<Cow<'a, str>> = None;
-        let (mut expects_key, mut value_at) = (true, at);
-        while let Some(byte) = body.get(at) {
-            at += 1;
-            match byte {
-                b'"' => {
-                    let end = end_of_text(body, at);
-                    if depth == 1 && expects_key {
-                        key = Some(key_of(&body[at - 1..end])?);
-                        expects_key = false;
-                    }
-                    at = end;
-                }
-                b'[' | b'{' => depth += 1,
-                b']' | b'}' => depth -= 1,
-                b':' if depth == 1 => value_at = at,
-                _ => {}
-            }
-            if depth > MAX_DEPTH {
-                let message = format!("the body nests lists and objects deeper than {MAX_DEPTH}");
-                return Err(InvalidRequest::new(message));
-            }
-            if depth == 0 || (depth == 1 && *byte == b',') {
-                if let Some(key) = key.take() {
-                    fields.push((key, body[value_at.min(at - 1)..at - 1].trim_ascii()));
-                }
-                expects_key = true;
-            }
-            if depth == 0 {
-                break;
-            }
-        }
-        Ok(Self(fields))
-    }
-}
+pub(super) const MODELS: &str = "models/";
 
 /// The key that is written so, quotes included.
-fn key_of(written: &[u8]) -> Result<Cow<'_, str>, InvalidRequest> {
+pub(super) fn key_of(written: &[u8]) -> Result<Cow<'_, str>, InvalidRequest> {
     let text = std::str::from_utf8(written)
         .map_err(|_| InvalidRequest::new("the body is not valid UTF-8"))?;
-    let is_plain = !text.contains('\\');
-    if let Some(inside) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'))
-        && is_plain
-    {
+    let inside = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    if let Some(inside) = inside.filter(|inside| !inside.contains('\\')) {
         return Ok(Cow::Borrowed(inside));
     }
     let unescaped = serde_json::from_str::<String>(text);
@@ -124,15 +41,30 @@ fn key_of(written: &[u8]) -> Result<Cow<'_, str>, InvalidRequest> {
 
 /// How the keys of a body are compared.
 #[derive(Clone, Copy)]
-struct Keys<'n> {
+pub(super) struct Keys<'n> {
     /// Whether a name in snake_case and one in camelCase are the same, as Google's JSON mapping has it.
-    has_twins: bool,
+    pub has_twins: bool,
+    /// The objects within a body that say how it is answered: what of them is read must be what is sent.
+    pub settings: &'static [&'static str],
     /// The model that the path has named, of which the body may name no other.
-    named: Option<&'n ModelName>,
+    pub named: Option<&'n ModelName>,
 }
 
 impl Keys<'_> {
-    fn check_keys<'k>(
+    /// Whether a field of the body, or of such an object, is such an object.
+    pub fn is_setting(self, key: &str) -> bool {
+        self.settings.iter().any(|name| self.are_same(key, name))
+    }
+
+    /// Whether two keys are one to some reader.
+    fn are_same(self, one: &str, other: &str) -> bool {
+        self.fold(one).eq(self.fold(other))
+    }
+
+    /// Checks the keys of an object. `path`: where it stands.
+    ///
+    /// Errors: [`InvalidRequest`] that names the key at fault.
+    pub fn check_keys<'k>(
         self,
         path: &str,
         keys: impl Iterator<Item = &'k str> + Clone,
@@ -163,8 +95,7 @@ impl Keys<'_> {
     fn find_twice<'k>(self, keys: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
         let mut rest = keys;
         while let Some(key) = rest.next() {
-            let is_same = |other: &&str| self.fold(key).eq(self.fold(other));
-            if let Some(other) = rest.clone().find(is_same) {
+            if let Some(other) = rest.clone().find(|other| self.are_same(key, other)) {
                 return Some(other);
             }
         }
@@ -176,49 +107,10 @@ impl Keys<'_> {
         folded(key).filter(move |c| !has_twins || *c != '_')
     }
 
-    /// Looks into the value of a field of the body, if that says how it is answered.
-    fn check_value(self, dialect: Dialect, key: &str, value: &[u8]) -> Result<(), InvalidRequest> {
-        if key == "model" {
-            return self.check_model(key, value);
-        }
-        for inner in inner_objects(dialect) {
-            if self.fold(key).eq(self.fold(inner)) {
-                return self.check_object(dialect, key, value);
-            }
-        }
-        if dialect != Dialect::Gemini {
-            return Ok(());
-        }
-        if is_called(key, "requests") {
-            let list: Vec<&RawValue> = serde_json::from_slice(value).unwrap_or_default();
-            for (n, one) in list.iter().enumerate() {
-                self.check_object(dialect, &format!("{key}[{n}]"), one.get().as_bytes())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_object(
-        self,
-        dialect: Dialect,
-        path: &str,
-        value: &[u8],
-    ) -> Result<(), InvalidRequest> {
-        if value.starts_with(b"[") {
-            let message = format!("{path} must be an object");
-            return Err(InvalidRequest::about(path.to_owned(), message));
-        }
-        // What is none of JSON or no object is refused by who reads it.
-        let Ok(fields) = serde_json::from_slice::<Fields<'_>>(value) else { return Ok(()) };
-        self.check_keys(path, fields.0.iter().map(|(key, _)| &**key))?;
-        for (key, value) in &fields.0 {
-            self.check_value(dialect, key, value.get().as_bytes())?;
-        }
-        Ok(())
-    }
-
     /// A model in the body of a request whose path has named one.
-    fn check_model(self, path: &str, value: &[u8]) -> Result<(), InvalidRequest> {
+    ///
+    /// Errors: [`InvalidRequest`] when it is another one.
+    pub fn check_model(self, path: &str, value: &[u8]) -> Result<(), InvalidRequest> {
         let Some(named) = self.named else { return Ok(()) };
         // What is no text is refused by who reads it.
         let Ok(Some(text)) = serde_json::from_slice::<Option<String>>(value) else {
@@ -233,21 +125,9 @@ impl Keys<'_> {
     }
 }
 
-/// The objects within a body that say how it is answered: what of them is read must be what is sent.
-fn inner_objects(dialect: Dialect) -> &'static [&'static str] {
-    match dialect {
-        Dialect::Chat => &["stream_options", "reasoning"],
-        Dialect::Responses => &["stream_options", "reasoning", "text"],
-        Dialect::Messages => &["thinking", "output_config"],
-        Dialect::Gemini => &[
-            "generateContentRequest",
-            "generationConfig",
-            "thinkingConfig",
-            "toolConfig",
-            "embedContentConfig",
-        ],
-        Dialect::Ollama => &["options"],
-    }
+/// Whether `key` is, with underscores, what `name` is in camelCase.
+pub(super) fn are_twins(key: &str, name: &str) -> bool {
+    key.contains('_') && folded(key).filter(|c| *c != '_').eq(folded(name).filter(|c| *c != '_'))
 }
 
 /// Whether a reader that does not regard case takes `key` for the field `name`.
@@ -268,7 +148,7 @@ pub(super) fn folded(key: &str) -> impl Iterator<Item = char> {
     })
 }
 
-fn shown(path: &str, key: &str) -> String {
+pub(super) fn shown(path: &str, key: &str) -> String {
     let key: String = key.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }

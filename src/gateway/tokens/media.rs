@@ -1,7 +1,7 @@
 //! Tokens of what is not text. Sizes in pixels, pages and seconds are not looked for: they are
 //! derived from the bytes, or taken to be usual ones.
 
-use super::text::Tally;
+use super::text::Sample;
 use crate::domain::chat::{Document, Source};
 
 /// A picture, whatever its size: what the largest that Anthropic does not scale down costs. OpenAI
@@ -37,18 +37,20 @@ const BYTES_PER_SECOND_OF_SAMPLES: u64 = 32_000;
 /// A sound or film of which only the place is known.
 const UNSEEN_SECONDS: u64 = 60;
 
-/// Adds the texts of a document to `tally`. The tokens of its pages are returned.
-pub(super) fn document(document: &Document, tally: &mut Tally) -> u64 {
+/// Adds the texts of a document to `sample`. The tokens of its pages are returned.
+pub(super) fn document(document: &Document, sample: &mut Sample) -> u64 {
     for text in [&document.title, &document.context].into_iter().flatten() {
-        tally.add(text);
+        sample.add(text);
+        sample.break_off();
     }
     match &document.source {
         Source::Text(text) => {
-            tally.add(text);
+            sample.add(text);
+            sample.break_off();
             0
         }
         Source::Data { media_type, base64 } if media_type.starts_with("text/") => {
-            tally.add_bytes(base64.len() / 4 * 3);
+            sample.add_bytes(base64.len() / 4 * 3);
             0
         }
         Source::Data { base64, .. } => {

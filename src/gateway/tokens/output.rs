@@ -1,18 +1,14 @@
 //! Tokens of an answer, counted while it comes.
 
-use super::{
-    biased,
-    prompt::Prompt,
-    text::{self, WINDOW},
-};
+use super::{biased, prompt::Prompt};
 use crate::domain::chat::{Answer, Delta, deltas_of};
 
 /// Estimates the tokens of an answer from its deltas. Holds no more than a few windows of text, and
 /// however the texts are cut into deltas, gives the same.
 #[derive(Debug, Default)]
 pub struct OutputEstimate {
-    words: Counter,
-    thoughts: Counter,
+    words: Prompt,
+    thoughts: Prompt,
 }
 
 impl OutputEstimate {
@@ -29,20 +25,18 @@ impl OutputEstimate {
         match delta {
             Delta::Text { text, .. }
             | Delta::Refusal { text, .. }
-            | Delta::CallInput { text, .. } => self.words.add(text),
+            | Delta::CallInput { text, .. } => self.words.piece(text),
             Delta::CallBegin { name, .. } => {
                 self.words.break_off();
-                self.words.add(name);
-                self.words.break_off();
+                self.words.text(name);
             }
-            Delta::Reasoning { text, .. } => self.thoughts.add(text),
+            Delta::Reasoning { text, .. } => self.thoughts.piece(text),
             Delta::ReasoningSeal { seal, is_redacted: true, .. } => {
-                self.thoughts.tokens += (seal.data.len() as u64).div_ceil(4);
+                self.thoughts.fix((seal.data.len() as u64).div_ceil(4));
             }
             Delta::Whole { part, .. } => {
-                let mut whole = Prompt::default();
-                whole.part(part);
-                self.words.tokens = self.words.tokens.saturating_add(whole.counted());
+                self.words.break_off();
+                self.words.part(part);
             }
             Delta::Break { .. } | Delta::Stop { .. } => {
                 self.words.break_off();
@@ -58,50 +52,11 @@ impl OutputEstimate {
         }
     }
 
-    /// All that was generated up to now, thoughts included.
-    pub fn tokens(&self) -> u64 {
-        biased(self.words.tokens().saturating_add(self.thoughts.tokens()))
-    }
-
-    /// The share of it that was spent on thoughts.
-    pub fn reasoning(&self) -> u64 {
-        biased(self.thoughts.tokens())
-    }
-}
-
-/// Counts a text that comes in pieces. What may still grow into another word is held.
-#[derive(Debug, Default)]
-struct Counter {
-    tokens: u64,
-    /// At most a [`WINDOW`] and one piece's last characters.
-    held: String,
-}
-
-impl Counter {
-    fn add(&mut self, piece: &str) {
-        let mut rest = piece;
-        while !rest.is_empty() {
-            let room = (WINDOW + 4).saturating_sub(self.held.len());
-            let taken = rest.floor_char_boundary(room.max(4));
-            self.held.push_str(&rest[..taken]);
-            rest = &rest[taken..];
-            // Only once there is more than a window is it known where to cut it.
-            while self.held.len() > WINDOW {
-                let end = text::window_end(&self.held);
-                self.tokens += text::count(&self.held[..end]);
-                self.held.drain(..end);
-            }
-        }
-    }
-
-    /// The text ends here: what follows is another.
-    fn break_off(&mut self) {
-        self.tokens = self.tokens();
-        self.held.clear();
-    }
-
-    fn tokens(&self) -> u64 {
-        self.tokens.saturating_add(text::count(&self.held))
+    /// All that was generated up to now, thoughts included, and the share of it that was spent on
+    /// thoughts.
+    pub fn tokens(&self) -> (u64, u64) {
+        let thoughts = self.thoughts.counted();
+        (biased(self.words.counted().saturating_add(thoughts)), biased(thoughts))
     }
 }
 
@@ -134,10 +89,9 @@ mod tests {
         let mut letter_by_letter = OutputEstimate::default();
         for letter in whole.chars() {
             letter_by_letter.add(&text(letter.encode_utf8(&mut [0; 4])));
-            assert!(letter_by_letter.words.held.len() <= WINDOW);
         }
         assert_eq!(at_once.tokens(), letter_by_letter.tokens());
-        assert!(at_once.tokens() > 2_000);
+        assert!(at_once.tokens().0 > 2_000);
     }
 
     #[test]
@@ -165,7 +119,6 @@ mod tests {
                 estimate.add(piece);
             }
             prop_assert_eq!(estimate.tokens(), whole.tokens());
-            prop_assert_eq!(estimate.reasoning(), whole.reasoning());
         }
     }
 }

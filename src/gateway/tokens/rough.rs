@@ -90,7 +90,23 @@ impl TextLength {
     }
 
     pub fn tokens(self) -> u64 {
-        biased(self.ascii.div_ceil(ASCII_PER_TOKEN) + self.others.div_ceil(OTHERS_PER_TOKEN))
+        biased(self.unbiased_tokens())
+    }
+
+    pub(super) fn unbiased_tokens(self) -> u64 {
+        self.ascii.div_ceil(ASCII_PER_TOKEN) + self.others.div_ceil(OTHERS_PER_TOKEN)
+    }
+
+    /// The tokens of texts that are so long, where a part of them, `counted`, has `tokens`.
+    pub(super) fn derived(self, counted: Self, tokens: u64) -> u64 {
+        if self == counted {
+            return tokens;
+        }
+        let weight = |it: Self| {
+            u128::from(it.ascii * OTHERS_PER_TOKEN) + u128::from(it.others * ASCII_PER_TOKEN)
+        };
+        let derived = (u128::from(tokens) * weight(self)).checked_div(weight(counted));
+        derived.map_or(self.unbiased_tokens(), |all| u64::try_from(all).unwrap_or(u64::MAX))
     }
 }
 

@@ -6,20 +6,13 @@ mod answer;
 mod chunk;
 mod continued;
 mod error;
-mod needs;
-mod request;
-mod session;
 mod usage;
 pub mod wire;
-mod words;
 
 pub use answer::WholeAnswer;
 pub use chunk::{Chunk, TEXT_FIELDS, TEXTS, Unparsable, Words, text_of};
 pub use continued::{Identity, Rest, continued};
 pub use error::{ErrorObject, ErrorView, error_body, error_event};
-pub use needs::{CHARACTERS_PER_TOKEN, TOKENS_PER_MEDIUM};
-pub use request::{ChatRequest, MAX_DEPTH, RequestError, end_of_text, exceeds_depth, rewrite};
-pub use session::{MAX_OPENING_BYTES, SESSION_HEADERS};
 pub use usage::{ShownUsage, parse_usage};
 
 /// What the data of the last event of a stream is.

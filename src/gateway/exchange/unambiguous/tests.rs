@@ -1,7 +1,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::{exchange::ClientApi, translate::embeddings::EmbeddingApi};
+use crate::gateway::{
+    exchange::{
+        Asked, ClientApi,
+        facts::{MAX_DEPTH, check},
+    },
+    translate::{Addressed, embeddings::EmbeddingApi},
+};
 
 fn checked(asked: Asked, body: &str, path_model: Option<&str>) -> Result<(), InvalidRequest> {
     let model = path_model.map(|name| ModelName::parse(name).unwrap());

@@ -11,7 +11,7 @@ use crate::{
     gateway::{
         dialect::{
             object::{Borrowed, Fields},
-            openai_chat::{MAX_DEPTH, exceeds_depth, wire::asked::AskedStreamOptions},
+            openai_chat::wire::asked::AskedStreamOptions,
             strict,
         },
         translate::{Addressed, InvalidRequest},
@@ -27,10 +27,6 @@ type Invalid<T> = Result<T, InvalidRequest>;
 pub(in crate::gateway::translate) fn split(body: &[u8]) -> Invalid<Fields<'_>> {
     let text = std::str::from_utf8(body)
         .map_err(|_| InvalidRequest::new("the body is not valid UTF-8"))?;
-    if exceeds_depth(body) {
-        let message = format!("the body nests lists and objects deeper than {MAX_DEPTH}");
-        return Err(InvalidRequest::new(message));
-    }
     serde_json::from_str(text).map_err(|error| {
         InvalidRequest::new(format!("the body is not a valid JSON object: {error}"))
     })

@@ -18,10 +18,13 @@ use crate::gateway::dialect::{
     responses::{ReadItem, elements_of, text_in},
 };
 
-const PREVIOUS: &str = "previous_response_id";
+/// The field that names the answer before.
+pub const PREVIOUS: &str = "previous_response_id";
 
 /// The answer that a request continues. `None`: none, or it cannot be read.
 pub fn previous_response_id(body: &[u8]) -> Option<String> {
+    // Most name none, and are not read for that. A name that is written with escapes is left to upstreams.
+    memmem::find(body, PREVIOUS.as_bytes())?;
     let fields: Fields<'_> = serde_json::from_slice(body).ok()?;
     let id = text_in(Some(fields.find(PREVIOUS)?))?;
     (!id.is_empty()).then(|| id.into_owned())

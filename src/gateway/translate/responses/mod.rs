@@ -29,7 +29,7 @@ mod thinking;
 mod tools_in;
 mod tools_out;
 
-pub use history::{history_of, naming_previous, previous_response_id, with_history};
+pub use history::{PREVIOUS, history_of, naming_previous, previous_response_id, with_history};
 
 use super::{
     Addressed, ClientSide, ErrorView, InvalidRequest, ReadStream, Shown, Target, UpstreamSide,
