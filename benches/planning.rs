@@ -20,6 +20,7 @@ use providerpool::{
         cooldown::{CooldownBook, CooldownScope, Length},
         credential::{Credential, CredentialSettings, StoredSecret},
         failure::FailureClass,
+        health::HealthView,
         id::{CredentialId, ModelName, ProviderId},
         model::{Capabilities, ServedModel},
         pattern::NamePattern,
@@ -77,7 +78,7 @@ fn credential(provider: usize, number: usize) -> Credential {
         provider_id: provider_id(provider),
         settings: CredentialSettings::default(),
         origin: Origin::Api,
-        secret: StoredSecret::Open("secret".into()),
+        secret: StoredSecret::open("secret"),
         mask: "****".into(),
         fingerprint: format!("{provider}-{number}"),
         created_at: NOW,
@@ -94,26 +95,22 @@ fn apart(n: usize) -> (usize, ModelName) {
     (n % PROVIDERS, name(&format!("unplanned-{}", n / PROVIDERS)))
 }
 
-/// Cooldowns of models at providers, evenly over all.
-fn provider_cooldowns(count: usize) -> CooldownBook {
-    let mut book = CooldownBook::default();
+/// Cools models at providers, evenly over all.
+fn cool_providers(book: &mut CooldownBook, count: usize) {
     for n in 0..count {
         let (provider, model) = apart(n);
-        cool(&mut book, NOW, CooldownScope::ProviderModel(provider_id(provider), model));
+        cool(book, NOW, CooldownScope::ProviderModel(provider_id(provider), model));
     }
-    book
 }
 
-/// Cooldowns of models at credentials, evenly over all.
-fn credential_cooldowns(count: usize) -> CooldownBook {
-    let mut book = CooldownBook::default();
+/// Cools models at credentials, evenly over all.
+fn cool_credentials(book: &mut CooldownBook, count: usize) {
     for n in 0..count {
         let (provider, model) = apart(n);
         let credential = credential_id(provider, n / PROVIDERS % CREDENTIALS);
         let scope = CooldownScope::CredentialModel(provider_id(provider), credential, model);
-        cool(&mut book, NOW, scope);
+        cool(book, NOW, scope);
     }
-    book
 }
 
 fn credentials() -> CredentialPool {
@@ -128,6 +125,7 @@ struct Pool {
     view: RouterView,
     table: ProviderTable,
     directory: CredentialDirectory,
+    health: HealthView,
 }
 
 impl Pool {
@@ -146,10 +144,14 @@ impl Pool {
                 ListedProvider::new(Arc::new(provider), keys, vitals)
             })
             .collect();
+        let mut book = CooldownBook::default();
+        cool_providers(&mut book, cooldowns);
+        cool_credentials(&mut book, cooldowns);
         Self {
-            view: RouterView::new(Arc::new(routes), provider_cooldowns(cooldowns)),
+            view: RouterView::new(Arc::new(routes)),
             table: ProviderTable::new(rows),
-            directory: credentials().directory(&credential_cooldowns(cooldowns)),
+            directory: credentials().directory(),
+            health: HealthView::new(book),
         }
     }
 
@@ -173,7 +175,7 @@ impl Pool {
             bound: None,
         };
         let (stage, turn) = (&course.stages[0], Turn::Take);
-        let plan = self.view.plan(&ask, stage, &self.table, &self.directory, turn);
+        let plan = self.view.plan(&ask, stage, &self.table, &self.directory, &self.health, turn);
         let first = &plan.candidates[0];
         let wanted = Wanted {
             provider: &first.provider.id,
@@ -182,7 +184,7 @@ impl Pool {
             tried: &[],
             preferred: None,
         };
-        let lease = self.directory.lease(NOW, wanted);
+        let lease = self.directory.lease(NOW, &self.health, wanted);
         (plan, lease)
     }
 
@@ -288,39 +290,31 @@ fn tables(criterion: &mut Criterion) {
 /// A change of one cooldown in a full book, and the book published.
 fn publications(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("publish");
-    let routes = Arc::new(RouteTable::default());
-    let (publisher, _) = publish(RouterView::default());
+    let (publisher, _) = publish(HealthView::default());
+    let of_provider = CooldownScope::ProviderModel(provider_id(0), apart(0).1);
+    let of_credential =
+        CooldownScope::CredentialModel(provider_id(0), credential_id(0, 0), apart(0).1);
     let mut books = [
-        ("router", provider_cooldowns(FULL_BOOK), 0),
-        ("router, all of one provider", CooldownBook::default(), 0),
+        ("models", CooldownBook::default(), &of_provider),
+        ("models, all of one provider", CooldownBook::default(), &of_provider),
+        ("credentials", CooldownBook::default(), &of_credential),
     ];
+    cool_providers(&mut books[0].1, FULL_BOOK);
     for n in 0..FULL_BOOK {
         let scope = CooldownScope::ProviderModel(provider_id(0), apart(n * PROVIDERS).1);
         cool(&mut books[1].1, NOW, scope);
     }
-    for (title, book, round) in &mut books {
+    cool_credentials(&mut books[2].1, FULL_BOOK);
+    for (title, book, scope) in &mut books {
+        let mut round = 0;
         group.bench_function(*title, |bencher| {
             bencher.iter(|| {
-                *round += 1;
-                let at = NOW.plus(Duration::from_millis(*round));
-                cool(book, at, CooldownScope::ProviderModel(provider_id(0), apart(0).1));
-                publisher.replace(RouterView::new(Arc::clone(&routes), book.clone()));
+                round += 1;
+                cool(book, NOW.plus(Duration::from_millis(round)), scope.clone());
+                publisher.replace(HealthView::new(book.clone()));
             });
         });
     }
-
-    let (pool, mut book, mut round) = (credentials(), credential_cooldowns(FULL_BOOK), 0);
-    let (publisher, _) = publish(CredentialDirectory::default());
-    group.bench_function("credentials", |bencher| {
-        bencher.iter(|| {
-            round += 1;
-            let at = NOW.plus(Duration::from_millis(round));
-            let scope =
-                CooldownScope::CredentialModel(provider_id(0), credential_id(0, 0), apart(0).1);
-            cool(&mut book, at, scope);
-            publisher.replace(pool.directory(&book));
-        });
-    });
 }
 
 fn config() -> Criterion {

@@ -4,12 +4,12 @@
 
 pub mod access_keys;
 pub mod clock;
-mod cooldown_keeper;
 pub mod copilot_tokens;
 pub mod credentials;
 pub mod db;
 pub mod discovery;
 pub mod events;
+pub mod health;
 pub mod histories;
 mod loading;
 pub mod published;
@@ -18,5 +18,3 @@ pub mod router;
 pub mod supervise;
 pub mod traces;
 pub mod usage_tracker;
-
-pub use cooldown_keeper::CooldownKeeper;

@@ -10,6 +10,11 @@
 //!    (handles kept from before the panic are void: their numbers are given again);
 //! 5. the messages waiting in the mailbox are handled, in order.
 //!
+//! Facts are told with `do_send`, past the bound of a mailbox. Requests tell each actor a handful of them, and
+//! no more requests are under way than admission lets in; management asks one question for each call, and the
+//! calls at once are bounded by the server. Who waits for storage with its mailbox (Registry, Credentials,
+//! AccessKeys) is told nothing of requests but what its own documentation bounds.
+//!
 //! An end on purpose is not undone: `ctx.stop()`, a [`Stop`] message, or the last address dropped.
 //! An actor with intervals outlives its last address, as everywhere in actix: send it [`Stop`].
 

@@ -97,7 +97,7 @@ fn credential(
         origin,
         mask: mask(secret.expose_secret()),
         fingerprint,
-        secret: StoredSecret::Open(secret.clone()),
+        secret: StoredSecret::open(secret.clone()),
         created_at: Timestamp::from_millis(0),
     }
 }

@@ -113,15 +113,11 @@ pub fn relay_maker(
 ) -> impl Fn() -> Relay + Send + Clone + 'static {
     let actors = &wired.actors;
     let peers = RelayPeers {
-        router_ready: actors.router.clone().recipient(),
         take_retry: actors.router.clone().recipient(),
-        attempt_failed: actors.router.clone().recipient(),
-        attempt_succeeded: actors.router.clone().recipient(),
-        provider_passed: actors.router.clone().recipient(),
-        credentials_ready: actors.credentials.clone().recipient(),
-        credential_failed: actors.credentials.clone().recipient(),
-        credential_succeeded: actors.credentials.clone().recipient(),
-        credential_passed: actors.credentials.clone().recipient(),
+        health_ready: actors.health.clone().recipient(),
+        attempt_failed: actors.health.clone().recipient(),
+        attempt_succeeded: actors.health.clone().recipient(),
+        trial_passed: actors.health.clone().recipient(),
         copilot_token: actors.copilot_tokens.clone().recipient(),
         usage_journaled: actors.usage_tracker.clone().recipient(),
         journal_closed: actors.usage_tracker.clone().recipient(),
@@ -134,6 +130,7 @@ pub fn relay_maker(
         providers: actors.providers.clone(),
         routing: actors.routing.clone(),
         credentials: actors.directory.clone(),
+        health: actors.health_view.clone(),
         affinity: actors.affinity.clone(),
         keys: actors.key_ring.clone(),
     };

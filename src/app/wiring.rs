@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     actors::{
-        CooldownKeeper,
         access_keys::{AccessKeys, AccessKeysReady, KeyRing},
         copilot_tokens::CopilotTokens,
         credentials::{
@@ -27,10 +26,11 @@ use crate::{
         db::DbHandle,
         discovery::Discovery,
         events::{Events, Record},
+        health::{Health, HealthPeers, HealthReady},
         histories::Histories,
-        published::publish,
+        published::{Published, Publisher, publish},
         registry::{ProviderTable, Registry, RegistryPeers, RegistryReady},
-        router::{RouteKeeper, Router, RouterPeers, RouterReady, RouterView},
+        router::{RouteKeeper, Router, RouterReady, RouterView},
         supervise::{self, Seat, Watch},
         traces::Traces,
         usage_tracker::{Disk, FlushUsage, Journal, UsageTracker, UsageTrackerPeers},
@@ -38,6 +38,7 @@ use crate::{
     config::Config,
     domain::{
         event::{EventData, EventType, Fact},
+        health::HealthView,
         id::RequestId,
     },
     gateway::upstream::{Upstream, UpstreamSettings},
@@ -80,13 +81,12 @@ pub async fn start(
     let (events, events_seat) = supervise::seat::<Events>();
     let watch = watch(&events, &metrics, on_give_up);
 
-    let restarted = Arc::clone(&watch.on_restart);
     let db = DbHandle::start(
         storage.pool,
         &storage.connector,
         Arc::new(storage.sealer),
         config.database.pool_size,
-        database_restarts(restarted),
+        database_restarts(Arc::clone(&watch.on_restart)),
     );
     let dropped = metrics.event_subscribers_dropped.clone();
     let settings = config.events.clone();
@@ -98,18 +98,17 @@ pub async fn start(
     let (directory_publisher, directory) = publish(CredentialDirectory::default());
     let (view_publisher, routing) = publish(RouterView::default());
     let (ring_publisher, key_ring) = publish(KeyRing::new(storage.access_keys.clone(), []));
-    let keeper = keeper_of_cooldowns(&db, &events, &traces, &metrics);
-    let other_keeper = keeper.clone();
+    let (health_publisher, health_view) = publish(HealthView::default());
 
     let (registry, registry_seat) = supervise::seat::<Registry>();
-    let (router, router_seat) = supervise::seat::<Router>();
+    let (health, health_seat) = supervise::seat::<Health>();
     let (credentials, credentials_seat) = supervise::seat::<Credentials>();
     let (discovery, discovery_seat) = supervise::seat::<Discovery>();
 
     let peers = RegistryPeers {
         events: events.clone().recipient(),
         credentials: credentials.clone().recipient(),
-        router: router.clone().recipient(),
+        health: health.clone().recipient(),
         discovery: discovery.clone().recipient(),
     };
     let (own_db, seen) = (db.clone(), directory.clone());
@@ -117,27 +116,29 @@ pub async fn start(
         Registry::new(given.providers, own_db, table_publisher, seen, peers)
     });
 
-    let peers = RouterPeers {
+    let peers = HealthPeers {
+        events: events.clone().recipient(),
+        traces: traces.clone().recipient(),
         failed: registry.clone().recipient(),
         answered: registry.clone().recipient(),
     };
-    let (own_db, seen, book) = (db.clone(), providers.clone(), routes::book(config));
-    let told = events.clone().recipient();
-    router_seat.fill(&on, "router", watch.clone(), move |_| {
-        let routes = RouteKeeper::new(book, own_db.clone(), told);
-        Router::new(keeper(), routes, view_publisher, seen, own_db, peers)
+    let make = keeper_of_health(&db, health_publisher, &providers, &directory, &metrics, peers);
+    health_seat.fill(&on, "health", watch.clone(), move |_| make());
+
+    let (own_db, book, told) = (db.clone(), routes::book(config), events.clone().recipient());
+    let router = supervise::start_in(&on, "router", watch.clone(), move |_| {
+        Router::new(RouteKeeper::new(book, own_db, told), view_publisher)
     });
 
     let peers = CredentialsPeers {
         events: events.clone().recipient(),
         registry: registry.clone().recipient(),
-        failed: registry.clone().recipient(),
-        incident: router.clone().recipient(),
+        health: health.clone().recipient(),
     };
     let own_db = db.clone();
     credentials_seat.fill(&on, "credentials", watch.clone(), move |_| {
         let (given, macs) = (given.credentials, storage.fingerprints);
-        Credentials::new(given, other_keeper(), own_db, macs, directory_publisher, peers)
+        Credentials::new(given, own_db, macs, directory_publisher, peers)
     });
 
     let (seen, keys, told) = (providers.clone(), directory.clone(), registry.clone().recipient());
@@ -158,6 +159,7 @@ pub async fn start(
     let actors = Actors {
         registry,
         discovery,
+        health,
         router,
         credentials,
         copilot_tokens,
@@ -170,6 +172,7 @@ pub async fn start(
         disk,
         providers,
         directory,
+        health_view,
         routing,
         affinity: Affinity::default(),
         key_ring,
@@ -214,16 +217,18 @@ fn keeper_of_the_ledger(
     })
 }
 
-/// Makes the books of cooldowns, each on the thread of its owner.
-fn keeper_of_cooldowns(
+/// Makes Health on its own thread.
+fn keeper_of_health(
     db: &DbHandle,
-    events: &Addr<Events>,
-    traces: &Addr<Traces>,
+    view: Publisher<HealthView>,
+    providers: &Published<ProviderTable>,
+    credentials: &Published<CredentialDirectory>,
     metrics: &Arc<Metrics>,
-) -> impl FnOnce() -> CooldownKeeper + Clone + Send + 'static {
-    let (db, events, traces, metrics) =
-        (db.clone(), events.clone(), traces.clone(), Arc::clone(metrics));
-    move || CooldownKeeper::new(db, events.recipient(), traces.recipient(), metrics)
+    peers: HealthPeers,
+) -> impl FnOnce() -> Health + Send + 'static {
+    let (db, metrics) = (db.clone(), Arc::clone(metrics));
+    let (providers, credentials) = (providers.clone(), credentials.clone());
+    move || Health::new(db, view, providers, credentials, metrics, peers)
 }
 
 /// Those who wait for the network have a thread of their own: nothing else waits for them.
@@ -275,7 +280,8 @@ fn tell_damage(actors: &Actors) {
 
 async fn all_loaded(actors: &Actors) -> anyhow::Result<()> {
     loaded(&actors.registry, RegistryReady).await.context("providers were not loaded")?;
-    loaded(&actors.router, RouterReady).await.context("cooldowns and routes were not loaded")?;
+    loaded(&actors.health, HealthReady).await.context("cooldowns were not loaded")?;
+    loaded(&actors.router, RouterReady).await.context("routes were not loaded")?;
     loaded(&actors.credentials, CredentialsReady).await.context("credentials were not loaded")?;
     loaded(&actors.access_keys, AccessKeysReady).await.context("access keys were not loaded")?;
     loaded(&actors.usage_tracker, FlushUsage).await.context("the journal was not read")??;

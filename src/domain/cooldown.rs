@@ -54,6 +54,27 @@ pub enum CooldownScope {
     CredentialModel(ProviderId, CredentialId, ModelName),
 }
 
+/// Picks scopes by their parts: those that have all of the named ones.
+#[derive(Debug, Clone, Default)]
+pub struct ScopeFilter {
+    pub provider: Option<ProviderId>,
+    pub credential: Option<CredentialId>,
+    pub model: Option<ModelName>,
+}
+
+impl ScopeFilter {
+    /// All of a provider, its credentials included.
+    pub fn of(provider: ProviderId) -> Self {
+        Self { provider: Some(provider), ..Self::default() }
+    }
+
+    pub fn fits(&self, scope: &CooldownScope) -> bool {
+        self.provider.as_ref().is_none_or(|provider| provider == scope.provider())
+            && (self.credential.is_none() || self.credential.as_ref() == scope.credential())
+            && (self.model.is_none() || self.model.as_ref() == scope.model())
+    }
+}
+
 impl CooldownScope {
     /// The word used on the wire and in the database.
     pub fn kind(&self) -> &'static str {
@@ -123,6 +144,22 @@ pub struct Cooldown {
     pub until: Timestamp,
     /// How often in a row, the first being 1. Sets the length of the next one.
     pub strikes: u32,
+}
+
+impl Cooldown {
+    /// As it goes on after a restart. Whatever the clock said when it began, no more is left of it than
+    /// its length.
+    pub fn resumed(self, now: Timestamp) -> Self {
+        let length = self.until.since(self.started_at);
+        let (started_at, until) = (self.started_at.min(now), self.until.min(now.plus(length)));
+        Self { started_at, until, ..self }
+    }
+
+    /// The same in the times of a clock that differs by so many milliseconds.
+    pub fn shifted(&self, by_ms: i64) -> Self {
+        let shift = |at: Timestamp| Timestamp::from_millis(at.as_millis().saturating_add(by_ms));
+        Self { started_at: shift(self.started_at), until: shift(self.until), ..self.clone() }
+    }
 }
 
 /// A cooldown as it is shown: in the API, and as the data of its events.
@@ -339,11 +376,11 @@ impl CooldownBook {
         (cause, status): (FailureClass, Option<u16>),
         spread: f64,
     ) -> Option<CooldownChange> {
+        let until = now.plus(drawn_out(self.next_length(now, &scope, length), spread));
         let known = self.entries.get(&scope);
         if let Some(entry) = known
             && entry.cooldown.until > now
         {
-            let until = now.plus(drawn_out(length.after(entry.cooldown.strikes), spread));
             if until <= entry.cooldown.until {
                 return None;
             }
@@ -352,7 +389,6 @@ impl CooldownBook {
             return Some(CooldownChange::Extended(cooldown));
         }
         let strikes = known.map_or(1, |entry| entry.cooldown.strikes.saturating_add(1));
-        let until = now.plus(drawn_out(length.after(strikes), spread));
         let cooldown = Cooldown { scope, cause, status, started_at: now, until, strikes };
         self.put(Entry::new(cooldown.clone()));
         Some(CooldownChange::Started(cooldown))
@@ -469,11 +505,20 @@ impl CooldownBook {
     }
 
     /// Forgets the strikes of a scope that has just answered. One that is still cooling stays so:
-    /// the answer was to a request sent before.
-    pub fn succeeded(&mut self, now: Timestamp, scope: &CooldownScope) {
-        if self.entries.get(scope).is_some_and(|e| e.ended && e.cooldown.until <= now) {
-            self.entries.remove(scope);
+    /// the answer was to a request sent before. Answers with a cooldown whose end has not been reported.
+    pub fn succeeded(&mut self, now: Timestamp, scope: &CooldownScope) -> Option<Cooldown> {
+        if self.entries.get(scope).is_none_or(|entry| entry.cooldown.until > now) {
+            return None;
         }
+        self.clear(scope)
+    }
+
+    /// How long `scope` would be cooled now.
+    fn next_length(&self, now: Timestamp, scope: &CooldownScope, length: Length) -> Duration {
+        let strikes = self.entries.get(scope).map_or(1, |Entry { cooldown, .. }| {
+            cooldown.strikes.saturating_add(u32::from(cooldown.until <= now))
+        });
+        length.after(strikes)
     }
 
     /// Ends a cooldown by hand, and its strikes with it.
@@ -481,14 +526,33 @@ impl CooldownBook {
         self.entries.remove(scope).filter(|entry| !entry.ended).map(|entry| entry.cooldown)
     }
 
-    /// The scopes of `provider`, cooling or remembered.
-    pub fn scopes_of(&self, provider: &ProviderId) -> Vec<CooldownScope> {
-        self.entries.values_of(provider).map(|entry| entry.cooldown.scope.clone()).collect()
+    /// The scopes that a filter picks, cooling or remembered.
+    pub fn scopes(&self, filter: &ScopeFilter) -> Vec<CooldownScope> {
+        let scope = |entry: &Entry| entry.cooldown.scope.clone();
+        let mut scopes: Vec<CooldownScope> = match &filter.provider {
+            Some(provider) => self.entries.values_of(provider).map(scope).collect(),
+            None => self.entries.values().map(scope).collect(),
+        };
+        scopes.retain(|scope| filter.fits(scope));
+        scopes.sort();
+        scopes
     }
 
-    /// All scopes, cooling or remembered.
-    pub fn scopes(&self) -> Vec<CooldownScope> {
-        self.entries.values().map(|entry| entry.cooldown.scope.clone()).collect()
+    /// How many models of `provider` have been cooled since `earliest` for a cause that `counts`, and
+    /// have not shown since that they work.
+    pub fn models_cooled_since(
+        &self,
+        earliest: Timestamp,
+        provider: &ProviderId,
+        counts: impl Fn(FailureClass) -> bool,
+    ) -> usize {
+        let models =
+            self.entries.models_of(provider).into_iter().flat_map(|models| models.values());
+        let is_counted = |entry: &&Entry| {
+            let cooldown = &entry.cooldown;
+            !entry.passed && cooldown.started_at >= earliest && counts(cooldown.cause)
+        };
+        models.filter(is_counted).count()
     }
 
     /// Reports each cooldown that has ended since the last call, once, and forgets old strikes.

@@ -1,5 +1,7 @@
 //! A credential: what lets us in at a provider.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use url::Url;
@@ -16,11 +18,16 @@ const MAX_PROXY_URL_LEN: usize = 2048;
 /// A secret as storage gives it back: readable, or sealed under a key that is not here.
 #[derive(Clone)]
 pub enum StoredSecret {
-    Open(SecretString),
+    /// Shared with the leases of it.
+    Open(Arc<SecretString>),
     /// The row is kept as it is, reported, and not used.
-    Locked {
-        key_id: String,
-    },
+    Locked { key_id: String },
+}
+
+impl StoredSecret {
+    pub fn open(secret: impl Into<SecretString>) -> Self {
+        Self::Open(Arc::new(secret.into()))
+    }
 }
 
 /// An API key of one provider.

@@ -114,6 +114,9 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Whether a limit is that of the whole account, and not of one model.
     pub account_wide: bool,
+    /// Whether a model that is missing is missing in the provider's own words, and not only by what was
+    /// asked of it.
+    pub names_model: bool,
     /// Whether it happened on the way through a credential's own proxy, which is not the provider's to
     /// answer for.
     pub by_proxy: bool,
@@ -143,6 +146,7 @@ impl Failure {
             reason: None,
             retry_after: None,
             account_wide: false,
+            names_model: false,
             by_proxy: false,
             rule: None,
             wrong_format: None,

@@ -3,7 +3,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    failure::FailureClass,
+    cooldown::{CooldownScope, ScopeFilter},
+    failure::{Failure, FailureClass},
     id::{CredentialId, ProviderId},
     time::Timestamp,
 };
@@ -44,21 +45,18 @@ impl IncidentWatch {
     /// Takes note of a failure, and says when it is part of an incident: the last one of more than
     /// half of the provider's `usable` credentials, those that are cooling counted in, and of two at
     /// least. While the incident lasts, each further failure is part of it too.
-    ///
-    /// `hinted`: whether the provider said when to come back. With that a rate limit is the limit of
-    /// one account, and no sign of an incident.
     pub fn note(
         &mut self,
         now: Timestamp,
         provider: &ProviderId,
         credential: &CredentialId,
-        class: FailureClass,
-        hinted: bool,
+        failure: &Failure,
         usable: usize,
     ) -> Option<Incident> {
-        if !may_be_shared(class, hinted) {
+        if !may_be_shared(failure) {
             return None;
         }
+        let class = failure.class;
         self.seen.retain(|seen| {
             // What lies ahead was seen before the clock was set back: nobody knows how long ago.
             let is_recent = seen.at <= now && now.since(seen.at) <= INCIDENT_WINDOW;
@@ -86,11 +84,22 @@ impl IncidentWatch {
     }
 }
 
-/// Whether a failure for which a credential is blamed can be the provider's own.
-fn may_be_shared(class: FailureClass, hinted: bool) -> bool {
-    match class {
+impl IncidentWatch {
+    /// Forgets the failures of what a filter picks.
+    pub fn forget(&mut self, filter: &ScopeFilter) {
+        let scope =
+            |seen: &Seen| CooldownScope::Credential(seen.provider.clone(), seen.credential.clone());
+        self.seen.retain(|seen| !filter.fits(&scope(seen)));
+    }
+}
+
+/// Whether a failure for which a credential is blamed can be the provider's own. A rate limit is each
+/// credential's own, unless it is said to be that of the account or the address; and one that says when
+/// it ends is over then.
+fn may_be_shared(failure: &Failure) -> bool {
+    match failure.class {
         FailureClass::Auth | FailureClass::Payment => true,
-        FailureClass::RateLimit => !hinted,
+        FailureClass::RateLimit => failure.account_wide && failure.retry_after.is_none(),
         FailureClass::ClientFault
         | FailureClass::ContextTooLong
         | FailureClass::Refusal
@@ -119,6 +128,11 @@ mod tests {
         START.plus(Duration::from_secs(n))
     }
 
+    /// A failure for which more than the credential may be to blame.
+    fn shared(class: FailureClass) -> Failure {
+        Failure { account_wide: true, ..Failure::new(class, "no") }
+    }
+
     /// A failure at `acme`, and the credentials that are spared for it.
     fn fail(
         watch: &mut IncidentWatch,
@@ -127,7 +141,7 @@ mod tests {
         class: FailureClass,
         usable: usize,
     ) -> Option<Vec<String>> {
-        let incident = watch.note(second(at), &acme(), &credential.into(), class, false, usable);
+        let incident = watch.note(second(at), &acme(), &credential.into(), &shared(class), usable);
         incident.map(|found| found.spared.iter().map(ToString::to_string).collect())
     }
 
@@ -185,11 +199,15 @@ mod tests {
     }
 
     #[test]
-    fn rate_limits_with_a_hint_are_the_accounts_own() {
+    fn rate_limits_are_the_credentials_own_unless_said_to_be_wider_and_without_an_end() {
         let mut watch = IncidentWatch::default();
+        let wide = shared(FailureClass::RateLimit);
+        let hinted = Failure { retry_after: Some(Duration::from_secs(1)), ..wide.clone() };
+        let own = Failure { account_wide: false, ..wide };
         for credential in ["a", "b", "c"] {
-            let class = FailureClass::RateLimit;
-            assert_eq!(watch.note(START, &acme(), &credential.into(), class, true, 3), None);
+            for failure in [&own, &hinted] {
+                assert_eq!(watch.note(START, &acme(), &credential.into(), failure, 3), None);
+            }
         }
         assert_eq!(fail(&mut watch, 0, "a", FailureClass::RateLimit, 3), None);
     }
@@ -220,7 +238,7 @@ mod tests {
         let other = ProviderId::parse("other").unwrap();
         fail(&mut watch, 0, "a", FailureClass::Auth, 2);
         watch.succeeded(&other, &"a".into());
-        let elsewhere = watch.note(START, &other, &"b".into(), FailureClass::Auth, false, 2);
+        let elsewhere = watch.note(START, &other, &"b".into(), &shared(FailureClass::Auth), 2);
         assert_eq!(elsewhere, None);
         assert!(fail(&mut watch, 0, "b", FailureClass::Auth, 2).is_some());
     }
@@ -245,7 +263,7 @@ mod tests {
         let mut watch = IncidentWatch { seen: (0..MAX_SEEN).map(seen).collect() };
         for n in MAX_SEEN..MAX_SEEN + 10 {
             let credential = CredentialId::from(format!("key_{n}"));
-            watch.note(START, &acme(), &credential, class, false, usize::MAX);
+            watch.note(START, &acme(), &credential, &shared(class), usize::MAX);
         }
         assert_eq!(watch.seen.len(), MAX_SEEN);
         assert_eq!(watch.seen[0].credential.as_str(), "key_10");

@@ -11,6 +11,7 @@ pub mod event;
 pub mod failure;
 pub mod format;
 pub mod format_evidence;
+pub mod health;
 pub mod id;
 pub mod incident;
 pub mod model;

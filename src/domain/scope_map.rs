@@ -89,6 +89,11 @@ impl<T: Clone> ScopeMap<T> {
         self.providers.get(provider).into_iter().flat_map(OfProvider::values)
     }
 
+    /// Those of single models of one provider, whatever the credential is, by model.
+    pub fn models_of(&self, provider: &ProviderId) -> Option<&HashTrieMapSync<ModelName, T>> {
+        Some(&self.providers.get(provider)?.own.models)
+    }
+
     /// Puts a value in the place of the one that was there.
     pub fn insert(&mut self, scope: &CooldownScope, value: T) {
         self.set(scope, Some(value));

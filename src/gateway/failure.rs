@@ -47,6 +47,8 @@ pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
         status: Some(status),
         retry_after: wait.map(|wait| wait.min(MAX_HINT)),
         by_proxy: false,
+        names_model: class == FailureClass::ModelMissing
+            && error.as_ref().is_some_and(|error| names_model(error, status)),
         account_wide: is_rate_limited
             && error.as_ref().is_some_and(|error| error.words().any(is_account_wide)),
         rule: None,
@@ -108,6 +110,16 @@ fn speaks_of_a_missing_thing(error: &ErrorObject) -> bool {
         || error.words().any(|word| {
             matches!(word, "404" | "not_found" | "not_found_error" | "NotFoundError" | "NOT_FOUND")
         })
+}
+
+/// Whether an error says itself that it is about the model. That of a path which is not there may come
+/// with the same status and type.
+///
+/// Source: <https://docs.claude.com/en/api/errors> (2026-11): `not_found_error` with `model: NAME`.
+fn names_model(error: &ErrorObject, status: u16) -> bool {
+    error.reason.param.as_deref() == Some("model")
+        || error.reason.message.starts_with("model: ")
+        || error.words().any(|word| class_of(word, status) == Some(FailureClass::ModelMissing))
 }
 
 #[cfg(test)]

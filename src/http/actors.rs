@@ -13,6 +13,7 @@ use crate::{
         db::DbHandle,
         discovery::Discovery,
         events::Events,
+        health::Health,
         histories::Histories,
         published::Published,
         registry::{ProviderTable, Registry},
@@ -20,6 +21,7 @@ use crate::{
         traces::Traces,
         usage_tracker::{Disk, UsageTracker},
     },
+    domain::health::HealthView,
     telemetry::Metrics,
 };
 
@@ -36,6 +38,7 @@ const LONG_ASK_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Actors {
     pub registry: Addr<Registry>,
     pub discovery: Addr<Discovery>,
+    pub health: Addr<Health>,
     pub router: Addr<Router>,
     pub credentials: Addr<Credentials>,
     pub copilot_tokens: Addr<CopilotTokens>,
@@ -48,6 +51,7 @@ pub struct Actors {
     pub disk: Arc<Disk>,
     pub providers: Published<ProviderTable>,
     pub directory: Published<CredentialDirectory>,
+    pub health_view: Published<HealthView>,
     pub routing: Published<RouterView>,
     pub affinity: Affinity,
     pub key_ring: Published<KeyRing>,

@@ -227,7 +227,7 @@ pub(super) mod tests {
 
             let key = repo::credentials::load(&mut conn).unwrap().remove(0);
             let opened = Opened {
-                secret: StoredSecret::Open("sk".into()),
+                secret: StoredSecret::open("sk"),
                 egress: Egress::default(),
                 headers: Vec::new(),
             };

@@ -12,27 +12,28 @@ use super::{
     inquiry::Inquiry,
     place::Place,
     prove::Prove,
-    retry::{End, Event, Limits, Planned, Retry, StageRules},
+    retry::{End, Event, Limits, Planned, Retry, Slot, StageRules},
     run::Driven,
     services::Relay,
     settle::Settlement,
 };
 use crate::{
     actors::{
-        clock::now,
-        credentials::CredentialsReady,
+        clock::steady,
+        health::HealthReady,
         router::{
-            Ask, Candidate, Course, ExclusionReason, Locked, Plan, RouterReady, Stage, TakeRetry,
-            never_asked,
+            Ask, Candidate, Course, ExclusionReason, Locked, Plan, Stage, TakeRetry, never_asked,
         },
     },
     domain::{
         chat::Losses,
+        cooldown::Use,
         failure::{Failure, FailureClass},
         id::{CredentialId, ProviderId},
         time::Timestamp,
         turns::Turn,
     },
+    gateway::exchange::Operation,
 };
 
 /// Longest wait for an actor's word on how to go on; without it the request goes on all the same.
@@ -94,9 +95,11 @@ impl Attempts {
         }
         let hedges = relay.settings.hedge.is_some();
         let rules = |stage: &Stage| StageRules { may_hedge: hedges && stage.may_hedge() };
+        // What can be told at once is not waited for.
+        let is_count = inquiry.request.asked().operation() == Operation::CountTokens;
         let limits = Limits {
             deadline: deadline.instant().duration_since(arrived),
-            max_wait: relay.settings.max_wait,
+            max_wait: if is_count { Duration::ZERO } else { relay.settings.max_wait },
             pause: relay.settings.retry_pause,
         };
         let retry = Retry::new(limits, course.stages.iter().map(rules).collect());
@@ -216,14 +219,14 @@ impl Attempts {
 
     /// A moment to come as the time since the request arrived.
     pub(super) fn at(&self, moment: Timestamp) -> Duration {
-        self.elapsed() + moment.since(now())
+        self.elapsed() + moment.since(steady())
     }
 
     pub(super) fn plan(&self, stage: &Stage, turn: Turn) -> Plan {
         let sights = &self.relay().sights;
         let bound = self.binding();
         let ask = Ask {
-            now: now(),
+            now: steady(),
             options: &self.inquiry.options,
             client: self.inquiry.request.api().dialect(),
             is_chat: self.asks_for_answer(),
@@ -234,7 +237,8 @@ impl Attempts {
             bound: bound.as_ref().map(|binding| &binding.provider_id),
         };
         let (providers, credentials) = (sights.providers.read(), sights.credentials.read());
-        sights.routing.read().plan(&ask, stage, &providers, &credentials, turn)
+        let health = sights.health.read();
+        sights.routing.read().plan(&ask, stage, &providers, &credentials, &health, turn)
     }
 
     /// The time that the route of a stage gives to an attempt at a whole answer.
@@ -250,17 +254,25 @@ impl Attempts {
 
     /// Waits until what this request has told of its failures is in what is published.
     async fn heard(&self) -> bool {
-        let peers = &self.relay().peers;
-        // In this order: Credentials may have something to tell the Router.
-        self.ask_in_time(&peers.credentials_ready, CredentialsReady).await.is_some()
-            && self.ask_in_time(&peers.router_ready, RouterReady).await.is_some()
+        self.ask_in_time(&self.relay().peers.health_ready, HealthReady).await.is_some()
     }
 
-    /// Takes one attempt more than there are requests from the budget, if it has one. `provider`: one
-    /// that must not be cooling by now.
-    pub(super) async fn take_retry(&self, provider: Option<&ProviderId>) -> bool {
-        let question = TakeRetry { provider_id: provider.cloned() };
-        self.ask_in_time(&self.relay().peers.take_retry, question).await == Some(true)
+    /// Takes one attempt more than there are requests from the budget, if it has one. `repeats`: the one
+    /// to be made once more, at a candidate that must not be cooling by now.
+    pub(super) async fn take_retry(&self, repeats: Option<Slot>) -> bool {
+        if let Some(slot) = repeats
+            && (!self.heard().await || self.is_cooling(slot))
+        {
+            return false;
+        }
+        self.ask_in_time(&self.relay().peers.take_retry, TakeRetry).await == Some(true)
+    }
+
+    fn is_cooling(&self, slot: Slot) -> bool {
+        let state = self.state.borrow();
+        let Candidate { provider, model, .. } = state.retry.candidate(slot);
+        let used = Use { provider: &provider.id, credential: None, model };
+        self.relay().sights.health.read().kept_from(steady(), used).is_some()
     }
 
     /// Asks an actor, for as long as a small answer is worth waiting for.
@@ -319,7 +331,7 @@ impl Attempts {
             return None;
         }
         let soonest = plans.iter().filter_map(Plan::soonest_back).map(|(until, _)| until).min();
-        soonest.map(|until| until.since(now()))
+        soonest.map(|until| until.since(steady()))
     }
 
     /// Why nobody was asked.

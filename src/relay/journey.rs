@@ -3,7 +3,10 @@
 use tokio::time::Instant;
 
 use crate::{
-    actors::router::{Candidate, Exclusion, ExclusionReason, Plan, Stage, Substitution},
+    actors::{
+        clock::on_the_wall,
+        router::{Candidate, Exclusion, ExclusionReason, Plan, Stage, Substitution},
+    },
     domain::{
         chat::Losses,
         credential::Credential,
@@ -231,7 +234,7 @@ pub fn exclusion_trace(exclusion: &Exclusion) -> ExclusionTrace {
         _ => Capabilities::NONE,
     };
     let (until, cause) = match exclusion.reason {
-        ExclusionReason::Cooling { until, cause } => (Some(until), Some(cause)),
+        ExclusionReason::Cooling { until, cause } => (Some(on_the_wall(until)), Some(cause)),
         _ => (None, None),
     };
     ExclusionTrace {

@@ -16,17 +16,25 @@ use super::{
 };
 use crate::{
     actors::{
-        clock::now,
+        clock::steady,
         credentials::{Binding, Lease, LeaseError, Wanted},
         registry::InFlight,
         router::Candidate,
     },
     domain::{
-        chat::Losses, cooldown::TrialPass, credential::Egress, event::FailoverStep,
-        failure::Failure, id::CredentialId, penalty::is_judged_by, time::Timestamp,
+        chat::Losses,
+        cooldown::{TrialPass, Use},
+        credential::Egress,
+        event::FailoverStep,
+        failure::Failure,
+        health::{HealthView, Purpose},
+        id::CredentialId,
+        model::ModelKind,
+        time::Timestamp,
         trace::AttemptKind,
     },
     gateway::{
+        exchange::Operation,
         secret_mask::Secrets,
         upstream::{UpstreamRequest, Waits},
     },
@@ -37,6 +45,7 @@ pub(super) struct Place {
     pub candidate: Candidate,
     prepared: Rc<Prepared>,
     pub lease: Option<Lease>,
+    pub purpose: Purpose,
     credential_id: Option<CredentialId>,
     /// The number of the attempt.
     pub number: u32,
@@ -63,13 +72,19 @@ impl Place {
         self.credential_id.as_ref()
     }
 
+    /// What an attempt there uses.
+    pub fn used(&self) -> Use<'_> {
+        let Candidate { provider, model, .. } = &self.candidate;
+        Use { provider: &provider.id, credential: self.credential_id(), model }
+    }
+
     /// What was sent there in secret.
     pub fn secrets(&self) -> Secrets<'_> {
         let credential = self.lease.as_ref().map(Lease::credential);
         let own = credential.map(|credential| &credential.settings);
         Secrets {
             credential: self.copilot_token().map(|token| &token.secret),
-            exchanged: self.lease.as_ref().and_then(Lease::secret),
+            exchanged: self.lease.as_ref().map(Lease::secret),
             headers: [&self.candidate.provider.headers, own.map_or(&[], |own| &own.headers)],
             egress: own.map(|own| &own.egress),
             ..Secrets::default()
@@ -99,7 +114,7 @@ impl Place {
     /// the next request.
     pub fn failed(&mut self, failure: &Failure) {
         for pass in self.take_passed() {
-            if is_judged_by(pass.scope(), failure) {
+            if self.purpose.judges(pass.scope(), self.used(), failure) {
                 pass.judged();
             }
         }
@@ -111,31 +126,39 @@ impl Attempts {
     ///
     /// Errors: why it cannot be had now.
     pub(super) fn enter(&self, slot: Slot, prepared: Rc<Prepared>) -> Result<Place, Unavailable> {
-        let now = now();
+        let now = steady();
         let state = self.state.borrow();
         let candidate = state.retry.candidate(slot);
+        let health = self.relay().sights.health.read();
         let lease = if candidate.needs_credential {
-            Some(self.lease(now, candidate, state.retry.tried(slot)).map_err(
-                |error| match error {
+            Some(self.lease(now, &health, candidate, state.retry.tried(slot)).map_err(|error| {
+                match error {
                     LeaseError::Cooling { until, cause } => {
                         Unavailable::Cooling(self.at(until), cause)
                     }
                     LeaseError::Busy => Unavailable::Busy,
                     LeaseError::NoneLeft => Unavailable::NoCredential,
-                },
-            )?)
+                }
+            })?)
         } else {
             None
         };
-        let routing = self.relay().sights.routing.read();
-        let passes = routing
-            .enter(now, &candidate.provider.id, &candidate.model)
+        let used =
+            Use { provider: &candidate.provider.id, credential: None, model: &candidate.model };
+        let passes = health
+            .enter(now, used)
             .map_err(|(until, cause)| Unavailable::Cooling(self.at(until), cause))?;
+        let is_trial = !passes.is_empty() || lease.as_ref().is_some_and(Lease::is_trial);
+        // Who asks for an answer tries it, and a count is made here meanwhile.
+        if is_trial && self.counts_tokens() {
+            return Err(Unavailable::Busy);
+        }
         Ok(Place {
             candidate: candidate.clone(),
             prepared,
             credential_id: lease.as_ref().map(|lease| lease.id().clone()),
             lease,
+            purpose: self.purpose(candidate),
             number: 0,
             is_resume: state.retry.is_resuming(),
             // Until an attempt begins.
@@ -147,9 +170,19 @@ impl Attempts {
         })
     }
 
+    /// What an attempt at a candidate is for.
+    pub(super) fn purpose(&self, candidate: &Candidate) -> Purpose {
+        match self.inquiry.request.asked().operation() {
+            Operation::Generate => Purpose::Answer,
+            Operation::Embed if candidate.facts.kind == ModelKind::Embedding => Purpose::OwnModel,
+            Operation::Embed | Operation::CountTokens => Purpose::Aside,
+        }
+    }
+
     fn lease<'t>(
         &self,
         now: Timestamp,
+        health: &HealthView,
         candidate: &Candidate,
         tried: impl Iterator<Item = &'t CredentialId>,
     ) -> Result<Lease, LeaseError> {
@@ -163,7 +196,7 @@ impl Attempts {
             tried: &tried,
             preferred: bound.as_ref().and_then(|binding| binding.credential_id.as_ref()),
         };
-        self.relay().sights.credentials.read().lease(now, wanted)
+        self.relay().sights.credentials.read().lease(now, health, wanted)
     }
 
     /// Where the session was served last.
@@ -214,7 +247,7 @@ impl Attempts {
             forwarded: self.inquiry.request.forwarded(prepared.endpoint().format),
             credential: match token {
                 Some(token) => Some(&token.secret),
-                None => place.lease.as_ref().and_then(Lease::secret),
+                None => place.lease.as_ref().map(Lease::secret),
             },
             headers: &candidate.provider.headers,
             own_headers: credential.map_or(&[], |credential| &credential.settings.headers),
@@ -290,9 +323,9 @@ impl Attempts {
         let (vitals, model) = (&place.candidate.vitals, &place.candidate.model);
         let took = proved_at.duration_since(place.started);
         if self.is_streamed() {
-            vitals.note_first_event(now(), model, took);
+            vitals.note_first_event(steady(), model, took);
         } else {
-            vitals.note_whole_answer(now(), model, took);
+            vitals.note_whole_answer(steady(), model, took);
         }
         self.answered_by(place);
     }

@@ -7,7 +7,10 @@ use url::Url;
 
 use super::attempts::Attempts;
 use crate::{
-    actors::{clock::now, router::Candidate},
+    actors::{
+        clock::{now, steady},
+        router::Candidate,
+    },
     domain::{
         chat::{Dialect, Losses},
         failure::Failure,
@@ -104,7 +107,7 @@ impl Attempts {
     pub(super) fn prepare(&self, candidate: &Candidate) -> Result<Option<Prepared>, Failure> {
         let request = &self.inquiry.request;
         let client = request.api().dialect();
-        let plan = format_plan(candidate, client, now(), request.open_formats());
+        let plan = format_plan(candidate, client, steady(), request.open_formats());
         if plan.candidates().is_empty() {
             self.state.borrow_mut().is_unserved = true;
             return Ok(None);
@@ -158,6 +161,11 @@ impl Attempts {
             return Ok(Some(Prepared { endpoints, plan, place, other_url, body, losses, pair }));
         }
         Ok(None)
+    }
+
+    /// Whether a count of tokens is asked for, which can be made here as well.
+    pub(super) fn counts_tokens(&self) -> bool {
+        self.inquiry.request.asked().operation() == Operation::CountTokens
     }
 
     /// Whether it is an answer that is asked for. Counts and vectors have paths of their own, which may

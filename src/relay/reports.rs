@@ -1,18 +1,19 @@
-//! What the relay tells the owners of provider and credential health about each attempt.
+//! What the relay tells of each attempt: to Health, and to whoever listens.
 
 use std::sync::Arc;
 
 use super::{attempts::LastFailed, place::Place, services::Relay};
 use crate::{
     actors::{
-        clock::now,
-        credentials::{CredentialFailed, CredentialSucceeded},
-        router::{AttemptFailed, AttemptSucceeded, Candidate, TrialPassed},
+        clock::steady,
+        health::{AttemptFailed, AttemptSucceeded, TrialPassed},
+        router::Candidate,
     },
     domain::{
         cooldown::TrialPass,
         event::{EventData, EventType, Fact, FailoverStep},
         failure::{Failure, FailureClass},
+        health::Purpose,
         id::RequestId,
     },
 };
@@ -20,21 +21,20 @@ use crate::{
 impl Relay {
     /// Counts a good answer, and tells of it where that is news.
     pub(super) fn tell_success(&self, place: &Place) {
-        let (provider, model) = (&place.candidate.provider, &place.candidate.model);
+        let provider = &place.candidate.provider;
         self.metrics.attempted(&provider.id, None);
         if let Some(lease) = &place.lease {
-            lease.count(now(), true);
-            if self.sights.credentials.read().wants_success(&provider.id, lease.id(), model) {
-                self.peers.credential_succeeded.do_send(CredentialSucceeded {
-                    provider_id: provider.id.clone(),
-                    credential_id: lease.id().clone(),
-                    model: model.clone(),
-                });
-            }
+            lease.count(steady(), true);
         }
-        if self.sights.routing.read().wants_success(provider, model) {
-            let (provider_id, model) = (provider.id.clone(), model.clone());
-            self.peers.attempt_succeeded.do_send(AttemptSucceeded { provider_id, model });
+        let is_news =
+            provider.last_error.is_some() || self.sights.health.read().wants_success(place.used());
+        // That something beside answers works says as little of them as that it does not.
+        if is_news && place.purpose != Purpose::Aside {
+            self.peers.attempt_succeeded.do_send(AttemptSucceeded {
+                provider_id: provider.id.clone(),
+                model: place.candidate.model.clone(),
+                credential_id: place.credential_id().cloned(),
+            });
         }
     }
 
@@ -42,11 +42,7 @@ impl Relay {
     pub(super) fn tell_passed(&self, pass: TrialPass) {
         let scope = pass.scope().clone();
         pass.judged();
-        if scope.credential().is_some() {
-            self.peers.credential_passed.do_send(TrialPassed { scope });
-        } else {
-            self.peers.provider_passed.do_send(TrialPassed { scope });
-        }
+        self.peers.trial_passed.do_send(TrialPassed { scope });
     }
 
     /// Logs and counts a failed attempt.
@@ -69,44 +65,34 @@ impl Relay {
         self.metrics.attempted(&candidate.provider.id, Some(failure.class));
     }
 
-    /// Tells the owners of health whose failure it was.
+    /// Tells whose failure it was.
     pub(super) fn tell_blame(
         &self,
         request_id: Option<RequestId>,
         place: &Place,
         failure: &Arc<Failure>,
     ) {
-        let provider_id = place.candidate.provider.id.clone();
-        let model = place.candidate.model.clone();
-        let attempt = request_id.map(|id| (id, place.number));
-        let is_listed = is_listed(&place.candidate);
-        if let Some(lease) = &place.lease {
-            if !failure.is_about_the_request() {
-                lease.count(now(), false);
-            }
-            self.peers.credential_failed.do_send(CredentialFailed {
-                provider_id: provider_id.clone(),
-                credential_id: lease.id().clone(),
-                model: model.clone(),
-                failure: Arc::clone(failure),
-                is_listed,
-                attempt,
-            });
+        if let Some(lease) = place.lease.as_ref().filter(|_| !failure.is_about_the_request()) {
+            lease.count(steady(), false);
         }
-        let failure = Arc::clone(failure);
-        let fact = AttemptFailed { provider_id, model, failure, is_listed, attempt };
-        self.peers.attempt_failed.do_send(fact);
+        self.peers.attempt_failed.do_send(AttemptFailed {
+            credential_id: place.credential_id().cloned(),
+            attempt: request_id.map(|id| (id, place.number)),
+            ..attempt_failed(&place.candidate, place.purpose, failure)
+        });
     }
 
     /// Tells that a provider was silent for so long that another one has answered instead.
-    pub(super) fn tell_silence(&self, candidate: &Candidate, failure: &Arc<Failure>) {
-        let provider_id = candidate.provider.id.clone();
+    pub(super) fn tell_silence(
+        &self,
+        candidate: &Candidate,
+        purpose: Purpose,
+        failure: &Arc<Failure>,
+    ) {
+        let provider_id = &candidate.provider.id;
         tracing::info!(provider = %provider_id, detail = failure.detail, "an attempt was let go");
-        self.metrics.attempted(&provider_id, Some(failure.class));
-        let (model, failure) = (candidate.model.clone(), Arc::clone(failure));
-        let is_listed = is_listed(candidate);
-        let fact = AttemptFailed { provider_id, model, failure, is_listed, attempt: None };
-        self.peers.attempt_failed.do_send(fact);
+        self.metrics.attempted(provider_id, Some(failure.class));
+        self.peers.attempt_failed.do_send(attempt_failed(candidate, purpose, failure));
     }
 
     pub(super) fn tell_failover(
@@ -133,7 +119,20 @@ impl Relay {
     }
 }
 
-/// Whether a list of its provider has the model that a candidate is of.
-fn is_listed(candidate: &Candidate) -> bool {
-    candidate.provider.models.iter().any(|served| served.name == candidate.model)
+/// The failure of an attempt at a candidate, whatever it was made with.
+fn attempt_failed(
+    candidate: &Candidate,
+    purpose: Purpose,
+    failure: &Arc<Failure>,
+) -> AttemptFailed {
+    let (provider, model) = (&candidate.provider, &candidate.model);
+    AttemptFailed {
+        provider_id: provider.id.clone(),
+        model: model.clone(),
+        credential_id: None,
+        failure: Arc::clone(failure),
+        purpose,
+        is_listed: provider.models.iter().any(|served| *served.upstream() == *model),
+        attempt: None,
+    }
 }

@@ -70,14 +70,14 @@ impl Attempts {
         let mut slots = Slots { asking: [None, None], places: [None, None] };
         let mut proof = None;
         // As they were before the plans, so that what is published meanwhile is not missed.
-        let mut seen = (sights.routing.version(), sights.credentials.version());
+        let mut seen = (sights.health.version(), sights.credentials.version());
         let mut event = first;
         loop {
             let action = self.state.borrow_mut().retry.next(self.elapsed(), event);
             event = match action {
                 Action::Plan { stage, takes_turn } => {
                     if stage == 0 {
-                        seen = (sights.routing.version(), sights.credentials.version());
+                        seen = (sights.health.version(), sights.credentials.version());
                     }
                     let turn = if takes_turn { Turn::Take } else { Turn::Look };
                     Event::Planned(self.planned(stage, turn))
@@ -91,7 +91,7 @@ impl Attempts {
                     Event::Done
                 }
                 Action::TakeBudget { repeats_at } => {
-                    let is_granted = self.take_retry(repeats_at.as_ref()).await;
+                    let is_granted = self.take_retry(repeats_at).await;
                     Event::Budget { is_granted, random: rand::random() }
                 }
                 Action::Look { from, to } => self.looked(from..to).await,
@@ -112,7 +112,8 @@ impl Attempts {
                     let detail = "another provider answered while this one was silent";
                     let failure = Arc::new(Failure::new(FailureClass::Silent, detail));
                     if let Some(slow) = slow.and_then(|slow| slots.asking[slow].take()) {
-                        self.relay().tell_silence(&slow.candidate, &failure);
+                        let purpose = self.purpose(&slow.candidate);
+                        self.relay().tell_silence(&slow.candidate, purpose, &failure);
                     }
                     let place = slots.places[slot].take().expect("it has answered");
                     let proof = proof.take().expect("it has answered");
@@ -140,11 +141,11 @@ impl Attempts {
                 None => std::future::pending().await,
             }
         };
-        let routing = sights.routing.changed_since(seen.0);
+        let health = sights.health.changed_since(seen.0);
         let credentials = sights.credentials.changed_since(seen.1);
         tokio::select! {
             () = sleep_until(self.moment(until)) => Event::Timer,
-            () = routing => Event::Woken,
+            () = health => Event::Woken,
             () = credentials => Event::Woken,
             () = freed => Event::Woken,
             // Who still cannot be served then is told so, instead of being cut off.
@@ -255,7 +256,7 @@ impl Attempts {
     fn abandoned<P>(&self, asking: Option<Asking<'_, P>>, failure: &Arc<Failure>) {
         let Some(Asking { candidate, number, .. }) = asking else { return };
         self.state.borrow_mut().settlement.journey().failed(number, failure);
-        self.relay().tell_silence(&candidate, failure);
+        self.relay().tell_silence(&candidate, self.purpose(&candidate), failure);
     }
 
     /// Takes note of an attempt that the request's deadline has ended.

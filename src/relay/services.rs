@@ -14,18 +14,16 @@ use crate::{
     actors::{
         access_keys::KeyRing,
         copilot_tokens::TakeCopilotToken,
-        credentials::{
-            Affinity, CredentialDirectory, CredentialFailed, CredentialSucceeded, CredentialsReady,
-        },
+        credentials::{Affinity, CredentialDirectory},
+        health::{AttemptFailed, AttemptSucceeded, HealthReady, TrialPassed},
         histories::{AnswerGiven, FindHistory},
         published::Published,
         registry::ProviderTable,
-        router::{
-            AttemptFailed, AttemptSucceeded, RouterReady, RouterView, TakeRetry, TrialPassed,
-        },
+        router::{RouterView, TakeRetry},
         traces::RecordTraces,
         usage_tracker::{CommitUsage, JournalClosed, JournalWriter, UsageJournaled},
     },
+    domain::health::HealthView,
     gateway::upstream::Upstream,
     telemetry::Metrics,
 };
@@ -66,15 +64,11 @@ pub struct RelaySettings {
 /// Whom the relay asks and tells.
 #[derive(Clone)]
 pub struct RelayPeers {
-    pub router_ready: Recipient<RouterReady>,
     pub take_retry: Recipient<TakeRetry>,
+    pub health_ready: Recipient<HealthReady>,
     pub attempt_failed: Recipient<AttemptFailed>,
     pub attempt_succeeded: Recipient<AttemptSucceeded>,
-    pub provider_passed: Recipient<TrialPassed>,
-    pub credentials_ready: Recipient<CredentialsReady>,
-    pub credential_failed: Recipient<CredentialFailed>,
-    pub credential_succeeded: Recipient<CredentialSucceeded>,
-    pub credential_passed: Recipient<TrialPassed>,
+    pub trial_passed: Recipient<TrialPassed>,
     pub copilot_token: Recipient<TakeCopilotToken>,
     pub usage_journaled: Recipient<UsageJournaled>,
     pub journal_closed: Recipient<JournalClosed>,
@@ -90,6 +84,7 @@ pub struct RelaySights {
     pub providers: Published<ProviderTable>,
     pub routing: Published<RouterView>,
     pub credentials: Published<CredentialDirectory>,
+    pub health: Published<HealthView>,
     pub affinity: Affinity,
     pub keys: Published<KeyRing>,
 }

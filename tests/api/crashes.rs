@@ -121,6 +121,11 @@ async fn the_router_may_crash() {
 }
 
 #[actix_web::test]
+async fn the_health_may_crash() {
+    survives("health", Database::File, async |app| crash(&app.actors.health)).await;
+}
+
+#[actix_web::test]
 async fn the_credentials_may_crash() {
     survives("credentials", Database::File, async |app| crash(&app.actors.credentials)).await;
 }
@@ -236,6 +241,7 @@ async fn what_was_decided_before_a_crash_still_holds() {
 
     crash(&app.actors.registry);
     crash(&app.actors.credentials);
+    crash(&app.actors.health);
     crash(&app.actors.router);
     crash(&app.actors.access_keys);
     crash(&app.actors.usage_tracker);
@@ -246,7 +252,7 @@ async fn what_was_decided_before_a_crash_still_holds() {
             .text()
             .lines()
             .filter(|line| line.starts_with("providerpool_actor_restarts_total{"));
-        (restarts.count() == 5).then_some(())
+        (restarts.count() == 6).then_some(())
     })
     .await;
     assert_eq!(app.cooldowns().await, before);
@@ -269,6 +275,7 @@ async fn a_stream_under_way_outlives_the_crash_of_every_part() {
 
     crash(&app.actors.registry);
     crash(&app.actors.credentials);
+    crash(&app.actors.health);
     crash(&app.actors.router);
     crash(&app.actors.access_keys);
     crash(&app.actors.usage_tracker);

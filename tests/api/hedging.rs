@@ -80,7 +80,7 @@ async fn one_that_is_silent_again_and_again_is_left_alone() {
     .await;
     assert_eq!(
         (&cooldowns[0]["scope"], &cooldowns[0]["cause"]),
-        (&json!("provider"), &json!("silent"))
+        (&json!("provider_model"), &json!("silent"))
     );
 
     app.stream("hello").await.rest().await;

@@ -22,6 +22,7 @@ mod failover;
 mod failures;
 mod faults;
 mod formats;
+mod health;
 mod hedging;
 mod honest_entries;
 mod keys;

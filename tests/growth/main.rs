@@ -24,14 +24,15 @@ use std::{
 
 use providerpool::{
     actors::{
+        health::{AttemptFailed, HealthReady},
         registry::RegistryReady,
-        router::{ProviderIncident, RouterReady},
     },
     app::App,
     config::{Config, Environment},
     domain::{
         failure::{Failure, FailureClass},
-        id::ProviderId,
+        health::Purpose,
+        id::{ModelName, ProviderId},
     },
     http::Actors,
 };
@@ -135,16 +136,29 @@ impl Pool {
         added["id"].as_str().unwrap().to_owned()
     }
 
-    fn fail(&self, number: usize) {
-        let provider_id = ProviderId::parse(&format!("p{number}")).unwrap();
-        let failure = Arc::new(Failure::new(FailureClass::Server, "500"));
+    /// Lets so many attempts at a provider's models fail, each model's in turn.
+    fn attempts_fail(&self, number: usize, class: FailureClass, attempts: usize) {
         let told = async {
-            let (router, registry) = (&self.actors.router, &self.actors.registry);
-            router.send(ProviderIncident { provider_id, failure }).await.unwrap();
-            router.send(RouterReady).await.unwrap();
-            registry.send(RegistryReady).await.unwrap();
+            for attempt in 0..attempts {
+                let fact = AttemptFailed {
+                    provider_id: ProviderId::parse(&format!("p{number}")).unwrap(),
+                    model: ModelName::parse(&format!("shared-{}", 2 * (attempt / 3))).unwrap(),
+                    credential_id: None,
+                    failure: Arc::new(Failure::new(class, "no")),
+                    purpose: Purpose::Answer,
+                    is_listed: true,
+                    attempt: None,
+                };
+                self.actors.health.send(fact).await.unwrap();
+            }
+            self.actors.health.send(HealthReady).await.unwrap();
+            self.actors.registry.send(RegistryReady).await.unwrap();
         };
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(told);
+    }
+
+    fn fail(&self, number: usize) {
+        self.attempts_fail(number, FailureClass::Connect, 3);
         let shown = self.ask(&format!("GET /api/v1/providers/p{number}"), &Value::Null);
         assert_eq!(shown["status"], "error");
     }
@@ -152,7 +166,7 @@ impl Pool {
     /// What each change costs, in bytes.
     fn costs(&self, providers: usize) -> Vec<(&'static str, usize)> {
         let null = &Value::Null;
-        let all: [(&str, &dyn Fn(usize)); 13] = [
+        let all: [(&str, &dyn Fn(usize)); 15] = [
             ("a provider is made", &|n| self.create(n)),
             ("a key is added", &|n| drop(self.add_key(n))),
             ("a provider is renamed", &|n| {
@@ -165,6 +179,8 @@ impl Pool {
                 let models = json!({ "models": [{ "name": "shared-2" }, { "name": "another" }] });
                 self.ask(&format!("PATCH /api/v1/providers/p{n}"), &models);
             }),
+            ("an attempt fails", &|n| self.attempts_fail(n, FailureClass::Server, 1)),
+            ("a model fails and is cooled", &|n| self.attempts_fail(n, FailureClass::Server, 3)),
             ("a provider fails and is cooled", &|n| self.fail(n)),
             ("its error is cleared", &|n| {
                 self.ask(&format!("POST /api/v1/providers/p{n}/clear-error"), null);

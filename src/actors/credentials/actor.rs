@@ -1,6 +1,4 @@
-//! The shell: saves before it adopts, cools what failed, and publishes what can be leased.
-
-use std::sync::Arc;
+//! The shell: saves before it adopts, and publishes what can be leased.
 
 use actix::prelude::*;
 use rand::{TryRngCore, rngs::OsRng};
@@ -10,32 +8,27 @@ use super::{
     credential_pool::CredentialPool,
     directory::CredentialDirectory,
     messages::{
-        AddCredential, Added, ClearCredentialCooldowns, CredentialError, CredentialFailed,
-        CredentialSucceeded, CredentialsReady, ForgetCredentials, ListCredentialCooldowns,
+        AddCredential, Added, CredentialError, CredentialsReady, ForgetCredentials,
         RemoveCredential,
     },
 };
 use crate::{
     actors::{
         clock::now,
-        cooldown_keeper::{About, CooldownKeeper, EXPIRY_INTERVAL},
         db::DbHandle,
         events::Record,
+        health::Forget,
         loading::load_first,
         published::Publisher,
-        registry::{CredentialsChanged, ProviderFailed},
-        router::{ProviderIncident, TrialPassed},
+        registry::CredentialsChanged,
         supervise::{crashes_on_request, stops_on_request},
     },
     crypto::mac::Mac,
     domain::{
-        cooldown::{Cooldown, CooldownScope},
+        cooldown::ScopeFilter,
         credential::{Credential, StoredSecret, mask},
         event::{EventData, EventType, Fact},
-        failure::{Failure, FailureClass},
         id::{CredentialId, ProviderId},
-        incident::{INCIDENT_WINDOW, Incident, IncidentWatch},
-        penalty::credential_penalty,
         provider::Origin,
         setting::parse_api_key,
     },
@@ -45,16 +38,15 @@ use crate::{
 pub struct CredentialsPeers {
     pub events: Recipient<Record>,
     pub registry: Recipient<CredentialsChanged>,
-    /// Told when a provider has no credential left that it takes.
-    pub failed: Recipient<ProviderFailed>,
-    pub incident: Recipient<ProviderIncident>,
+    /// Told of what is gone, or another one now.
+    pub health: Recipient<Forget>,
 }
 
 /// Owns the credentials.
+///
+/// Nothing is told of requests here: its mailbox holds what management asks, one question of each call.
 pub struct Credentials {
     pub(super) pool: CredentialPool,
-    cooldowns: CooldownKeeper,
-    incidents: IncidentWatch,
     /// From the environment and the configuration file: never stored, kept for a restart.
     given: Vec<Credential>,
     pub(super) db: DbHandle,
@@ -66,18 +58,16 @@ pub struct Credentials {
 impl Credentials {
     pub fn new(
         given: Vec<Credential>,
-        cooldowns: CooldownKeeper,
         db: DbHandle,
         fingerprints: Mac,
         directory: Publisher<CredentialDirectory>,
         peers: CredentialsPeers,
     ) -> Self {
-        let (pool, incidents) = (CredentialPool::default(), IncidentWatch::default());
-        Self { pool, cooldowns, incidents, given, db, fingerprints, directory, peers }
+        Self { pool: CredentialPool::default(), given, db, fingerprints, directory, peers }
     }
 
     fn publish(&self) {
-        self.directory.replace(self.pool.directory(self.cooldowns.book()));
+        self.directory.replace(self.pool.directory());
     }
 
     /// Publishes credentials of a provider that have come or gone, and tells who counts them.
@@ -86,11 +76,11 @@ impl Credentials {
         self.peers.registry.do_send(CredentialsChanged { provider_id: Some(provider.clone()) });
     }
 
-    /// Tells the cooldowns that have ended.
-    fn tick(&mut self, _: &mut Context<Self>) {
-        if !self.cooldowns.expire().is_empty() {
-            self.publish();
-        }
+    /// A credential is gone, or is to be judged anew.
+    pub(super) fn forget_health(&self, provider: &ProviderId, id: &CredentialId) {
+        let filter =
+            ScopeFilter { credential: Some(id.clone()), ..ScopeFilter::of(provider.clone()) };
+        self.peers.health.do_send(Forget(filter));
     }
 
     pub(super) fn tell(
@@ -104,43 +94,12 @@ impl Credentials {
         self.peers.events.do_send(Record(Fact { credential_id: Some(id.clone()), ..fact }));
     }
 
-    fn load(&mut self, (stored, cooldowns): (Vec<Credential>, Vec<Cooldown>)) {
+    fn load(&mut self, stored: Vec<Credential>) {
         let given = self.given.iter().cloned();
         self.pool = self.pool.reloaded(given.chain(stored));
-        let own = cooldowns.into_iter().filter(|cooldown| cooldown.scope.credential().is_some());
-        self.cooldowns.restore(own);
         self.report_locked();
         self.publish();
         self.peers.registry.do_send(CredentialsChanged { provider_id: None });
-    }
-
-    /// The failures of one credential may be those of the provider, and then it is spared. Says whether
-    /// they are.
-    fn is_incident(&mut self, msg: &CredentialFailed) -> bool {
-        let CredentialFailed { provider_id, credential_id, failure, .. } = msg;
-        let usable = self.pool.iter_of(provider_id).filter(|c| c.is_usable()).count();
-        let (class, is_hinted) = (failure.class, failure.retry_after.is_some());
-        let incident =
-            self.incidents.note(now(), provider_id, credential_id, class, is_hinted, usable);
-        let Some(Incident { spared }) = incident else { return false };
-        self.cooldowns.spare(provider_id, &spared, class, INCIDENT_WINDOW);
-        let (provider_id, failure) = (provider_id.clone(), Arc::clone(failure));
-        self.peers.incident.do_send(ProviderIncident { provider_id, failure });
-        true
-    }
-
-    /// Tells when the provider takes none of its credentials any more.
-    fn report_locked_out(&self, provider: &ProviderId, failure: &Failure) {
-        let (book, at) = (self.cooldowns.book(), now());
-        let mut usable = self.pool.iter_of(provider).filter(|c| c.is_usable());
-        let is_out = usable.all(|credential| {
-            let scope = CooldownScope::Credential(provider.clone(), credential.id.clone());
-            book.active(at, &scope).is_some()
-        });
-        if is_out && matches!(failure.class, FailureClass::Auth | FailureClass::Payment) {
-            let message = format!("{}, with every key", failure.detail);
-            self.peers.failed.do_send(ProviderFailed { id: provider.clone(), message });
-        }
     }
 
     fn report_locked(&self) {
@@ -178,10 +137,9 @@ impl Actor for Credentials {
         let db = self.db.clone();
         let load = move || {
             let db = db.clone();
-            async move { Ok((db.load_credentials().await?, db.load_cooldowns().await?)) }
+            async move { db.load_credentials().await }
         };
         load_first(self, ctx, "credentials", load, Self::load);
-        ctx.run_interval(EXPIRY_INTERVAL, Self::tick);
     }
 }
 
@@ -191,52 +149,6 @@ impl Handler<CredentialsReady> for Credentials {
     type Result = ();
 
     fn handle(&mut self, _: CredentialsReady, _: &mut Self::Context) {}
-}
-
-impl Handler<CredentialFailed> for Credentials {
-    type Result = ();
-
-    fn handle(&mut self, msg: CredentialFailed, _: &mut Self::Context) {
-        if msg.failure.rule.is_none() && self.is_incident(&msg) {
-            return self.publish();
-        }
-        let CredentialFailed { provider_id, credential_id, model, failure, is_listed, attempt } =
-            msg;
-        let penalty = credential_penalty(&provider_id, &credential_id, &model, &failure);
-        if let Some((scope, length)) = penalty
-            && self
-                .cooldowns
-                .impose(scope, length, About { failure: &failure, is_listed, attempt })
-                .is_some()
-        {
-            self.report_locked_out(&provider_id, &failure);
-            self.publish();
-        }
-    }
-}
-
-impl Handler<TrialPassed> for Credentials {
-    type Result = ();
-
-    fn handle(&mut self, msg: TrialPassed, _: &mut Self::Context) {
-        if self.cooldowns.passed(&msg.scope) {
-            self.publish();
-        }
-    }
-}
-
-impl Handler<CredentialSucceeded> for Credentials {
-    type Result = ();
-
-    fn handle(&mut self, msg: CredentialSucceeded, _: &mut Self::Context) {
-        let CredentialSucceeded { provider_id, credential_id, model } = msg;
-        self.incidents.succeeded(&provider_id, &credential_id);
-        let whole = CooldownScope::Credential(provider_id.clone(), credential_id.clone());
-        self.cooldowns.succeeded(&whole);
-        let with_model = CooldownScope::CredentialModel(provider_id, credential_id, model);
-        self.cooldowns.succeeded(&with_model);
-        self.publish();
-    }
 }
 
 impl Handler<AddCredential> for Credentials {
@@ -260,7 +172,7 @@ impl Handler<AddCredential> for Credentials {
             settings: msg.settings,
             origin: Origin::Api,
             mask: mask(secret.expose_secret()),
-            secret: StoredSecret::Open(secret),
+            secret: StoredSecret::open(secret),
             fingerprint,
             created_at: now(),
         };
@@ -306,7 +218,7 @@ impl Handler<RemoveCredential> for Credentials {
             |deleted: Result<_, CredentialError>, credentials, _| {
                 let (provider, id) = deleted?;
                 credentials.pool.remove(&provider, &id);
-                credentials.cooldowns.clear_credential(&provider, &id);
+                credentials.forget_health(&provider, &id);
                 credentials.publish_change(&provider);
                 credentials.tell(EventType::CredentialRemoved, &provider, &id, EventData::None {});
                 Ok(())
@@ -320,26 +232,7 @@ impl Handler<ForgetCredentials> for Credentials {
 
     fn handle(&mut self, msg: ForgetCredentials, _: &mut Self::Context) {
         self.pool.remove_provider(&msg.provider_id);
-        self.cooldowns.clear(Some(&msg.provider_id));
         self.publish_change(&msg.provider_id);
-    }
-}
-
-impl Handler<ListCredentialCooldowns> for Credentials {
-    type Result = MessageResult<ListCredentialCooldowns>;
-
-    fn handle(&mut self, _: ListCredentialCooldowns, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.cooldowns.list())
-    }
-}
-
-impl Handler<ClearCredentialCooldowns> for Credentials {
-    type Result = MessageResult<ClearCredentialCooldowns>;
-
-    fn handle(&mut self, msg: ClearCredentialCooldowns, _: &mut Self::Context) -> Self::Result {
-        let cleared: Vec<Cooldown> = self.cooldowns.clear(msg.provider_id.as_ref());
-        self.publish();
-        MessageResult(cleared)
     }
 }
 

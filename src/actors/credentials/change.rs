@@ -44,6 +44,12 @@ fn replace<T>(change: Change<T>, field: &mut T, unset: T) {
     }
 }
 
+/// Whether what was held against a credential with settings as `before` says nothing of it any more: it
+/// was switched off or on, or goes another way.
+fn is_another(before: &CredentialSettings, after: &CredentialSettings) -> bool {
+    before.enabled != after.enabled || before.egress != after.egress
+}
+
 /// The credential as it is after a change, not yet saved.
 fn changed(pool: &CredentialPool, order: ChangeCredential) -> Result<Credential, CredentialError> {
     let ChangeCredential { provider_id, id, change } = order;
@@ -68,6 +74,7 @@ impl Handler<ChangeCredential> for Credentials {
     type Result = AtomicResponse<Self, Result<Credential, CredentialError>>;
 
     fn handle(&mut self, msg: ChangeCredential, _: &mut Self::Context) -> Self::Result {
+        let before = self.pool.find(&msg.provider_id, &msg.id).map(|it| it.settings.clone());
         let changed = changed(&self.pool, msg);
         let db = self.db.clone();
         let save = async move {
@@ -80,9 +87,12 @@ impl Handler<ChangeCredential> for Credentials {
             }
         };
         AtomicResponse::new(Box::pin(save.into_actor(self).map(
-            |saved: Result<Credential, CredentialError>, credentials, _| {
+            move |saved: Result<Credential, CredentialError>, credentials, _| {
                 let credential = saved?;
                 let (provider, id) = (&credential.provider_id, &credential.id);
+                if before.is_some_and(|before| is_another(&before, &credential.settings)) {
+                    credentials.forget_health(provider, id);
+                }
                 credentials.pool.replace_settings(provider, id, &credential.settings);
                 credentials.publish_change(provider);
                 credentials.tell(EventType::CredentialUpdated, provider, id, EventData::None {});
@@ -103,7 +113,7 @@ mod tests {
             provider_id: ProviderId::parse("acme").unwrap(),
             settings: CredentialSettings::default(),
             origin: Origin::Api,
-            secret: StoredSecret::Open("secret".into()),
+            secret: StoredSecret::open("secret"),
             mask: "****".into(),
             fingerprint: id.into(),
             created_at: Timestamp::from_millis(1),

@@ -8,7 +8,6 @@ use std::{
 
 use super::directory::{CredentialDirectory, Gauge, Held, Shelf, ShelfState, Shelves};
 use crate::domain::{
-    cooldown::CooldownBook,
     credential::{Credential, CredentialSettings},
     id::{CredentialId, ProviderId},
 };
@@ -122,8 +121,8 @@ impl CredentialPool {
     }
 
     /// What is to be published.
-    pub fn directory(&self, cooldowns: &CooldownBook) -> CredentialDirectory {
-        CredentialDirectory { shelves: self.shelves.clone(), cooldowns: cooldowns.clone() }
+    pub fn directory(&self) -> CredentialDirectory {
+        CredentialDirectory { shelves: self.shelves.clone() }
     }
 }
 
@@ -140,7 +139,7 @@ mod tests {
         let mut twin = credential("b");
         twin.fingerprint = "a".into();
         let pool = CredentialPool::new([credential("a"), twin]);
-        assert_eq!(pool.directory(&CooldownBook::default()).of(&acme()).len(), 1);
+        assert_eq!(pool.directory().of(&acme()).len(), 1);
         assert_eq!(pool.find_same(&acme(), "a").unwrap().id.as_str(), "a");
     }
 
@@ -149,10 +148,10 @@ mod tests {
         let mut pool = CredentialPool::new([credential("a")]);
         let now = Timestamp::from_millis(1_000_000);
         let totals = |pool: &CredentialPool| {
-            let directory = pool.directory(&CooldownBook::default());
+            let directory = pool.directory();
             directory.of(&acme()).first().map(|held| held.gauge.results.totals())
         };
-        pool.directory(&CooldownBook::default()).of(&acme())[0].gauge.results.note(now, false);
+        pool.directory().of(&acme())[0].gauge.results.note(now, false);
         let settings = CredentialSettings { priority: 7, ..CredentialSettings::default() };
 
         pool.replace_settings(&acme(), &"a".into(), &settings);

@@ -15,9 +15,10 @@ use tokio::sync::Notify;
 
 use super::{lease::Lease, messages::LeaseError};
 use crate::domain::{
-    cooldown::{CooldownBook, CooldownScope, Use},
+    cooldown::{CooldownScope, Use},
     credential::{Credential, StoredSecret},
     failure::FailureClass,
+    health::HealthView,
     id::{CredentialId, ModelName, ProviderId},
     readings::ResultRing,
     route::CredentialStrategy,
@@ -35,6 +36,29 @@ impl Held {
     fn with<'a>(&'a self, model: &'a ModelName) -> Use<'a> {
         let Credential { provider_id: provider, id, .. } = &self.credential;
         Use { provider, credential: Some(id), model }
+    }
+
+    /// How it stands for a model.
+    fn standing(
+        &self,
+        now: Timestamp,
+        health: &HealthView,
+        model: &ModelName,
+        strategy: CredentialStrategy,
+    ) -> Availability {
+        let Self { credential, gauge } = self;
+        let settings = &credential.settings;
+        let has_share = strategy != CredentialStrategy::Weighted || settings.weight > 0;
+        if !credential.is_usable() || !has_share {
+            return Availability::None;
+        }
+        if let Some((until, cause)) = health.kept_from(now, self.with(model)) {
+            return Availability::Cooling { until, cause };
+        }
+        if settings.max_in_flight.is_some_and(|limit| gauge.in_flight() >= limit) {
+            return Availability::Busy;
+        }
+        Availability::Ready(1)
     }
 }
 
@@ -134,11 +158,27 @@ pub enum CredentialStatus {
     Locked,
 }
 
-/// Every credential and what is held against it. Immutable, but for readings and turns.
+impl CredentialStatus {
+    pub fn of(now: Timestamp, health: &HealthView, credential: &Credential) -> Self {
+        let Credential { id, provider_id, settings, secret, .. } = credential;
+        if matches!(secret, StoredSecret::Locked { .. }) {
+            return Self::Locked;
+        }
+        if !settings.enabled {
+            return Self::Disabled;
+        }
+        let cooldowns = health.cooldowns();
+        let scope = || CooldownScope::Credential(provider_id.clone(), id.clone());
+        let is_cooling = !cooldowns.is_empty() && cooldowns.active(now, &scope()).is_some();
+        if is_cooling { Self::Cooling } else { Self::Active }
+    }
+}
+
+/// Every credential. Immutable, but for readings and turns. What is held against them is told by
+/// [`HealthView`].
 #[derive(Default)]
 pub struct CredentialDirectory {
     pub(super) shelves: Shelves,
-    pub(super) cooldowns: CooldownBook,
 }
 
 /// What a request wants of a lease.
@@ -170,20 +210,11 @@ impl CredentialDirectory {
         self.of(provider).iter().filter(|held| held.credential.is_usable()).count()
     }
 
-    /// Whether a good answer with this credential is news. Most of the time it is not.
-    pub fn wants_success(
-        &self,
-        provider: &ProviderId,
-        credential: &CredentialId,
-        model: &ModelName,
-    ) -> bool {
-        self.cooldowns.remembers(Use { provider, credential: Some(credential), model })
-    }
-
     /// How the credentials of a provider stand for a model, without taking any.
     pub fn availability(
         &self,
         now: Timestamp,
+        health: &HealthView,
         provider: &ProviderId,
         model: &ModelName,
         strategy: CredentialStrategy,
@@ -191,7 +222,7 @@ impl CredentialDirectory {
         let mut best = Availability::None;
         let mut ready = 0;
         for held in self.of(provider) {
-            match self.standing(now, held, model, strategy) {
+            match held.standing(now, health, model, strategy) {
                 Availability::Ready(_) => ready += 1,
                 other => best = nearer(best, other),
             }
@@ -199,36 +230,26 @@ impl CredentialDirectory {
         if ready > 0 { Availability::Ready(ready) } else { best }
     }
 
-    /// How a credential of this directory stands.
-    pub fn status(&self, now: Timestamp, credential: &Credential) -> CredentialStatus {
-        let Credential { id, provider_id, settings, secret, .. } = credential;
-        if matches!(secret, StoredSecret::Locked { .. }) {
-            return CredentialStatus::Locked;
-        }
-        if !settings.enabled {
-            return CredentialStatus::Disabled;
-        }
-        let scope = || CooldownScope::Credential(provider_id.clone(), id.clone());
-        let is_cooling =
-            !self.cooldowns.is_empty() && self.cooldowns.active(now, &scope()).is_some();
-        if is_cooling { CredentialStatus::Cooling } else { CredentialStatus::Active }
-    }
-
     /// Leases a credential: of the highest priority that has one to be used, the one whose turn it
     /// is; or the preferred one.
     ///
     /// Errors: [`LeaseError`].
-    pub fn lease(&self, now: Timestamp, wanted: Wanted<'_>) -> Result<Lease, LeaseError> {
+    pub fn lease(
+        &self,
+        now: Timestamp,
+        health: &HealthView,
+        wanted: Wanted<'_>,
+    ) -> Result<Lease, LeaseError> {
         let shelf = self.shelves.get(wanted.provider).ok_or(LeaseError::NoneLeft)?;
-        let (mut usable, mut best) = self.usable(now, shelf, wanted);
+        let (mut usable, mut best) = shelf.usable(now, health, wanted);
         if let Some(at) = preferred(&usable, wanted)
-            && let Ok(lease) = self.take(now, shelf, usable[at], wanted.model)
+            && let Ok(lease) = shelf.take(now, health, usable[at], wanted.model)
         {
             return Ok(lease);
         }
         while !usable.is_empty() {
             let at = shelf.choose(wanted, first_tier(&usable), Turn::Take);
-            match self.take(now, shelf, usable[at], wanted.model) {
+            match shelf.take(now, health, usable[at], wanted.model) {
                 Ok(lease) => return Ok(lease),
                 // Somebody else was faster.
                 Err(other) => best = nearer(best, other),
@@ -244,10 +265,11 @@ impl CredentialDirectory {
     pub fn would_lease(
         &self,
         now: Timestamp,
+        health: &HealthView,
         wanted: Wanted<'_>,
     ) -> Result<&Credential, LeaseError> {
         let shelf = self.shelves.get(wanted.provider).ok_or(LeaseError::NoneLeft)?;
-        let (usable, best) = self.usable(now, shelf, wanted);
+        let (usable, best) = shelf.usable(now, health, wanted);
         if usable.is_empty() {
             return Err(why_none(best));
         }
@@ -256,20 +278,28 @@ impl CredentialDirectory {
         Ok(&usable[at].credential)
     }
 
+    /// Waits until a request with a credential of this provider is over.
+    pub fn freed(&self, provider: &ProviderId) -> Option<impl Future<Output = ()> + use<>> {
+        let state = Arc::clone(self.shelves.get(provider)?.state());
+        Some(async move { state.freed.notified().await })
+    }
+}
+
+impl Shelf {
     /// Those that can be used, by priority and id; and of the others the one that comes back first.
-    fn usable<'s>(
+    fn usable(
         &self,
         now: Timestamp,
-        shelf: &'s Shelf,
+        health: &HealthView,
         wanted: Wanted<'_>,
-    ) -> (Vec<&'s Arc<Held>>, Availability) {
+    ) -> (Vec<&Arc<Held>>, Availability) {
         let mut best = Availability::None;
-        let mut usable = Vec::with_capacity(shelf.held.len());
-        for held in &shelf.held {
+        let mut usable = Vec::with_capacity(self.held.len());
+        for held in &self.held {
             if wanted.tried.contains(&held.credential.id) {
                 continue;
             }
-            match self.standing(now, held, wanted.model, wanted.strategy) {
+            match held.standing(now, health, wanted.model, wanted.strategy) {
                 Availability::Ready(_) => usable.push(held),
                 other => best = nearer(best, other),
             }
@@ -277,55 +307,25 @@ impl CredentialDirectory {
         (usable, best)
     }
 
-    /// Waits until a request with a credential of this provider is over.
-    pub fn freed(&self, provider: &ProviderId) -> Option<impl Future<Output = ()> + use<>> {
-        let state = Arc::clone(self.shelves.get(provider)?.state());
-        Some(async move { state.freed.notified().await })
-    }
-
-    fn standing(
-        &self,
-        now: Timestamp,
-        held: &Held,
-        model: &ModelName,
-        strategy: CredentialStrategy,
-    ) -> Availability {
-        let Held { credential, gauge } = held;
-        let settings = &credential.settings;
-        let has_share = strategy != CredentialStrategy::Weighted || settings.weight > 0;
-        if !credential.is_usable() || !has_share {
-            return Availability::None;
-        }
-        if let Some((until, cause)) = self.cooldowns.kept_from(now, held.with(model)) {
-            return Availability::Cooling { until, cause };
-        }
-        if settings.max_in_flight.is_some_and(|limit| gauge.in_flight() >= limit) {
-            return Availability::Busy;
-        }
-        Availability::Ready(1)
-    }
-
     /// Takes a credential for one attempt: its place, and the right to try it if it is on trial.
     fn take(
         &self,
         now: Timestamp,
-        shelf: &Shelf,
+        health: &HealthView,
         held: &Arc<Held>,
         model: &ModelName,
     ) -> Result<Lease, Availability> {
         let credential = &held.credential;
-        let StoredSecret::Open(_) = &credential.secret else { return Err(Availability::None) };
-        let entered = self.cooldowns.enter(now, held.with(model));
+        let StoredSecret::Open(secret) = &credential.secret else { return Err(Availability::None) };
+        let entered = health.enter(now, held.with(model));
         let passes = entered.map_err(|(until, cause)| Availability::Cooling { until, cause })?;
         if !held.gauge.enter(credential.settings.max_in_flight) {
             return Err(Availability::Busy);
         }
-        let slot = Slot { gauge: Arc::clone(&held.gauge), shelf: Arc::clone(&shelf.state) };
-        Ok(Lease { held: Arc::clone(held), _slot: slot, passes })
+        let slot = Slot { gauge: Arc::clone(&held.gauge), shelf: Arc::clone(&self.state) };
+        Ok(Lease { held: Arc::clone(held), secret: Arc::clone(secret), _slot: slot, passes })
     }
-}
 
-impl Shelf {
     /// Whose turn it is among `tier`, which is not empty and sorted by id.
     fn choose(&self, wanted: Wanted<'_>, tier: &[&Arc<Held>], turn: Turn) -> usize {
         if tier.len() == 1 {

@@ -6,16 +6,15 @@ use secrecy::SecretString;
 
 use super::directory::{Held, Slot};
 use crate::domain::{
-    cooldown::TrialPass,
-    credential::{Credential, StoredSecret},
-    id::CredentialId,
-    time::Timestamp,
+    cooldown::TrialPass, credential::Credential, id::CredentialId, time::Timestamp,
 };
 
 /// A credential for one attempt. Dropping it gives back its place, and, unless it was judged, the
 /// right to try it.
 pub struct Lease {
     pub(super) held: Arc<Held>,
+    /// Opened: what cannot be sent is not leased.
+    pub(super) secret: Arc<SecretString>,
     pub(super) _slot: Slot,
     pub(super) passes: Vec<TrialPass>,
 }
@@ -33,12 +32,13 @@ impl Lease {
         &self.held
     }
 
-    /// `None` never happens for a lease that was given: only what is open is leased.
-    pub fn secret(&self) -> Option<&SecretString> {
-        match &self.held.credential.secret {
-            StoredSecret::Open(secret) => Some(secret),
-            StoredSecret::Locked { .. } => None,
-        }
+    pub fn secret(&self) -> &SecretString {
+        &self.secret
+    }
+
+    /// Whether it is on trial, and this is the request that tries it.
+    pub fn is_trial(&self) -> bool {
+        !self.passes.is_empty()
     }
 
     /// The rights to try it that came with it, to be judged by how its attempt goes.

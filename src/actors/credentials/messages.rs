@@ -1,7 +1,5 @@
 //! What can be asked of Credentials.
 
-use std::sync::Arc;
-
 use actix::Message;
 use secrecy::SecretString;
 use thiserror::Error;
@@ -9,10 +7,9 @@ use thiserror::Error;
 use crate::{
     actors::{db::DbError, registry::Change},
     domain::{
-        cooldown::Cooldown,
         credential::{Credential, CredentialSettings, Egress},
-        failure::{Failure, FailureClass},
-        id::{CredentialId, ModelName, ProviderId, RequestId},
+        failure::FailureClass,
+        id::{CredentialId, ProviderId},
         provider::SecretHeader,
         setting::InvalidSetting,
         time::Timestamp,
@@ -47,29 +44,6 @@ pub enum LeaseError {
     /// All that are left are cooling; the first is free again at `until`.
     #[error("every key is cooling down")]
     Cooling { until: Timestamp, cause: FailureClass },
-}
-
-/// A fact: an attempt with this credential failed.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct CredentialFailed {
-    pub provider_id: ProviderId,
-    pub credential_id: CredentialId,
-    pub model: ModelName,
-    pub failure: Arc<Failure>,
-    /// Whether the provider lists the model: others are names that clients may have made up.
-    pub is_listed: bool,
-    /// The request and the number of its attempt, for its trace.
-    pub attempt: Option<(RequestId, u32)>,
-}
-
-/// A fact: an attempt with this credential succeeded.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct CredentialSucceeded {
-    pub provider_id: ProviderId,
-    pub credential_id: CredentialId,
-    pub model: ModelName,
 }
 
 /// A credential that has been added, or was there.
@@ -123,18 +97,6 @@ pub struct RemoveCredential {
 #[rtype(result = "()")]
 pub struct ForgetCredentials {
     pub provider_id: ProviderId,
-}
-
-/// Asks which credentials are cooling.
-#[derive(Debug, Message)]
-#[rtype(result = "Vec<Cooldown>")]
-pub struct ListCredentialCooldowns;
-
-/// Ends the cooldowns of the credentials of one provider, or all, and answers with those ended.
-#[derive(Debug, Message)]
-#[rtype(result = "Vec<Cooldown>")]
-pub struct ClearCredentialCooldowns {
-    pub provider_id: Option<ProviderId>,
 }
 
 /// Answered when everything told before is in the published directory; the first time, when the

@@ -1,6 +1,7 @@
-//! What authenticates us at providers: keys in memory, which of them is next, and their health.
+//! What authenticates us at providers: keys in memory, and which of them is next.
 //!
-//! How a key is sealed at rest is the Db actor's; whether a provider is used at all the Registry's.
+//! How a key is sealed at rest is the Db actor's; whether a provider is used at all the Registry's; what is
+//! held against a key is known to `health`.
 
 mod actor;
 mod affinity;

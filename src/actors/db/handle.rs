@@ -444,7 +444,7 @@ mod tests {
             provider_id: ProviderId::parse("acme").unwrap(),
             settings: CredentialSettings::default(),
             origin: Origin::Api,
-            secret: StoredSecret::Open("sk-plain".into()),
+            secret: StoredSecret::open("sk-plain"),
             mask: "****".into(),
             fingerprint: "f1".into(),
             created_at: Timestamp::from_millis(1),

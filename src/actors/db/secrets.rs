@@ -103,7 +103,7 @@ fn open_credential(sealer: &Sealer, row: &CredentialRow) -> Result<Opened, Strin
         open_headers(sealer, &place, text).map_err(|error| blame(place, error))
     });
     Ok(Opened {
-        secret: StoredSecret::Open(opened),
+        secret: StoredSecret::open(opened),
         egress: egress.transpose()?.unwrap_or_default(),
         headers: headers.transpose()?.unwrap_or_default(),
     })
@@ -260,7 +260,7 @@ mod tests {
             provider_id: ProviderId::parse("acme").unwrap(),
             settings,
             origin: Origin::Api,
-            secret: StoredSecret::Open("sk-plain".into()),
+            secret: StoredSecret::open("sk-plain"),
             mask: "****".into(),
             fingerprint: "f1".into(),
             created_at: Timestamp::from_millis(1),

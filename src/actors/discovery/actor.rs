@@ -214,7 +214,7 @@ async fn ask(
 ) -> Result<Heard, FailureClass> {
     let credential = caller.map(|held| &held.credential);
     let secret = credential.and_then(|credential| match &credential.secret {
-        StoredSecret::Open(secret) => Some(secret),
+        StoredSecret::Open(secret) => Some(&**secret),
         StoredSecret::Locked { .. } => None,
     });
     // Copilot's API does not take a GitHub token, and need not see it.

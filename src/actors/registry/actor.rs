@@ -22,12 +22,13 @@ use crate::{
         db::{DbHandle, StoredProviders},
         discovery::DetectSoon,
         events::Record,
+        health::Forget,
         loading::load_first,
         published::{Published, Publisher},
-        router::ForgetProvider,
         supervise::{crashes_on_request, stops_on_request},
     },
     domain::{
+        cooldown::ScopeFilter,
         event::{EventData, EventType, Fact},
         id::ProviderId,
         provider::{LastError, Provider, ProviderStatus, StoredProvider},
@@ -38,12 +39,15 @@ use crate::{
 pub struct RegistryPeers {
     pub events: Recipient<Record>,
     pub credentials: Recipient<ForgetCredentials>,
-    pub router: Recipient<ForgetProvider>,
+    pub health: Recipient<Forget>,
     /// Told who is to be asked what they speak.
     pub discovery: Recipient<DetectSoon>,
 }
 
 /// Owns the providers.
+///
+/// Its mailbox holds what management asks, one question of each call, and of each provider that it has
+/// failed, once in a cooldown, or answered, once a second.
 pub struct Registry {
     book: ProviderBook,
     /// What the catalogue and the configuration say, kept for a restart.
@@ -123,6 +127,11 @@ impl Registry {
         self.book.load(stored.rows, stored.unreadable);
         self.publish_all();
         self.report_locked();
+    }
+
+    /// What is held against a provider and its credentials holds no longer.
+    fn forget_health(&self, id: &ProviderId) {
+        self.peers.health.do_send(Forget(ScopeFilter::of(id.clone())));
     }
 
     fn report_locked(&self) {
@@ -228,13 +237,19 @@ impl Handler<ChangeProvider> for Registry {
             Change::Set(false) => EventType::ProviderDisabled,
             Change::Keep | Change::Reset => EventType::ProviderUpdated,
         };
-        let before = self.book.find(&msg.id).map(|provider| provider.endpoints());
+        let before = self.book.find(&msg.id).map(|it| (it.endpoints(), it.enabled));
         let may_speak_otherwise = msg.change.may_change_formats();
         let row = self.book.change(now(), &msg.id, msg.change);
         self.save_then(row, move |registry, row| {
             let provider = registry.adopt(row)?;
-            if before.is_some_and(|before| before != provider.endpoints()) {
-                registry.vitals.of(&provider.id).forget_formats();
+            if let Some((endpoints, enabled)) = before {
+                let is_elsewhere = endpoints != provider.endpoints();
+                if is_elsewhere {
+                    registry.vitals.of(&provider.id).forget_formats();
+                }
+                if is_elsewhere || enabled != provider.enabled {
+                    registry.forget_health(&provider.id);
+                }
             }
             registry.tell(kind, &provider.id, EventData::None {});
             if may_speak_otherwise {
@@ -265,7 +280,7 @@ impl Handler<DeleteProvider> for Registry {
                 registry.unasked.forget(&id);
                 registry.publish(&id);
                 registry.peers.credentials.do_send(ForgetCredentials { provider_id: id.clone() });
-                registry.peers.router.do_send(ForgetProvider { provider_id: id.clone() });
+                registry.forget_health(&id);
                 registry.tell(EventType::ProviderDeleted, &id, EventData::None {});
                 Ok(())
             },
@@ -281,7 +296,7 @@ impl Handler<ClearProviderError> for Registry {
             let missing = RegistryError::NotFound(msg.id);
             return AtomicResponse::new(Box::pin(fut::ready(Err(missing))));
         };
-        self.peers.router.do_send(ForgetProvider { provider_id: msg.id.clone() });
+        self.forget_health(&msg.id);
         match self.book.note_error(now(), &msg.id, None) {
             None => AtomicResponse::new(Box::pin(fut::ready(Ok(Arc::new(provider))))),
             Some(row) => self.save_then(Ok(row), |registry, row| {

@@ -1,6 +1,7 @@
-//! Which provider should take a request: plans, provider health, and the retry budget.
+//! Which provider should take a request: plans, and the retry budget.
 //!
-//! Which key is used there is chosen by `credentials`; the attempts are made by `relay`.
+//! Which key is used there is chosen by `credentials`, whom to leave alone is known to `health`; the
+//! attempts are made by `relay`.
 
 mod actor;
 mod course;
@@ -15,7 +16,7 @@ mod route_table;
 mod routes;
 mod view;
 
-pub use actor::{Router, RouterPeers};
+pub use actor::Router;
 pub use course::{Course, Stage};
 pub use entries::Entries;
 pub use messages::*;

@@ -14,8 +14,9 @@ use crate::{
     },
     domain::{
         chat::Dialect,
-        cooldown::{CooldownBook, Use},
+        cooldown::Use,
         failure::FailureClass,
+        health::HealthView,
         id::{ModelName, ProviderId},
         model::{Capabilities, ModelFacts, ModelKind},
         provider::{Endpoints, Location, Provider},
@@ -162,7 +163,7 @@ pub struct Ask<'a> {
 pub struct Ground<'a> {
     pub providers: &'a ProviderTable,
     pub credentials: &'a CredentialDirectory,
-    pub cooldowns: &'a CooldownBook,
+    pub health: &'a HealthView,
     /// The pool's own strategy.
     pub strategy: Strategy,
 }
@@ -308,13 +309,14 @@ fn consider(
     }
     let (id, model) = (&provider.id, entry.serving.upstream);
     let used = Use { provider: id, credential: None, model };
-    if let Some((until, cause)) = ground.cooldowns.kept_from(ask.now, used) {
+    if let Some((until, cause)) = ground.health.kept_from(ask.now, used) {
         return Err(ExclusionReason::Cooling { until, cause });
     }
     if *credentials == 0 {
         return Ok(1);
     }
-    match ground.credentials.availability(ask.now, id, model, provider.credential_strategy) {
+    let strategy = provider.credential_strategy;
+    match ground.credentials.availability(ask.now, ground.health, id, model, strategy) {
         Availability::Ready(slots) => Ok(slots),
         Availability::Busy => Err(ExclusionReason::Busy),
         Availability::Cooling { until, cause } => Err(ExclusionReason::Cooling { until, cause }),

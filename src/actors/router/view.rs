@@ -15,12 +15,8 @@ use super::{
 use crate::{
     actors::{credentials::CredentialDirectory, registry::ProviderTable},
     domain::{
-        cooldown::{CooldownBook, TrialPass, Use},
-        failure::FailureClass,
+        health::HealthView,
         id::{ModelName, ProviderId},
-        penalty::ProviderFailures,
-        provider::Provider,
-        time::Timestamp,
         turns::{Turn, Turns},
     },
 };
@@ -68,11 +64,9 @@ impl SharedTurns {
     }
 }
 
-/// Routes and the health of all providers at one moment. Immutable but for counters and turns.
+/// The routes at one moment. Immutable but for counters and turns.
 #[derive(Debug, Default)]
 pub struct RouterView {
-    pub(super) cooldowns: CooldownBook,
-    pub(super) failures: ProviderFailures,
     pub(super) requests: RequestCounter,
     pub(super) routes: Arc<RouteTable>,
     pub(super) turns: SharedTurns,
@@ -80,8 +74,8 @@ pub struct RouterView {
 
 impl RouterView {
     /// With counters and turns of its own.
-    pub fn new(routes: Arc<RouteTable>, cooldowns: CooldownBook) -> Self {
-        Self { cooldowns, routes, ..Self::default() }
+    pub fn new(routes: Arc<RouteTable>) -> Self {
+        Self { routes, ..Self::default() }
     }
 
     /// What the names that clients ask for lead to.
@@ -106,10 +100,11 @@ impl RouterView {
         stage: &Stage,
         providers: &ProviderTable,
         credentials: &CredentialDirectory,
+        health: &HealthView,
         turn: Turn,
     ) -> Plan {
         let strategy = self.routes.strategy();
-        let ground = Ground { providers, credentials, cooldowns: &self.cooldowns, strategy };
+        let ground = Ground { providers, credentials, health, strategy };
         plan(ask, stage, &ground, &mut |among, wanted, members, rotation| {
             let turn = if wanted == Turn::Look { Turn::Look } else { turn };
             let provider = match among {
@@ -119,25 +114,5 @@ impl RouterView {
             let key = (stage.model.clone(), provider);
             self.turns.next(turn, &key, members, rotation)
         })
-    }
-
-    /// Asks to use a model of a provider now. What is on trial is tried by one request alone, which
-    /// gets the right to it.
-    ///
-    /// Errors: until when it is not to be used, and why.
-    pub fn enter(
-        &self,
-        now: Timestamp,
-        provider: &ProviderId,
-        model: &ModelName,
-    ) -> Result<Vec<TrialPass>, (Timestamp, FailureClass)> {
-        self.cooldowns.enter(now, Use { provider, credential: None, model })
-    }
-
-    /// Whether an answer of this provider is news to the Router. Most of the time it is not.
-    pub fn wants_success(&self, provider: &Provider, model: &ModelName) -> bool {
-        provider.last_error.is_some()
-            || self.failures.remembers(&provider.id)
-            || self.cooldowns.remembers(Use { provider: &provider.id, credential: None, model })
     }
 }

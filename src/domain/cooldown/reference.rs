@@ -127,8 +127,11 @@ impl World {
             }
             Step::Pass(number) => self.pass(number)?,
             Step::Succeed(number) => {
-                self.book.succeeded(self.now(), &scope(number));
-                if self.held.get(&number).is_some_and(|held| held.told && held.until <= self.now) {
+                let ended = self.book.succeeded(self.now(), &scope(number)).is_some();
+                let is_over = self.held.get(&number).is_some_and(|held| held.until <= self.now);
+                let is_told = self.held.get(&number).is_some_and(|held| held.told);
+                prop_assert_eq!(ended, is_over && !is_told, "its end is told once");
+                if is_over {
                     self.held.remove(&number);
                     prop_assert!(matches!(
                         self.book.enter_scope(self.now(), &scope(number)),
@@ -259,7 +262,7 @@ impl World {
             prop_assert!(self.book.remembers_scope(&scope(*number)));
             prop_assert!(held.until <= longest, "it does not end");
         }
-        prop_assert_eq!(self.book.scopes().len(), self.held.len());
+        prop_assert_eq!(self.book.scopes(&ScopeFilter::default()).len(), self.held.len());
         Ok(())
     }
 }
@@ -313,7 +316,7 @@ proptest! {
         };
         let mut book = CooldownBook::default();
         book.restore((0..MAX_COOLDOWNS + 5).map(cooldown));
-        prop_assert_eq!(book.scopes().len(), MAX_COOLDOWNS);
+        prop_assert_eq!(book.scopes(&ScopeFilter::default()).len(), MAX_COOLDOWNS);
         for (n, is_restored) in extra {
             if is_restored {
                 book.restore([cooldown(n)]);

@@ -164,7 +164,7 @@ fn of_models_that_clients_make_up_a_provider_has_so_many_and_listed_ones_stay() 
         }
     }
 
-    assert_eq!(book.scopes_of(&acme).len(), MAX_UNLISTED + 1);
+    assert_eq!(book.scopes(&ScopeFilter::of(acme)).len(), MAX_UNLISTED + 1);
     assert_eq!(forgotten.len(), 5_000 - MAX_UNLISTED);
     assert!(forgotten.is_sorted_by_key(|cooldown| cooldown.until), "the first to end go first");
     assert!(book.active(at(0), &listed).is_some() && book.active(at(0), &elsewhere).is_some());

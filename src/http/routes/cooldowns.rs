@@ -4,13 +4,10 @@ use actix_web::web::{Data, Json};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actors::{
-        credentials::{ClearCredentialCooldowns, ListCredentialCooldowns},
-        router::{ClearProviderCooldowns, ListProviderCooldowns},
-    },
+    actors::health::{ClearCooldowns, ListCooldowns},
     domain::{
-        cooldown::{Cooldown, CooldownView},
-        id::ProviderId,
+        cooldown::{CooldownView, ScopeFilter},
+        id::{ModelName, ProviderId},
     },
     http::{
         actors::{Actors, ask},
@@ -42,10 +39,16 @@ pub struct ClearedCooldowns {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "they are called what cooldowns call them")]
 pub struct ClearQuery {
     /// Only those of this provider and its keys.
     #[param(value_type = Option<ProviderId>)]
     provider_id: Option<String>,
+    /// Only those of this key of the provider, which has to be named too.
+    credential_id: Option<String>,
+    /// Only those of this model, by its upstream name.
+    #[param(value_type = Option<ModelName>)]
+    model_id: Option<String>,
 }
 
 /// Lists all cooldowns that hold now.
@@ -55,38 +58,52 @@ pub async fn list(
     actors: Data<Actors>,
     page: Query<PageQuery>,
 ) -> Result<Json<CooldownList>, Failure<Management>> {
-    let of_providers = ask(&actors.router, ListProviderCooldowns).await?;
-    let of_credentials = ask(&actors.credentials, ListCredentialCooldowns).await?;
-    let all = sorted(of_providers, of_credentials);
+    let all = ask(&actors.health, ListCooldowns).await?;
     let page = page.into_inner().cut(all, |cooldown| cooldown.scope.cursor())?;
     let cooldowns = page.items.iter().map(CooldownView::from).collect();
     Ok(Json(CooldownList { cooldowns, next_cursor: page.next_cursor }))
 }
 
-/// Ends cooldowns, of one provider or all, and answers with those ended.
+/// Ends cooldowns and answers with those ended: all, or those of a provider, a key, a model.
 #[utoipa::path(delete, path = "/api/v1/cooldowns", tag = "cooldowns", params(ClearQuery),
-    responses((status = 200, body = ClearedCooldowns), (status = 404)))]
+    responses((status = 200, body = ClearedCooldowns), (status = 400), (status = 404)))]
 pub async fn clear(
     actors: Data<Actors>,
     query: Query<ClearQuery>,
 ) -> Result<Json<ClearedCooldowns>, Failure<Management>> {
-    let provider_id = query.provider_id.as_deref().map(ProviderId::parse).transpose()?;
-    if let Some(id) = &provider_id
-        && actors.providers.read().find(id).is_none()
-    {
-        let message = format!("provider {id} does not exist");
-        return Err(Problem::not_found("provider_not_found", message).into());
-    }
-    let clear = ClearProviderCooldowns { provider_id: provider_id.clone() };
-    let of_providers = ask(&actors.router, clear).await?;
-    let clear = ClearCredentialCooldowns { provider_id };
-    let of_credentials = ask(&actors.credentials, clear).await?;
-    let cleared = sorted(of_providers, of_credentials);
+    let ClearQuery { provider_id, credential_id, model_id } = query.into_inner();
+    let filter = ScopeFilter {
+        provider: provider_id.as_deref().map(ProviderId::parse).transpose()?,
+        credential: credential_id.map(Into::into),
+        model: model_id.as_deref().map(ModelName::parse).transpose()?,
+    };
+    check_known(&actors, &filter)?;
+    let cleared = ask(&actors.health, ClearCooldowns(filter)).await?;
     Ok(Json(ClearedCooldowns { cleared: cleared.iter().map(CooldownView::from).collect() }))
 }
 
-fn sorted(mut all: Vec<Cooldown>, more: Vec<Cooldown>) -> Vec<Cooldown> {
-    all.extend(more);
-    all.sort_by(|a, b| a.scope.cmp(&b.scope));
-    all
+/// Refuses to pick what does not exist. Models may be known to a provider alone.
+fn check_known(actors: &Actors, filter: &ScopeFilter) -> Result<(), Problem> {
+    let ScopeFilter { provider, credential, .. } = filter;
+    if let Some(id) = provider
+        && actors.providers.read().find(id).is_none()
+    {
+        let message = format!("provider {id} does not exist");
+        return Err(Problem::not_found("provider_not_found", message));
+    }
+    match (provider, credential) {
+        (_, None) => Ok(()),
+        (None, Some(_)) => {
+            let message = "credential_id: is that of a provider, and needs provider_id";
+            Err(Problem::bad_request(message).about("credential_id"))
+        }
+        (Some(provider), Some(id)) => {
+            let directory = actors.directory.read();
+            if directory.of(provider).iter().any(|held| held.credential.id == *id) {
+                return Ok(());
+            }
+            let message = format!("key {id} of provider {provider} does not exist");
+            Err(Problem::not_found("key_not_found", message))
+        }
+    }
 }

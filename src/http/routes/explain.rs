@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use self::formats::{FormatView, Translations};
 use crate::{
     actors::{
-        clock::now,
+        clock::{on_the_wall, steady},
         credentials::{Binding, CredentialDirectory, LeaseError, Wanted},
         registry::ProviderTable,
         router::{Ask, Candidate, Plan, RouterView, Stage, never_asked},
@@ -21,6 +21,7 @@ use crate::{
     domain::{
         access_key::Role,
         format::FormatSource,
+        health::HealthView,
         id::{CredentialId, KeyId, ModelName, ProviderId},
         model::Capabilities,
         route::{Mode, RouteOptions, Strategy},
@@ -323,6 +324,7 @@ struct Sight<'a> {
     routing: &'a RouterView,
     providers: &'a ProviderTable,
     directory: &'a CredentialDirectory,
+    health: &'a HealthView,
     bound: Option<&'a Binding>,
     translations: Translations,
 }
@@ -341,7 +343,7 @@ impl Sight<'_> {
             prompt_tokens: &|| request.map_or(0, ClientRequest::prompt_tokens),
             bound: self.bound.map(|binding| &binding.provider_id),
         };
-        self.routing.plan(&ask, stage, self.providers, self.directory, Turn::Look)
+        self.routing.plan(&ask, stage, self.providers, self.directory, self.health, Turn::Look)
     }
 
     fn stage_view(&self, question: &Question, stage: &Stage, plan: &Plan) -> StageView {
@@ -395,7 +397,7 @@ impl Sight<'_> {
             tried: &[],
             preferred: bound.and_then(|binding| binding.credential_id.as_ref()),
         };
-        match self.directory.would_lease(self.now, wanted) {
+        match self.directory.would_lease(self.now, self.health, wanted) {
             Ok(next) => {
                 Ok(CredentialView { id: next.id.clone(), label: next.settings.label.clone() })
             }
@@ -428,12 +430,13 @@ pub async fn explain(
     question.check_allowed(&actors)?;
     let bound = question.bound(&actors);
     let (routing, providers) = (actors.routing.read(), actors.providers.read());
-    let directory = actors.directory.read();
+    let (directory, health) = (actors.directory.read(), actors.health_view.read());
     let sight = Sight {
-        now: now(),
+        now: steady(),
         routing: &routing,
         providers: &providers,
         directory: &directory,
+        health: &health,
         bound: bound.as_ref().map(|(_, binding)| binding),
         translations: Translations::default(),
     };
@@ -442,7 +445,7 @@ pub async fn explain(
     let stages = course.stages.iter().zip(&plans);
     let stages = stages.map(|(stage, plan)| sight.stage_view(&question, stage, plan)).collect();
     Ok(Json(Explanation {
-        available_at: available_at(&plans),
+        available_at: available_at(&plans).map(on_the_wall),
         stages,
         substitution: course.substitution.map(|substitution| SubstitutionTrace {
             to: substitution.to,

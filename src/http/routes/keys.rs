@@ -16,15 +16,17 @@ use utoipa::{
 use super::openapi::variants::{for_change, for_new, header_values};
 use crate::{
     actors::{
-        clock::now,
+        clock::steady,
         credentials::{
-            AddCredential, ChangeCredential, CredentialChange, CredentialDirectory,
-            CredentialError, CredentialStatus, Gauge, Held, RemoveCredential,
+            AddCredential, ChangeCredential, CredentialChange, CredentialError, CredentialStatus,
+            Gauge, Held, RemoveCredential,
         },
+        health::HealthReady,
         registry::{Change, RegistryError, RegistryReady},
     },
     domain::{
         credential::{Credential, CredentialSettings, Egress, StoredSecret},
+        health::HealthView,
         id::{CredentialId, ProviderId},
         provider::Origin,
         readings::ResultBucket,
@@ -176,21 +178,21 @@ fn fitted(number: Change<i64>) -> Result<Change<u32>, InvalidSetting> {
     number.try_map(|number| Ok(u32::try_from(number).unwrap_or(u32::MAX)))
 }
 
-/// A key of this directory as it is shown.
-pub fn key_view(held: &Held, directory: &CredentialDirectory, now: Timestamp) -> KeyView {
-    view(&held.credential, &held.gauge, directory.status(now, &held.credential))
+/// A key as it is shown, at a moment of the steady clock.
+pub fn key_view(held: &Held, health: &HealthView, now: Timestamp) -> KeyView {
+    view(&held.credential, &held.gauge, CredentialStatus::of(now, health, &held.credential))
 }
 
 /// The same, with how it has fared lately.
-pub fn detailed_key_view(held: &Held, directory: &CredentialDirectory, now: Timestamp) -> KeyView {
+pub fn detailed_key_view(held: &Held, health: &HealthView, now: Timestamp) -> KeyView {
     let recent = Some(held.gauge.results.recent(now));
-    KeyView { recent, ..key_view(held, directory, now) }
+    KeyView { recent, ..key_view(held, health, now) }
 }
 
 /// A key that has just been set.
 fn current(actors: &Actors, credential: &Credential) -> KeyView {
     let directory = actors.directory.read();
-    let status = directory.status(now(), credential);
+    let status = CredentialStatus::of(steady(), &actors.health_view.read(), credential);
     let mut all = directory.of(&credential.provider_id).iter();
     match all.find(|held| held.credential.id == credential.id) {
         Some(held) => view(credential, &held.gauge, status),
@@ -289,6 +291,8 @@ pub async fn change(
     };
     let credential = ask(&actors.credentials, change).await??;
     counted(&actors).await?;
+    // What was held against it may hold no longer.
+    ask(&actors.health, HealthReady).await?;
     Ok(Json(current(&actors, &credential)))
 }
 

@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{
     actors::{
-        clock::now,
-        credentials::{AddCredential, ClearCredentialCooldowns, CredentialDirectory},
+        clock::steady,
+        credentials::AddCredential,
+        health::HealthReady,
         registry::{
             Change, ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider,
             ListedProvider, ProviderChange, ProviderVitals, RegistryError,
@@ -267,8 +268,7 @@ fn provider_view(
     provider: &Provider,
     credentials: usize,
     vitals: &ProviderVitals,
-    directory: &CredentialDirectory,
-    now: Timestamp,
+    keys: Vec<KeyView>,
 ) -> ProviderView {
     let known = |at: Timestamp| Some(at).filter(|at| at.as_millis() > 0);
     ProviderView {
@@ -290,11 +290,7 @@ fn provider_view(
         credential_strategy: provider.credential_strategy,
         rules: provider.rules.iter().map(|rule| rule.text().clone()).collect(),
         attempt_timeout_ms: provider.attempt_timeout_ms,
-        api_keys: directory
-            .of(&provider.id)
-            .iter()
-            .map(|held| key_view(held, directory, now))
-            .collect(),
+        api_keys: keys,
         in_flight: vitals.in_flight(),
         first_event_ms: None,
         locked_by_key: provider.locked.clone(),
@@ -310,17 +306,18 @@ fn provider_view(
 
 /// The provider as everyone sees it by now, with its keys and how all that has fared lately.
 fn current(actors: &Actors, provider: &Arc<Provider>) -> ProviderView {
-    let (table, directory, now) = (actors.providers.read(), actors.directory.read(), now());
+    let (table, directory) = (actors.providers.read(), actors.directory.read());
+    let (health, now) = (actors.health_view.read(), steady());
     let keys = directory.of(&provider.id);
     let usable = keys.iter().filter(|key| key.credential.is_usable()).count();
     let row = table.find_row(&provider.id);
     let vitals = row.map(|row| Arc::clone(&row.vitals)).unwrap_or_default();
     let millis = |mean: Duration| u64::try_from(mean.as_millis()).unwrap_or(u64::MAX);
     let first_events = vitals.first_events().into_iter();
+    let detailed = keys.iter().map(|held| detailed_key_view(held, &health, now));
     ProviderView {
-        api_keys: keys.iter().map(|held| detailed_key_view(held, &directory, now)).collect(),
         first_event_ms: Some(first_events.map(|(model, mean)| (model, millis(mean))).collect()),
-        ..provider_view(provider, usable, &vitals, &directory, now)
+        ..provider_view(provider, usable, &vitals, detailed.collect())
     }
 }
 
@@ -336,9 +333,11 @@ fn find(actors: &Actors, id: &ProviderId) -> Result<Arc<Provider>, Problem> {
 pub async fn list(actors: Data<Actors>, page: Query<PageQuery>) -> Answer<Json<ProviderList>> {
     let table = actors.providers.snapshot();
     let directory = actors.directory.read();
-    let now = now();
+    let (health, now) = (actors.health_view.read(), steady());
     let view = |row: &ListedProvider| {
-        provider_view(&row.provider, row.credentials, &row.vitals, &directory, now)
+        let keys = directory.of(&row.provider.id).iter();
+        let keys = keys.map(|held| key_view(held, &health, now)).collect();
+        provider_view(&row.provider, row.credentials, &row.vitals, keys)
     };
     let rest = |cursor: Option<&str>| -> Option<Rest<'_, &ListedProvider>> {
         let Some(cursor) = cursor else { return Some(Box::new(table.rows())) };
@@ -433,13 +432,15 @@ pub async fn disable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<Prov
     params(("id" = ProviderId, Path)), responses((status = 200, body = ProviderView), (status = 404)))]
 pub async fn clear_error(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
     let id = ProviderId::parse(&id)?;
-    let provider = ask(&actors.registry, ClearProviderError { id: id.clone() }).await??;
-    ask(&actors.credentials, ClearCredentialCooldowns { provider_id: Some(id) }).await?;
+    let provider = ask(&actors.registry, ClearProviderError { id }).await??;
+    ask(&actors.health, HealthReady).await?;
     Ok(Json(current(&actors, &provider)))
 }
 
 async fn apply(actors: &Actors, id: &str, change: ProviderChange) -> Answer<Json<ProviderView>> {
     let id = ProviderId::parse(id)?;
     let provider = ask(&actors.registry, ChangeProvider { id, change }).await??;
+    // What was held against it may hold no longer.
+    ask(&actors.health, HealthReady).await?;
     Ok(Json(current(actors, &provider)))
 }

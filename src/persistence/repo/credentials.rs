@@ -99,7 +99,7 @@ pub(in crate::persistence) mod tests {
 
     fn opened(egress: Egress) -> Opened {
         let headers = vec![SecretHeader { name: "x-team".into(), value: "t".into() }];
-        Opened { secret: StoredSecret::Open("sk".into()), egress, headers }
+        Opened { secret: StoredSecret::open("sk"), egress, headers }
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub(super) struct CopilotTokens {
 impl Place {
     /// Whether its credential has to be exchanged before it is sent.
     pub(super) fn wants_copilot_token(&self) -> bool {
-        let secret = self.lease.as_ref().and_then(|lease| lease.secret());
-        secret.is_some_and(|secret| is_exchanged(&self.candidate.endpoints, secret))
+        let endpoints = &self.candidate.endpoints;
+        self.lease.as_ref().is_some_and(|lease| is_exchanged(endpoints, lease.secret()))
     }
 
     /// Where an attempt goes: a token may have an address of its own, for Copilot's own format.

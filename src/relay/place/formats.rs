@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use super::{Attempts, Place};
 use crate::{
-    actors::clock::now,
+    actors::clock::steady,
     domain::failure::{Failure, FailureClass, WrongFormat},
     relay::retry::Remedy,
 };
@@ -56,7 +56,7 @@ impl Attempts {
             && self.asks_for_answer()
         {
             let format = prepared.endpoint().format;
-            candidate.vitals.note_absence_of(now(), &candidate.model, format, wrong);
+            candidate.vitals.note_absence_of(steady(), &candidate.model, format, wrong);
         }
         self.note_unblamed(place, failure);
     }

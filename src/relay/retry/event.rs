@@ -6,7 +6,7 @@ use crate::{
     actors::router::Candidate,
     domain::{
         failure::{Failure, FailureClass},
-        id::{CredentialId, ProviderId},
+        id::CredentialId,
         trace::AttemptKind,
     },
 };
@@ -167,7 +167,8 @@ pub enum Action {
     },
     /// Take one attempt from the retry budget.
     TakeBudget {
-        repeats_at: Option<ProviderId>,
+        /// The slot whose attempt is to be made once more, unless its candidate is cooling by now.
+        repeats_at: Option<Slot>,
     },
     /// Look at what the plans of these stages would be once all that was told is heard.
     Look {

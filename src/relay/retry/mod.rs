@@ -308,8 +308,7 @@ impl Retry {
             Next::Repeat if may_ask => {
                 running.state = RunState::Held;
                 self.asked = Asked::Repeat(slot);
-                let provider = running.candidate.provider.id.clone();
-                return Some(Action::TakeBudget { repeats_at: Some(provider) });
+                return Some(Action::TakeBudget { repeats_at: Some(slot) });
             }
             Next::OtherCredential if may_ask && let Some(credential) = credential => {
                 running.tried.push(credential.clone());

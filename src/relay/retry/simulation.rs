@@ -16,8 +16,12 @@ use crate::{
         router::{Course, pool},
     },
     domain::{
-        cooldown::TrialPass, penalty::is_judged_by, provider::Location, route::Strategy,
-        time::Timestamp, turns::Turn,
+        cooldown::{TrialPass, Use},
+        health::Purpose,
+        provider::Location,
+        route::Strategy,
+        time::Timestamp,
+        turns::Turn,
     },
 };
 
@@ -199,7 +203,8 @@ impl World {
                 tried: &tried,
                 preferred: None,
             };
-            Some(self.pool.credentials.lease(now, wanted).map_err(|error| match error {
+            let health = self.pool.health.view();
+            Some(self.pool.credentials.lease(now, health, wanted).map_err(|error| match error {
                 LeaseError::Cooling { until, cause } => cooling(until, cause),
                 LeaseError::Busy => Unavailable::Busy,
                 LeaseError::NoneLeft => Unavailable::NoCredential,
@@ -207,7 +212,9 @@ impl World {
         } else {
             None
         };
-        let entered = self.pool.view.enter(now, &candidate.provider.id, &candidate.model);
+        let used =
+            Use { provider: &candidate.provider.id, credential: None, model: &candidate.model };
+        let entered = self.pool.health.view().enter(now, used);
         let passes = entered.map_err(|(until, cause)| cooling(until, cause))?;
         let of = |it: &DrawnProvider| it.id == candidate.provider.id.as_str();
         let provider = self.drawn.providers.iter().position(of).unwrap();
@@ -219,12 +226,14 @@ impl World {
     fn blame(&mut self, attempt: &mut Attempt, failure: &Failure) {
         let mut passes = std::mem::take(&mut attempt.passes);
         passes.extend(attempt.lease.as_mut().map(Lease::take_passes).unwrap_or_default());
+        let key = attempt.lease.as_ref().map(|lease| lease.id().clone());
+        let Candidate { provider, model, .. } = &attempt.candidate;
+        let used = Use { provider: &provider.id, credential: key.as_ref(), model };
         for pass in passes {
-            if is_judged_by(pass.scope(), failure) {
+            if Purpose::Answer.judges(pass.scope(), used, failure) {
                 pass.judged();
             }
         }
-        let key = attempt.lease.as_ref().map(|lease| lease.id().clone());
         self.pool.note_failure(at(self.now), &attempt.candidate, key.as_ref(), failure);
         match failure.class {
             FailureClass::Silent | FailureClass::Stalled => {
@@ -289,10 +298,15 @@ impl World {
                     self.blame(&mut attempt, &failure);
                     Event::Done
                 }
-                Action::TakeBudget { .. } => {
-                    let is_granted = self.budget > 0;
-                    self.budget = self.budget.saturating_sub(1);
-                    self.is_budget_denied |= !is_granted;
+                Action::TakeBudget { repeats_at } => {
+                    let is_cooling = repeats_at.is_some_and(|slot| {
+                        let Candidate { provider, model, .. } = retry.candidate(slot);
+                        let used = Use { provider: &provider.id, credential: None, model };
+                        self.pool.health.view().kept_from(at(self.now), used).is_some()
+                    });
+                    let is_granted = self.budget > 0 && !is_cooling;
+                    self.budget -= u32::from(is_granted);
+                    self.is_budget_denied |= !is_granted && !is_cooling;
                     self.say(|_| format!("  {is_granted}"));
                     Event::Budget { is_granted, random: self.rng.random_range(0.0..1.0) }
                 }

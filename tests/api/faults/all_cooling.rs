@@ -51,7 +51,7 @@ const MISSING: &[Line] = &[on(
 .times(2)];
 
 const FAILING: &[Line] =
-    &[on(Alone, Fails(502, "upstream_error"), [3, 0], &[cools("provider", "server", 10)])
+    &[on(Alone, Fails(502, "upstream_error"), [3, 0], &[cools("provider_model", "server", 10)])
         .times(3)
         .then(COOLING)];
 

@@ -46,7 +46,7 @@ const PAST_THE_DEADLINE: &[Line] = &[
     on(SecondProvider, Fails(504, "timeout"), [1, 0], NOTHING),
     on(Fallback, Fails(504, "timeout"), [1, 0], NOTHING),
     // It is held against the provider all the same.
-    on(Alone, Fails(504, "timeout"), [3, 0], &[cools("provider", "silent", 10)]).times(3),
+    on(Alone, Fails(504, "timeout"), [3, 0], &[cools("provider_model", "silent", 10)]).times(3),
 ];
 
 /// Another provider is asked beside a slow one. A fallback is not another provider of the model, and
@@ -55,7 +55,7 @@ const SLOW_FOR_EVER: &[Line] = &[
     on(SecondProvider, Backup, [1, 1], NOTHING),
     on(Fallback, Backup, [1, 1], NOTHING),
     // Each time that another one was faster counts as a failure.
-    on(SecondProvider, Backup, [3, 3], &[cools("provider", "silent", 10)]).times(3),
+    on(SecondProvider, Backup, [3, 3], &[cools("provider_model", "silent", 10)]).times(3),
 ];
 
 /// Nobody else is there: it is waited for.

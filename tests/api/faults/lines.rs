@@ -14,7 +14,7 @@ pub const SERVER: &[Line] = &[
     on(SecondProvider, Backup, [2, 1], NOTHING),
     on(Fallback, Backup, [2, 1], NOTHING),
     // The third failure in a minute cools, and is not repeated.
-    on(SecondProvider, Backup, [3, 2], &[cools("provider", "server", 10)]).times(2),
+    on(SecondProvider, Backup, [3, 2], &[cools("provider_model", "server", 10)]).times(2),
 ];
 
 /// As `SERVER`, and it says that it is too much.
@@ -24,7 +24,7 @@ pub const OVERLOAD: &[Line] = &[
     on(SecondProvider, Backup, [2, 1], NOTHING),
     on(Fallback, Backup, [2, 1], NOTHING),
     // The fifth failure in a minute cools.
-    on(SecondProvider, Backup, [5, 3], &[cools("provider", "overload", 5)]).times(3),
+    on(SecondProvider, Backup, [5, 3], &[cools("provider_model", "overload", 5)]).times(3),
 ];
 
 /// There is no connection, or it is lost before an answer.
@@ -42,7 +42,7 @@ pub const CUT: &[Line] = &[
     on(SecondKey, Fails(502, "upstream_error"), [1, 0], NOTHING),
     on(SecondProvider, Backup, [1, 1], NOTHING),
     on(Fallback, Backup, [1, 1], NOTHING),
-    on(SecondProvider, Backup, [3, 3], &[cools("provider", "cut", 10)]).times(3),
+    on(SecondProvider, Backup, [3, 3], &[cools("provider_model", "cut", 10)]).times(3),
 ];
 
 /// It stops before anything was sent on.
@@ -51,7 +51,7 @@ pub const STALLED: &[Line] = &[
     on(SecondKey, Fails(504, "upstream_timeout"), [1, 0], NOTHING),
     on(SecondProvider, Backup, [1, 1], NOTHING),
     on(Fallback, Backup, [1, 1], NOTHING),
-    on(SecondProvider, Backup, [3, 3], &[cools("provider", "stalled", 10)]).times(3),
+    on(SecondProvider, Backup, [3, 3], &[cools("provider_model", "stalled", 10)]).times(3),
 ];
 
 /// It never says a word.
@@ -60,7 +60,7 @@ pub const SILENT: &[Line] = &[
     on(SecondKey, Fails(504, "upstream_timeout"), [1, 0], NOTHING),
     on(SecondProvider, Backup, [1, 1], NOTHING),
     on(Fallback, Backup, [1, 1], NOTHING),
-    on(SecondProvider, Backup, [3, 3], &[cools("provider", "silent", 10)]).times(3),
+    on(SecondProvider, Backup, [3, 3], &[cools("provider_model", "silent", 10)]).times(3),
 ];
 
 /// No key is accepted. When that is so of several at once, it is the provider's fault.
@@ -95,7 +95,7 @@ pub const SILENT_BEHIND_KEEP_ALIVES: &[Line] = &[
     on(SecondKey, Breaks("", "upstream_timeout"), [1, 0], NOTHING),
     on(SecondProvider, Backup, [1, 1], NOTHING),
     on(Fallback, Backup, [1, 1], NOTHING),
-    on(SecondProvider, Backup, [3, 3], &[cools("provider", "silent", 10)]).times(3),
+    on(SecondProvider, Backup, [3, 3], &[cools("provider_model", "silent", 10)]).times(3),
 ];
 
 /// One of two accounts has no money left.

@@ -60,10 +60,9 @@ fn google(delay: &str) -> Answer {
 }
 
 /// Nobody says for how long: a second, then two, both of which are waited for, then four. Other keys
-/// come first, and where they fail too it is the provider's limit. Another model comes last.
+/// come first. Another model comes last.
 const WITHOUT_HINT: &[Line] = &[
     on(Alone, Fails(429, "rate_limited"), [3, 0], &[limited(4)]),
-    on(SecondKey, Fails(429, "rate_limited"), [2, 0], &[cools("provider", "rate_limit", 10)]),
     on(SecondProvider, Backup, [1, 1], &[limited(1)]),
     on(Fallback, Backup, [3, 1], &[limited(4)]),
 ];

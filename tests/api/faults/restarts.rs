@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     super::support::{
         TestApp, eventually,
-        script::{MakeStep, Piece, error, error_with_code, gate, stream_of},
+        script::{MakeStep, Piece, Step, error, error_with_code, gate, stream_of},
     },
     settings::Setting,
 };
@@ -19,8 +19,9 @@ struct Cooling {
     requests: usize,
 }
 
-const SCOPES: [Cooling; 4] = [
-    Cooling { scope: "provider", step: || error(500).into(), requests: 2 },
+const SCOPES: [Cooling; 5] = [
+    Cooling { scope: "provider", step: || Step::Reset, requests: 2 },
+    Cooling { scope: "provider_model", step: || error(500).into(), requests: 2 },
     Cooling {
         scope: "provider_model",
         step: || error_with_code(404, &json!("model_not_found")).into(),

@@ -25,7 +25,7 @@ fn late() -> Script {
 
 /// A provider that breaks off is left alone the third time.
 const CUT_THREE_TIMES: &[Line] =
-    &[on(Alone, Breaks("Hello", "stream_broken"), [3, 0], &[cools("provider", "cut", 10)])
+    &[on(Alone, Breaks("Hello", "stream_broken"), [3, 0], &[cools("provider_model", "cut", 10)])
         .times(3)];
 
 faults! {

@@ -111,7 +111,7 @@ impl World {
             }
             Step::Succeed(scope) => {
                 book.succeeded(now, &real(*scope));
-                if self.against.get(scope).is_some_and(|a| a.told && a.until <= self.now) {
+                if self.against.get(scope).is_some_and(|a| a.until <= self.now) {
                     self.against.remove(scope);
                 }
             }
@@ -150,7 +150,7 @@ impl World {
         if self.keys.contains_key(&key) {
             return;
         }
-        let directory = self.desk.pool.directory(&self.desk.cooldowns);
+        let directory = self.desk.pool.directory();
         let mut all = directory.of(&acme()).iter();
         let held = all.find(|held| held.credential.id.as_str() == KEYS[key]).unwrap();
         let number = self.gauges.len();
@@ -353,7 +353,7 @@ impl World {
 
     /// What holds at every moment.
     fn check(&self) -> Result<(), TestCaseError> {
-        let directory = self.desk.pool.directory(&self.desk.cooldowns);
+        let (directory, health) = (self.desk.pool.directory(), self.desk.health());
         prop_assert_eq!(directory.of(&acme()).len(), self.keys.len());
         for held in directory.of(&acme()) {
             let key = KEYS.iter().position(|id| *id == held.credential.id.as_str()).unwrap();
@@ -365,7 +365,7 @@ impl World {
         }
         for (model, strategy) in [0, 1].into_iter().flat_map(|m| STRATEGIES.map(|s| (m, s))) {
             let name = ModelName::parse(MODELS[model]).unwrap();
-            let told = directory.availability(self.now(), &acme(), &name, strategy);
+            let told = directory.availability(self.now(), &health, &acme(), &name, strategy);
             let all: Vec<_> = self.keys.keys().map(|k| self.stands(*k, model, strategy)).collect();
             match all.iter().filter(|stands| **stands == Stands::Ready).count() {
                 0 => prop_assert!(is_told(told, &Self::refusal(&all)), "{told:?} of {all:?}"),

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     actors::credentials::CredentialPool,
     domain::{
-        cooldown::{CooldownScope, Length},
+        cooldown::{CooldownBook, CooldownScope, Length},
         credential::CredentialSettings,
         provider::Origin,
     },
@@ -26,7 +26,7 @@ pub fn credential(id: &str) -> Credential {
         provider_id: acme(),
         settings: CredentialSettings::default(),
         origin: Origin::Api,
-        secret: StoredSecret::Open("secret".into()),
+        secret: StoredSecret::open("secret"),
         mask: "****".into(),
         fingerprint: id.into(),
         created_at: NOW,
@@ -68,8 +68,8 @@ impl Desk {
         self.cool(CooldownScope::Credential(acme(), id.into()), seconds);
     }
 
-    fn directory(&self) -> CredentialDirectory {
-        self.pool.directory(&self.cooldowns)
+    pub(super) fn health(&self) -> HealthView {
+        HealthView::new(self.cooldowns.clone())
     }
 
     fn lease(&self, now: Timestamp, model: &str, tried: &[&str]) -> Result<Lease, LeaseError> {
@@ -85,8 +85,9 @@ impl Desk {
     ) -> Result<Lease, LeaseError> {
         let tried: Vec<CredentialId> = tried.iter().map(|id| (*id).into()).collect();
         let preferred = preferred.map(CredentialId::from);
-        self.directory().lease(
+        self.pool.directory().lease(
             now,
+            &self.health(),
             Wanted {
                 provider: &acme(),
                 model: &ModelName::parse(model).unwrap(),
@@ -106,7 +107,10 @@ impl Desk {
             tried: &[],
             preferred: preferred.as_ref(),
         };
-        self.directory().would_lease(now, wanted).map(|credential| credential.id.to_string())
+        let directory = self.pool.directory();
+        directory
+            .would_lease(now, &self.health(), wanted)
+            .map(|credential| credential.id.to_string())
     }
 
     fn id(&self, now: Timestamp) -> Result<String, LeaseError> {
@@ -208,7 +212,7 @@ fn a_disabled_or_locked_key_is_never_used_even_when_it_is_the_only_one() {
     locked.secret = StoredSecret::Locked { key_id: "k1".into() };
     let desk = Desk::rotating([off, locked]);
     assert_eq!(desk.id(NOW), Err(LeaseError::NoneLeft));
-    assert_eq!(desk.pool.directory(&desk.cooldowns).usable_counts()[&acme()], 0);
+    assert_eq!(desk.pool.directory().usable_counts()[&acme()], 0);
 }
 
 #[test]
@@ -226,8 +230,9 @@ fn a_cooling_key_is_passed_over_and_the_soonest_end_is_told() {
     desk.cool(CooldownScope::CredentialModel(acme(), "b".into(), model()), 5);
     let cooling = LeaseError::Cooling { until: later(5), cause: FailureClass::RateLimit };
     assert_eq!(desk.id(NOW), Err(cooling));
+    let directory = desk.pool.directory();
     assert_eq!(
-        desk.pool.directory(&desk.cooldowns).availability(NOW, &acme(), &model(), desk.strategy),
+        directory.availability(NOW, &desk.health(), &acme(), &model(), desk.strategy),
         Availability::Cooling { until: later(5), cause: FailureClass::RateLimit }
     );
 }
@@ -254,8 +259,8 @@ fn a_key_whose_cooldown_is_over_is_tried_by_one_request_alone() {
 fn a_key_never_serves_more_requests_than_it_may() {
     let narrow = with("a", |settings| settings.max_in_flight = Some(2));
     let desk = Desk::rotating([narrow]);
-    let directory = desk.pool.directory(&desk.cooldowns);
-    let available = || directory.availability(NOW, &acme(), &model(), desk.strategy);
+    let (directory, health) = (desk.pool.directory(), desk.health());
+    let available = || directory.availability(NOW, &health, &acme(), &model(), desk.strategy);
     let first = desk.lease(NOW, "m", &[]).unwrap();
     let _second = desk.lease(NOW, "m", &[]).unwrap();
     assert!(matches!(desk.lease(NOW, "m", &[]), Err(LeaseError::Busy)));
@@ -269,7 +274,7 @@ fn a_key_never_serves_more_requests_than_it_may() {
 fn many_threads_never_pass_the_limit_of_a_key_and_give_back_every_place() {
     let narrow = with("a", |settings| settings.max_in_flight = Some(3));
     let desk = Desk::rotating([narrow, with("b", |settings| settings.max_in_flight = Some(1))]);
-    let directory = desk.pool.directory(&desk.cooldowns);
+    let directory = desk.pool.directory();
     let at_most = [3, 1];
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -347,9 +352,10 @@ fn a_key_says_how_it_stands() {
         desk.cool_whole(id, 60);
     }
     desk.cool(CooldownScope::CredentialModel(acme(), "a".into(), model()), 60);
-    let directory = desk.directory();
+    let (directory, health) = (desk.pool.directory(), desk.health());
     let statuses = |now| -> Vec<CredentialStatus> {
-        directory.of(&acme()).iter().map(|held| directory.status(now, &held.credential)).collect()
+        let status = |held: &Arc<Held>| CredentialStatus::of(now, &health, &held.credential);
+        directory.of(&acme()).iter().map(status).collect()
     };
     assert_eq!(statuses(NOW), [Active, Cooling, Disabled, Locked]);
     assert_eq!(statuses(later(60)), [Active, Active, Disabled, Locked]);

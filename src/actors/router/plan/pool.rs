@@ -13,10 +13,11 @@ use crate::{
         cooldown::{CooldownScope, Length},
         credential::{Credential, CredentialSettings, StoredSecret},
         failure::Failure,
+        health::{Attempted, Blamed, HealthBook, Purpose},
         id::CredentialId,
         model::ServedModel,
         pattern::NamePattern,
-        penalty::credential_penalty,
+        penalty::CoolingRules,
         provider::Origin,
         route::{Alias, Route, RouteTarget},
         turns::Turn,
@@ -51,7 +52,7 @@ pub(crate) fn key(provider: &ProviderId, n: usize) -> Credential {
         provider_id: provider.clone(),
         settings: CredentialSettings::default(),
         origin: Origin::Api,
-        secret: StoredSecret::Open("secret".into()),
+        secret: StoredSecret::open("secret"),
         mask: "****".into(),
         fingerprint: format!("{provider}{n}"),
         created_at: NOW,
@@ -63,8 +64,7 @@ pub(crate) struct Pool {
     pub(crate) view: RouterView,
     pub(crate) providers: ProviderTable,
     pub(crate) credentials: CredentialDirectory,
-    keys: CredentialPool,
-    key_cooldowns: CooldownBook,
+    pub(crate) health: HealthBook,
     pub(crate) options: RouteOptions,
     pub(crate) client: Dialect,
     pub(crate) is_streamed: bool,
@@ -82,9 +82,8 @@ impl Pool {
         Self {
             view: RouterView::default(),
             providers: ProviderTable::new(rows.collect::<Vec<_>>()),
-            credentials: pool.directory(&CooldownBook::default()),
-            keys: pool,
-            key_cooldowns: CooldownBook::default(),
+            credentials: pool.directory(),
+            health: HealthBook::default(),
             options: RouteOptions::default(),
             client: Dialect::Chat,
             is_streamed: true,
@@ -115,30 +114,26 @@ impl Pool {
 
     pub(crate) fn cool(&mut self, scope: CooldownScope, seconds: u64, cause: FailureClass) {
         let length = Length::Fixed(Duration::from_secs(seconds));
-        self.view.cooldowns.impose(NOW, scope, length, (cause, None), 0.0);
+        self.health.cooldowns().impose(NOW, scope, length, (cause, None), 0.0);
     }
 
-    /// Holds a failed attempt against whom it concerns, by the rules of the actors that own health.
+    /// Holds a failed attempt against whom it concerns, by the rules of Health.
     pub(crate) fn note_failure(
         &mut self,
         now: Timestamp,
         candidate: &Candidate,
         credential: Option<&CredentialId>,
         failure: &Failure,
-    ) {
+    ) -> Blamed {
         let (provider, model) = (&candidate.provider.id, &candidate.model);
-        let whole = CooldownScope::Provider(provider.clone());
-        let is_on_trial = self.view.cooldowns.is_on_trial(now, &whole);
-        let due = self.view.failures.note(now, provider, model, failure, is_on_trial);
-        let cause = (failure.class, failure.status);
-        if let Some((scope, length)) = due {
-            self.view.cooldowns.impose(now, scope, length, cause, 0.0);
-        }
-        let penalty = credential.and_then(|it| credential_penalty(provider, it, model, failure));
-        if let Some((scope, length)) = penalty {
-            self.key_cooldowns.impose(now, scope, length, cause, 0.0);
-            self.credentials = self.keys.directory(&self.key_cooldowns);
-        }
+        let attempted = Attempted {
+            used: Use { provider, credential, model },
+            failure,
+            purpose: Purpose::Answer,
+            is_listed: true,
+            usable: self.credentials.usable_count(provider),
+        };
+        self.health.failed(now, attempted, &CoolingRules::default(), 0.0)
     }
 
     /// Takes note of a good answer.
@@ -148,18 +143,8 @@ impl Pool {
         candidate: &Candidate,
         credential: Option<&CredentialId>,
     ) {
-        let (provider, model) = (candidate.provider.id.clone(), candidate.model.clone());
-        self.view.failures.forget(&provider);
-        self.view.cooldowns.succeeded(now, &CooldownScope::Provider(provider.clone()));
-        let of_model = CooldownScope::ProviderModel(provider.clone(), model.clone());
-        self.view.cooldowns.succeeded(now, &of_model);
-        if let Some(key) = credential.cloned() {
-            let of_key = CooldownScope::Credential(provider.clone(), key.clone());
-            self.key_cooldowns.succeeded(now, &of_key);
-            let of_both = CooldownScope::CredentialModel(provider, key, model);
-            self.key_cooldowns.succeeded(now, &of_both);
-            self.credentials = self.keys.directory(&self.key_cooldowns);
-        }
+        let (provider, model) = (&candidate.provider.id, &candidate.model);
+        self.health.succeeded(now, Use { provider, credential, model });
     }
 
     pub(crate) fn course(&self, asked: &str) -> Course {
@@ -178,7 +163,8 @@ impl Pool {
             prompt_tokens: &|| self.prompt_tokens,
             bound: self.bound.as_ref(),
         };
-        self.view.plan(&ask, stage, &self.providers, &self.credentials, turn)
+        let health = self.health.view();
+        self.view.plan(&ask, stage, &self.providers, &self.credentials, health, turn)
     }
 
     pub(crate) fn plan(&self, asked: &str) -> Plan {

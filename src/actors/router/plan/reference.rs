@@ -23,7 +23,7 @@ use crate::{
         registry::InFlight,
     },
     domain::{
-        cooldown::{CooldownScope, Length, TrialPass},
+        cooldown::{CooldownScope, TrialPass},
         model::ServedModel,
         pattern::NamePattern,
         provider::{ApiFormat, Origin},
@@ -110,7 +110,7 @@ fn real(drawn: &Drawn) -> Real {
         drawn.aliases.iter().map(alias).collect(),
         Strategy::ALL[drawn.strategy],
     );
-    let (mut keys, mut busy, mut book) = (Vec::new(), Vec::new(), CooldownBook::default());
+    let (mut keys, mut busy) = (Vec::new(), Vec::new());
     for (number, row) in drawn.rows.iter().enumerate() {
         for (n, state) in row.keys.iter().enumerate().filter(|(_, state)| **state != Key::Gone) {
             let mut key = key(&id(PROVIDERS[number]), n);
@@ -120,14 +120,13 @@ fn real(drawn: &Drawn) -> Real {
             }
             if let Key::Cooling(seconds) = state {
                 let scope = CooldownScope::Credential(key.provider_id.clone(), key.id.clone());
-                let length = Length::Fixed(Duration::from_secs(*seconds));
-                book.impose(NOW, scope, length, (FailureClass::RateLimit, None), 0.0);
+                pool.cool(scope, *seconds, FailureClass::RateLimit);
             }
             keys.push(key);
         }
     }
     let credentials = CredentialPool::new(keys);
-    let idle = credentials.directory(&CooldownBook::default());
+    let idle = credentials.directory();
     let lease = |(provider, credential): (ProviderId, _)| {
         let wanted = Wanted {
             provider: &provider,
@@ -136,10 +135,10 @@ fn real(drawn: &Drawn) -> Real {
             tried: &[],
             preferred: Some(&credential),
         };
-        idle.lease(NOW, wanted).ok().unwrap()
+        idle.lease(NOW, &HealthView::default(), wanted).ok().unwrap()
     };
     let leases = busy.into_iter().map(lease).collect();
-    pool.credentials = credentials.directory(&book);
+    pool.credentials = credentials.directory();
     let mut in_flight = Vec::new();
     for listed in pool.providers.rows() {
         let row = &drawn.rows[number(&listed.provider.id)];
@@ -179,7 +178,8 @@ impl Real {
     fn go_to(&mut self, drawn: &Drawn, after: u64) {
         self.passes.clear();
         for cooled in drawn.cooled.iter().filter(|cooled| cooled.is_tried) {
-            let pass = self.pool.view.cooldowns.enter_scope(second(after), &scope(cooled));
+            let pass =
+                self.pool.health.view().cooldowns().enter_scope(second(after), &scope(cooled));
             self.passes.extend(pass.ok().flatten());
         }
     }

@@ -1,19 +1,16 @@
 use std::time::Duration;
 
 use super::{
-    pool::{NOW, Pool, id, key, model, provider, route, shown, target},
+    pool::{NOW, Pool, id, model, provider, route, shown, target},
     *,
 };
-use crate::{
-    actors::credentials::CredentialPool,
-    domain::{
-        cooldown::{CooldownScope, Length},
-        model::Capability,
-        pattern::NamePattern,
-        provider::{ApiFormat, Origin},
-        route::{Alias, Route},
-        turns::Turn,
-    },
+use crate::domain::{
+    cooldown::CooldownScope,
+    model::Capability,
+    pattern::NamePattern,
+    provider::{ApiFormat, Origin},
+    route::{Alias, Route},
+    turns::Turn,
 };
 
 #[test]
@@ -167,12 +164,8 @@ fn a_small_window_is_asked_when_the_only_larger_one_has_no_weight() {
 #[test]
 fn a_provider_without_a_usable_credential_is_left_out() {
     let mut pool = Pool::of(&[("a", 9), ("b", 1)]);
-    let mut cooldowns = CooldownBook::default();
     let scope = CooldownScope::Credential(id("a"), "a_0".into());
-    let length = Length::Fixed(Duration::from_mins(1));
-    cooldowns.impose(NOW, scope, length, (FailureClass::Auth, Some(401)), 0.0);
-    pool.credentials =
-        CredentialPool::new([key(&id("a"), 0), key(&id("b"), 0)]).directory(&cooldowns);
+    pool.cool(scope, 60, FailureClass::Auth);
     assert_eq!(pool.providers("m"), ["b"]);
     let until = NOW.plus(Duration::from_mins(1));
     let cooling = ExclusionReason::Cooling { until, cause: FailureClass::Auth };
