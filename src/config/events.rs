@@ -10,8 +10,10 @@ use super::bounds::Bounds;
 pub struct Events {
     /// Events kept for subscribers that come back.
     pub ring: usize,
-    /// Events waiting for one subscriber; one more, and it is dropped as too slow.
-    pub subscriber_queue: usize,
+    /// Memory of the events that wait for one subscriber; one more, and it is dropped as too slow.
+    pub subscriber_queue_bytes: usize,
+    /// Longest time that one event waits for a subscriber; past it, that is dropped as too slow.
+    pub subscriber_lag_ms: u64,
     /// Time between pings to a subscriber; it is dropped after two without an answer.
     pub heartbeat_ms: u64,
     /// Subscribers at once.
@@ -20,14 +22,22 @@ pub struct Events {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { ring: 4096, subscriber_queue: 256, heartbeat_ms: 15_000, max_subscribers: 100 }
+        Self {
+            ring: 4096,
+            subscriber_queue_bytes: 32 << 20,
+            subscriber_lag_ms: 30_000,
+            heartbeat_ms: 15_000,
+            max_subscribers: 100,
+        }
     }
 }
 
 impl Events {
     pub(super) fn check(&self, bounds: &mut Bounds) {
         bounds.number("events.ring", self.ring, 1..=1_000_000, "events");
-        bounds.number("events.subscriber_queue", self.subscriber_queue, 1..=100_000, "events");
+        let bytes = self.subscriber_queue_bytes;
+        bounds.number("events.subscriber_queue_bytes", bytes, 1024..=1 << 30, "bytes");
+        bounds.number("events.subscriber_lag_ms", self.subscriber_lag_ms, 100..=600_000, "ms");
         bounds.number("events.heartbeat_ms", self.heartbeat_ms, 100..=600_000, "ms");
         bounds.number("events.max_subscribers", self.max_subscribers, 1..=10_000, "subscribers");
     }

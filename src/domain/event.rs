@@ -185,6 +185,22 @@ pub struct Event {
     pub data: EventData,
 }
 
+impl Event {
+    /// About how many bytes it takes in memory.
+    pub fn memory(&self) -> usize {
+        let texts = [
+            self.provider_id.as_ref().map(|id| id.as_str().len()),
+            self.model_id.as_ref().map(|id| id.as_str().len()),
+            match &self.data {
+                EventData::Message { message } => Some(message.len()),
+                EventData::Named { name } => Some(name.as_str().len()),
+                _ => None,
+            },
+        ];
+        size_of::<Self>() + texts.into_iter().flatten().sum::<usize>()
+    }
+}
+
 /// What a subscriber wants to see. Empty lists let everything through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {

@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        actors::events::{EndReason, EventRing, Subscribers},
+        actors::events::{EndReason, EventRing, QueueLimits, Subscribers},
         domain::{
             event::{Event, EventData, EventFilter, EventType, Fact},
             time::Timestamp,
@@ -160,7 +160,10 @@ mod tests {
         for _ in 0..4 {
             push(&mut ring);
         }
-        let mut subscribers = Subscribers::new(1, 4);
+        // Room for four.
+        let bytes = 4 * push(&mut EventRing::new(1)).memory();
+        let limits = QueueLimits { bytes, age: Duration::from_mins(10) };
+        let mut subscribers = Subscribers::new(1, limits);
         let subscription =
             subscribers.add(EventFilter::default(), ring.since(1), ring.last_seq()).unwrap();
         let (to_server, incoming) = mpsc::channel(8);
@@ -191,7 +194,7 @@ mod tests {
     impl Connection {
         fn publish(&mut self) {
             let event = push(&mut self.ring);
-            self.subscribers.publish(&event);
+            self.subscribers.publish(std::time::Instant::now(), &event);
         }
 
         async fn text(&mut self) -> String {
@@ -340,7 +343,7 @@ mod tests {
     async fn a_stopping_pool_says_goodbye() {
         let mut connection = connect(8);
         connection.skip_backlog().await;
-        connection.subscribers = Subscribers::new(1, 1);
+        connection.subscribers = Subscribers::new(1, QueueLimits { bytes: 1, age: HEARTBEAT });
         assert_eq!(connection.close_code().await, CloseCode::Away);
         assert_eq!(connection.server.await.unwrap(), Ok(Ending::Events(EndReason::Stopping)));
     }

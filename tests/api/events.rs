@@ -154,7 +154,7 @@ async fn there_are_so_many_seats_and_no_more() {
 
 #[actix_web::test]
 async fn a_subscriber_that_does_not_read_is_dropped_and_told_why() {
-    let app = TestApp::configured(|config| config.events.subscriber_queue = 16).await;
+    let app = TestApp::configured(|config| config.events.subscriber_queue_bytes = 1 << 20).await;
     let mut slow = app.events("").await;
     // What it does not read piles up in its socket, then in its queue.
     for _ in 0..500 {

@@ -1,5 +1,7 @@
 //! The shell of the event stream: reads the clock, numbers facts, hands them out.
 
+use std::time::Instant;
+
 use actix::{Actor, Context, Handler, MessageResult, Supervised};
 use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
@@ -33,14 +35,14 @@ impl Events {
     pub fn new(config: &config::Events, dropped_subscribers: Counter) -> Self {
         Self {
             ring: EventRing::new(config.ring),
-            subscribers: Subscribers::new(config.max_subscribers, config.subscriber_queue),
+            subscribers: Subscribers::new(config.max_subscribers, config.into()),
             dropped_subscribers,
         }
     }
 
     fn record(&mut self, fact: Fact) {
         let event = self.ring.push(now(), fact);
-        let dropped = self.subscribers.publish(&event);
+        let dropped = self.subscribers.publish(Instant::now(), &event);
         if dropped > 0 {
             self.dropped_subscribers.inc_by(dropped);
             warn!(seq = event.seq, dropped, "event subscribers were too slow and were dropped");

@@ -1,6 +1,6 @@
 //! Facts become numbered events here, are kept for a while, and go out to whoever listens.
 //!
-//! Nothing in this folder knows sockets or JSON; a subscriber gets shared events over a channel.
+//! Nothing in this folder knows sockets or JSON; a subscriber gets shared events from a queue.
 
 mod actor;
 mod messages;
@@ -12,4 +12,4 @@ pub use messages::{
     EndSubscriptions, EventsView, Record, RecordAll, Snapshot, Subscribe, SubscribeError,
 };
 pub use ring::{EventRing, Replay};
-pub use subscribers::{EndReason, Subscribers, Subscription};
+pub use subscribers::{EndReason, QueueLimits, Subscribers, Subscription};
