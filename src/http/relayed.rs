@@ -54,13 +54,14 @@ pub async fn relayed(
     let incoming = async {
         let key = auth::client(&request, data::<Published<KeyRing>>(&request))?;
         let timeout = asked_timeout(&request)?;
+        let deadline = relay.deadline(arrived, timeout);
         let options = route_options(&request)?;
         let permit = enter(&relay)?;
         let limit = data::<ServerSettings>(&request).max_body_bytes;
         let body = data::<Bodies>(&request).read(&request, payload, limit).await?;
-        let recalled = relay.recall(asked, &key.id, body.bytes).await;
+        let recalled = relay.recall(asked, &key.id, body.bytes, deadline).await;
         let incoming =
-            Incoming { id, asked, addressed, key, arrived, timeout, recalled, options, permit };
+            Incoming { id, asked, addressed, key, arrived, deadline, recalled, options, permit };
         Ok::<_, Problem>((incoming, body.held))
     };
     let failure = |problem: Problem| Failure::of(api, problem, id);

@@ -1,6 +1,6 @@
 //! The first step: is this a request we serve, from someone who may ask it?
 
-use std::{cell::OnceCell, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::OnceCell, rc::Rc, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -36,8 +36,7 @@ pub struct Incoming {
     pub addressed: Addressed,
     pub key: Arc<AccessKey>,
     pub arrived: Instant,
-    /// What the client allows it to take, when that is less than we do.
-    pub timeout: Option<Duration>,
+    pub deadline: Deadline,
     pub recalled: Recalled,
     pub options: RouteOptions,
     /// Asked for before the body was read: bodies take memory.
@@ -61,7 +60,7 @@ pub fn admit<'h>(
     incoming: Incoming,
     header: impl Fn(&str) -> Option<&'h str>,
 ) -> Result<Rc<Attempts>, RelayError> {
-    let Incoming { id, asked, addressed, key, arrived, timeout, recalled, options, permit } =
+    let Incoming { id, asked, addressed, key, arrived, deadline, recalled, options, permit } =
         incoming;
     let Recalled { body, continues } = recalled;
     let request = ClientRequest::parse(asked, body, &addressed).map_err(|error| {
@@ -74,7 +73,6 @@ pub fn admit<'h>(
         return Err(RelayError::BadRequest { message, param: Some("model".to_owned()) });
     }
     check_allowed(&key, request.model(), Some(&request))?;
-    let deadline = Deadline::new(arrived, relay.settings.timeout, timeout);
     let entry = UsageEntry {
         request_id: id,
         at: now().minus(arrived.elapsed()),
@@ -94,7 +92,7 @@ pub fn admit<'h>(
     };
     let uses_tokens = asked.operation() != Operation::CountTokens;
     let body = uses_tokens.then(|| request.body().clone());
-    let settlement = Settlement::open(Rc::clone(relay), arrived, entry, body, permit);
+    let settlement = Settlement::open(Rc::clone(relay), (arrived, deadline), entry, body, permit);
     let session = session(relay, &key, &request, header);
     let needs = request.needs();
     let (request, prompt_tokens) = (Rc::new(request), OnceCell::new());

@@ -4,7 +4,11 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{attempts::Attempts, services::Relay};
+use super::{
+    attempts::Attempts,
+    deadline::{Deadline, DeadlinePassed},
+    services::Relay,
+};
 use crate::{
     actors::histories::{AnswerGiven, FindHistory},
     domain::id::KeyId,
@@ -30,7 +34,13 @@ impl From<Bytes> for Recalled {
 impl Relay {
     /// A body that continues an answer which is not known here stays as it is: its upstream may know
     /// it.
-    pub async fn recall(&self, asked: Asked, owner: &KeyId, body: Bytes) -> Recalled {
+    pub async fn recall(
+        &self,
+        asked: Asked,
+        owner: &KeyId,
+        body: Bytes,
+        deadline: Deadline,
+    ) -> Recalled {
         if asked != Asked::Answer(ClientApi::Responses) {
             return body.into();
         }
@@ -40,13 +50,13 @@ impl Relay {
             return body.into();
         }
         let question = FindHistory { owner: owner.clone(), response_id: response_id.clone() };
-        // Without an answer it is as if it were not kept.
-        match self.peers.find_history.send(question).await {
-            Ok(Some(items)) => {
+        // Without an answer it is as if it were not kept; after the deadline nobody is asked.
+        match deadline.bound(self.peers.find_history.send(question)).await {
+            Ok(Ok(Some(items))) => {
                 let body = with_history(&body, &items).into();
                 Recalled { body, continues: Some(response_id) }
             }
-            Ok(None) | Err(_) => body.into(),
+            Ok(Ok(None) | Err(_)) | Err(DeadlinePassed) => body.into(),
         }
     }
 }

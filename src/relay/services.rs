@@ -8,8 +8,9 @@ use std::{
 };
 
 use actix::Recipient;
+use tokio::time::Instant;
 
-use super::{gate::Gate, outbox::Outbox, soft_limit::SoftLimits};
+use super::{deadline::Deadline, gate::Gate, outbox::Outbox, soft_limit::SoftLimits};
 use crate::{
     actors::{
         access_keys::KeyRing,
@@ -116,5 +117,10 @@ impl Relay {
         let outbox = Outbox::new(peers.usage_journaled.clone(), peers.traces.clone());
         let (journal, journal_fails) = (RefCell::new(journal), Cell::new(false));
         Self { upstream, peers, sights, settings, gate, journal, journal_fails, outbox, metrics }
+    }
+
+    /// When a request must be over. `asked`: what its client allows.
+    pub fn deadline(&self, arrived: Instant, asked: Option<Duration>) -> Deadline {
+        Deadline::new(arrived, self.settings.timeout, asked)
     }
 }

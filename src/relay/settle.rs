@@ -5,7 +5,13 @@ use std::{rc::Rc, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{error::RelayError, gate::Permit, journey::Journey, services::Relay};
+use super::{
+    deadline::{Deadline, DeadlinePassed},
+    error::RelayError,
+    gate::Permit,
+    journey::Journey,
+    services::Relay,
+};
 use crate::{
     actors::usage_tracker::{CommitUsage, JournalClosed},
     domain::{
@@ -24,6 +30,7 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Settlement {
     relay: Rc<Relay>,
     arrived: Instant,
+    deadline: Deadline,
     /// `None` once it is settled.
     entry: Option<UsageEntry>,
     journey: Journey,
@@ -35,7 +42,7 @@ impl Settlement {
     /// `asked`: the request's body, to tell its tokens by. Absent where to ask uses none.
     pub fn open(
         relay: Rc<Relay>,
-        arrived: Instant,
+        (arrived, deadline): (Instant, Deadline),
         entry: UsageEntry,
         asked: Option<Bytes>,
         permit: Permit,
@@ -54,7 +61,7 @@ impl Settlement {
         relay.outbox.tell(fact);
         let journey = Journey::new(arrived);
         let usage = UsageSoFar { asked, ..UsageSoFar::default() };
-        Self { relay, arrived, entry: Some(entry), journey, usage, _permit: permit }
+        Self { relay, arrived, deadline, entry: Some(entry), journey, usage, _permit: permit }
     }
 
     pub fn relay(&self) -> &Rc<Relay> {
@@ -127,14 +134,14 @@ impl Settlement {
     pub async fn complete_by_commit(&mut self) -> Result<(), RelayError> {
         let Some(entry) = self.entry.clone() else { return Ok(()) };
         let commit = self.relay.peers.commit_usage.send(CommitUsage(entry));
-        match commit.timeout(COMMIT_TIMEOUT).await {
-            Ok(Ok(())) => {
+        match self.deadline.bound(commit.timeout(COMMIT_TIMEOUT)).await {
+            Ok(Ok(Ok(()))) => {
                 if let Some(entry) = self.entry.take() {
                     self.finished(&entry);
                 }
                 Ok(())
             }
-            Ok(Err(_)) | Err(_) => {
+            Ok(Ok(Err(_)) | Err(_)) | Err(DeadlinePassed) => {
                 self.fail(&RelayError::LedgerUnavailable);
                 Err(RelayError::LedgerUnavailable)
             }

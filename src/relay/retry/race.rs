@@ -111,3 +111,62 @@ impl Retry {
         Action::Abandon { slot, failure }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        actors::router::pool::Pool,
+        relay::retry::{Event, How, Limits, Patience, Planned, StageRules},
+    };
+
+    const SOFT: Duration = Duration::from_secs(10);
+
+    /// A request that has asked the first of two candidates, which says nothing until its soft limit.
+    fn silent() -> Retry {
+        let limits = Limits {
+            deadline: Duration::from_mins(10),
+            max_wait: Duration::from_mins(1),
+            pause: Duration::from_millis(200),
+        };
+        let mut retry = Retry::new(limits, vec![StageRules { may_hedge: true }]);
+        let candidates = Pool::of(&[("silent", 9), ("well", 1)]).plan("m").candidates;
+        retry.next(Duration::ZERO, Event::Begin);
+        let planned = Planned { candidates, ..Planned::default() };
+        let asked = retry.next(Duration::ZERO, Event::Planned(planned));
+        assert!(matches!(asked, Action::Ask { slot: 0, .. }), "{asked:?}");
+        let patience = Patience { soft: Some(SOFT), hard: None };
+        let waits = retry.next(Duration::ZERO, Event::Started { slot: 0, patience });
+        assert!(matches!(waits, Action::Wait { until: SOFT, .. }), "{waits:?}");
+        let takes = retry.next(SOFT, Event::Timer);
+        assert!(matches!(takes, Action::TakeBudget { .. }), "{takes:?}");
+        retry
+    }
+
+    fn asks_the_other(action: &Action, retry: &Retry, expected: AttemptKind) {
+        let Action::Ask { slot, how: How::Fresh, kind } = action else { panic!("{action:?}") };
+        assert_eq!(retry.candidate(*slot).provider.id.as_str(), "well");
+        assert_eq!(*kind, expected);
+    }
+
+    #[test]
+    fn at_the_soft_limit_another_is_asked_beside_a_silent_one() {
+        let mut retry = silent();
+        let asked = retry.next(SOFT, Event::Budget { is_granted: true, random: 0.0 });
+        asks_the_other(&asked, &retry, AttemptKind::Hedge);
+        assert_eq!(retry.under_way(), 2);
+    }
+
+    // However many are silent at once: none waits for longer than its soft limit.
+    #[test]
+    fn without_budget_the_request_moves_on_at_the_soft_limit() {
+        let mut retry = silent();
+        let left = retry.next(SOFT, Event::Budget { is_granted: false, random: 0.0 });
+        assert!(matches!(left, Action::Abandon { slot: 0, .. }), "{left:?}");
+        let asked = retry.next(SOFT, Event::Done);
+        asks_the_other(&asked, &retry, AttemptKind::Failover);
+        assert_eq!(retry.under_way(), 1);
+    }
+}
