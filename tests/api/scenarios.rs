@@ -172,3 +172,19 @@ async fn a_key_that_is_removed_takes_its_cooldowns_with_it() {
     let shown = app.get("/api/v1/providers/mine").await;
     assert!(!shown.text().contains(&ids[0]), "{}", shown.text());
 }
+
+#[actix_web::test]
+async fn a_change_of_a_key_keeps_what_is_held_against_it_and_a_switch_off_ends_it() {
+    let (app, ids) = with_keys("round_robin", &[json!({"key": "sk-1"})]).await;
+    app.backup.next(error(401));
+    assert_eq!(Reply::to(asking(&app, "hello")).await.status, 502);
+    one_cools(&app).await;
+
+    change(&app, &ids[0], json!({"label": "another name", "weight": 7})).await;
+    assert_eq!(app.cooldowns().await.len(), 1);
+
+    change(&app, &ids[0], json!({"enabled": false})).await;
+    change(&app, &ids[0], json!({"enabled": true})).await;
+    assert_eq!(app.cooldowns().await, Vec::<Value>::new());
+    assert_eq!(key_for(&app, asking(&app, "hello")).await, "sk-1");
+}

@@ -239,15 +239,6 @@ async fn try_one(app: &TestApp, cell: Cell, client: Client, tried: &mut Tried) -
     wrong.into_words()
 }
 
-/// What the pool does not do yet.
-fn is_open(cell: Cell) -> bool {
-    match cell.kind {
-        Kind::OverloadHinted => true,
-        Kind::LimitedLong => cell.keys == 0,
-        _ => false,
-    }
-}
-
 /// Whether a cell is not the same in a pool that has seen others: what of them is still remembered there
 /// (incidents, kept connections, usual times, the retry budget) has a say in it.
 fn is_first(cell: Cell) -> bool {
@@ -268,7 +259,7 @@ async fn check(kinds: &[Kind], at_once: usize) {
                 let ways =
                     [true, false].map(|streamed| Cell { kind: *kind, streamed, beside, keys });
                 let is_one = |cell: &Cell| cell.streamed || !kind.is_of_streams();
-                let cells = ways.into_iter().filter(is_one).filter(|cell| !is_open(*cell));
+                let cells = ways.into_iter().filter(is_one);
                 let cells = cells.flat_map(|cell| CLIENTS.map(|client| (cell, client)));
                 let (first, others): (Vec<_>, Vec<_>) =
                     cells.partition(|(cell, _)| is_first(*cell));
