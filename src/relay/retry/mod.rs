@@ -11,6 +11,8 @@ mod resume;
 mod ruled_out;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 mod waits;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
