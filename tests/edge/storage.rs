@@ -125,7 +125,9 @@ fn a_damaged_database_is_told_with_what_to_do_and_left_as_it_is() {
         let path = workplace.path(DATABASE);
         let wal = workplace.path(&format!("{DATABASE}-wal"));
         if was_killed {
-            workplace.serve().kill();
+            let mut process = workplace.serve();
+            workplace.create_key("viewer");
+            process.kill();
             assert!(wal.metadata().unwrap().len() > 0, "what was written last is not beside it");
         }
         spoil(&path);

@@ -118,6 +118,6 @@ fn nothing_is_done_after_the_deadline() {
     let held = retry.next(SECOND, failed(0, FailureClass::Server, None));
     assert!(matches!(held, Action::TakeBudget { repeats_at: Some(_) }), "{held:?}");
     // The pause would end after it.
-    let next = retry.next(60 * SECOND - SECOND / 10, GRANTED);
+    let next = retry.next(SECOND * 599 / 10, GRANTED);
     assert!(matches!(next, Action::Ask { kind: AttemptKind::Failover, .. }), "{next:?}");
 }
