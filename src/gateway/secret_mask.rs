@@ -3,20 +3,15 @@
 //! An upstream may quote the headers it was sent in an error, and its words are passed on, or stand in a
 //! trace. They are looked through only when something failed: a good answer costs nothing.
 
+mod escapes;
 mod needles;
-mod views;
-
-use std::ops::Range;
 
 use bytes::Bytes;
 use memchr::memmem;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use self::{
-    needles::{MIN_BYTES, Needles},
-    views::views,
-};
+use self::needles::{MIN_BYTES, Needles};
 use crate::domain::{
     chat::Losses,
     credential::Egress,
@@ -136,10 +131,7 @@ impl SecretMask {
 
     /// A text without the secrets in it. `None`: there are none.
     fn find_in(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let mut found: Vec<Range<usize>> = Vec::new();
-        for view in views(text) {
-            found.extend(self.0.find_all(view.bytes()).map(|part| view.source_of(part)));
-        }
+        let mut found = self.0.find_all(text);
         if found.is_empty() {
             return None;
         }

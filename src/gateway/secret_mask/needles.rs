@@ -8,6 +8,8 @@ use base64::{
 };
 use memchr::memmem;
 
+use super::escapes::{end_of, ways_in};
+
 /// Shorter secrets are not looked for: they would be found in words that have nothing to do with them.
 pub(super) const MIN_BYTES: usize = 8;
 
@@ -54,12 +56,20 @@ impl Needles {
         }
     }
 
-    /// Where they are, whole. A beginning never counts: whoever can have us look at a text of his own
-    /// would learn from it, letter by letter, whether his guess is right.
-    pub(super) fn find_all(&self, text: &[u8]) -> impl Iterator<Item = Range<usize>> {
-        self.0
-            .iter()
-            .flat_map(move |needle| memmem::find_iter(text, needle).map(|at| at..at + needle.len()))
+    /// Where they are, whole, as they are or escaped. A beginning never counts: whoever can have us look
+    /// at a text of his own would learn from it, letter by letter, whether his guess is right.
+    pub(super) fn find_all(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for needle in &self.0 {
+            found.extend(memmem::find_iter(text, needle).map(|at| at..at + needle.len()));
+        }
+        for read in ways_in(text) {
+            for at in 0..text.len() {
+                let ends = self.0.iter().filter_map(|needle| end_of(needle, &text[at..], read));
+                found.extend(ends.map(|end| at..at + end));
+            }
+        }
+        found
     }
 
     /// Bytes that the longest of them takes.
