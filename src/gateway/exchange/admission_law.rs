@@ -181,11 +181,25 @@ proptest! {
         let says_how = !matches!(asked, Asked::Embeddings(_));
         prop_assert!(streams.len() <= 1, "{body}\nbecame\n{text}");
         prop_assert!(!says_how || streams.iter().all(is_told), "{body}\nbecame\n{text}");
-        let seen = values_seen(sent, "model");
-        prop_assert!(seen.iter().all(|name| name == UPSTREAM), "{body}\nbecame\n{text}");
-        prop_assert!(seen.len() <= 1, "{body}\nbecame\n{text}");
         let in_path = asked.api().dialect() == ClientApi::Gemini.dialect();
+        let seen = values_seen(sent, "model");
+        // Nobody reads a model in `null`: where the path names it, the body may say so.
+        let is_it = |name: &String| name == UPSTREAM || (in_path && name == "null");
+        prop_assert!(seen.iter().all(is_it), "{body}\nbecame\n{text}");
+        prop_assert!(seen.len() <= 1, "{body}\nbecame\n{text}");
         prop_assert!(in_path || seen.len() == 1, "{body}\nbecame\n{text}");
+    }
+}
+
+/// A model in the body of a request whose path has named it is left alone when it is `null`, and renamed
+/// otherwise.
+#[test]
+fn a_model_that_is_null_beside_one_in_the_path_names_none() {
+    let gemini = |model: &str| format!("{{\"model\":{model},{GEMINI}}}");
+    for (asked, sent) in [("null", "null"), ("\"allowed\"", "\"upstream\"")] {
+        let admitted =
+            admitted(Asked::Answer(ClientApi::Gemini), ApiFormat::Google, &gemini(asked));
+        assert_eq!(admitted.unwrap().0, gemini(sent));
     }
 }
 
