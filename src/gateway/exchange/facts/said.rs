@@ -35,7 +35,12 @@ impl<'b> Said<'b> {
     }
 
     pub(super) fn field(&self, name: &str) -> Option<&'b Field> {
-        self.fields.iter().find(|field| self.is_called(&self.name(field), name))
+        self.fields.iter().find(|field| {
+            // The keys of most dialects have one way of writing, and then no text need be made of them.
+            let inside = &self.body[field.key.start + 1..field.key.end - 1];
+            inside == name.as_bytes()
+                || ((self.has_twins || !field.is_plain) && self.is_called(&self.name(field), name))
+        })
     }
 
     fn is_called(&self, key: &str, name: &str) -> bool {

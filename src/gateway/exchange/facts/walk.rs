@@ -32,6 +32,8 @@ const ANSWERING: [&str; 4] = ["assistant", "tool", "function", "model"];
 pub(super) struct Field {
     /// Quotes included.
     pub key: Range<usize>,
+    /// Whether the key is written without escapes.
+    pub is_plain: bool,
     pub value: Range<usize>,
 }
 
@@ -158,7 +160,8 @@ impl<'b> Walk<'b, '_> {
                 self.value(self.meaning(shape, &self.written(key_at.clone())), Checked::No)?
             };
             if self.depth == 1 {
-                self.found.fields.push(Field { key: key_at, value });
+                let is_plain = !self.body[key_at.clone()].contains(&b'\\');
+                self.found.fields.push(Field { key: key_at, is_plain, value });
             }
             is_last = self.is_last(b'}')?;
         }
