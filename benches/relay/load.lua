@@ -1,28 +1,35 @@
--- What wrk sends and checks. Arguments: whole | stream. Prints one line of JSON at the end.
+-- What wrk sends and checks. Arguments: the file of the body, and either the length of a whole answer or the
+-- file of the last bytes of a stream. Prints one line of JSON at the end.
 
-local streamed = false
 local threads = {}
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local content = file:read("*a")
+  file:close()
+  return content
+end
 
 function setup(thread)
   table.insert(threads, thread)
 end
 
 function init(args)
-  streamed = args[1] == "stream"
   good, bad = 0, 0
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
-  wrk.body = '{"model":"bench","messages":[{"role":"user","content":"' .. string.rep("word ", 40)
-    .. '"}]' .. (streamed and ',"stream":true' or "") .. "}"
+  wrk.body = read(args[1])
+  length = tonumber(args[2])
+  ending = length == nil and read(args[2])
 end
 
 -- The end of a stream is where a cut one differs from a complete one.
 function response(status, headers, body)
   local complete
-  if streamed then
-    complete = body:sub(-14) == "data: [DONE]\n\n"
+  if length then
+    complete = #body == length
   else
-    complete = #body == 1024
+    complete = body:sub(-#ending) == ending
   end
   if status == 200 and complete then
     good = good + 1

@@ -1,71 +1,59 @@
-//! A small fast upstream for the benchmark: Chat Completions with a fixed answer, whole (1 KB) or as a
-//! stream of 100 events, each written by itself. Standard library only, so that `rustc -O` builds it.
+//! A small fast upstream for the benchmarks: fixed answers in every dialect, whole or as a stream of events,
+//! each written by itself. Standard library only, so that `rustc -O` builds it.
 //!
-//! Usage: `upstream PORT`. Listens on 127.0.0.1 and serves each connection from a thread.
+//! Usage: `upstream PORT FOLDER`, where FOLDER holds `DIALECT.whole` and `DIALECT.stream` (its events with a
+//! zero byte between them; see `../workload.py`). Listens on 127.0.0.1, serves each connection from a thread.
 
 use std::{
-    env,
+    env, fs,
     io::{self, Read, Write},
     net::{TcpListener, TcpStream},
+    path::Path,
     sync::Arc,
     thread,
 };
 
-const EVENTS: usize = 100;
-const WHOLE_BODY_BYTES: usize = 1024;
+/// What the path of a request to each dialect holds.
+const PATHS: [(&str, &str); 5] = [
+    ("/chat/completions", "chat"),
+    ("/messages", "messages"),
+    ("/responses", "responses"),
+    ("enerateContent", "gemini"),
+    ("/api/chat", "ollama"),
+];
 
-/// Everything that is ever written, built once.
+/// What is written to clients of one dialect, built once.
 struct Answers {
+    path: &'static str,
     whole: Vec<u8>,
-    /// Response head and events, as they are written; the terminal event comes after these.
+    /// Events as they are written, the first with the head of the response.
     events: Vec<Vec<u8>>,
-    usage: Vec<u8>,
-    end: Vec<u8>,
 }
 
 impl Answers {
-    fn new() -> Self {
-        let stub = whole_body("");
-        let body = whole_body(&"a".repeat(WHOLE_BODY_BYTES - stub.len()));
-        let whole = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+    fn read(folder: &Path, path: &'static str, dialect: &str) -> io::Result<Self> {
+        let body = fs::read(folder.join(format!("{dialect}.whole")))?;
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-
-        let mut events: Vec<_> = (0..EVENTS).map(|n| chunk(&event(n))).collect();
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
-                    transfer-encoding: chunked\r\n\r\n";
-        events[0] = [head.as_bytes(), &events[0]].concat();
-        let usage = chunk(
-            "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\
-             \"model\":\"bench\",\"choices\":[],\"usage\":{\"prompt_tokens\":50,\
-             \"completion_tokens\":100,\"total_tokens\":150}}\n\n",
+        let stream = fs::read_to_string(folder.join(format!("{dialect}.stream")))?;
+        let mut events: Vec<_> = stream.split('\0').map(chunk).collect();
+        let kind = if dialect == "ollama" { "application/x-ndjson" } else { "text/event-stream" };
+        let stream_head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n"
         );
-        let end = [chunk("data: [DONE]\n\n"), b"0\r\n\r\n".to_vec()].concat();
-        Self { whole: whole.into_bytes(), events, usage, end }
+        events[0] = [stream_head.as_bytes(), &events[0]].concat();
+        if let Some(last) = events.last_mut() {
+            last.extend_from_slice(b"0\r\n\r\n");
+        }
+        Ok(Self { path, whole: [head.as_bytes(), &body].concat(), events })
     }
 }
 
-fn whole_body(text: &str) -> String {
-    format!(
-        "{{\"id\":\"c1\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"bench\",\
-         \"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\"content\":\"{text}\"}},\
-         \"finish_reason\":\"stop\"}}],\"usage\":{{\"prompt_tokens\":50,\"completion_tokens\":100,\
-         \"total_tokens\":150}}}}"
-    )
-}
-
-fn event(n: usize) -> String {
-    let (delta, finish) = match n {
-        0 => ("{\"role\":\"assistant\",\"content\":\"\"}", "null"),
-        n if n + 1 == EVENTS => ("{}", "\"stop\""),
-        _ => ("{\"content\":\" token\"}", "null"),
-    };
-    format!(
-        "data: {{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\
-         \"model\":\"bench\",\"choices\":[{{\"index\":0,\"delta\":{delta},\
-         \"finish_reason\":{finish}}}]}}\n\n"
-    )
+/// Whether it reports usage and says nothing: Chat Completions sends that only when asked.
+fn is_usage_alone(event: &[u8]) -> bool {
+    contains(event, b"\"choices\":[],")
 }
 
 fn chunk(data: &str) -> Vec<u8> {
@@ -76,9 +64,12 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// The next request's body. None when the peer has closed the connection.
-fn read_body(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
-    let mut part = [0; 16 * 1024];
+/// The next request's path and body. None when the peer has closed the connection.
+fn read_request(
+    connection: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Option<(String, Vec<u8>)>> {
+    let mut part = [0; 64 * 1024];
     let mut more = |buffer: &mut Vec<u8>| -> io::Result<bool> {
         let count = connection.read(&mut part)?;
         buffer.extend_from_slice(&part[..count]);
@@ -92,7 +83,9 @@ fn read_body(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Opt
             return Ok(None);
         }
     };
-    let head = String::from_utf8_lossy(&buffer[..head_end]).to_ascii_lowercase();
+    let head = String::from_utf8_lossy(&buffer[..head_end]).into_owned();
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let head = head.to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
     let length: usize = length.and_then(|value| value.trim().parse().ok()).unwrap_or(0);
     while buffer.len() < head_end + length {
@@ -103,36 +96,40 @@ fn read_body(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Opt
     let rest = buffer.split_off(head_end + length);
     let body = buffer.split_off(head_end);
     *buffer = rest;
-    Ok(Some(body))
+    Ok(Some((path, body)))
 }
 
-fn serve(mut connection: TcpStream, answers: &Answers) -> io::Result<()> {
+fn serve(mut connection: TcpStream, dialects: &[Answers]) -> io::Result<()> {
     connection.set_nodelay(true)?;
     let mut buffer = Vec::new();
-    while let Some(body) = read_body(&mut connection, &mut buffer)? {
-        if !contains(&body, b"\"stream\":true") && !contains(&body, b"\"stream\": true") {
+    while let Some((path, body)) = read_request(&mut connection, &mut buffer)? {
+        let Some(answers) = dialects.iter().find(|it| path.contains(it.path)) else {
+            return connection.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+        };
+        // Said at the beginning or at the end; what is between may be long.
+        let ends = [&body[..body.len().min(200)], &body[body.len().saturating_sub(200)..]].concat();
+        if !path.contains("stream") && !contains(&ends, b"\"stream\":true") {
             connection.write_all(&answers.whole)?;
             continue;
         }
-        for event in &answers.events {
+        let tells_usage = contains(&ends, b"include_usage");
+        for event in answers.events.iter().filter(|it| tells_usage || !is_usage_alone(it)) {
             connection.write_all(event)?;
         }
-        if contains(&body, b"include_usage") {
-            connection.write_all(&answers.usage)?;
-        }
-        connection.write_all(&answers.end)?;
     }
     Ok(())
 }
 
 fn main() -> io::Result<()> {
-    let port = env::args().nth(1).and_then(|port| port.parse().ok());
-    let port: u16 = port.ok_or_else(|| io::Error::other("usage: upstream PORT"))?;
-    let answers = Arc::new(Answers::new());
+    let usage = || io::Error::other("usage: upstream PORT FOLDER");
+    let port = env::args().nth(1).and_then(|port| port.parse().ok()).ok_or_else(usage)?;
+    let folder = env::args_os().nth(2).ok_or_else(usage)?;
+    let read = |(path, dialect)| Answers::read(Path::new(&folder), path, dialect);
+    let dialects: Arc<[Answers]> = PATHS.into_iter().map(read).collect::<io::Result<_>>()?;
     for connection in TcpListener::bind(("127.0.0.1", port))?.incoming() {
-        let (connection, answers) = (connection?, Arc::clone(&answers));
+        let (connection, dialects) = (connection?, Arc::clone(&dialects));
         // An error is a peer that left in the middle: the load generator does at the end of a run.
-        thread::spawn(move || serve(connection, &answers));
+        thread::spawn(move || serve(connection, &dialects));
     }
     Ok(())
 }
