@@ -49,6 +49,8 @@ pub struct Retry {
     /// The stage that candidates are taken from.
     stage: usize,
     is_planned: bool,
+    /// Attempts made when the first of the stages was planned last.
+    made_before: u32,
     queue: VecDeque<Candidate>,
     slots: [Option<Running>; SLOTS],
     /// What whoever drives it was asked for.
@@ -59,6 +61,9 @@ pub struct Retry {
     made: u32,
     verdict: Option<Arc<Failure>>,
     soonest: Option<(Duration, FailureClass)>,
+    /// When the first of those who were not asked because they were cooling may be asked, whatever stage
+    /// they are of.
+    first_back: Option<Duration>,
     has_busy: bool,
     /// Whether a rate limit kept the request from a candidate of this stage.
     is_limited: bool,
@@ -74,8 +79,14 @@ pub struct Retry {
 /// Whether an answer is looked for, or one that goes on with a stream.
 enum Phase {
     Seeking,
-    Committed { stage: usize, candidate: Candidate },
-    Resuming,
+    Committed {
+        stage: usize,
+        candidate: Candidate,
+    },
+    /// Goes on with a stream of this stage.
+    Resuming {
+        stage: usize,
+    },
 }
 
 enum Asked {
@@ -90,6 +101,8 @@ enum Asked {
     },
     LookAtStage,
     LookAtAll,
+    /// Whether somebody who was cooling is back.
+    LookAgain,
     Abandon {
         then: Option<AttemptKind>,
     },
@@ -134,6 +147,7 @@ impl Retry {
             phase: Phase::Seeking,
             stage: 0,
             is_planned: false,
+            made_before: 0,
             queue: VecDeque::new(),
             slots: [None, None],
             asked: Asked::Nothing,
@@ -142,6 +156,7 @@ impl Retry {
             made: 0,
             verdict: None,
             soonest: None,
+            first_back: None,
             has_busy: false,
             is_limited: false,
             limit_waits: 0,
@@ -223,7 +238,7 @@ impl Retry {
 
     /// Whether it looks for somebody who goes on with a stream.
     pub fn is_resuming(&self) -> bool {
-        matches!(self.phase, Phase::Resuming)
+        matches!(self.phase, Phase::Resuming { .. })
     }
 
     fn under_way(&self) -> usize {
@@ -241,6 +256,7 @@ impl Retry {
 
     fn note_cooling(&mut self, until: Duration, cause: FailureClass) {
         self.is_limited |= cause == FailureClass::RateLimit;
+        self.first_back = Some(self.first_back.map_or(until, |known| known.min(until)));
         if self.soonest.is_none_or(|(known, _)| until < known) {
             self.soonest = Some((until, cause));
         }
@@ -389,6 +405,13 @@ impl Retry {
         }
     }
 
+    /// Begins anew with all stages from this one on.
+    fn begin_from(&mut self, stage: usize) {
+        self.first_back = None;
+        self.made_before = self.made;
+        self.open(stage);
+    }
+
     /// Begins with a stage anew.
     fn open(&mut self, stage: usize) {
         self.stage = stage;
@@ -422,8 +445,8 @@ impl Retry {
 
     /// Nothing is under way: the next candidate is asked, or the next stage planned.
     fn go_on(&mut self, now: Duration) -> Action {
-        if self.is_resuming() {
-            return self.resume_next();
+        if let Phase::Resuming { stage } = self.phase {
+            return self.resume_next(stage);
         }
         let kind = if self.made == 0 { AttemptKind::First } else { AttemptKind::Failover };
         if let Some(action) = self.ask_next(kind) {

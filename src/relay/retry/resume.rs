@@ -14,8 +14,9 @@ impl Retry {
     pub(super) fn broken(&mut self, failure: &Arc<Failure>, is_kept: bool) -> Option<Action> {
         let not_resumed = Some(Action::End(End::NotResumed));
         let resume = policy(failure).resume;
-        let committed = std::mem::replace(&mut self.phase, Phase::Resuming);
-        let Phase::Committed { stage, candidate } = committed else { return not_resumed };
+        let Phase::Committed { stage, candidate } = &self.phase else { return not_resumed };
+        let (stage, candidate) = (*stage, candidate.clone());
+        self.phase = Phase::Resuming { stage };
         if resume == Resume::Never || !is_kept || self.is_draining {
             return not_resumed;
         }
@@ -26,18 +27,24 @@ impl Retry {
         if is_first && resume == Resume::Anywhere {
             self.broken = Some(candidate);
         }
-        self.open(stage);
+        self.begin_from(stage);
         None
     }
 
-    /// Another candidate, or the one a stream broke off at when none is left.
-    pub(super) fn resume_next(&mut self) -> Action {
+    /// Another candidate of the stage the stream is of or of those behind it, or the one it broke off at
+    /// when none is left.
+    pub(super) fn resume_next(&mut self, from: usize) -> Action {
         if self.made >= MAX_ATTEMPTS || self.is_draining {
             return Action::End(End::NotResumed);
         }
         if !self.has_next() {
             if let Some(action) = self.plan_next(false) {
                 return action;
+            }
+            // Whoever was cooling before these attempts may be asked by now.
+            if self.made > self.made_before {
+                self.begin_from(from);
+                return self.resume_next(from);
             }
             let Some(broken) = self.broken.take() else {
                 return Action::End(End::NotResumed);

@@ -121,3 +121,47 @@ fn nothing_is_done_after_the_deadline() {
     let next = retry.next(SECOND * 599 / 10, GRANTED);
     assert!(matches!(next, Action::Ask { kind: AttemptKind::Failover, .. }), "{next:?}");
 }
+
+#[test]
+fn who_was_cooling_is_asked_when_it_is_back_and_nobody_else_is_left() {
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    retry.note_cooling(2 * SECOND, FailureClass::Server);
+    let look = retry.next(3 * SECOND, failed(0, FailureClass::Cut, None));
+    assert!(matches!(look, Action::Look { from: 0, to: 1 }), "{look:?}");
+    let plan = retry.next(3 * SECOND, Event::Looked { is_open: true, soonest: None });
+    assert!(matches!(plan, Action::Plan { stage: 0, .. }), "{plan:?}");
+    // Nobody was asked since: it is not looked for again.
+    let end = retry.next(3 * SECOND, Event::Planned(Planned::default()));
+    assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+
+    // It is not back yet.
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    retry.note_cooling(20 * SECOND, FailureClass::Server);
+    let end = retry.next(3 * SECOND, failed(0, FailureClass::Cut, None));
+    assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+}
+
+#[test]
+fn a_stream_is_planned_again_once_others_were_asked_to_go_on_with_it() {
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    retry.next(SECOND, Event::Answered { slot: 0 });
+    let pool = pool::Pool::of(&[("b", 2), ("c", 1)]);
+    let planned = |n: usize| {
+        let candidates = pool.plan("m").candidates[n..=n].to_vec();
+        Event::Planned(Planned { candidates, ..Planned::default() })
+    };
+    let failure = Arc::new(Failure::new(FailureClass::Stalled, ""));
+    let mut next = retry.next(SECOND, Event::Broken { failure, is_kept: true });
+    for n in 0..2 {
+        assert!(matches!(next, Action::Plan { stage: 0, takes_turn: false }), "{next:?}");
+        let budget = retry.next(SECOND, planned(n));
+        assert!(matches!(budget, Action::TakeBudget { .. }), "{budget:?}");
+        let asked = retry.next(SECOND, GRANTED);
+        assert!(matches!(asked, Action::Ask { kind: AttemptKind::Resume, .. }), "{asked:?}");
+        retry.next(SECOND, Event::Started { slot: 0, patience: Patience::default() });
+        next = retry.next(SECOND, failed(0, FailureClass::Cut, None));
+    }
+    retry.next(SECOND, Event::Planned(Planned::default()));
+    let end = retry.next(SECOND, Event::Done);
+    assert!(matches!(end, Action::End(End::NotResumed)), "{end:?}");
+}

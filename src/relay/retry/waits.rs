@@ -46,6 +46,11 @@ impl Retry {
                     None => self.end(),
                 })
             }
+            Asked::LookAgain => {
+                (self.soonest, self.first_back) = (soonest, None);
+                self.made_before = self.made;
+                if is_open { self.again(0, was_refused) } else { None }
+            }
             other => {
                 self.asked = other;
                 None
@@ -65,7 +70,7 @@ impl Retry {
             Asked::LongWait { began } => {
                 self.waited += now.saturating_sub(began);
                 self.is_back = self.verdict.is_some();
-                self.open(0);
+                self.begin_from(0);
                 None
             }
             other => {
@@ -93,8 +98,14 @@ impl Retry {
         if self.has_busy {
             return self.wait_long(now, now + BUSY_LOOK);
         }
+        // Whoever was cooling before these attempts may be asked by now.
+        let is_back = self.first_back.is_some_and(|until| until <= now);
         match (&self.verdict, self.soonest) {
             (None, Some((until, _))) => self.wait_long(now, until),
+            (Some(_), _) if is_back && self.made > self.made_before => {
+                self.asked = Asked::LookAgain;
+                Action::Look { from: 0, to: self.stages.len() }
+            }
             (Some(verdict), _) if is_limit(verdict) && self.limit_waits < MAX_LIMIT_WAITS => {
                 self.asked = Asked::LookAtAll;
                 Action::Look { from: 0, to: self.stages.len() }

@@ -41,7 +41,7 @@ pub fn broken_by(drawn: &Drawn, seen: &Outcome) -> Vec<String> {
     cuts_are_only_resumed(&mut wrong, seen);
     let is_excused = text.is_empty() && (is_stopped(&seen.calls) || is_late(drawn, seen));
     let is_served = seen.is_complete || !text.is_empty();
-    if drawn.has_healthy() && !is_excused {
+    if drawn.has_healthy(|_| true) && !is_excused {
         wrong.unless(is_served, "somebody is well, so it should be served", &status);
     }
     wrong.into_words()

@@ -107,11 +107,12 @@ impl Drawn {
         is_stage && (is_target || model != MODELS[0]) && provider.models.contains(&model)
     }
 
-    /// Whether somebody in the plan of the request is well, fallbacks included.
-    pub fn has_healthy(&self) -> bool {
+    /// Whether somebody in the plan of the request is well, fallbacks included, and `is_there`.
+    pub fn has_healthy(&self, is_there: impl Fn(&str) -> bool) -> bool {
         self.providers.iter().enumerate().any(|(n, provider)| {
             let is_planned = |model: &&str| self.is_planned(n, provider, model);
-            provider.is_healthy() && provider.models.iter().any(is_planned)
+            let is_well = provider.is_healthy() && is_there(provider.id);
+            is_well && provider.models.iter().any(is_planned)
         })
     }
 }
