@@ -208,6 +208,7 @@ fn route(strategy: Strategy, target: impl Fn(usize) -> RouteTarget) -> RouteTabl
         hedge: true,
         across_tiers: false,
         attempt_timeout_ms: None,
+        cooling: None,
         origin: Origin::Api,
     };
     RouteTable::new([route], [], Strategy::Priority)

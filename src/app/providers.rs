@@ -132,6 +132,7 @@ fn configured(section: &ProviderConfig, entry: Option<&CatalogEntry>) -> anyhow:
         credential_strategy: section.credential_strategy,
         rules: rules.unwrap_or_default(),
         attempt_timeout_ms: section.attempt_timeout_ms,
+        cooling: section.cooling,
         locked: None,
         last_error: None,
         beta: entry.is_some_and(|entry| entry.beta),

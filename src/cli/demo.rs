@@ -105,6 +105,7 @@ fn configure(mut config: Config, folder: &Path, simulated: SocketAddr) -> anyhow
                 credential_strategy: CredentialStrategy::default(),
                 rules: Vec::new(),
                 attempt_timeout_ms: None,
+                cooling: None,
                 headers: BTreeMap::new(),
             })
         })

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::{api_key::ApiKeyConfig, bounds::Bounds, headers};
 use crate::domain::{
+    cooling::CoolingSettings,
     id::ProviderId,
     model::ServedModel,
     provider::{ApiFormat, Location, ProviderSettings, SecretHeader, StoredHeaders},
@@ -54,6 +55,9 @@ pub struct ProviderConfig {
     /// `[relay]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_timeout_ms: Option<u32>,
+    /// When its failures cool. Absent numbers: the pool's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooling: Option<CoolingSettings>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<ApiKeyConfig>,
     /// Headers sent with every request, by name.
@@ -130,6 +134,7 @@ impl ProviderConfig {
             credential_strategy: Some(self.credential_strategy),
             rules: Some(rules),
             attempt_timeout_ms: self.attempt_timeout_ms,
+            cooling: self.cooling,
         }
     }
 }
@@ -207,6 +212,7 @@ mod tests {
             ("models = [{ name = \"m\", context_tokens = 0 }]", "models: context_tokens must be"),
             ("models = [{ name = \"m\", output_tokens = 0 }]", "models: output_tokens must be 1"),
             ("rules = [{ status = 99, action = \"stop\" }]", "rules: rule 1: status must be"),
+            ("cooling = { server = { failures = 101 } }", "cooling: server.failures must be 0"),
             ("headers = { Host = \"a\" }", "headers: the header host is set by the pool itself"),
             ("headers = { X-A = \"1\", x-a = \"2\" }", "headers: names x-a twice"),
             ("api_keys = [\"sk-1\", \"sk-2\", \" sk-1\"]", "api_keys.2: must be no other"),

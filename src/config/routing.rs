@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounds::Bounds;
 use crate::domain::{
+    cooling::CoolingSettings,
     id::ModelName,
     pattern::NamePattern,
     provider::Origin,
@@ -53,6 +54,10 @@ pub struct RouteConfig {
     /// provider, else of `[relay]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_timeout_ms: Option<u32>,
+    /// When failures of requests that it leads somewhere cool. Absent numbers: the provider's, else the
+    /// pool's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooling: Option<CoolingSettings>,
 }
 
 /// One alias of the file.
@@ -75,6 +80,7 @@ impl RouteConfig {
             hedge: self.hedge,
             across_tiers: self.across_tiers,
             attempt_timeout_ms: self.attempt_timeout_ms,
+            cooling: self.cooling,
             origin: Origin::Config,
         }
     }
@@ -141,6 +147,7 @@ mod tests {
         hedge = false
         across_tiers = true
         attempt_timeout_ms = 45000
+        cooling = { server = { failures = 1 }, overload = { cap_ms = 60000 } }
 
         [[aliases]]
         name = "*-latest"
@@ -161,6 +168,8 @@ mod tests {
         assert_eq!((weights, full.hedge), (vec![1, 0], false));
         assert!(full.across_tiers && !bare.across_tiers);
         assert_eq!((full.attempt_timeout_ms, bare.attempt_timeout_ms), (Some(45_000), None));
+        let cooling = full.cooling.unwrap();
+        assert_eq!((cooling.server.failures, cooling.overload.cap_ms), (Some(1), Some(60_000)));
         assert_eq!(full.targets[0].provider.as_ref().unwrap().as_str(), "acme");
     }
 

@@ -10,9 +10,10 @@ use super::{
     cooldown::{
         Cooldown, CooldownBook, CooldownChange, CooldownScope, Length, ScopeFilter, TrialPass,
     },
+    cooling::{CoolingRules, Kind},
     failure::{Failure, FailureClass},
     incident::{INCIDENT_WINDOW, Incident, IncidentWatch},
-    penalty::{CoolingRules, Kind, Penalty, SERVER_LENGTH, blame},
+    penalty::{Penalty, SERVER_LENGTH, blame},
     scope_map::Use,
     time::Timestamp,
 };

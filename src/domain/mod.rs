@@ -5,6 +5,7 @@
 pub mod access_key;
 pub mod chat;
 pub mod cooldown;
+pub mod cooling;
 pub mod credential;
 pub mod embedding;
 pub mod event;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     cooldown::{CooldownScope, Length},
+    cooling::Kind,
     failure::{Failure, FailureClass, MAX_HINT},
     scope_map::Use,
 };
@@ -19,62 +20,6 @@ const LIMIT_LENGTH: Length = Length::Doubling { base: Duration::from_secs(1), ca
 
 /// Shortest cooldown that a rule of the operator imposes.
 const RULE_COOLDOWN: Duration = Duration::from_mins(1);
-
-/// What is counted together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The server does not answer as it should, or not at all.
-    Server,
-    /// It says that it has too much to do.
-    Overload,
-}
-
-/// How many failures of a kind lead to a cooldown, and to how long a one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
-    /// So many, without a good answer in between.
-    pub failures: usize,
-    /// Within this time.
-    pub window: Duration,
-    /// The first cooldown; each further one in a row is twice as long.
-    pub base: Duration,
-    /// The longest.
-    pub cap: Duration,
-}
-
-impl Tally {
-    pub fn length(&self) -> Length {
-        Length::Doubling { base: self.base, cap: self.cap }
-    }
-}
-
-/// When failures that are counted cool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CoolingRules {
-    /// `None`: never, however many there are.
-    pub server: Option<Tally>,
-    pub overload: Option<Tally>,
-}
-
-impl Default for CoolingRules {
-    fn default() -> Self {
-        let window = Duration::from_mins(1);
-        let tally = |failures, base, cap| {
-            let (base, cap) = (Duration::from_secs(base), Duration::from_secs(cap));
-            Some(Tally { failures, window, base, cap })
-        };
-        Self { server: tally(3, 10, 300), overload: tally(5, 5, 15) }
-    }
-}
-
-impl CoolingRules {
-    pub fn tally(&self, kind: Kind) -> Option<&Tally> {
-        match kind {
-            Kind::Server => self.server.as_ref(),
-            Kind::Overload => self.overload.as_ref(),
-        }
-    }
-}
 
 /// What a failure costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use url::Url;
 pub use self::endpoint::{ApiFormat, Endpoint, Endpoints, FormatBasis, USUAL_FORMATS};
 use self::endpoint::{locked_format, usual_path};
 use super::{
+    cooling::CoolingSettings,
     id::{ModelName, ProviderId},
     model::ServedModel,
     route::CredentialStrategy,
@@ -136,6 +137,7 @@ pub struct ProviderSettings {
     pub credential_strategy: Option<CredentialStrategy>,
     pub rules: Option<Vec<FailureRule>>,
     pub attempt_timeout_ms: Option<u32>,
+    pub cooling: Option<CoolingSettings>,
 }
 
 /// Headers as storage gives them back: readable, or sealed under a key that is not here.
@@ -194,6 +196,8 @@ pub struct Provider {
     /// Milliseconds for one attempt at a whole answer while another candidate is left. Absent: the
     /// pool's own.
     pub attempt_timeout_ms: Option<u32>,
+    /// When its failures cool. Absent: the pool's own.
+    pub cooling: Option<CoolingSettings>,
     /// Why it cannot be used although it is stored: the key id its secrets are sealed under.
     pub locked: Option<String>,
     pub last_error: Option<LastError>,
@@ -309,6 +313,7 @@ mod tests {
             credential_strategy: CredentialStrategy::default(),
             rules: vec![],
             attempt_timeout_ms: None,
+            cooling: None,
             locked: None,
             last_error: None,
             beta: false,

@@ -5,6 +5,7 @@ use std::{fmt, ops::RangeInclusive};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    cooling::{CoolingSettings, fault_of_cooling},
     id::{ModelName, ProviderId},
     model::Capabilities,
     pattern::NamePattern,
@@ -172,6 +173,10 @@ pub struct Route {
     /// provider's, else the pool's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt_timeout_ms: Option<u32>,
+    /// When failures of requests that it leads somewhere cool. What is absent is the provider's, else the
+    /// pool's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cooling: Option<CoolingSettings>,
     /// Who owns it: the configuration file, or the API.
     pub origin: Origin,
 }
@@ -268,7 +273,8 @@ impl Named for Route {
         if self.fallbacks.iter().any(is_pattern) {
             return Err(InvalidSetting::new("fallbacks", "must be names without '*'"));
         }
-        fault_of_attempt_timeout(self.attempt_timeout_ms).map_or(Ok(()), Err)
+        let fault = fault_of_attempt_timeout(self.attempt_timeout_ms);
+        fault.or_else(|| fault_of_cooling(self.cooling)).map_or(Ok(()), Err)
     }
 }
 
@@ -355,6 +361,7 @@ mod tests {
             hedge: true,
             across_tiers: false,
             attempt_timeout_ms: None,
+            cooling: None,
             origin: Origin::Api,
         }
     }

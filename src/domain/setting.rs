@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use super::{
+    cooling::fault_of_cooling,
     credential::CredentialSettings,
     model::{MAX_CONTEXT_TOKENS, ServedModel},
     name::{fault_of_letters, fault_of_name},
@@ -91,6 +92,7 @@ impl ProviderSettings {
             faults.push(InvalidSetting::new("rules", format!("has more than {MAX_RULES} entries")));
         }
         faults.extend(fault_of_attempt_timeout(self.attempt_timeout_ms));
+        faults.extend(fault_of_cooling(self.cooling));
         faults
     }
 }

@@ -239,7 +239,7 @@ pub(super) mod tests {
             let acme = repo::providers::load(&mut conn).unwrap().remove(0);
             let settings = acme.into_provider(None).unwrap().settings;
             assert_eq!((settings.credential_strategy, settings.rules), (None, None));
-            assert_eq!(settings.attempt_timeout_ms, None);
+            assert_eq!((settings.attempt_timeout_ms, settings.cooling), (None, None));
         });
     }
 

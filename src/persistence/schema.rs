@@ -23,6 +23,7 @@ diesel::table! {
         credential_strategy -> Nullable<Text>,
         rules -> Nullable<Text>,
         attempt_timeout_ms -> Nullable<Integer>,
+        cooling -> Nullable<Text>,
         also_speaks -> Nullable<Text>,
         detected_formats -> Nullable<Text>,
         last_error -> Nullable<Text>,
@@ -130,6 +131,7 @@ diesel::table! {
         hedge -> Bool,
         across_tiers -> Bool,
         attempt_timeout_ms -> Nullable<Integer>,
+        cooling -> Nullable<Text>,
         created_at -> BigInt,
         updated_at -> BigInt,
     }

@@ -28,6 +28,7 @@ use crate::{
     domain::{
         chat::Losses,
         cooldown::Use,
+        cooling::CoolingSettings,
         failure::{Failure, FailureClass},
         id::{CredentialId, ProviderId},
         time::Timestamp,
@@ -244,6 +245,11 @@ impl Attempts {
     /// The time that the route of a stage gives to an attempt at a whole answer.
     pub(super) fn attempt_timeout_ms(&self, stage: usize) -> Option<u32> {
         self.course.stages[stage].route.as_ref()?.attempt_timeout_ms
+    }
+
+    /// What the route of a stage sets of how failures cool.
+    pub(super) fn cooling(&self, stage: usize) -> Option<CoolingSettings> {
+        self.course.stages[stage].route.as_ref()?.cooling
     }
 
     fn note_plan(&self, stage: &Stage, plan: &Plan) {

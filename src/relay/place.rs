@@ -24,6 +24,7 @@ use crate::{
     domain::{
         chat::Losses,
         cooldown::{TrialPass, Use},
+        cooling::CoolingSettings,
         credential::Egress,
         event::FailoverStep,
         failure::Failure,
@@ -46,6 +47,8 @@ pub(super) struct Place {
     prepared: Rc<Prepared>,
     pub lease: Option<Lease>,
     pub purpose: Purpose,
+    /// What its route sets of how failures cool.
+    pub cooling: Option<CoolingSettings>,
     credential_id: Option<CredentialId>,
     /// The number of the attempt.
     pub number: u32,
@@ -159,6 +162,7 @@ impl Attempts {
             credential_id: lease.as_ref().map(|lease| lease.id().clone()),
             lease,
             purpose: self.purpose(candidate),
+            cooling: self.cooling(state.retry.stage(slot)),
             number: 0,
             is_resume: state.retry.is_resuming(),
             // Until an attempt begins.

@@ -11,6 +11,7 @@ use crate::{
     },
     domain::{
         cooldown::TrialPass,
+        cooling::CoolingSettings,
         event::{EventData, EventType, Fact, FailoverStep},
         failure::{Failure, FailureClass},
         health::Purpose,
@@ -78,6 +79,7 @@ impl Relay {
         self.peers.attempt_failed.do_send(AttemptFailed {
             credential_id: place.credential_id().cloned(),
             attempt: request_id.map(|id| (id, place.number)),
+            cooling: place.cooling,
             ..attempt_failed(&place.candidate, place.purpose, failure)
         });
     }
@@ -87,12 +89,14 @@ impl Relay {
         &self,
         candidate: &Candidate,
         purpose: Purpose,
+        cooling: Option<CoolingSettings>,
         failure: &Arc<Failure>,
     ) {
         let provider_id = &candidate.provider.id;
         tracing::info!(provider = %provider_id, detail = failure.detail, "an attempt was let go");
         self.metrics.attempted(provider_id, Some(failure.class));
-        self.peers.attempt_failed.do_send(attempt_failed(candidate, purpose, failure));
+        let failed = attempt_failed(candidate, purpose, failure);
+        self.peers.attempt_failed.do_send(AttemptFailed { cooling, ..failed });
     }
 
     pub(super) fn tell_failover(
@@ -132,6 +136,7 @@ fn attempt_failed(
         credential_id: None,
         failure: Arc::clone(failure),
         purpose,
+        cooling: None,
         is_listed: provider.models.iter().any(|served| *served.upstream() == *model),
         attempt: None,
     }

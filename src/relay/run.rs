@@ -14,6 +14,7 @@ use super::{
 use crate::{
     actors::router::Candidate,
     domain::{
+        cooling::CoolingSettings,
         failure::{Failure, FailureClass},
         trace::{AttemptEnd, AttemptKind},
         turns::Turn,
@@ -32,6 +33,7 @@ pub(super) struct Driven<P> {
 struct Asking<'r, P> {
     attempt: LocalBoxFuture<'r, Tried<P>>,
     candidate: Candidate,
+    cooling: Option<CoolingSettings>,
     number: u32,
     started: Instant,
 }
@@ -113,7 +115,8 @@ impl Attempts {
                     let failure = Arc::new(Failure::new(FailureClass::Silent, detail));
                     if let Some(slow) = slow.and_then(|slow| slots.asking[slow].take()) {
                         let purpose = self.purpose(&slow.candidate);
-                        self.relay().tell_silence(&slow.candidate, purpose, &failure);
+                        let Asking { candidate, cooling, .. } = &slow;
+                        self.relay().tell_silence(candidate, purpose, *cooling, &failure);
                     }
                     let place = slots.places[slot].take().expect("it has answered");
                     let proof = proof.take().expect("it has answered");
@@ -175,9 +178,9 @@ impl Attempts {
         let candidate = place.candidate.clone();
         let stage = self.state.borrow().retry.stage(slot);
         let patience = self.patience(&candidate, stage);
-        let number = place.number;
+        let (number, cooling) = (place.number, place.cooling);
         let attempt = Box::pin(self.attempt(place, prove));
-        slots.asking[slot] = Some(Asking { attempt, candidate, number, started: now });
+        slots.asking[slot] = Some(Asking { attempt, candidate, cooling, number, started: now });
         Event::Started { slot, patience }
     }
 
@@ -254,9 +257,9 @@ impl Attempts {
 
     /// Takes note of an attempt that was given up.
     fn abandoned<P>(&self, asking: Option<Asking<'_, P>>, failure: &Arc<Failure>) {
-        let Some(Asking { candidate, number, .. }) = asking else { return };
+        let Some(Asking { candidate, cooling, number, .. }) = asking else { return };
         self.state.borrow_mut().settlement.journey().failed(number, failure);
-        self.relay().tell_silence(&candidate, self.purpose(&candidate), failure);
+        self.relay().tell_silence(&candidate, self.purpose(&candidate), cooling, failure);
     }
 
     /// Takes note of an attempt that the request's deadline has ended.

@@ -9,6 +9,7 @@ mod bad_input;
 mod cloudcode;
 mod continued_responses;
 mod cooldowns;
+mod cooling;
 mod copilot;
 mod crashes;
 mod credentials;

@@ -37,6 +37,7 @@ fn configured() -> Setup {
             hedge: false,
             across_tiers: false,
             attempt_timeout_ms: None,
+            cooling: None,
         });
         config.aliases.push(AliasConfig { name: name("fixed-*"), model: name("fixed") });
     };
@@ -50,13 +51,16 @@ async fn a_route_is_made_shown_replaced_and_deleted() {
         "targets": [{"provider": "Acme", "model": "big", "weight": 3}, {"model": "small"}],
         "strategy": "weighted", "fallbacks": ["other"], "hedge": false,
         "across_tiers": true, "attempt_timeout_ms": 45_000,
+        "cooling": {"server": {"failures": 0}, "overload": {"cap_ms": 60_000}},
     });
 
     let made = put(&app, "/api/v1/routes/smart", body).await;
 
     let shown = json!({
         "name": "smart", "strategy": "weighted", "fallbacks": ["other"], "hedge": false,
-        "across_tiers": true, "attempt_timeout_ms": 45_000, "targets": [{"provider": "acme", "model": "big", "weight": 3}, {"model": "small", "weight": 1}],
+        "across_tiers": true, "attempt_timeout_ms": 45_000,
+        "cooling": {"server": {"failures": 0}, "overload": {"cap_ms": 60_000}},
+        "targets": [{"provider": "acme", "model": "big", "weight": 3}, {"model": "small", "weight": 1}],
         "origin": "api",
     });
     assert_eq!((made.status, &made.json), (201, &shown));

@@ -149,6 +149,7 @@ impl Pool {
                     credential_id: None,
                     failure: Arc::new(Failure::new(class, "no")),
                     purpose: Purpose::Answer,
+                    cooling: None,
                     is_listed: true,
                     attempt: None,
                 };

@@ -25,12 +25,12 @@ use crate::{
     },
     domain::{
         cooldown::{Cooldown, CooldownScope, CooldownView},
+        cooling::CoolingRules,
         event::{EventType, Fact},
         failure::{Failure, FailureClass},
         health::{Attempted, Blamed, ChangeKind, HealthBook, HealthChange, HealthView, is_counted},
         id::{ProviderId, RequestId},
         model::ServedModel,
-        penalty::CoolingRules,
         scope_map::Use,
         time::Timestamp,
     },
@@ -196,6 +196,13 @@ impl Health {
         !known.models.is_empty() && known.models.iter().all(cools)
     }
 
+    /// When failures of a provider cool, where the route does not say otherwise.
+    fn rules(&self, provider: &ProviderId) -> CoolingRules {
+        let providers = self.providers.read();
+        let set = providers.find(provider).and_then(|(known, _)| known.cooling);
+        CoolingRules::default().with(set)
+    }
+
     fn is_locked_out(&self, provider: &ProviderId) -> bool {
         let (book, now) = (self.book.view().cooldowns(), steady());
         let directory = self.credentials.read();
@@ -268,7 +275,7 @@ impl Handler<AttemptFailed> for Health {
             is_listed: msg.is_listed,
             usable: self.credentials.read().usable_count(provider),
         };
-        let rules = CoolingRules::default();
+        let rules = self.rules(provider).with(msg.cooling);
         let blamed = self.book.failed(steady(), attempted, &rules, rand::random());
         if blamed.is_news {
             self.publish();

@@ -6,6 +6,7 @@ use actix::Message;
 
 use crate::domain::{
     cooldown::{Cooldown, CooldownScope, ScopeFilter},
+    cooling::CoolingSettings,
     failure::Failure,
     health::Purpose,
     id::{CredentialId, ModelName, ProviderId, RequestId},
@@ -21,6 +22,8 @@ pub struct AttemptFailed {
     pub credential_id: Option<CredentialId>,
     pub failure: Arc<Failure>,
     pub purpose: Purpose,
+    /// What the route that led there sets of how failures cool.
+    pub cooling: Option<CoolingSettings>,
     /// Whether the provider lists the model: others are names that clients may have made up.
     pub is_listed: bool,
     /// The request and the number of its attempt, for its trace.

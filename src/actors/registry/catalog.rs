@@ -78,6 +78,7 @@ impl CatalogEntry {
             credential_strategy: CredentialStrategy::default(),
             rules: Vec::new(),
             attempt_timeout_ms: None,
+            cooling: None,
             locked: None,
             last_error: None,
             beta: self.beta,

@@ -42,6 +42,7 @@ fn apply(change: ProviderChange, settings: &mut ProviderSettings) {
     change.credential_strategy.apply(&mut settings.credential_strategy);
     change.rules.apply(&mut settings.rules);
     change.attempt_timeout_ms.apply(&mut settings.attempt_timeout_ms);
+    change.cooling.apply(&mut settings.cooling);
     match change.headers {
         Change::Keep => {}
         Change::Reset => settings.headers = Some(StoredHeaders::Open(Vec::new())),

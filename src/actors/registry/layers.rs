@@ -26,6 +26,7 @@ pub(super) fn blank(row: &StoredProvider) -> Provider {
         credential_strategy: CredentialStrategy::default(),
         rules: Vec::new(),
         attempt_timeout_ms: None,
+        cooling: None,
         locked: None,
         last_error: None,
         beta: false,
@@ -51,6 +52,7 @@ pub(super) fn merge(mut provider: Provider, row: &StoredProvider) -> Provider {
         provider.rules.clone_from(rules);
     }
     provider.attempt_timeout_ms = set.attempt_timeout_ms.or(provider.attempt_timeout_ms);
+    provider.cooling = set.cooling.or(provider.cooling);
     provider.base_url = set.base_url.clone().or(provider.base_url);
     provider.chat_path = set.chat_path.clone().or(provider.chat_path);
     if let Some(formats) = &set.also_speaks {

@@ -10,6 +10,7 @@ use url::Url;
 use crate::{
     actors::db::DbError,
     domain::{
+        cooling::CoolingSettings,
         id::{IdError, ProviderId},
         model::ServedModel,
         provider::{ApiFormat, Location, Provider, SecretHeader},
@@ -95,6 +96,7 @@ pub struct ProviderChange {
     pub credential_strategy: Change<CredentialStrategy>,
     pub rules: Change<Vec<FailureRule>>,
     pub attempt_timeout_ms: Change<u32>,
+    pub cooling: Change<CoolingSettings>,
 }
 
 impl ProviderChange {

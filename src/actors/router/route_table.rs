@@ -174,6 +174,7 @@ mod tests {
             hedge: true,
             across_tiers: false,
             attempt_timeout_ms: None,
+            cooling: None,
             origin: Origin::Api,
         }
     }

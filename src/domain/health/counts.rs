@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{
     cooldown::{CooldownScope, ScopeFilter},
-    penalty::{Kind, Tally},
+    cooling::{FAILURES, Kind, Tally},
     scope_map::{ScopeMap, Use},
     time::Timestamp,
 };
@@ -12,6 +12,9 @@ use crate::domain::{
 /// Most models of one provider whose failures are counted: clients make up the names of models. Past it
 /// those are forgotten of the one that is forgotten first in any case.
 pub const MAX_COUNTED: usize = 256;
+
+/// Most failures of one kind that are kept of a model: no rule waits for more.
+const MAX_KEPT: usize = *FAILURES.end() as usize;
 
 /// The failures of each provider and model that are not too old to count. Copies are cheap.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +27,9 @@ struct Counted {
     scope: CooldownScope,
     server: Vec<Timestamp>,
     overload: Vec<Timestamp>,
+    /// The longest time within which they were counted: routes may count the same failures by rules of
+    /// their own.
+    window: Duration,
     /// When the last of them is too old to count.
     until: Timestamp,
 }
@@ -31,7 +37,8 @@ struct Counted {
 impl Counted {
     fn new(scope: CooldownScope) -> Self {
         let until = Timestamp::from_millis(i64::MIN);
-        Self { scope, server: Vec::new(), overload: Vec::new(), until }
+        let window = Duration::ZERO;
+        Self { scope, server: Vec::new(), overload: Vec::new(), window, until }
     }
 }
 
@@ -49,15 +56,17 @@ impl FailureCounts {
             self.make_room(scope);
         }
         let mut counted = known.unwrap_or_else(|| Counted::new(scope.clone()));
+        counted.window = counted.window.max(tally.window);
         let failures = match kind {
             Kind::Server => &mut counted.server,
             Kind::Overload => &mut counted.overload,
         };
         failures.push(now);
-        failures.retain(|at| is_recent(now, *at, tally.window));
-        let surplus = failures.len().saturating_sub(tally.failures);
+        failures.retain(|at| is_recent(now, *at, counted.window));
+        let surplus = failures.len().saturating_sub(MAX_KEPT);
         failures.drain(..surplus);
-        let is_due = failures.len() >= tally.failures;
+        let recent = failures.iter().filter(|at| is_recent(now, **at, tally.window));
+        let is_due = recent.count() >= tally.failures;
         counted.until = counted.until.max(now.plus(tally.window));
         self.scopes.insert(scope, counted);
         is_due

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::domain::{
+    cooling::{CoolingSettings, TallySettings},
     failure::MAX_HINT,
     id::{CredentialId, ModelName, ProviderId},
-    penalty::Tally,
     rule::RuleAction,
 };
 
@@ -310,19 +310,22 @@ fn a_model_that_is_there_for_something_else_is_blamed_alone() {
 
 #[test]
 fn the_numbers_are_those_of_the_provider_and_may_be_none() {
-    let tally = |failures, base, cap| {
-        let (window, base, cap) = (seconds(60), seconds(base), seconds(cap));
-        Some(Tally { failures, window, base, cap })
+    let none = TallySettings { failures: Some(0), ..TallySettings::default() };
+    let server = TallySettings {
+        failures: Some(1),
+        base_ms: Some(2_000),
+        cap_ms: Some(3_000),
+        ..TallySettings::default()
     };
-    let rules = CoolingRules { server: tally(1, 2, 3), overload: None };
-    let mut acme = Acme { rules, ..Acme::default() };
+    let rules =
+        |server| CoolingRules::default().with(Some(CoolingSettings { server, overload: none }));
+    let mut acme = Acme { rules: rules(server), ..Acme::default() };
     acme.fail(0, "m", FailureClass::Server);
     assert_eq!(acme.left(0, &of_model("m")), Some(2));
     acme.fail(2, "m", FailureClass::Server);
     assert_eq!(acme.left(2, &of_model("m")), Some(3));
 
-    let mut never =
-        Acme { rules: CoolingRules { server: None, overload: None }, ..Acme::default() };
+    let mut never = Acme { rules: rules(none), ..Acme::default() };
     for class in [FailureClass::Server, FailureClass::Overload, FailureClass::Connect] {
         never.fails(20, 0, "m", class);
         never.fails(20, 0, "n", class);

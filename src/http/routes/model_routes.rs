@@ -10,6 +10,7 @@ use super::named::{Answer, find, page, saved};
 use crate::{
     actors::router::{DeleteRoute, SetRoute},
     domain::{
+        cooling::CoolingSettings,
         id::ModelName,
         pattern::NamePattern,
         provider::Origin,
@@ -69,6 +70,10 @@ pub struct RouteBody {
     #[serde(default)]
     #[schema(minimum = 100, maximum = 86_400_000)]
     attempt_timeout_ms: Option<u32>,
+    /// When failures of requests that it leads somewhere cool. What is absent is the provider's, else the
+    /// pool's.
+    #[serde(default)]
+    cooling: Option<CoolingSettings>,
 }
 
 /// Lists all routes.
@@ -105,6 +110,7 @@ pub async fn set(
         hedge: body.hedge,
         across_tiers: body.across_tiers,
         attempt_timeout_ms: body.attempt_timeout_ms,
+        cooling: body.cooling,
         origin: Origin::Api,
     };
     let is_new = ask(&actors.router, SetRoute { route: route.clone() }).await??;

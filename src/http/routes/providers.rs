@@ -29,6 +29,7 @@ use crate::{
         },
     },
     domain::{
+        cooling::CoolingSettings,
         credential::CredentialSettings,
         id::{ModelName, ProviderId},
         model::ServedModel,
@@ -104,6 +105,9 @@ pub struct ProviderView {
     /// pool's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt_timeout_ms: Option<u32>,
+    /// When its failures cool. What is absent is the pool's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cooling: Option<CoolingSettings>,
     api_keys: Vec<KeyView>,
     /// Requests under way there.
     in_flight: u32,
@@ -200,6 +204,10 @@ pub struct ProviderBody {
     #[schema(value_type = Option<u32>, minimum = 100, maximum = 86_400_000)]
     #[serde(default)]
     attempt_timeout_ms: Change<u32>,
+    /// When its failures cool. Absent or null, and what is absent in it: the pool's own.
+    #[schema(value_type = Option<CoolingSettings>)]
+    #[serde(default)]
+    cooling: Change<CoolingSettings>,
     /// Sent with every request. Values are secrets: they are sealed and never shown again.
     #[schema(schema_with = header_values)]
     #[serde(default)]
@@ -260,6 +268,7 @@ impl ProviderBody {
             credential_strategy: self.credential_strategy,
             rules,
             attempt_timeout_ms: self.attempt_timeout_ms,
+            cooling: self.cooling,
         })
     }
 }
@@ -290,6 +299,7 @@ fn provider_view(
         credential_strategy: provider.credential_strategy,
         rules: provider.rules.iter().map(|rule| rule.text().clone()).collect(),
         attempt_timeout_ms: provider.attempt_timeout_ms,
+        cooling: provider.cooling,
         api_keys: keys,
         in_flight: vitals.in_flight(),
         first_event_ms: None,

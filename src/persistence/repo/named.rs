@@ -73,6 +73,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
+            cooling::{CoolingSettings, TallySettings},
             id::{ModelName, ProviderId},
             provider::Origin,
             route::{Named, RouteTarget, Strategy},
@@ -100,6 +101,7 @@ mod tests {
             hedge: true,
             across_tiers: false,
             attempt_timeout_ms: None,
+            cooling: None,
             origin: Origin::Api,
         }
     }
@@ -117,6 +119,10 @@ mod tests {
             hedge: false,
             across_tiers: true,
             attempt_timeout_ms: Some(45_000),
+            cooling: Some(CoolingSettings {
+                server: TallySettings { failures: Some(0), ..TallySettings::default() },
+                ..CoolingSettings::default()
+            }),
             ..bare(name)
         }
     }

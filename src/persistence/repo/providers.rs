@@ -64,6 +64,7 @@ mod tests {
     use crate::{
         domain::{
             cooldown::{Cooldown, CooldownScope},
+            cooling::{CoolingSettings, TallySettings},
             failure::FailureClass,
             id::ModelName,
             model::{Capabilities, Capability, ModelKind, ServedModel},
@@ -131,6 +132,15 @@ mod tests {
             headers: None,
             credential_strategy: Some(CredentialStrategy::FillFirst),
             attempt_timeout_ms: Some(86_400_000),
+            cooling: Some(CoolingSettings {
+                server: TallySettings { failures: Some(1), ..TallySettings::default() },
+                overload: TallySettings {
+                    window_ms: Some(1_000),
+                    base_ms: Some(100),
+                    cap_ms: Some(86_400_000),
+                    ..TallySettings::default()
+                },
+            }),
             rules: Some(vec![rule(403, &["^not in your plan"]), rule(500, &[])]),
         };
         let last_error = LastError { message: "is down".into(), at: Timestamp::from_millis(9) };
@@ -163,6 +173,7 @@ mod tests {
                 assert_eq!(settings.credential_strategy, expected.credential_strategy);
                 assert_eq!(settings.rules, expected.rules);
                 assert_eq!(settings.attempt_timeout_ms, expected.attempt_timeout_ms);
+                assert_eq!(settings.cooling, expected.cooling);
                 assert_eq!(read.detected_formats, saved.detected_formats);
                 assert_eq!(read.last_error, saved.last_error);
                 assert_eq!(
@@ -271,6 +282,7 @@ mod tests {
                 ("detected_formats", "'{}'"),
                 ("rules", r#"'[{"status":204,"action":"stop"}]'"#),
                 ("attempt_timeout_ms", "-1"),
+                ("cooling", r#"'{"server":{"failures":-1}}'"#),
                 ("last_error_at", "NULL"),
             ] {
                 save(&mut conn, &(&full()).into()).unwrap();

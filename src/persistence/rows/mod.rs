@@ -19,6 +19,8 @@ use serde::{
     de::{IntoDeserializer as _, value},
 };
 
+use crate::domain::cooling::CoolingSettings;
+
 pub use access_keys::AccessKeyRow;
 pub use aliases::AliasRow;
 pub use cooldowns::{CooldownRow, scope_key};
@@ -40,6 +42,14 @@ impl<T: Serialize> fmt::Display for Word<T> {
 fn parse_word<'a, T: Deserialize<'a>>(word: &'a str) -> Option<T> {
     let word: value::StrDeserializer<'_, value::Error> = word.into_deserializer();
     T::deserialize(word).ok()
+}
+
+fn cooling_json(set: &CoolingSettings) -> String {
+    serde_json::to_string(set).expect("numbers by name are JSON")
+}
+
+fn parse_cooling(stored: Option<String>) -> Result<Option<CoolingSettings>, serde_json::Error> {
+    stored.map(|json| serde_json::from_str(&json)).transpose()
 }
 
 fn big_integer(number: u64) -> i64 {

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Word, integer, natural, parse_word};
+use super::{Word, cooling_json, integer, natural, parse_cooling, parse_word};
 use crate::{
     domain::{
         id::ProviderId,
@@ -35,6 +35,8 @@ pub struct ProviderRow {
     /// JSON.
     rules: Option<String>,
     attempt_timeout_ms: Option<i32>,
+    /// JSON.
+    cooling: Option<String>,
     /// JSON.
     also_speaks: Option<String>,
     /// JSON.
@@ -70,6 +72,7 @@ impl From<&StoredProvider> for ProviderRow {
                 serde_json::to_string(&texts).expect("rules are numbers and texts, and so JSON")
             }),
             attempt_timeout_ms: settings.attempt_timeout_ms.map(integer),
+            cooling: settings.cooling.as_ref().map(cooling_json),
             also_speaks: settings.also_speaks.as_deref().map(formats_json),
             detected_formats: provider.detected_formats.as_deref().map(formats_json),
             last_error: last_error.map(|error| error.message.clone()),
@@ -127,6 +130,7 @@ impl ProviderRow {
                 rules: self.rules.map(parse_stored_rules).transpose()?,
                 attempt_timeout_ms: natural(self.attempt_timeout_ms)
                     .map_err(|_| corrupt("attempt_timeout_ms"))?,
+                cooling: parse_cooling(self.cooling).map_err(|_| corrupt("cooling"))?,
             },
             detected_formats: self
                 .detected_formats

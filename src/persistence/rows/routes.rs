@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{integer, natural};
+use super::{cooling_json, integer, natural, parse_cooling};
 use crate::{
     domain::{
         pattern::NamePattern,
@@ -26,6 +26,8 @@ pub struct RouteRow {
     hedge: bool,
     across_tiers: bool,
     attempt_timeout_ms: Option<i32>,
+    /// JSON.
+    cooling: Option<String>,
     #[diesel(skip_update)]
     created_at: i64,
     updated_at: i64,
@@ -43,6 +45,7 @@ impl RouteRow {
             hedge: route.hedge,
             across_tiers: route.across_tiers,
             attempt_timeout_ms: route.attempt_timeout_ms.map(integer),
+            cooling: route.cooling.as_ref().map(cooling_json),
             created_at: now.as_millis(),
             updated_at: now.as_millis(),
         }
@@ -64,6 +67,7 @@ impl TryFrom<RouteRow> for Route {
             across_tiers: row.across_tiers,
             attempt_timeout_ms: natural(row.attempt_timeout_ms)
                 .map_err(|_| corrupt("attempt_timeout_ms"))?,
+            cooling: parse_cooling(row.cooling).map_err(|_| corrupt("cooling"))?,
             origin: Origin::Api,
         })
     }

@@ -79,6 +79,7 @@ fn serve(config: &mut Config, at_backup: &str, windows: [Option<u64>; 2]) {
             hedge: true,
             across_tiers: false,
             attempt_timeout_ms: None,
+            cooling: None,
         });
     }
 }

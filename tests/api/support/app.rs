@@ -389,6 +389,7 @@ pub fn provider(id: &str, priority: i32, upstream: SocketAddr, keys: usize) -> P
         credential_strategy: CredentialStrategy::default(),
         rules: Vec::new(),
         attempt_timeout_ms: None,
+        cooling: None,
         headers: std::collections::BTreeMap::new(),
     }
 }

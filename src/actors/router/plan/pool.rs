@@ -11,13 +11,13 @@ use crate::{
     },
     domain::{
         cooldown::{CooldownScope, Length},
+        cooling::CoolingRules,
         credential::{Credential, CredentialSettings, StoredSecret},
         failure::Failure,
         health::{Attempted, Blamed, HealthBook, Purpose},
         id::CredentialId,
         model::ServedModel,
         pattern::NamePattern,
-        penalty::CoolingRules,
         provider::Origin,
         route::{Alias, Route, RouteTarget},
         turns::Turn,
@@ -205,6 +205,7 @@ pub(crate) fn route(name: &str, targets: Vec<RouteTarget>) -> Route {
         hedge: true,
         across_tiers: false,
         attempt_timeout_ms: None,
+        cooling: None,
         origin: Origin::Api,
     }
 }

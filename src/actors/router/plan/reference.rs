@@ -89,6 +89,7 @@ fn real_route(route: &DrawnRoute) -> Route {
         hedge: true,
         across_tiers: route.across_tiers,
         attempt_timeout_ms: None,
+        cooling: None,
         origin: Origin::Api,
     }
 }

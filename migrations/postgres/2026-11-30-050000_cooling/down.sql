@@ -1,0 +1,2 @@
+ALTER TABLE routes DROP COLUMN cooling;
+ALTER TABLE providers DROP COLUMN cooling;

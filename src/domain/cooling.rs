@@ -1,0 +1,233 @@
+//! When failures that are counted cool somebody: how many of them, and for how long. The defaults of the
+//! pool, and what a provider or a route may set instead.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{cooldown::Length, setting::InvalidSetting};
+
+/// The numbers of failures that may be set. 0: they never cool.
+pub const FAILURES: RangeInclusive<u32> = 0..=100;
+/// The times within which failures may be counted, in milliseconds: up to an hour.
+pub const WINDOWS_MS: RangeInclusive<u32> = 1_000..=3_600_000;
+/// The lengths of cooldowns that may be set, in milliseconds: up to a day.
+pub const LENGTHS_MS: RangeInclusive<u32> = 100..=86_400_000;
+
+/// What is counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The server does not answer as it should, or not at all.
+    Server,
+    /// It says that it has too much to do.
+    Overload,
+}
+
+/// How many failures of a kind lead to a cooldown, and to how long a one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// So many, without a good answer in between.
+    pub failures: usize,
+    /// Within this time.
+    pub window: Duration,
+    /// The first cooldown; each further one in a row is twice as long.
+    pub base: Duration,
+    /// The longest.
+    pub cap: Duration,
+}
+
+impl Tally {
+    pub fn length(&self) -> Length {
+        Length::Doubling { base: self.base, cap: self.cap }
+    }
+}
+
+/// When failures that are counted cool. A tally of no failures: never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoolingRules {
+    server: Tally,
+    overload: Tally,
+}
+
+impl Default for CoolingRules {
+    fn default() -> Self {
+        let window = Duration::from_mins(1);
+        let tally = |failures, base, cap| {
+            let (base, cap) = (Duration::from_secs(base), Duration::from_secs(cap));
+            Tally { failures, window, base, cap }
+        };
+        Self { server: tally(3, 10, 300), overload: tally(5, 5, 15) }
+    }
+}
+
+impl CoolingRules {
+    /// `None`: failures of this kind never cool, however many there are.
+    pub fn tally(&self, kind: Kind) -> Option<&Tally> {
+        let tally = match kind {
+            Kind::Server => &self.server,
+            Kind::Overload => &self.overload,
+        };
+        (tally.failures > 0).then_some(tally)
+    }
+
+    /// The same with what somebody has set instead.
+    #[must_use]
+    pub fn with(self, set: Option<CoolingSettings>) -> Self {
+        let Some(set) = set else { return self };
+        Self { server: set.server.over(self.server), overload: set.overload.over(self.overload) }
+    }
+}
+
+/// When failures that are counted cool, as a provider or a route sets it. What a provider asks for itself
+/// (`retry-after`) is obeyed whatever is set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CoolingSettings {
+    /// Of a server that fails, is silent, stalls, breaks off or cannot be reached.
+    #[serde(default, skip_serializing_if = "TallySettings::is_empty")]
+    pub server: TallySettings,
+    /// Of a server that says that it is overloaded.
+    #[serde(default, skip_serializing_if = "TallySettings::is_empty")]
+    pub overload: TallySettings,
+}
+
+/// How many failures lead to a cooldown, and to how long a one. What is absent of a route is the
+/// provider's, and what is absent of a provider the pool's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TallySettings {
+    /// So many, without a good answer in between. 0: they never cool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 100)]
+    pub failures: Option<u32>,
+    /// Milliseconds within which they are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1_000, maximum = 3_600_000)]
+    pub window_ms: Option<u32>,
+    /// Milliseconds of the first cooldown; each further one in a row is twice as long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 100, maximum = 86_400_000)]
+    pub base_ms: Option<u32>,
+    /// Milliseconds of the longest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 100, maximum = 86_400_000)]
+    pub cap_ms: Option<u32>,
+}
+
+impl TallySettings {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// A longest cooldown that is not set is never shorter than the first one that is.
+    fn over(self, below: Tally) -> Tally {
+        let millis = |set: Option<u32>| set.map(|millis| Duration::from_millis(millis.into()));
+        let base = millis(self.base_ms).unwrap_or(below.base);
+        let cap = millis(self.cap_ms).unwrap_or(below.cap.max(base));
+        Tally {
+            failures: self.failures.map_or(below.failures, |failures| failures as usize),
+            window: millis(self.window_ms).unwrap_or(below.window),
+            base: base.min(cap),
+            cap,
+        }
+    }
+
+    /// The first number that cannot be taken, as it is called, and why.
+    fn fault(&self) -> Option<(&'static str, String)> {
+        let Self { failures, window_ms, base_ms, cap_ms } = *self;
+        let bounded = [
+            ("failures", failures, FAILURES),
+            ("window_ms", window_ms, WINDOWS_MS),
+            ("base_ms", base_ms, LENGTHS_MS),
+            ("cap_ms", cap_ms, LENGTHS_MS),
+        ];
+        let outside = bounded.into_iter().find_map(|(name, set, bounds)| {
+            let is_wrong = set.is_some_and(|set| !bounds.contains(&set));
+            is_wrong.then(|| (name, format!("must be {} to {}", bounds.start(), bounds.end())))
+        });
+        let is_crossed = base_ms.zip(cap_ms).is_some_and(|(base, cap)| base > cap);
+        outside.or_else(|| is_crossed.then(|| ("base_ms", "must be at most cap_ms".to_owned())))
+    }
+}
+
+/// What is wrong with what is set.
+pub fn fault_of_cooling(set: Option<CoolingSettings>) -> Option<InvalidSetting> {
+    let CoolingSettings { server, overload } = set?;
+    [("server", server), ("overload", overload)].into_iter().find_map(|(kind, tally)| {
+        let (name, reason) = tally.fault()?;
+        Some(InvalidSetting::new("cooling", format!("{kind}.{name} {reason}")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(json: &str) -> CoolingSettings {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_route_comes_before_a_provider_and_that_before_the_pool() {
+        let provider = set(r#"{"server": {"failures": 1, "base_ms": 2000}}"#);
+        let route = set(r#"{"server": {"failures": 2}, "overload": {"cap_ms": 1000}}"#);
+        let rules = CoolingRules::default().with(Some(provider)).with(Some(route));
+        let server = rules.tally(Kind::Server).unwrap();
+        assert_eq!((server.failures, server.base, server.cap), (2, secs(2), secs(300)));
+        assert_eq!(server.window, secs(60));
+        let overload = rules.tally(Kind::Overload).unwrap();
+        // The first is no longer than the longest.
+        assert_eq!((overload.failures, overload.base, overload.cap), (5, secs(1), secs(1)));
+        assert_eq!(CoolingRules::default().with(None), CoolingRules::default());
+    }
+
+    #[test]
+    fn what_never_cools_has_no_tally_and_a_route_may_say_otherwise() {
+        let never = set(r#"{"server": {"failures": 0}}"#);
+        let rules = CoolingRules::default().with(Some(never));
+        assert_eq!(rules.tally(Kind::Server), None);
+        assert!(rules.tally(Kind::Overload).is_some());
+        let again = set(r#"{"server": {"failures": 4}}"#);
+        assert_eq!(rules.with(Some(again)).tally(Kind::Server).unwrap().failures, 4);
+    }
+
+    #[test]
+    fn a_first_cooldown_above_the_usual_longest_is_the_longest() {
+        let rules = CoolingRules::default().with(Some(set(r#"{"overload": {"base_ms": 60000}}"#)));
+        let overload = rules.tally(Kind::Overload).unwrap();
+        assert_eq!((overload.base, overload.cap), (secs(60), secs(60)));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_named() {
+        for (json, words) in [
+            (r#"{"server": {"failures": 101}}"#, "cooling: server.failures must be 0 to 100"),
+            (
+                r#"{"overload": {"window_ms": 999}}"#,
+                "cooling: overload.window_ms must be 1000 to 3600000",
+            ),
+            (r#"{"server": {"base_ms": 99}}"#, "cooling: server.base_ms must be 100 to 86400000"),
+            (r#"{"server": {"cap_ms": 0}}"#, "cooling: server.cap_ms must be 100 to 86400000"),
+            (
+                r#"{"server": {"base_ms": 200, "cap_ms": 100}}"#,
+                "cooling: server.base_ms must be at most cap_ms",
+            ),
+        ] {
+            let fault = fault_of_cooling(Some(set(json))).unwrap();
+            assert_eq!(fault.to_string(), words);
+        }
+        for json in [
+            "{}",
+            r#"{"server": {"failures": 0}, "overload": {"failures": 100}}"#,
+            r#"{"server": {"window_ms": 1000, "base_ms": 100, "cap_ms": 100}}"#,
+            r#"{"server": {"window_ms": 3600000, "base_ms": 86400000, "cap_ms": 86400000}}"#,
+        ] {
+            assert_eq!(fault_of_cooling(Some(set(json))), None, "{json}");
+        }
+        assert!(serde_json::from_str::<CoolingSettings>(r#"{"server": {"failure": 1}}"#).is_err());
+    }
+}
