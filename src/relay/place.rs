@@ -12,7 +12,7 @@ use super::{
     attempts::{Attempts, LastFailed},
     prepare::Prepared,
     prove::Prove,
-    retry::{Remedy, Slot, Unavailable},
+    retry::{Facts, FormatFacts, Slot, Unavailable, Whose},
 };
 use crate::{
     actors::{
@@ -57,8 +57,6 @@ pub(super) struct Place {
     pub started: Instant,
     passes: Vec<TrialPass>,
     copilot: CopilotTokens,
-    /// That its model is missing, as it said in a format before this one.
-    missing: Option<Arc<Failure>>,
     _in_flight: InFlight,
 }
 
@@ -169,7 +167,6 @@ impl Attempts {
             started: self.arrived(),
             passes,
             copilot: CopilotTokens::default(),
-            missing: None,
             _in_flight: candidate.vitals.enter(),
         })
     }
@@ -289,22 +286,25 @@ impl Attempts {
         }
     }
 
-    /// Tells of a failure whom it concerns, and says what may be done about it before it counts.
-    pub(super) fn judge(
-        &self,
-        place: &mut Place,
-        failure: Failure,
-    ) -> (Arc<Failure>, Option<Remedy>) {
-        let failure = Arc::new(failure);
-        if self.is_wrong_format(place, &failure) {
-            return self.in_other_format(place, failure);
+    /// What is known of an attempt that has failed.
+    pub(super) fn facts(&self, place: &Place, failure: &Failure) -> Facts {
+        // Of no interest but where a format is in question.
+        let is_in_question = failure.wrong_format.is_some();
+        Facts {
+            credential: place.credential_id().cloned(),
+            format: if is_in_question { self.format_facts(place) } else { FormatFacts::default() },
+            has_token: place.copilot_token().is_some(),
         }
-        if place.may_renew_token(&failure) {
-            self.note_unblamed(place, &failure);
-            return (failure, Some(Remedy::NewToken));
+    }
+
+    /// Tells of a failure whom it concerns.
+    pub(super) fn note(&self, place: &mut Place, failure: &Arc<Failure>, whose: Whose) {
+        match whose {
+            Whose::Usual => self.note_failure(place, failure),
+            Whose::Format => self.note_wrong_format(place, failure),
+            Whose::Formats => self.note_end_of_formats(place, failure),
+            Whose::Token => self.note_unblamed(place, failure),
         }
-        self.note_failure(place, &failure);
-        (failure, None)
     }
 
     /// A candidate has shown that it answers: what was on trial is so no more, and sessions go there.

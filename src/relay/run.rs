@@ -9,7 +9,7 @@ use super::{
     attempts::Attempts,
     place::{Place, Tried},
     prove::Prove,
-    retry::{Action, End, Event, How, Patience, SLOTS, Slot, Unavailable},
+    retry::{Action, End, Event, Facts, How, Patience, SLOTS, Slot, Unavailable},
 };
 use crate::{
     actors::router::Candidate,
@@ -86,6 +86,12 @@ impl Attempts {
                 }
                 Action::Ask { slot, how, kind } => {
                     self.ask_slot(&mut slots, slot, how, kind, prove)
+                }
+                Action::Note { slot, failure, whose } => {
+                    if let Some(place) = &mut slots.places[slot] {
+                        self.note(place, &failure, whose);
+                    }
+                    Event::Done
                 }
                 Action::Abandon { slot, failure } => {
                     self.abandoned(slots.asking[slot].take(), &failure);
@@ -165,12 +171,20 @@ impl Attempts {
         kind: AttemptKind,
         prove: &'r impl Prove<P>,
     ) -> Event {
+        if let Some(place) = &mut slots.places[slot] {
+            if how == How::OtherFormat && !self.turn_to_next_format(place) {
+                return Event::Unavailable { slot, why: Unavailable::NoFormat };
+            }
+            if how == How::NewToken {
+                place.renew_token();
+            }
+        }
         let place = match self.enter_slot(slots.places[slot].take(), slot, how) {
             Ok(Ok(place)) => place,
             Ok(Err(why)) => return Event::Unavailable { slot, why },
             Err(failure) => {
                 let failure = Arc::new(failure);
-                return Event::Failed { slot, failure, credential: None, remedy: None };
+                return Event::Failed { slot, failure, facts: Facts::default() };
             }
         };
         let (mut place, now) = (place, Instant::now());
@@ -246,9 +260,8 @@ impl Attempts {
                 Event::Differs { slot }
             }
             Err(failure) => {
-                let (failure, remedy) = self.judge(&mut place, failure);
-                let credential = place.credential_id().cloned();
-                Event::Failed { slot, failure, credential, remedy }
+                let facts = self.facts(&place, &failure);
+                Event::Failed { slot, failure: Arc::new(failure), facts }
             }
         };
         slots.places[slot] = Some(place);

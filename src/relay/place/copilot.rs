@@ -40,6 +40,11 @@ impl Place {
         token.and_then(|token| token.chat_url.as_ref()).unwrap_or_else(|| prepared.url())
     }
 
+    /// Lets the next attempt be made with another token than this one.
+    pub(in crate::relay) fn renew_token(&mut self) {
+        self.copilot.refused = self.copilot.token.take();
+    }
+
     /// The token of the attempt, in the place of the credential.
     pub(super) fn copilot_token(&self) -> Option<&CopilotToken> {
         self.copilot.token.as_deref()
@@ -59,19 +64,5 @@ impl Attempts {
         let silent = || Failure::new(FailureClass::Silent, "no exchange of the GitHub token");
         place.copilot.token = Some(asked.ok().flatten().unwrap_or_else(|| Err(silent()))?);
         Ok(())
-    }
-}
-
-impl Place {
-    /// Whether the API has refused a token that may just have lost its worth: then another is got,
-    /// once, and the credential is not to blame.
-    pub(super) fn may_renew_token(&mut self, failure: &Failure) -> bool {
-        let is_refused = failure.class == FailureClass::Auth && failure.status == Some(401);
-        let tokens = &mut self.copilot;
-        if !is_refused || failure.rule.is_some() || tokens.refused.is_some() {
-            return false;
-        }
-        tokens.refused = tokens.token.take();
-        tokens.refused.is_some()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::format::FormatFacts;
 use crate::{
     actors::router::Candidate,
     domain::{
@@ -65,17 +66,30 @@ pub enum Unavailable {
     NoCredential,
     /// It cannot be asked for this at all.
     Unfit,
+    /// There is no other format in which it could be asked.
+    NoFormat,
 }
 
-/// What may be done about a failure before it counts as one.
+/// What is known of an attempt that has failed, beside its failure.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    pub credential: Option<CredentialId>,
+    pub format: FormatFacts,
+    /// Whether it was made with a token that its credential was exchanged for.
+    pub has_token: bool,
+}
+
+/// Whose a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remedy {
-    /// The same request in another format of the provider's.
-    OtherFormat,
-    /// With a new token for the same credential.
-    NewToken,
-    /// None of the provider's formats was there: on to other candidates.
-    Exhausted,
+pub enum Whose {
+    /// Theirs whom its class concerns.
+    Usual,
+    /// Nobody's: the provider does not have the format it was asked in.
+    Format,
+    /// The provider's, which has none of the formats it was asked in.
+    Formats,
+    /// Nobody's: a token may just have lost its worth.
+    Token,
 }
 
 /// What has happened.
@@ -96,8 +110,7 @@ pub enum Event {
     Failed {
         slot: Slot,
         failure: Arc<Failure>,
-        credential: Option<CredentialId>,
-        remedy: Option<Remedy>,
+        facts: Facts,
     },
     /// It has shown that it answers.
     Answered {
@@ -142,7 +155,9 @@ pub enum How {
     OtherCredential,
     /// As the one before.
     Again,
+    /// As the one before, in the next format of the provider's.
     OtherFormat,
+    /// As the one before, with another token for the same credential.
     NewToken,
 }
 
@@ -159,6 +174,12 @@ pub enum Action {
         slot: Slot,
         how: How,
         kind: AttemptKind,
+    },
+    /// Tell of the failure of a slot's attempt whom it concerns.
+    Note {
+        slot: Slot,
+        failure: Arc<Failure>,
+        whose: Whose,
     },
     /// End the attempt of a slot, which has failed by its silence.
     Abandon {

@@ -5,6 +5,8 @@
 //! Times are given since the request arrived.
 
 mod event;
+mod failed;
+mod format;
 mod policy;
 mod race;
 mod resume;
@@ -13,17 +15,20 @@ mod ruled_out;
 mod simulation;
 #[cfg(test)]
 mod tests;
+mod token;
 mod waits;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 pub use event::{
-    Action, End, Event, How, Limits, Patience, Planned, Remedy, SLOTS, Slot, StageRules,
-    Unavailable,
+    Action, End, Event, Facts, How, Limits, Patience, Planned, SLOTS, Slot, StageRules,
+    Unavailable, Whose,
 };
-use policy::{Next, policy};
+pub use format::FormatFacts;
+use format::FormatsAsked;
 use ruled_out::RuledOut;
-use waits::{MAX_LIMIT_WAITS, is_limit};
+use token::Tokens;
+use waits::MAX_LIMIT_WAITS;
 
 use crate::{
     actors::router::Candidate,
@@ -92,6 +97,12 @@ enum Phase {
 enum Asked {
     Nothing,
     Plan,
+    /// To tell of a failure.
+    Note {
+        slot: Slot,
+        whose: Whose,
+        credential: Option<CredentialId>,
+    },
     Repeat(Slot),
     Hedge,
     Resume,
@@ -121,6 +132,8 @@ struct Running {
     /// Its credentials that were tried for it.
     tried: Vec<CredentialId>,
     is_repeated: bool,
+    formats: FormatsAsked,
+    tokens: Tokens,
     state: RunState,
     last: Option<Arc<Failure>>,
 }
@@ -211,9 +224,13 @@ impl Retry {
     pub fn next(&mut self, now: Duration, event: Event) -> Action {
         let mut due = None;
         match event {
-            Event::Begin | Event::Done => {}
+            Event::Begin => {}
+            Event::Done => due = self.noted(),
             Event::Planned(planned) => self.planned(planned),
             Event::Started { slot, patience } => self.started(now, slot, patience),
+            Event::Unavailable { slot, why: Unavailable::NoFormat } => {
+                due = self.has_no_format(slot);
+            }
             Event::Unavailable { slot, why } => self.unavailable(slot, &why),
             Event::Differs { slot } => self.slots[slot] = None,
             Event::Draining => {
@@ -221,9 +238,7 @@ impl Retry {
                 self.asked = Asked::Nothing;
             }
             Event::Answered { slot } => return self.answered(now, slot),
-            Event::Failed { slot, failure, credential, remedy } => {
-                due = self.failed(slot, failure, credential, remedy);
-            }
+            Event::Failed { slot, failure, facts } => due = self.failed(slot, failure, facts),
             Event::Budget { is_granted, random } => due = self.budget(now, is_granted, random),
             Event::Looked { is_open, soonest } => due = self.looked(now, is_open, soonest),
             Event::Timer | Event::Woken => due = self.waited(now),
@@ -288,73 +303,7 @@ impl Retry {
                 }
             }
             // It stays so for as long as the request lasts.
-            Unavailable::Unfit => self.ruled_out.add(&running.candidate),
-        }
-    }
-
-    fn failed(
-        &mut self,
-        slot: Slot,
-        failure: Arc<Failure>,
-        credential: Option<CredentialId>,
-        remedy: Option<Remedy>,
-    ) -> Option<Action> {
-        let may_ask = self.made < MAX_ATTEMPTS;
-        match remedy {
-            Some(Remedy::OtherFormat) if may_ask => {
-                return Some(self.ask(slot, How::OtherFormat, AttemptKind::Format));
-            }
-            Some(Remedy::NewToken) if may_ask => {
-                return Some(self.ask(slot, How::NewToken, AttemptKind::Repeat));
-            }
-            _ => {}
-        }
-        self.note_verdict(&failure);
-        let (policy, is_resuming) = (policy(&failure), self.is_resuming());
-        let running = self.slots[slot].as_mut()?;
-        let ended = (remedy == Some(Remedy::Exhausted)).then(|| running.candidate.clone());
-        running.last = Some(Arc::clone(&failure));
-        let next = match policy.next {
-            // To go on with a stream a candidate is asked once.
-            Next::Repeat if running.is_repeated || is_resuming => Next::OtherCandidate,
-            _ if remedy == Some(Remedy::Exhausted) => Next::OtherCandidate,
-            next => next,
-        };
-        self.is_limited |= is_limit(&failure);
-        match next {
-            Next::Stop => return Some(Action::End(End::Failed(failure))),
-            Next::Repeat if may_ask => {
-                running.state = RunState::Held;
-                self.asked = Asked::Repeat(slot);
-                return Some(Action::TakeBudget { repeats_at: Some(slot) });
-            }
-            Next::OtherCredential if may_ask && let Some(credential) = credential => {
-                running.tried.push(credential.clone());
-                // A rate limit may be over when this candidate is asked again.
-                if failure.class != FailureClass::RateLimit || failure.rule.is_some() {
-                    self.tried.push(credential);
-                }
-                return Some(self.ask(slot, How::OtherCredential, AttemptKind::Failover));
-            }
-            _ => self.give_up(slot, &failure),
-        }
-        if let Some(candidate) = ended {
-            self.ruled_out.add(&candidate);
-        }
-        None
-    }
-
-    /// Keeps of several failures the one that passes soonest; of equal ones the last.
-    fn note_verdict(&mut self, failure: &Arc<Failure>) {
-        let passes = |failure: &Failure| policy(failure).passes_after;
-        if self.verdict.as_ref().is_none_or(|known| passes(failure) <= passes(known)) {
-            self.verdict = Some(Arc::clone(failure));
-        }
-    }
-
-    fn give_up(&mut self, slot: Slot, failure: &Failure) {
-        if let Some(running) = self.slots[slot].take() {
-            self.ruled_out.note(&running.candidate, failure);
+            Unavailable::Unfit | Unavailable::NoFormat => self.ruled_out.add(&running.candidate),
         }
     }
 
@@ -494,6 +443,8 @@ impl Retry {
             stage: self.stage,
             tried: Vec::new(),
             is_repeated: false,
+            formats: FormatsAsked::default(),
+            tokens: Tokens::default(),
             state: RunState::Starting,
             last: None,
         });

@@ -112,6 +112,64 @@ mod tests {
         policy(&Failure::new(class, "")).next
     }
 
+    /// The table as it is documented: what is next, what is not asked again, who may go on with a stream,
+    /// and after how many seconds it passes.
+    #[test]
+    fn each_class_has_the_row_that_is_documented() {
+        use Next::{LargerWindow, OtherCandidate, OtherCredential, Repeat, Stop};
+        use Resume::{Anywhere, Elsewhere, Never};
+        use RulesOut::{Model, Nobody, Provider};
+        let rows = [
+            (FailureClass::ClientFault, Stop, Nobody, Never, None),
+            (FailureClass::ContextTooLong, LargerWindow, Model, Never, None),
+            (FailureClass::Refusal, Stop, Nobody, Never, None),
+            (FailureClass::Auth, OtherCredential, Provider, Never, Some(1_800)),
+            (FailureClass::Payment, OtherCredential, Provider, Never, Some(1_800)),
+            (FailureClass::RateLimit, OtherCredential, Nobody, Elsewhere, Some(1)),
+            (FailureClass::Overload, Repeat, Model, Anywhere, Some(10)),
+            (FailureClass::Server, Repeat, Model, Anywhere, Some(10)),
+            (FailureClass::Connect, Repeat, Provider, Never, Some(10)),
+            (FailureClass::Silent, OtherCandidate, Model, Never, Some(10)),
+            (FailureClass::Stalled, OtherCandidate, Model, Elsewhere, Some(10)),
+            (FailureClass::Cut, OtherCandidate, Model, Anywhere, Some(10)),
+            (FailureClass::ModelMissing, OtherCandidate, Model, Never, None),
+            (FailureClass::Cancelled, Stop, Nobody, Never, None),
+        ];
+        assert_eq!(rows.len(), FailureClass::ALL.len());
+        for (class, next, rules_out, resume, seconds) in rows {
+            let passes_after = seconds.map_or(Duration::MAX, Duration::from_secs);
+            let expected = Policy { next, rules_out, resume, passes_after };
+            assert_eq!(policy(&Failure::new(class, "")), expected, "{class:?}");
+        }
+    }
+
+    // A rule about a class that rules nobody out rules the model out; a wider one stays as wide.
+    #[test]
+    fn what_a_rule_is_about_is_not_over_in_a_moment() {
+        let rules_out = |class| {
+            let rule = Some(RuleAction::Continue);
+            policy(&Failure { rule, ..Failure::new(class, "") }).rules_out
+        };
+        assert_eq!(rules_out(FailureClass::RateLimit), RulesOut::Model);
+        assert_eq!(rules_out(FailureClass::Server), RulesOut::Model);
+        assert_eq!(rules_out(FailureClass::Auth), RulesOut::Provider);
+    }
+
+    #[test]
+    fn a_hint_is_waited_for_up_to_the_longest_pause() {
+        let next = |millis| {
+            let retry_after = Some(Duration::from_millis(millis));
+            policy(&Failure { retry_after, ..Failure::new(FailureClass::Server, "") }).next
+        };
+        assert_eq!((next(800), next(801)), (Next::Repeat, Next::OtherCandidate));
+        // Only who would be asked again is left for it.
+        let retry_after = Some(Duration::from_mins(1));
+        let limited = Failure { retry_after, ..Failure::new(FailureClass::RateLimit, "") };
+        assert_eq!(policy(&limited).next, Next::OtherCredential);
+        let proxy = Failure { by_proxy: true, ..Failure::new(FailureClass::Overload, "") };
+        assert_eq!(policy(&proxy).resume, Resume::Never);
+    }
+
     #[test]
     fn what_is_wrong_with_the_request_is_never_routed_around() {
         for class in [FailureClass::ClientFault, FailureClass::Refusal, FailureClass::Cancelled] {

@@ -1,0 +1,286 @@
+//! Carries out what the core says, on virtual time, and holds each step to the laws.
+
+use super::*;
+
+impl World {
+    /// Drives the core until it has an answer, or ends.
+    pub(super) fn drive(&mut self, retry: &mut Retry, first: Event) -> Result<Attempt, End> {
+        let mut at_work = AtWork::default();
+        let mut event = first;
+        for _ in 0..10_000 {
+            assert!(self.now <= self.limits.deadline, "after the deadline");
+            let action = retry.next(self.now, event);
+            self.say(|_| format!("{action:?}"));
+            event = match action {
+                Action::Plan { stage, takes_turn } => {
+                    let turn = if takes_turn { Turn::Take } else { Turn::Look };
+                    let planned = self.planned(stage, turn);
+                    self.show_plan(&planned);
+                    Event::Planned(planned)
+                }
+                Action::Ask { slot, how, kind } => self.ask(retry, &mut at_work, slot, how, kind),
+                Action::Note { slot, failure, whose } => {
+                    self.note(&mut at_work, slot, &failure, whose);
+                    Event::Done
+                }
+                Action::Abandon { slot, failure } => {
+                    let abandoned = at_work.slots[slot].take();
+                    let mut attempt = abandoned.expect("something is under way there");
+                    let taken = self.now.saturating_sub(attempt.began);
+                    let is_over = |time: Option<Duration>| time.is_some_and(|time| time <= taken);
+                    assert!(is_over(self.soft) || is_over(self.hard), "given up before its time");
+                    self.blame(&mut attempt, &failure);
+                    Event::Done
+                }
+                Action::TakeBudget { repeats_at } => {
+                    let is_cooling = repeats_at.is_some_and(|slot| {
+                        let Candidate { provider, model, .. } = retry.candidate(slot);
+                        let used = Use { provider: &provider.id, credential: None, model };
+                        self.pool.health.view().kept_from(at(self.now), used).is_some()
+                    });
+                    let is_granted = self.budget > 0 && !is_cooling;
+                    self.budget -= u32::from(is_granted);
+                    self.is_budget_denied |= !is_granted && !is_cooling;
+                    self.say(|_| format!("  {is_granted}"));
+                    Event::Budget { is_granted, random: self.rng.random_range(0.0..1.0) }
+                }
+                Action::Look { from, to } => self.look(retry, from, to),
+                Action::Wait { until, for_others } => {
+                    self.wait(retry, &mut at_work, until, for_others)
+                }
+                Action::Commit { slot, slow, stage } => {
+                    self.stage = stage;
+                    if let Some(mut attempt) = slow.and_then(|slow| at_work.slots[slow].take()) {
+                        let silent = Failure::new(FailureClass::Silent, "slow");
+                        self.blame(&mut attempt, &silent);
+                    }
+                    let mut attempt = at_work.kept[slot].take().expect("it has answered");
+                    // Passed: what was on trial has answered.
+                    attempt.passes.drain(..).for_each(TrialPass::judged);
+                    return Ok(attempt);
+                }
+                Action::End(end) => return Err(end),
+            };
+        }
+        panic!("it does not end");
+    }
+
+    /// Makes an attempt.
+    pub(super) fn ask(
+        &mut self,
+        retry: &Retry,
+        at_work: &mut AtWork,
+        slot: Slot,
+        how: How,
+        kind: AttemptKind,
+    ) -> Event {
+        assert!(at_work.slots[slot].is_none(), "two attempts in one slot");
+        assert_eq!(self.stopped, None, "something was asked after a refusal");
+        let entered = match (how, at_work.kept[slot].take()) {
+            (How::Again, Some(last)) => Ok(self.begin(last)),
+            (How::NewToken, Some(last)) => Ok(self.begin(Attempt { has_new_token: true, ..last })),
+            (How::OtherFormat, Some(last)) => {
+                if last.format + 1 == self.ways[last.provider].formats {
+                    at_work.kept[slot] = Some(last);
+                    return Event::Unavailable { slot, why: Unavailable::NoFormat };
+                }
+                Ok(self.begin(Attempt { format: last.format + 1, ..last }))
+            }
+            (_, last) => {
+                drop(last);
+                self.enter(retry, slot)
+            }
+        };
+        let attempt = match entered {
+            Ok(attempt) => attempt,
+            Err(why) => {
+                self.unavailable.insert(spot(retry.candidate(slot)));
+                self.say(|_| format!("  {why:?}"));
+                return Event::Unavailable { slot, why };
+            }
+        };
+        let place = spot(&attempt.candidate);
+        self.say(|_| format!("  {}/{}: {:?}", place.0, place.1, attempt.script));
+        assert!(!self.silent.contains(&place), "what was silent was asked again");
+        if kind == AttemptKind::Resume {
+            assert!(self.resumed.insert(place.clone()), "it was asked twice to go on");
+            let left = self.left(retry, self.stage, &self.resumed);
+            let may_ask = !self.cut.contains(&place) || left.is_empty();
+            assert!(may_ask, "what was cut was asked again before {left:?}");
+        } else if self.cut.contains(&place) {
+            // With another key or token, or in another format, it is still asked for the first time.
+            let is_the_same =
+                matches!(how, How::OtherCredential | How::NewToken | How::OtherFormat)
+                    && self.resumed.contains(&place);
+            assert!(is_the_same, "what was cut was asked again");
+        }
+        self.asked.insert(place);
+        at_work.slots[slot] = Some(attempt);
+        let under_way = at_work.slots.iter().flatten().count();
+        self.most_under_way = self.most_under_way.max(under_way);
+        Event::Started { slot, patience: Patience { soft: self.soft, hard: self.hard } }
+    }
+
+    /// Those that could be asked and are not among the `known`.
+    pub(super) fn left(&self, retry: &Retry, from: usize, known: &HashSet<Spot>) -> Vec<Spot> {
+        let planned = (from..self.course.stages.len()).flat_map(|stage| {
+            let candidates = self.planned(stage, Turn::Look).candidates.into_iter();
+            candidates.filter(move |candidate| !retry.excludes(candidate, stage))
+        });
+        let is_left = |it: &Spot| !known.contains(it) && !self.unavailable.contains(it);
+        planned.map(|candidate| spot(&candidate)).filter(is_left).collect()
+    }
+
+    pub(super) fn look(&mut self, retry: &Retry, from: usize, to: usize) -> Event {
+        let plans: Vec<Planned> = (from..to).map(|stage| self.planned(stage, Turn::Look)).collect();
+        let is_open = plans.iter().zip(from..).any(|(plan, stage)| {
+            plan.candidates.iter().any(|candidate| !retry.excludes(candidate, stage))
+        });
+        let soonest = plans.iter().filter_map(|plan| plan.soonest).min_by_key(|it| it.0);
+        self.say(|_| format!("  {is_open} {soonest:?}"));
+        Event::Looked { is_open, soonest }
+    }
+
+    /// Lets time pass until something comes of an attempt, or the wait is over.
+    pub(super) fn wait(
+        &mut self,
+        retry: &Retry,
+        at_work: &mut AtWork,
+        until: Duration,
+        for_others: bool,
+    ) -> Event {
+        assert!(until <= self.limits.deadline, "a wait past the deadline");
+        if retry.under_way() == 0 && until.saturating_sub(self.now) > waits::WORTH_WAITING {
+            let free = self.left(retry, 0, &self.asked);
+            assert!(free.is_empty(), "a long wait before {free:?} were asked");
+        }
+        let due = (0..SLOTS)
+            .filter_map(|slot| {
+                Some((at_work.slots[slot].as_ref()?.due(self.drawn.streamed)?, slot))
+            })
+            .min()
+            .filter(|(due, _)| *due <= until);
+        let Some((due, slot)) = due else {
+            if retry.under_way() == 0 {
+                self.waited += until.saturating_sub(self.now);
+            }
+            self.now = self.now.max(until);
+            return Event::Timer;
+        };
+        assert!(!for_others, "nobody waits for others beside an attempt");
+        self.now = self.now.max(due);
+        let attempt = at_work.slots[slot].take().expect("it is due");
+        match self.outcome(&attempt) {
+            Ok(()) if retry.is_resuming() && !self.continues(&attempt) => Event::Differs { slot },
+            Ok(()) => {
+                at_work.kept[slot] = Some(attempt);
+                Event::Answered { slot }
+            }
+            Err(failure) => {
+                let is_spoken = self.ways[attempt.provider].is_spoken(attempt.format);
+                let facts = Facts {
+                    credential: attempt.lease.as_ref().map(|lease| lease.id().clone()),
+                    format: FormatFacts { may_be_absent: true, is_spoken },
+                    has_token: self.ways[attempt.provider].takes_tokens && attempt.lease.is_some(),
+                };
+                at_work.kept[slot] = Some(attempt);
+                Event::Failed { slot, failure: Arc::new(failure), facts }
+            }
+        }
+    }
+
+    /// Tells of a failure whom it concerns.
+    pub(super) fn note(
+        &mut self,
+        at_work: &mut AtWork,
+        slot: Slot,
+        failure: &Failure,
+        whose: Whose,
+    ) {
+        let mut attempt = at_work.kept[slot].take().expect("it has failed");
+        let (ways, is_absent) =
+            (&self.ways[attempt.provider], matches!(attempt.met, Some(Met::NoSuchFormat(..))));
+        match whose {
+            Whose::Format => assert!(is_absent, "it has that format"),
+            Whose::Token => {
+                assert_eq!(attempt.met, Some(Met::OldToken), "it takes that token");
+                assert!(!attempt.has_new_token, "a token was renewed twice");
+            }
+            Whose::Formats => {
+                assert!(is_absent && attempt.format + 1 == ways.formats, "there is another format");
+                self.blame(&mut attempt, failure);
+            }
+            Whose::Usual => {
+                assert!(!is_absent, "nobody is blamed for a format");
+                assert!(attempt.met.is_none() || attempt.has_new_token, "the token may be old");
+                self.blame(&mut attempt, failure);
+                self.is_too_long |= failure.class == FailureClass::ContextTooLong;
+                if policy(failure).next == Next::Stop {
+                    self.stopped = Some(failure.class);
+                }
+            }
+        }
+        at_work.kept[slot] = Some(attempt);
+    }
+
+    pub(super) fn run(&mut self) -> Finished {
+        let mut retry = Retry::new(self.limits, self.stages());
+        let mut attempt = match self.drive(&mut retry, Event::Begin) {
+            Ok(attempt) => attempt,
+            Err(end) => {
+                if matches!(end, End::Failed(_)) && self.stopped.is_none() && !self.is_budget_denied
+                {
+                    let left = self.left(&retry, 0, &self.asked);
+                    assert!(left.is_empty(), "it was given up before {left:?} were asked");
+                }
+                return Finished::Failed(end);
+            }
+        };
+        if !self.drawn.streamed {
+            self.told = self.text(&attempt);
+            return Finished::Complete;
+        }
+        loop {
+            let text = self.drawn.providers[attempt.provider].text;
+            let Script::Breaks { pace, pieces, class, .. } = attempt.script.clone() else {
+                let whole = text.concat();
+                assert!(whole.starts_with(&self.told), "{whole:?} after {:?}", self.told);
+                self.told = whole;
+                let key = attempt.lease.as_ref().map(|lease| lease.id().clone());
+                self.pool.note_success(at(self.now), &attempt.candidate, key.as_ref());
+                return Finished::Complete;
+            };
+            let said = text[..pieces].concat();
+            assert!(said.starts_with(&self.told), "{said:?} after {:?}", self.told);
+            self.told = said;
+            let broken_at = self.now + Duration::from_millis(pace * pieces as u64);
+            self.now = broken_at.min(self.limits.deadline);
+            if self.now == self.limits.deadline {
+                return Finished::Failed(End::Deadline);
+            }
+            let failure = Arc::new(Failure::new(class, "broke off"));
+            self.say(|_| format!("broke off: {class:?}"));
+            self.blame(&mut attempt, &failure);
+            drop(attempt);
+            let is_kept = self.drawn.resumes;
+            let event = Event::Broken { failure: Arc::clone(&failure), is_kept };
+            match self.drive(&mut retry, event) {
+                Ok(next) => {
+                    assert!(is_kept, "a stream that is not kept was gone on with");
+                    attempt = next;
+                }
+                Err(end) => {
+                    let may_resume = policy(&failure).resume != policy::Resume::Never && is_kept;
+                    if may_resume && matches!(end, End::NotResumed) && !self.is_budget_denied {
+                        let left = self.left(&retry, self.stage, &self.resumed);
+                        assert!(
+                            left.is_empty(),
+                            "a stream was given up before {left:?} were asked"
+                        );
+                    }
+                    return Finished::BrokenOff;
+                }
+            }
+        }
+    }
+}
