@@ -23,6 +23,8 @@ pub use messages::*;
 #[cfg(test)]
 pub(crate) use plan::pool;
 pub use plan::{Ask, Candidate, Exclusion, ExclusionReason, Plan, never_asked};
+#[cfg(test)]
+pub(crate) use retry_budget::RetryBudget;
 pub use route_book::RouteBook;
 pub use route_messages::*;
 pub use route_table::{Locked, RouteTable, Substitution};

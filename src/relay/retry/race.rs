@@ -118,8 +118,15 @@ mod tests {
 
     use super::*;
     use crate::{
-        actors::router::pool::Pool,
-        relay::retry::{Event, How, Limits, Patience, Planned, StageRules},
+        actors::router::{
+            RetryBudget,
+            pool::{self, Pool},
+        },
+        domain::readings::History,
+        relay::{
+            retry::{Event, How, Limits, Patience, Planned, StageRules},
+            soft_limit::SoftLimits,
+        },
     };
 
     const SOFT: Duration = Duration::from_secs(10);
@@ -168,5 +175,36 @@ mod tests {
         let asked = retry.next(SOFT, Event::Done);
         asks_the_other(&asked, &retry, AttemptKind::Failover);
         assert_eq!(retry.under_way(), 1);
+    }
+
+    // With the defaults, and nothing known of anybody: more of them than the budget has.
+    #[test]
+    fn thirty_streams_at_a_silent_provider_are_all_served_by_another_within_fifteen_seconds() {
+        let soft = SoftLimits::default().first_event(&History::default());
+        assert_eq!(soft, SOFT);
+        let mut budget = RetryBudget::default();
+        budget.note_requests(pool::NOW, 30);
+        let (mut beside, mut instead) = (0, 0);
+        for _ in 0..30 {
+            let mut retry = silent();
+            let is_granted = budget.take(pool::NOW.plus(SOFT));
+            let mut next = retry.next(SOFT, Event::Budget { is_granted, random: 0.0 });
+            if let Action::Abandon { slot: 0, .. } = next {
+                next = retry.next(SOFT, Event::Done);
+                asks_the_other(&next, &retry, AttemptKind::Failover);
+                instead += 1;
+            } else {
+                asks_the_other(&next, &retry, AttemptKind::Hedge);
+                beside += 1;
+            }
+            let Action::Ask { slot, .. } = next else { panic!("{next:?}") };
+            let patience = Patience { soft: Some(soft), hard: None };
+            let waits = retry.next(SOFT, Event::Started { slot, patience });
+            assert!(matches!(waits, Action::Wait { .. }), "{waits:?}");
+            let answered = Duration::from_secs(15);
+            let served = retry.next(answered, Event::Answered { slot });
+            assert!(matches!(served, Action::Commit { slot: it, .. } if it == slot), "{served:?}");
+        }
+        assert_eq!((beside, instead), (10, 20));
     }
 }
