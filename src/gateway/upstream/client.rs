@@ -49,10 +49,6 @@ pub(super) const POOL_MAX_IDLE: usize = 256;
 /// it has answered while it was up.
 const MAX_CLOSED_MEANWHILE: u32 = 3;
 
-/// How soon such a request is lost: about when it would have reached the other side. Later than that it
-/// was worked on.
-const LOST_WITHIN: Duration = Duration::from_secs(1);
-
 /// The HTTP clients of a thread, with their connections. Meant one for each worker thread: a connection
 /// is driven by the thread that opened it. Clones share connections.
 #[derive(Clone)]
@@ -86,13 +82,14 @@ struct Chosen<'u> {
 /// Why no answer has begun.
 pub(super) struct Unanswered {
     pub error: Box<dyn Error>,
-    /// Whether it was lost on a connection by which an answer had come before.
-    pub was_kept: bool,
+    /// It may be sent again if it was lost within this time: on a connection by which an answer had come
+    /// before, and none of the answer to this one.
+    pub resent_within: Option<Duration>,
 }
 
 impl From<reqwest::Error> for Unanswered {
     fn from(error: reqwest::Error) -> Self {
-        Self { error: error.into(), was_kept: false }
+        Self { error: error.into(), resent_within: None }
     }
 }
 
@@ -213,9 +210,8 @@ impl Upstream {
             match head {
                 Ok(head) => break head,
                 Err(lost)
-                    if lost.was_kept
-                        && closed_meanwhile < MAX_CLOSED_MEANWHILE
-                        && sent.elapsed() < LOST_WITHIN =>
+                    if closed_meanwhile < MAX_CLOSED_MEANWHILE
+                        && lost.resent_within.is_some_and(|within| sent.elapsed() < within) =>
                 {
                     closed_meanwhile += 1;
                 }

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -72,7 +72,7 @@ impl DirectClient {
     ) -> Result<Response<Incoming>, Unanswered> {
         let answer = self.0.request(request.map(Full::new)).await;
         let response = answer.map_err(|error| Unanswered {
-            was_kept: error.connect_info().is_some_and(Answered::take),
+            resent_within: error.connect_info().and_then(Answered::take),
             error: error.into(),
         })?;
         Answered::note(response.extensions());
@@ -117,10 +117,10 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connecting = HttpsConnector::clone(&self.https).call(uri);
-        let timeout = self.timeout;
+        let (timeout, began) = (self.timeout, Instant::now());
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
-                Ok(connected) => connected.map(Kept::new),
+                Ok(connected) => connected.map(|stream| Kept::new(stream, began.elapsed())),
                 Err(_) => Err(ConnectTooSlow.into()),
             }
         })

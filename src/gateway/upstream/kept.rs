@@ -6,35 +6,82 @@
 
 use std::{
     io::{self, IoSlice},
+    mem::MaybeUninit,
+    ops::RangeInclusive,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 
-/// Whether an answer has come by a connection. It goes along with each answer and each error.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Answered(Arc<AtomicBool>);
+/// What a request that is lost by the closing of a connection is lost within, at least and at most. Later
+/// it has reached the other side, and was worked on.
+const LOST_WITHIN: RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(1);
+
+/// Most bytes of an answer that are read at first: all of a small one.
+const FIRST_READ: usize = 4096;
+
+/// What has come by a connection. It goes along with each answer and each error.
+#[derive(Debug, Clone)]
+pub(super) struct Answered(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Whether an answer has come that excuses the loss of a request.
+    excuses: AtomicBool,
+    /// Whether the last answer is done with once something is sent.
+    is_done: AtomicBool,
+    /// Whether anything has come since the last request was begun.
+    is_heard: AtomicBool,
+    /// How soon a request is lost when the other side has closed the connection.
+    lost_within: Duration,
+}
 
 impl Answered {
+    /// `connecting`: how long it took, which is at least as long as the way there and back.
+    fn new(connecting: Duration) -> Self {
+        let lost_within = (2 * connecting).clamp(*LOST_WITHIN.start(), *LOST_WITHIN.end());
+        let no = AtomicBool::default;
+        Self(Arc::new(State { excuses: no(), is_done: no(), is_heard: no(), lost_within }))
+    }
+
     /// An answer has come by the connection that these extensions are of.
     pub(super) fn note(extensions: &http::Extensions) {
-        if let Some(Self(answered)) = extensions.get() {
-            answered.store(true, Ordering::Relaxed);
+        if let Some(Self(state)) = extensions.get() {
+            state.excuses.store(true, Ordering::Relaxed);
+            state.is_done.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether one had come before. Asked once more, it says no until another has come: a connection of
-    /// HTTP/2 outlives what is lost on it, and must not excuse every request that is.
-    pub(super) fn take(connection: &Connected) -> bool {
+    /// How soon a request must have been lost on a connection to be sent again. `None`: it must not be,
+    /// since no answer had come by it before, or a part of one has come to this request: that was worked
+    /// on. An answer excuses one loss.
+    pub(super) fn take(connection: &Connected) -> Option<Duration> {
         let mut extensions = http::Extensions::new();
         connection.get_extras(&mut extensions);
-        extensions.get().is_some_and(|Self(answered)| answered.swap(false, Ordering::Relaxed))
+        let Self(state) = extensions.get()?;
+        let is_excused = state.excuses.swap(false, Ordering::Relaxed);
+        (is_excused && !state.is_heard.load(Ordering::Relaxed)).then_some(state.lost_within)
+    }
+
+    fn sent(&self) {
+        if self.0.is_done.swap(false, Ordering::Relaxed) {
+            self.0.is_heard.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn is_heard(&self) -> bool {
+        self.0.is_heard.load(Ordering::Relaxed)
+    }
+
+    fn heard(&self) {
+        self.0.is_heard.store(true, Ordering::Relaxed);
     }
 }
 
@@ -45,8 +92,9 @@ pub(super) struct Kept<S> {
 }
 
 impl<S> Kept<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, answered: Answered::default() }
+    /// `connecting`: how long that took.
+    pub(super) fn new(stream: S, connecting: Duration) -> Self {
+        Self { stream, answered: Answered::new(connecting) }
     }
 }
 
@@ -60,9 +108,22 @@ impl<S: Read + Unpin> Read for Kept<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        if self.answered.is_heard() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        // The buffer does not tell how much has been read into it: the first bytes of an answer go by
+        // one that does.
+        let mut space = [MaybeUninit::uninit(); FIRST_READ];
+        let room = buffer.remaining().min(FIRST_READ);
+        let mut first = ReadBuf::uninit(&mut space[..room]);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, first.unfilled()))?;
+        if !first.filled().is_empty() {
+            self.answered.heard();
+        }
+        buffer.put_slice(first.filled());
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -72,6 +133,7 @@ impl<S: Write + Unpin> Write for Kept<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.answered.sent();
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -92,6 +154,7 @@ impl<S: Write + Unpin> Write for Kept<S> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.answered.sent();
         Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
     }
 }
@@ -100,17 +163,54 @@ impl<S: Write + Unpin> Write for Kept<S> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_answer_excuses_one_loss() {
-        let connection = Connected::new().extra(Answered::default());
+    const USUAL: Option<Duration> = Some(Duration::from_millis(250));
+
+    /// A connection, and what goes along with an answer that comes by it.
+    fn connection(connecting: Duration) -> (Answered, Connected, http::Extensions) {
+        let answered = Answered::new(connecting);
+        let connection = Connected::new().extra(answered.clone());
         let mut answer = http::Extensions::new();
         connection.get_extras(&mut answer);
-        assert!(!Answered::take(&connection), "none has come");
+        (answered, connection, answer)
+    }
+
+    #[test]
+    fn an_answer_excuses_one_loss() {
+        let (_, connection, answer) = connection(Duration::ZERO);
+        assert_eq!(Answered::take(&connection), None, "none has come");
         Answered::note(&answer);
         Answered::note(&answer);
-        assert!(Answered::take(&connection));
-        assert!(!Answered::take(&connection));
+        assert_eq!(Answered::take(&connection), USUAL);
+        assert_eq!(Answered::take(&connection), None);
         Answered::note(&answer);
-        assert!(Answered::take(&connection));
+        assert_eq!(Answered::take(&connection), USUAL);
+    }
+
+    #[test]
+    fn what_has_begun_to_be_answered_was_worked_on() {
+        let (answered, connection, answer) = connection(Duration::ZERO);
+        answered.sent();
+        answered.heard();
+        Answered::note(&answer);
+        // The rest of that answer, and then the next request.
+        answered.heard();
+        answered.sent();
+        assert_eq!(Answered::take(&connection), USUAL);
+        Answered::note(&answer);
+        answered.sent();
+        answered.heard();
+        // More of the same request.
+        answered.sent();
+        assert_eq!(Answered::take(&connection), None);
+    }
+
+    #[test]
+    fn what_is_lost_later_than_the_way_there_and_back_was_worked_on() {
+        for (connecting, within) in [(0, 250), (125, 250), (200, 400), (500, 1_000), (9_000, 1_000)]
+        {
+            let (_, connection, answer) = connection(Duration::from_millis(connecting));
+            Answered::note(&answer);
+            assert_eq!(Answered::take(&connection), Some(Duration::from_millis(within)));
+        }
     }
 }

@@ -193,6 +193,11 @@ async fn the_connection_of_a_stalled_answer_is_let_go_at_once() {
 
 /// Answers as many requests on each connection as `good` says, and closes it when it has read one more.
 async fn server_that_closes_after(good: usize) -> (String, Arc<AtomicUsize>) {
+    server_that_says_last(good, "").await
+}
+
+/// The same, saying something before it closes a connection.
+async fn server_that_says_last(good: usize, last: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1/chat/completions", listener.local_addr().unwrap());
     let requests = Arc::new(AtomicUsize::new(0));
@@ -204,9 +209,8 @@ async fn server_that_closes_after(good: usize) -> (String, Arc<AtomicUsize>) {
                     break;
                 }
                 counter.fetch_add(1, Ordering::Relaxed);
-                if nth < good {
-                    socket.write_all(OK_HELLO.as_bytes()).await.unwrap();
-                }
+                let said = if nth < good { OK_HELLO } else { last };
+                socket.write_all(said.as_bytes()).await.unwrap();
             }
         }
     });
@@ -230,4 +234,18 @@ async fn a_request_lost_on_a_connection_that_never_worked_is_not_sent_again() {
     let failure = failure_of(send_to(&upstream(), &url, Location::Local, patient()).await);
     assert_eq!(failure.class, FailureClass::Connect);
     assert_eq!(requests.load(Ordering::Relaxed), 1);
+}
+
+// Whoever has begun to answer has worked on it, and may have done what was asked.
+#[tokio::test]
+async fn a_request_that_had_begun_to_be_answered_is_not_sent_again() {
+    for last in ["H", "HTTP/1.1 200 OK\r\ncontent-le", "no answer at all\r\n\r\n"] {
+        let (url, requests) = server_that_says_last(1, last).await;
+        let upstream = upstream();
+        let answer = send_to(&upstream, &url, Location::Local, patient()).await.unwrap();
+        assert_eq!(answer.read_whole(100).await.unwrap(), "hello");
+        let failure = failure_of(send_to(&upstream, &url, Location::Local, patient()).await);
+        assert_eq!(failure.class, FailureClass::Connect, "{last:?}");
+        assert_eq!(requests.load(Ordering::Relaxed), 2, "{last:?}");
+    }
 }
