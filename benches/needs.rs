@@ -24,7 +24,7 @@ fn needs(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(body.len() as u64));
         let read = || {
             let request = ClientRequest::parse(asked, body.clone(), &addressed).unwrap();
-            let session = request.with_session_signal(|_| None, |_| ());
+            let session = request.with_session_signals(|_| None, |_| Some(()));
             black_box((request.needs(), request.prompt_tokens(), session));
             request
         };

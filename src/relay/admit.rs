@@ -128,6 +128,7 @@ fn session<'h>(
     if !relay.settings.session_affinity || !relay.sights.providers.read().has_choice() {
         return None;
     }
-    let (key, is_named) = request.session(&key.id, header)?;
-    Some(Session { key, is_continued: is_named || request.is_continuation() })
+    let (keys, is_named) = request.session(&key.id, header);
+    let is_continued = is_named || request.is_continuation();
+    (!keys.is_empty()).then_some(Session { keys, is_continued })
 }

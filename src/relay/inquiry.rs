@@ -32,9 +32,10 @@ impl Inquiry {
 }
 
 /// The session a request belongs to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Session {
-    pub key: SessionKey,
+    /// By all of its names, the most telling first: whoever names it by one of them later finds it.
+    pub keys: Vec<SessionKey>,
     /// Whether it is to go where the session was served last. The first turn of a conversation that
     /// has no name goes anywhere: others may begin with the same words.
     pub is_continued: bool,

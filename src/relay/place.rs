@@ -202,16 +202,16 @@ impl Attempts {
 
     /// Where the session was served last.
     pub(super) fn binding(&self) -> Option<Binding> {
-        let session = self.inquiry.session.filter(|session| session.is_continued)?;
-        self.relay().sights.affinity.find(session.key)
+        let session = self.inquiry.session.as_ref().filter(|session| session.is_continued)?;
+        session.keys.iter().find_map(|key| self.relay().sights.affinity.find(*key))
     }
 
     fn bind(&self, place: &Place) {
-        if let Some(session) = self.inquiry.session {
+        for key in self.inquiry.session.iter().flat_map(|session| &session.keys) {
             let provider_id = place.candidate.provider.id.clone();
             let credential_id = place.credential_id().cloned();
             let binding = Binding { provider_id, credential_id };
-            self.relay().sights.affinity.bind(session.key, binding);
+            self.relay().sights.affinity.bind(*key, binding);
         }
     }
 

@@ -58,6 +58,40 @@ async fn the_requests_of_a_named_session_go_to_the_same_key() {
 }
 
 #[actix_web::test]
+async fn a_session_that_was_known_by_two_names_is_found_by_either() {
+    let app = with_keys(3).await;
+    let ask = async |header: Option<&str>, cache_key: Option<&str>| {
+        let mut body = chat_body("hello", false);
+        if let Some(cache_key) = cache_key {
+            body["prompt_cache_key"] = json!(cache_key);
+        }
+        let request = app.relay(body.to_string());
+        let request = match header {
+            Some(id) => request.header("x-providerpool-session", id),
+            None => request,
+        };
+        assert_eq!(Reply::to(request).await.status, 200);
+        app.upstream.keys().pop().unwrap()
+    };
+
+    let key = ask(Some("s"), Some("p")).await;
+    let other = ask(Some("t"), Some("q")).await;
+
+    assert_ne!(key, other, "sessions were not spread");
+    for (header, cache_key, expected) in [
+        (None, Some("p"), &key),
+        (Some("s"), None, &key),
+        (None, Some("q"), &other),
+        (Some("t"), None, &other),
+        // A name that nobody has heard yet is bound by the one beside it.
+        (Some("new"), Some("q"), &other),
+        (Some("new"), None, &other),
+    ] {
+        assert_eq!(ask(header, cache_key).await, *expected, "{header:?} {cache_key:?}");
+    }
+}
+
+#[actix_web::test]
 async fn a_conversation_goes_on_with_the_key_that_served_its_beginning() {
     let app = with_keys(3).await;
     let say = async |messages: Value| {

@@ -23,7 +23,7 @@ fn a_long_request_costs_next_to_nothing_to_read_in_every_dialect() {
             let region = Region::new(ALLOCATOR);
             let request = ClientRequest::parse(asked, body.clone(), &addressed).unwrap();
             let told = (request.needs(), request.prompt_tokens(), request.is_continuation());
-            let session = request.with_session_signal(|_| None, |_| ());
+            let session = request.with_session_signals(|_| None, |_| Some(()));
             assert!(told.1 > 50_000 && told.2 && session.is_some(), "{name}: {told:?}");
             region.change().bytes_allocated
         };

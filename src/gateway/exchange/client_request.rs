@@ -206,23 +206,28 @@ impl ClientRequest {
         self.facts.prompt_tokens(&self.body)
     }
 
-    /// The session it belongs to, and whether its client has named it. `header` reads a header.
+    /// The session it belongs to, by all of its names, the most telling first, and whether its client has
+    /// named it. Empty: nothing tells. `header` reads a header.
     pub fn session<'h>(
         &self,
         caller: &KeyId,
         header: impl Fn(&str) -> Option<&'h str>,
-    ) -> Option<(SessionKey, bool)> {
-        self.with_session_signal(header, |signal| {
-            let is_named = matches!(signal, SessionSignal::Named { .. });
-            (SessionKey::new(caller, self.model(), signal), is_named)
-        })
+    ) -> (Vec<SessionKey>, bool) {
+        let (mut keys, mut is_named) = (Vec::new(), false);
+        self.with_session_signals(header, |signal| {
+            is_named |= matches!(signal, SessionSignal::Named { .. });
+            keys.push(SessionKey::new(caller, self.model(), signal));
+            None::<()>
+        });
+        (keys, is_named)
     }
 
-    /// Finds what tells the session, if something does. `header` reads a header.
-    pub fn with_session_signal<'h, T>(
+    /// Tells what names the session, the most telling first, until `then` has something for it.
+    /// `header` reads a header.
+    pub fn with_session_signals<'h, T>(
         &self,
         header: impl Fn(&str) -> Option<&'h str>,
-        then: impl FnOnce(SessionSignal<'_>) -> T,
+        then: impl FnMut(SessionSignal<'_>) -> Option<T>,
     ) -> Option<T> {
         match self.asked {
             Asked::Embeddings(_) => None,

@@ -296,13 +296,12 @@ impl Question {
             return self.find(actors, SessionSignal::Named { kind: SESSION_HEADER, id: named? });
         };
         let header = |name: &str| named.filter(|_| name == SESSION_HEADER);
-        let found = request.with_session_signal(header, |signal| {
+        request.with_session_signals(header, |signal| {
             let is_named = matches!(signal, SessionSignal::Named { .. });
             // Any other goes where it wants.
             let is_bound = is_named || request.is_continuation();
             is_bound.then(|| self.find(actors, signal))?
-        });
-        found?
+        })
     }
 
     /// Looks for the session with each key that may be meant.

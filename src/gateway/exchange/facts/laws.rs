@@ -109,7 +109,7 @@ fn opening(facts: &Facts, body: &[u8]) -> Vec<u8> {
         body,
         |_| None,
         |signal| match signal {
-            SessionSignal::Opening(parts) => parts.concat(),
+            SessionSignal::Opening(parts) => Some(parts.concat()),
             SessionSignal::Named { .. } => panic!("it was not named"),
         },
     );

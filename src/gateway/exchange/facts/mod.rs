@@ -133,36 +133,47 @@ impl Facts {
         self.found.is_answered
     }
 
-    /// Finds what tells the session: a name the client gave, in a header or in the body, else how the
-    /// conversation begins: the instructions in front and what the user says first, whatever comes after,
-    /// as they were written; of each the end, because that is where conversations differ.
+    /// Tells what names the session until `then` has something for it: the names the client gave, in
+    /// headers or in the body, the most telling first; where there is none, how the conversation begins: the
+    /// instructions in front and what the user says first, whatever comes after, as they were written; of
+    /// each the end, because that is where conversations differ.
     ///
     /// Names that are none (blank, too long, unprintable) are passed over.
     pub fn with_session<'h, T>(
         &self,
         body: &[u8],
         header: impl Fn(&str) -> Option<&'h str>,
-        then: impl FnOnce(SessionSignal<'_>) -> T,
+        mut then: impl FnMut(SessionSignal<'_>) -> Option<T>,
     ) -> Option<T> {
+        let mut is_named = false;
         for kind in SESSION_HEADERS {
             if let Some(id) = header(kind).and_then(session_id) {
-                return Some(then(SessionSignal::Named { kind, id }));
+                is_named = true;
+                if let Some(found) = then(SessionSignal::Named { kind, id }) {
+                    return Some(found);
+                }
             }
         }
         let said = self.said(body);
         for word in self.words.sessions {
             if let Some(id) = said.find(word.path).and_then(id_in_json)
-                && (!word.is_a_person || id.contains("session"))
+                && word.names.is_session(id, is_named)
             {
-                return Some(then(SessionSignal::Named { kind: word.kind, id }));
+                is_named = true;
+                if let Some(found) = then(SessionSignal::Named { kind: word.kind, id }) {
+                    return Some(found);
+                }
             }
+        }
+        if is_named {
+            return None;
         }
         let opening = [&self.found.instructions, &self.found.first].map(|at| {
             let written = &body[at.clone()];
             &written[written.len().saturating_sub(MAX_OPENING_BYTES)..]
         });
         let is_there = opening.iter().any(|part| !part.is_empty());
-        is_there.then(|| then(SessionSignal::Opening(opening)))
+        is_there.then(|| then(SessionSignal::Opening(opening)))?
     }
 
     /// Where to change a body that is passed on.

@@ -207,13 +207,39 @@ fn the_longest_answer_allowed_is_added() {
 
 /// The signal's kind and text; `opening` for an opening.
 fn signal(asked: Asked, body: &str, headers: &[(&str, &'static str)]) -> Option<(String, String)> {
+    signals(asked, body, headers).into_iter().next()
+}
+
+/// All of them, the most telling first.
+fn signals(asked: Asked, body: &str, headers: &[(&str, &'static str)]) -> Vec<(String, String)> {
     let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, id)| *id);
-    read(asked, body).with_session(body.as_bytes(), header, |signal| match signal {
-        SessionSignal::Named { kind, id } => (kind.to_owned(), id.to_owned()),
-        SessionSignal::Opening(texts) => {
-            ("opening".to_owned(), String::from_utf8_lossy(&texts.concat()).into_owned())
-        }
-    })
+    let mut all = Vec::new();
+    read(asked, body).with_session(body.as_bytes(), header, |signal| {
+        all.push(match signal {
+            SessionSignal::Named { kind, id } => (kind.to_owned(), id.to_owned()),
+            SessionSignal::Opening(texts) => {
+                ("opening".to_owned(), String::from_utf8_lossy(&texts.concat()).into_owned())
+            }
+        });
+        None::<()>
+    });
+    all
+}
+
+#[test]
+fn a_session_has_all_the_names_it_is_given_and_its_beginning_is_none_beside_them() {
+    let kinds = |fields: &str, headers: &[(&str, &'static str)]| -> Vec<String> {
+        signals(CHAT, &with(fields), headers).into_iter().map(|(kind, _)| kind).collect()
+    };
+    let two = r#""conversation":{"id":"c"},"prompt_cache_key":"p""#;
+    assert_eq!(kinds(two, &[]), ["body.prompt_cache_key", "body.conversation"]);
+    let header = [("session_id", "s")];
+    assert_eq!(kinds(two, &header), ["session_id", "body.prompt_cache_key", "body.conversation"]);
+    // Who it is for tells nothing beside a name, unless it speaks of a session.
+    let person = r#""prompt_cache_key":"p","metadata":{"user_id":"u"},"user":"v""#;
+    assert_eq!(kinds(person, &[]), ["body.prompt_cache_key"]);
+    let session = r#""prompt_cache_key":"p","metadata":{"user_id":"u_session_1"}"#;
+    assert_eq!(kinds(session, &[]), ["body.prompt_cache_key", "body.metadata.user_id"]);
 }
 
 fn opening(messages: &[&str]) -> Option<String> {

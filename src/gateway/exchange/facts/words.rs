@@ -75,8 +75,27 @@ pub(super) struct Words {
 pub(super) struct SessionWord {
     pub kind: &'static str,
     pub path: Path,
-    /// Whether it names a person with any number of sessions, unless it speaks of one.
-    pub is_a_person: bool,
+    pub names: Names,
+}
+
+/// What the text of such a field names, unless it speaks of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    Session,
+    /// One, if nothing else does; else whoever has any number of them.
+    SessionOrPerson,
+    Person,
+}
+
+impl Names {
+    /// Whether an id names a session. `is_named`: whether another one has before.
+    pub fn is_session(self, id: &str, is_named: bool) -> bool {
+        match self {
+            Self::Session => true,
+            Self::SessionOrPerson => !is_named || id.contains("session"),
+            Self::Person => id.contains("session"),
+        }
+    }
 }
 
 impl Is {
@@ -140,7 +159,7 @@ const NOTHING: Words = Words {
 };
 
 const fn session(kind: &'static str, path: Path) -> SessionWord {
-    SessionWord { kind, path, is_a_person: false }
+    SessionWord { kind, path, names: Names::Session }
 }
 
 const OPENAI_SESSIONS: &[SessionWord] = &[
@@ -149,9 +168,13 @@ const OPENAI_SESSIONS: &[SessionWord] = &[
     session("body.conversation", &["conversation", "id"]),
     session("body.conversation", &["conversation"]),
     session("body.conversation_id", &["conversation_id"]),
-    session("body.metadata.user_id", &["metadata", "user_id"]),
+    SessionWord {
+        kind: "body.metadata.user_id",
+        path: &["metadata", "user_id"],
+        names: Names::SessionOrPerson,
+    },
     session("body.metadata.session_id", &["metadata", "session_id"]),
-    SessionWord { kind: "body.user", path: &["user"], is_a_person: true },
+    SessionWord { kind: "body.user", path: &["user"], names: Names::Person },
 ];
 
 const JSON_FORMATS: [&str; 2] = ["json_object", "json_schema"];
@@ -341,7 +364,7 @@ const MESSAGES_COUNT: Words = Words {
     sessions: &[SessionWord {
         kind: "body.metadata.user_id",
         path: &["metadata", "user_id"],
-        is_a_person: true,
+        names: Names::Person,
     }],
     thinking: &[&["thinking"], &["output_config", "effort"]],
     check: |said| said.check_list("messages", "message"),
