@@ -91,3 +91,27 @@ async fn a_model_that_cannot_think_is_asked_without_and_the_client_is_told() {
         }
     }
 }
+
+#[actix_web::test]
+async fn sealed_thoughts_are_not_asked_for_where_thinking_is_taken_out() {
+    let format = ApiFormat::Responses;
+    let configure: fn(&mut Config) = not_thinking;
+    let app = TestApp::with(Setup { speaks: Some(format), configure, ..Setup::default() }).await;
+    for (asked, expected) in [
+        (
+            r#"{"reasoning":{"effort":"high"},"include":["reasoning.encrypted_content"],"model":"test-model","input":"hi"}"#,
+            r#"{"model":"test-model","input":"hi"}"#,
+        ),
+        (
+            r#"{"model":"test-model","include":["reasoning.encrypted_content","message.output_text.logprobs"],"input":"hi","reasoning":{"effort":"high"}}"#,
+            r#"{"model":"test-model","include":["message.output_text.logprobs"],"input":"hi"}"#,
+        ),
+        (
+            r#"{"model":"test-model","include":["message.output_text.logprobs"],"input":"hi","reasoning":{"effort":"high"}}"#,
+            r#"{"model":"test-model","include":["message.output_text.logprobs"],"input":"hi"}"#,
+        ),
+    ] {
+        let (up, told) = sent(&app, format, "/v1/responses", asked.to_owned()).await;
+        assert_eq!((up.as_str(), told.as_str()), (expected, "thinking"));
+    }
+}

@@ -248,8 +248,8 @@ impl ClientRequest {
             && !self.facts.said(&self.body).has("stream_options")
     }
 
-    /// The body as it came, for an upstream of its own dialect: but for the model's name, and for what the
-    /// model is known not to be able to do.
+    /// The body as it came, for an upstream of its own dialect: but for the model's name, for what the
+    /// model is known not to be able to do, and for a longer answer than it can give.
     fn passed_on(
         &self,
         envelope: Envelope,
@@ -268,6 +268,11 @@ impl ClientRequest {
         {
             self.facts.without_thinking(&mut edits);
             losses.note("thinking");
+        }
+        if let (Asked::Answer(_), Some(most)) = (self.asked, facts.output_tokens)
+            && self.facts.limit_output(&self.body, &mut edits, most)
+        {
+            losses.note("max_output_tokens");
         }
         ForUpstream { body: envelope.wrap(&edits.apply(&self.body), target.model), losses }
     }

@@ -188,7 +188,20 @@ impl Facts {
     }
 
     pub fn without_thinking(&self, edits: &mut Edits<'_>) {
-        edits.remove(self.words.thinking);
+        edits.remove(self.words.thinking, self.words.of_thoughts);
+    }
+
+    /// Makes the answer no longer than this. Says whether a longer one was asked for.
+    pub fn limit_output(&self, body: &[u8], edits: &mut Edits<'_>, most: u64) -> bool {
+        let said = self.said(body);
+        let mut is_limited = false;
+        for path in self.words.limits {
+            if said.whole(path).is_some_and(|asked| asked > most) {
+                edits.set(path, most);
+                is_limited = true;
+            }
+        }
+        is_limited
     }
 }
 

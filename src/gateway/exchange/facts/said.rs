@@ -93,10 +93,20 @@ impl<'b> Said<'b> {
         Err(InvalidRequest::about(name, why))
     }
 
-    /// An object within the body without one of its fields.
-    pub fn without(&self, object: &[u8], name: &str) -> Option<Vec<u8>> {
-        let mut fields: object::Fields<'_> = serde_json::from_slice(object).ok()?;
-        fields.0.retain(|(key, _): &(Cow<'_, str>, &RawValue)| !self.is_called(key, name));
-        serde_json::to_vec(&fields).ok()
+    /// An object within the body with other fields: each by its name, with what it says from now on or
+    /// without it.
+    pub fn changed(
+        &self,
+        object: &[u8],
+        changes: &[(&str, Option<Box<RawValue>>)],
+    ) -> Option<Vec<u8>> {
+        let object::Fields(fields) = serde_json::from_slice(object).ok()?;
+        let kept = fields.into_iter().filter_map(|(key, value)| {
+            match changes.iter().find(|(name, _)| self.is_called(&key, name)) {
+                None => Some((key, value)),
+                Some((_, change)) => Some((key, change.as_deref()?)),
+            }
+        });
+        serde_json::to_vec(&object::Fields(kept.collect())).ok()
     }
 }

@@ -67,6 +67,8 @@ pub(super) struct Words {
     pub sessions: &'static [SessionWord],
     /// How to think.
     pub thinking: &'static [Path],
+    /// What is asked of thoughts beside that: a list, and what stands in it.
+    pub of_thoughts: Option<(&'static str, &'static str)>,
     /// Errors: what is missing, or is wrong everywhere.
     pub check: fn(&Said<'_>) -> Result<(), InvalidRequest>,
 }
@@ -155,6 +157,7 @@ const NOTHING: Words = Words {
     is_json: |_| false,
     sessions: &[],
     thinking: &[],
+    of_thoughts: None,
     check: |_| Ok(()),
 };
 
@@ -293,6 +296,7 @@ const RESPONSES: Words = Words {
     is_json: |said| is_json_format(said, &["text", "format", "type"]),
     sessions: OPENAI_SESSIONS,
     thinking: &[&["reasoning"]],
+    of_thoughts: Some(("include", "reasoning.encrypted_content")),
     check: check_responses,
     ..NOTHING
 };
