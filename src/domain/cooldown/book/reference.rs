@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::failure::MAX_HINT;
+use crate::domain::{failure::MAX_HINT, id::ModelName};
 
 const START: i64 = 1_000_000_000_000;
 const SCOPES: usize = 2;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::failure::MAX_HINT;
+use crate::domain::{failure::MAX_HINT, id::ModelName};
 
 const START: Timestamp = Timestamp::from_millis(1_000_000);
 

@@ -1,7 +1,10 @@
 //! How a cooldown ends: with a single trial, and then a success.
 
 use super::*;
-use crate::domain::failure::MAX_HINT;
+use crate::domain::{
+    failure::MAX_HINT,
+    id::{CredentialId, ModelName},
+};
 
 const START: Timestamp = Timestamp::from_millis(1_000_000);
 const CAUSE: (FailureClass, Option<u16>) = (FailureClass::Server, Some(500));
