@@ -5,8 +5,8 @@ use std::{cell::OnceCell, rc::Rc, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    attempts::Attempts,
     deadline::Deadline,
+    dispatch::Dispatch,
     error::RelayError,
     gate::Permit,
     history::Recalled,
@@ -59,7 +59,7 @@ pub fn admit<'h>(
     relay: &Rc<Relay>,
     incoming: Incoming,
     header: impl Fn(&str) -> Option<&'h str>,
-) -> Result<Rc<Attempts>, RelayError> {
+) -> Result<Rc<Dispatch>, RelayError> {
     let Incoming { id, asked, addressed, key, arrived, deadline, recalled, options, permit } =
         incoming;
     let Recalled { body, continues } = recalled;
@@ -97,7 +97,7 @@ pub fn admit<'h>(
     let needs = request.needs();
     let (request, prompt_tokens) = (Rc::new(request), OnceCell::new());
     let inquiry = Inquiry { id, owner: key, request, options, needs, session, prompt_tokens };
-    Ok(Rc::new(Attempts::new(settlement, inquiry, deadline)))
+    Ok(Rc::new(Dispatch::new(settlement, inquiry, deadline)))
 }
 
 /// Whether a key may ask for a model, with a request where there is one.

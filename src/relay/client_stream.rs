@@ -15,8 +15,8 @@ use futures_util::{Stream, future::LocalBoxFuture};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
-    attempts::Attempts,
     deadline::Deadline,
+    dispatch::Dispatch,
     error::RelayError,
     live_stream::{LiveStream, Step},
 };
@@ -72,7 +72,7 @@ type Proving = LocalBoxFuture<'static, Result<Box<LiveStream>, RelayError>>;
 
 enum State {
     /// Opened, and nobody has answered yet. Who holds the account, should it be ended from elsewhere.
-    Waiting(Proving, Weak<Attempts>),
+    Waiting(Proving, Weak<Dispatch>),
     Live(Box<LiveStream>),
     /// Complete, but the journal could not be written: the database must take the entry first.
     Recording(LocalBoxFuture<'static, Result<Bytes, RelayError>>),
@@ -83,7 +83,7 @@ enum State {
 impl ClientStream {
     pub(super) fn waiting(
         proving: Proving,
-        attempts: Weak<Attempts>,
+        attempts: Weak<Dispatch>,
         keep_alive: KeepAlive,
         deadline: Deadline,
         key: KeyWatch,

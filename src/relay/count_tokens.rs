@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    attempts::{Attempts, Won},
+    dispatch::{Dispatch, Won},
     error::RelayError,
     prove::prove_whole,
     serve::{Served, answered},
@@ -15,7 +15,7 @@ use crate::gateway::exchange::{ClientApi, WholeAnswer, counted};
 /// Errors: [`RelayError`] when nobody could answer such a request at all; it is settled then.
 pub(super) async fn count_tokens(
     api: ClientApi,
-    attempts: Rc<Attempts>,
+    attempts: Rc<Dispatch>,
 ) -> Result<Served, RelayError> {
     let count_prompt = attempts.inquiry.request.prompt_count(api);
     let relay = Rc::clone(attempts.relay());

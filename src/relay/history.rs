@@ -5,8 +5,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{
-    attempts::Attempts,
     deadline::{Deadline, DeadlinePassed},
+    dispatch::Dispatch,
     services::Relay,
 };
 use crate::{
@@ -67,7 +67,7 @@ struct Answer {
     response: Option<Box<Answer>>,
 }
 
-impl Attempts {
+impl Dispatch {
     /// Keeps what the next request may continue. `last`: the whole answer, or the event that holds it.
     pub(super) fn remember(&self, last: &[u8]) {
         let request = &self.inquiry.request;

@@ -11,10 +11,10 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::LocalBoxFuture;
 
 use super::{
-    attempts::{Attempts, Won},
+    attempt::Attempt,
     deadline::Deadline,
+    dispatch::{Dispatch, Won},
     error::RelayError,
-    place::Place,
     prove::ProvedStream,
     run::Driven,
     settle::Settlement,
@@ -45,12 +45,12 @@ pub struct LiveStream {
     /// Whether the reader of the socket has had a turn since the last piece.
     gave_a_turn: bool,
     ending: Option<Ending>,
-    place: Place,
+    place: Attempt,
     /// Being taken up again by another attempt, after this failure.
     resuming: Option<(Arc<Failure>, Resuming)>,
     /// What the attempts before this one have used, as far as they told.
     used_before: Option<UsedTokens>,
-    attempts: Rc<Attempts>,
+    attempts: Rc<Dispatch>,
 }
 
 /// What a look at the upstream gave.

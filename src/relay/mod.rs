@@ -4,10 +4,11 @@
 //! to actors, and to upstreams through `gateway`.
 
 mod admit;
-mod attempts;
+mod attempt;
 mod client_stream;
 mod count_tokens;
 mod deadline;
+mod dispatch;
 mod error;
 mod gate;
 mod history;
@@ -15,7 +16,6 @@ mod inquiry;
 mod journey;
 mod live_stream;
 mod outbox;
-mod place;
 mod prepare;
 mod prove;
 mod reports;

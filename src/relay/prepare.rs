@@ -5,7 +5,7 @@ use std::{borrow::Cow, rc::Rc, sync::Arc};
 use bytes::Bytes;
 use url::Url;
 
-use super::attempts::Attempts;
+use super::dispatch::Dispatch;
 use crate::{
     actors::{
         clock::{now, steady},
@@ -100,7 +100,7 @@ fn target(candidate: &Candidate, asks_stream_usage: bool) -> Target<'_> {
     Target { model: &candidate.model, max_output_tokens, asks_stream_usage }
 }
 
-impl Attempts {
+impl Dispatch {
     /// `None`: it is not to be asked, because of what would be lost on the way.
     ///
     /// Errors: the request cannot be read as deep as is needed to translate it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{attempts::LastFailed, place::Place, services::Relay};
+use super::{attempt::Attempt, dispatch::LastFailed, services::Relay};
 use crate::{
     actors::{
         clock::steady,
@@ -21,7 +21,7 @@ use crate::{
 
 impl Relay {
     /// Counts a good answer, and tells of it where that is news.
-    pub(super) fn tell_success(&self, place: &Place) {
+    pub(super) fn tell_success(&self, place: &Attempt) {
         let provider = &place.candidate.provider;
         self.metrics.attempted(&provider.id, None);
         if let Some(lease) = &place.lease {
@@ -50,7 +50,7 @@ impl Relay {
     pub(super) fn count_failure(
         &self,
         request_id: Option<RequestId>,
-        place: &Place,
+        place: &Attempt,
         failure: &Failure,
     ) {
         let (candidate, credential_id) = (&place.candidate, place.credential_id());
@@ -70,7 +70,7 @@ impl Relay {
     pub(super) fn tell_blame(
         &self,
         request_id: Option<RequestId>,
-        place: &Place,
+        place: &Attempt,
         failure: &Arc<Failure>,
     ) {
         if let Some(lease) = place.lease.as_ref().filter(|_| !failure.is_about_the_request()) {
@@ -103,7 +103,7 @@ impl Relay {
         &self,
         request_id: RequestId,
         last: &LastFailed,
-        place: &Place,
+        place: &Attempt,
         next: FailoverStep,
     ) {
         let cause: FailureClass = last.failure.class;

@@ -4,14 +4,14 @@
 use std::{rc::Rc, sync::Arc};
 
 use super::{
-    attempts::Attempts,
+    dispatch::Dispatch,
     prove::{ProvedStream, prove_resumed},
     retry::Event,
     run::Driven,
 };
 use crate::{domain::failure::Failure, gateway::exchange::Transcript};
 
-impl Attempts {
+impl Dispatch {
     /// Goes on with a stream that ended with a failure. `transcript`: what has been sent of it, if it
     /// can be compared. `None`: it cannot be gone on with.
     pub(super) async fn resume(

@@ -6,8 +6,8 @@ use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    attempts::Attempts,
-    place::{Place, Tried},
+    attempt::{Attempt, Tried},
+    dispatch::Dispatch,
     prove::Prove,
     retry::{Action, End, Event, Facts, How, Patience, SLOTS, Slot, Unavailable},
 };
@@ -24,7 +24,7 @@ use crate::{
 /// What became of a candidate that has answered.
 pub(super) struct Driven<P> {
     pub proof: P,
-    pub place: Place,
+    pub place: Attempt,
     /// The stage it is of.
     pub stage: usize,
 }
@@ -41,7 +41,7 @@ struct Asking<'r, P> {
 /// What is under way, and what is left of the last attempt of each slot for the next one there.
 struct Slots<'r, P> {
     asking: [Option<Asking<'r, P>>; SLOTS],
-    places: [Option<Place>; SLOTS],
+    places: [Option<Attempt>; SLOTS],
 }
 
 impl<P> Slots<'_, P> {
@@ -61,7 +61,7 @@ impl<P> Slots<'_, P> {
     }
 }
 
-impl Attempts {
+impl Dispatch {
     /// Makes attempts until one has answered to `prove`, beginning with an event.
     pub(super) async fn drive<P>(
         &self,
@@ -203,10 +203,10 @@ impl Attempts {
     /// Errors: the request cannot be read as deep as is needed to translate it.
     fn enter_slot(
         &self,
-        last: Option<Place>,
+        last: Option<Attempt>,
         slot: Slot,
         how: How,
-    ) -> Result<Result<Place, Unavailable>, Failure> {
+    ) -> Result<Result<Attempt, Unavailable>, Failure> {
         let prepared = match (how, last) {
             (How::Again | How::OtherFormat | How::NewToken, Some(place)) => return Ok(Ok(place)),
             // What the one before held is given back first.

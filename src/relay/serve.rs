@@ -6,12 +6,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::{
-    attempts::{Attempts, Won},
+    attempt::Attempt,
     client_stream::{ClientStream, KeepAlive, KeyWatch},
     count_tokens::count_tokens,
+    dispatch::{Dispatch, Won},
     error::RelayError,
     live_stream::LiveStream,
-    place::Place,
     prove::{ProvedStream, prove_stream, prove_whole},
 };
 use crate::{
@@ -48,7 +48,7 @@ pub enum Served {
 /// goes on trying behind keep-alives.
 ///
 /// Errors: [`RelayError`]; the request is settled then.
-pub async fn serve(attempts: Rc<Attempts>) -> Result<Served, RelayError> {
+pub async fn serve(attempts: Rc<Dispatch>) -> Result<Served, RelayError> {
     if let Asked::TokenCount(api) = attempts.inquiry.request.asked() {
         return count_tokens(api, attempts).await;
     }
@@ -89,13 +89,13 @@ pub async fn serve(attempts: Rc<Attempts>) -> Result<Served, RelayError> {
 }
 
 /// What ends a stream whose client's key does, where streams are not finished.
-fn key_watch(attempts: &Attempts) -> KeyWatch {
+fn key_watch(attempts: &Dispatch) -> KeyWatch {
     let relay = attempts.relay();
     let key = || fault_of_key(relay.sights.keys.clone(), Arc::clone(&attempts.inquiry.owner));
     relay.settings.end_streams_of_revoked_keys.then(|| key().boxed_local())
 }
 
-async fn win_stream(attempts: Rc<Attempts>) -> Result<(Answered, Box<LiveStream>), RelayError> {
+async fn win_stream(attempts: Rc<Dispatch>) -> Result<(Answered, Box<LiveStream>), RelayError> {
     let won: Won<ProvedStream> = attempts.run(prove_stream).await?;
     let by = answered(&won.attempts, &won.place);
     {
@@ -109,7 +109,7 @@ async fn win_stream(attempts: Rc<Attempts>) -> Result<(Answered, Box<LiveStream>
     Ok((by, Box::new(LiveStream::new(won))))
 }
 
-pub(super) fn answered(attempts: &Attempts, place: &Place) -> Answered {
+pub(super) fn answered(attempts: &Dispatch, place: &Attempt) -> Answered {
     Answered {
         provider_id: place.candidate.provider.id.clone(),
         model: place.candidate.model.clone(),

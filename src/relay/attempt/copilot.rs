@@ -1,10 +1,10 @@
-//! A place at GitHub Copilot's API, which takes a token that the credential is exchanged for.
+//! An attempt at GitHub Copilot's API, which takes a token that the credential is exchanged for.
 
 use std::{sync::Arc, time::Duration};
 
 use url::Url;
 
-use super::{Attempts, Place};
+use super::{Attempt, Dispatch};
 use crate::{
     actors::copilot_tokens::TakeCopilotToken,
     domain::{
@@ -27,7 +27,7 @@ pub(super) struct CopilotTokens {
     refused: Option<Arc<CopilotToken>>,
 }
 
-impl Place {
+impl Attempt {
     /// Whether its credential has to be exchanged before it is sent.
     pub(super) fn wants_copilot_token(&self) -> bool {
         let endpoints = &self.candidate.endpoints;
@@ -51,9 +51,9 @@ impl Place {
     }
 }
 
-impl Attempts {
+impl Dispatch {
     /// Gets the token for an attempt.
-    pub(super) async fn take_copilot_token(&self, place: &mut Place) -> Result<(), Failure> {
+    pub(super) async fn take_copilot_token(&self, place: &mut Attempt) -> Result<(), Failure> {
         let Some(lease) = &place.lease else { return Ok(()) };
         let question = TakeCopilotToken {
             provider: Arc::clone(&place.candidate.provider),

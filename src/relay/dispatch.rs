@@ -7,10 +7,10 @@ use actix::{Message, Recipient};
 use tokio::time::Instant;
 
 use super::{
+    attempt::Attempt,
     deadline::{Deadline, DeadlinePassed},
     error::RelayError,
     inquiry::Inquiry,
-    place::Place,
     prove::Prove,
     retry::{End, Event, Limits, Planned, Retry, Slot, StageRules},
     run::Driven,
@@ -41,7 +41,7 @@ use crate::{
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A request that is admitted and not answered yet.
-pub struct Attempts {
+pub struct Dispatch {
     pub(super) inquiry: Inquiry,
     pub(super) deadline: Deadline,
     pub(super) state: RefCell<State>,
@@ -77,11 +77,11 @@ pub(super) struct LastFailed {
 /// A candidate that has proved itself, and the request it has proved itself to.
 pub(super) struct Won<P> {
     pub proof: P,
-    pub place: Place,
-    pub attempts: Rc<Attempts>,
+    pub place: Attempt,
+    pub attempts: Rc<Dispatch>,
 }
 
-impl Attempts {
+impl Dispatch {
     pub(super) fn new(mut settlement: Settlement, inquiry: Inquiry, deadline: Deadline) -> Self {
         let relay = Rc::clone(settlement.relay());
         let arrived = settlement.arrived();

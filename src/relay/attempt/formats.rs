@@ -1,15 +1,15 @@
-//! A place that does not have the format it was asked in: the same request in its next one. What a
+//! An attempt at who does not have the format it was asked in: the same request in its next one. What a
 //! failure says of formats is for `retry::format` to judge.
 
 use std::{rc::Rc, sync::Arc};
 
-use super::{Attempts, Place};
+use super::{Attempt, Dispatch};
 use crate::{actors::clock::steady, domain::failure::Failure, relay::retry::FormatFacts};
 
-impl Attempts {
+impl Dispatch {
     /// What is known of the format that a place was asked in.
-    pub(super) fn format_facts(&self, place: &Place) -> FormatFacts {
-        let Place { candidate, prepared, .. } = place;
+    pub(super) fn format_facts(&self, place: &Attempt) -> FormatFacts {
+        let Attempt { candidate, prepared, .. } = place;
         FormatFacts {
             may_be_absent: prepared.has_choice() || !self.asks_for_answer(),
             is_spoken: prepared.is_spoken(candidate),
@@ -17,7 +17,7 @@ impl Attempts {
     }
 
     /// Makes the request ready in the next format of the provider's. Says whether there is one.
-    pub(in crate::relay) fn turn_to_next_format(&self, place: &mut Place) -> bool {
+    pub(in crate::relay) fn turn_to_next_format(&self, place: &mut Attempt) -> bool {
         let Some(other) = self.in_next_format(&place.candidate, &place.prepared) else {
             return false;
         };
@@ -27,8 +27,8 @@ impl Attempts {
 
     /// Keeps in mind that a format is not there. It was a wrong guess of the pool's: neither provider
     /// nor credential is to blame.
-    pub(super) fn note_wrong_format(&self, place: &Place, failure: &Failure) {
-        let Place { candidate, prepared, .. } = place;
+    pub(super) fn note_wrong_format(&self, place: &Attempt, failure: &Failure) {
+        let Attempt { candidate, prepared, .. } = place;
         if let Some(wrong) = failure.wrong_format
             && prepared.has_choice()
             && self.asks_for_answer()
@@ -41,7 +41,7 @@ impl Attempts {
 
     /// None of its formats was there. That is the provider's fault when it was asked for an answer; it
     /// need not be able to count or to embed.
-    pub(super) fn note_end_of_formats(&self, place: &mut Place, failure: &Arc<Failure>) {
+    pub(super) fn note_end_of_formats(&self, place: &mut Attempt, failure: &Arc<Failure>) {
         if self.asks_for_answer() {
             place.failed(failure);
             self.relay().tell_blame(self.state.borrow().settlement.request_id(), place, failure);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use self::copilot::CopilotTokens;
 use super::{
-    attempts::{Attempts, LastFailed},
+    dispatch::{Dispatch, LastFailed},
     prepare::Prepared,
     prove::Prove,
     retry::{Facts, FormatFacts, Slot, Unavailable, Whose},
@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// A candidate with all that an attempt there holds. Dropping it gives everything back.
-pub(super) struct Place {
+pub(super) struct Attempt {
     pub candidate: Candidate,
     prepared: Rc<Prepared>,
     pub lease: Option<Lease>,
@@ -61,9 +61,9 @@ pub(super) struct Place {
 }
 
 /// What came of an attempt. `None`: it says something else than what it was to go on with.
-pub(super) type Tried<P> = (Place, Result<Option<P>, Failure>);
+pub(super) type Tried<P> = (Attempt, Result<Option<P>, Failure>);
 
-impl Place {
+impl Attempt {
     /// What of the request is lost on the way there.
     pub fn losses(&self) -> &Losses {
         &self.prepared.losses
@@ -122,11 +122,11 @@ impl Place {
     }
 }
 
-impl Attempts {
+impl Dispatch {
     /// Takes what an attempt at the candidate of a slot needs.
     ///
     /// Errors: why it cannot be had now.
-    pub(super) fn enter(&self, slot: Slot, prepared: Rc<Prepared>) -> Result<Place, Unavailable> {
+    pub(super) fn enter(&self, slot: Slot, prepared: Rc<Prepared>) -> Result<Attempt, Unavailable> {
         let now = steady();
         let state = self.state.borrow();
         let candidate = state.retry.candidate(slot);
@@ -154,7 +154,7 @@ impl Attempts {
         if is_trial && self.counts_tokens() {
             return Err(Unavailable::Busy);
         }
-        Ok(Place {
+        Ok(Attempt {
             candidate: candidate.clone(),
             prepared,
             credential_id: lease.as_ref().map(|lease| lease.id().clone()),
@@ -206,7 +206,7 @@ impl Attempts {
         session.keys.iter().find_map(|key| self.relay().sights.affinity.find(*key))
     }
 
-    fn bind(&self, place: &Place) {
+    fn bind(&self, place: &Attempt) {
         for key in self.inquiry.session.iter().flat_map(|session| &session.keys) {
             let provider_id = place.candidate.provider.id.clone();
             let credential_id = place.credential_id().cloned();
@@ -216,14 +216,14 @@ impl Attempts {
     }
 
     /// One try of one candidate with one credential, which is given back with what came of it.
-    pub(super) async fn attempt<P>(&self, mut place: Place, prove: &impl Prove<P>) -> Tried<P> {
+    pub(super) async fn attempt<P>(&self, mut place: Attempt, prove: &impl Prove<P>) -> Tried<P> {
         let answer = self.answer(&mut place, prove).await;
         (place, answer)
     }
 
     async fn answer<P>(
         &self,
-        place: &mut Place,
+        place: &mut Attempt,
         prove: &impl Prove<P>,
     ) -> Result<Option<P>, Failure> {
         let relay = self.relay();
@@ -265,7 +265,7 @@ impl Attempts {
         answer
     }
 
-    pub(super) fn begin(&self, now: Instant, place: &mut Place, kind: AttemptKind) {
+    pub(super) fn begin(&self, now: Instant, place: &mut Attempt, kind: AttemptKind) {
         let mut state = self.state.borrow_mut();
         (place.number, place.started) = (state.retry.made() + 1, now);
         if let AttemptKind::Repeat | AttemptKind::Hedge | AttemptKind::Resume = kind {
@@ -287,7 +287,7 @@ impl Attempts {
     }
 
     /// What is known of an attempt that has failed.
-    pub(super) fn facts(&self, place: &Place, failure: &Failure) -> Facts {
+    pub(super) fn facts(&self, place: &Attempt, failure: &Failure) -> Facts {
         // Of no interest but where a format is in question.
         let is_in_question = failure.wrong_format.is_some();
         Facts {
@@ -298,7 +298,7 @@ impl Attempts {
     }
 
     /// Tells of a failure whom it concerns.
-    pub(super) fn note(&self, place: &mut Place, failure: &Arc<Failure>, whose: Whose) {
+    pub(super) fn note(&self, place: &mut Attempt, failure: &Arc<Failure>, whose: Whose) {
         match whose {
             Whose::Usual => self.note_failure(place, failure),
             Whose::Format => self.note_wrong_format(place, failure),
@@ -308,7 +308,7 @@ impl Attempts {
     }
 
     /// A candidate has shown that it answers: what was on trial is so no more, and sessions go there.
-    pub(super) fn proved(&self, place: &mut Place) {
+    pub(super) fn proved(&self, place: &mut Attempt) {
         let relay = self.relay();
         for pass in place.take_passed() {
             relay.tell_passed(pass);
@@ -335,13 +335,13 @@ impl Attempts {
     }
 
     /// The answer is that of this place: its session goes there, and so does its account.
-    pub(super) fn answered_by(&self, place: &Place) {
+    pub(super) fn answered_by(&self, place: &Attempt) {
         self.bind(place);
         self.note_place(place);
     }
 
     /// Puts on the trace what was lost of the answer on its way to the client.
-    pub(super) fn note_losses(&self, place: &Place, losses: &Losses) {
+    pub(super) fn note_losses(&self, place: &Attempt, losses: &Losses) {
         if !losses.is_empty() {
             let mut all = place.losses().clone();
             all.absorb(losses);
@@ -350,21 +350,21 @@ impl Attempts {
     }
 
     /// Puts on the account whose answer it is.
-    pub(super) fn note_place(&self, place: &Place) {
+    pub(super) fn note_place(&self, place: &Attempt) {
         let mut state = self.state.borrow_mut();
         let made = state.retry.made();
         note_entry(&mut state.settlement, place, made);
     }
 
     /// Puts on the trace what failed, and is nobody's fault.
-    fn note_unblamed(&self, place: &Place, failure: &Failure) {
+    fn note_unblamed(&self, place: &Attempt, failure: &Failure) {
         let mut state = self.state.borrow_mut();
         state.settlement.journey().failed(place.number, failure);
         self.relay().count_failure(state.settlement.request_id(), place, failure);
     }
 
     /// Tells what failed to all who have to know.
-    pub(super) fn note_failure(&self, place: &mut Place, failure: &Arc<Failure>) {
+    pub(super) fn note_failure(&self, place: &mut Attempt, failure: &Arc<Failure>) {
         place.failed(failure);
         let mut state = self.state.borrow_mut();
         state.settlement.journey().failed(place.number, failure);
@@ -376,7 +376,7 @@ impl Attempts {
     }
 
     /// Keeps in mind what the request goes on after.
-    fn note_last(&self, place: &Place, failure: &Arc<Failure>) {
+    fn note_last(&self, place: &Attempt, failure: &Arc<Failure>) {
         self.state.borrow_mut().last = Some(LastFailed {
             candidate: place.candidate.clone(),
             credential_id: place.credential_id().cloned(),
@@ -385,7 +385,7 @@ impl Attempts {
     }
 
     /// Tells that the attempt before was not the last, unless this one is at the very same place.
-    fn tell_failover(&self, last: Option<&LastFailed>, place: &Place) {
+    fn tell_failover(&self, last: Option<&LastFailed>, place: &Attempt) {
         let Some(last) = last else { return };
         let next = if last.candidate.provider.id != place.candidate.provider.id {
             FailoverStep::Provider
@@ -401,7 +401,7 @@ impl Attempts {
 }
 
 /// Puts on the account who is asked, and how many attempts there were.
-fn note_entry(settlement: &mut super::settle::Settlement, place: &Place, attempts: u32) {
+fn note_entry(settlement: &mut super::settle::Settlement, place: &Attempt, attempts: u32) {
     if let Some(entry) = settlement.entry() {
         entry.attempts = attempts;
         entry.provider_id = Some(place.candidate.provider.id.clone());
