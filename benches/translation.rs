@@ -8,7 +8,7 @@
 #[allow(dead_code, reason = "not all of it is needed here")]
 mod dialects;
 
-use std::{alloc::System, hint::black_box};
+use std::{alloc::System, hint::black_box, rc::Rc};
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -18,14 +18,14 @@ use providerpool::{
         Answer, CallKind, Choice, Content, Delta, Dialect, FunctionTool, Json, Losses, Part,
         Reasoning, Request, Role, StopReason, Tool, ToolCall, Turn, Usage, deltas_of,
     },
-    domain::usage::TokenUsage,
+    domain::{id::RequestId, provider::ApiFormat, time::Timestamp, usage::TokenUsage},
     gateway::{
+        exchange::{Asked, ClientApi, ClientRequest, Pair},
         stream::{
-            chat_stream::ChatStream,
             lines,
             sse::{self, MAX_EVENT_BYTES},
         },
-        translate::{Framing, Said},
+        translate::{Addressed, Framing, Said},
     },
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -202,7 +202,12 @@ fn translate(upstream: &Spoken, client: &Spoken, request: &Request, input: &Byte
 }
 
 fn pass(input: &Bytes) -> usize {
-    let mut stream = ChatStream::new(false, false);
+    let body = Bytes::from_static(br#"{"model":"m","stream":true,"messages":[]}"#);
+    let asked = Asked::Answer(ClientApi::Chat);
+    let request = ClientRequest::parse(asked, body, &Addressed::default()).unwrap();
+    let (id, at) = (RequestId::generate(), Timestamp::from_millis(0));
+    let pair = Pair::new(Rc::new(request), ApiFormat::Openai, model(), id, at, false);
+    let mut stream = pair.stream(true);
     let pieces = (0..input.len()).step_by(READ);
     pieces.map(|at| stream.feed(input.slice(at..input.len().min(at + READ))).forward.len()).sum()
 }

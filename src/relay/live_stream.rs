@@ -25,8 +25,7 @@ use crate::{
         usage::UsedTokens,
     },
     gateway::{
-        exchange::{Ended, Passage, SharedWriter},
-        stream::chat_stream::Ending,
+        exchange::{Ending, EventStream, SharedWriter},
         upstream::UpstreamResponse,
     },
 };
@@ -40,7 +39,7 @@ type Resuming = LocalBoxFuture<'static, Option<Driven<ProvedStream>>>;
 /// A stream that has shown content, on its way through.
 pub struct LiveStream {
     response: UpstreamResponse,
-    passage: Passage,
+    stream: Box<EventStream>,
     gathered: Gathered,
     /// Whether the reader of the socket has had a turn since the last piece.
     gave_a_turn: bool,
@@ -65,11 +64,11 @@ pub enum Step {
 impl LiveStream {
     pub(super) fn new(won: Won<ProvedStream>) -> Self {
         let Won { proof, place, attempts } = won;
-        let ProvedStream { response, passage, held, ending } = proof;
+        let ProvedStream { response, stream, held, ending } = proof;
         let gathered = Gathered::from(held);
         let live = Self {
             response,
-            passage,
+            stream,
             gathered,
             gave_a_turn: false,
             ending,
@@ -84,7 +83,7 @@ impl LiveStream {
 
     /// Who writes it, where it is written anew.
     pub fn writer(&self) -> Option<SharedWriter> {
-        self.passage.writer()
+        self.stream.writer()
     }
 
     pub fn deadline(&self) -> Deadline {
@@ -95,7 +94,7 @@ impl LiveStream {
     pub(super) fn finish(self) -> (Settlement, Option<UsedTokens>) {
         let usage = self.used();
         let upstream = &self.attempts.relay().upstream;
-        let losses = upstream.masked_losses(self.place.secrets(), self.passage.losses());
+        let losses = upstream.masked_losses(self.place.secrets(), self.stream.losses());
         self.attempts.note_losses(&self.place, &losses);
         self.response.recycle();
         self.attempts.relay().tell_success(&self.place);
@@ -140,7 +139,7 @@ impl LiveStream {
             match self.response.poll_chunk(cx) {
                 Poll::Ready(Ok(Some(chunk))) => {
                     self.gave_a_turn = false;
-                    let output = self.passage.feed(chunk);
+                    let output = self.stream.feed(chunk);
                     let events = self.passed_on(output.forward, output.has_foreign);
                     self.gathered.push(events);
                     self.ending = output.ending;
@@ -151,13 +150,7 @@ impl LiveStream {
                 }
                 Poll::Ready(Err(failure)) => self.ending = Some(Ending::Failed(failure)),
                 Poll::Ready(Ok(None)) => {
-                    self.ending = Some(match self.passage.end() {
-                        Ended::Whole(last) => Ending::Done(last),
-                        Ended::Cut => {
-                            let detail = "the stream ended before the answer did";
-                            Ending::Failed(Failure::new(FailureClass::Cut, detail))
-                        }
-                    });
+                    self.ending = Some(self.stream.end().map_or_else(too_early, Ending::Done));
                 }
                 Poll::Pending if self.gathered.len() == 0 => return Poll::Pending,
                 // The task that reads the socket hands on one piece at a time: it gets a turn, to
@@ -188,8 +181,7 @@ impl LiveStream {
     }
 
     fn begin_resuming(&mut self, failure: Arc<Failure>) {
-        let may_resume = self.attempts.relay().settings.resume && self.passage.can_resume();
-        let transcript = may_resume.then(|| self.passage.transcript()).flatten();
+        let transcript = self.stream.transcript();
         self.place.give_back();
         let resuming = Rc::clone(&self.attempts).resume(transcript, Arc::clone(&failure));
         self.resuming = Some((failure, Box::pin(resuming)));
@@ -197,8 +189,8 @@ impl LiveStream {
 
     fn go_on(&mut self, Driven { proof, place, .. }: Driven<ProvedStream>) {
         self.used_before = self.used();
-        let ProvedStream { response, passage, held, ending } = proof;
-        (self.response, self.passage, self.ending) = (response, passage, ending);
+        let ProvedStream { response, stream, held, ending } = proof;
+        (self.response, self.stream, self.ending) = (response, stream, ending);
         self.attempts.answered_by(&place);
         (self.place, self.resuming) = (place, None);
         self.gathered.push(held);
@@ -207,7 +199,7 @@ impl LiveStream {
 
     /// What all attempts have used, as far as they told.
     fn used(&self) -> Option<UsedTokens> {
-        match (self.used_before, self.passage.usage()) {
+        match (self.used_before, self.stream.usage()) {
             (Some(before), Some(now)) => Some(before.plus(now)),
             (before, now) => before.or(now),
         }
@@ -223,16 +215,21 @@ impl LiveStream {
 
     /// What was used up to now belongs on the ledger also when it goes wrong, or when the client leaves.
     fn note_usage(&self) {
-        let now = self.passage.partial_usage();
+        let now = self.stream.partial_usage();
         self.attempts.state.borrow_mut().settlement.note_stream(self.used_before, now);
     }
 
     fn count_dropped(&self) {
-        let dropped = self.passage.dropped();
+        let dropped = self.stream.dropped();
         if dropped > 0 {
             self.attempts.relay().metrics.stream_events_dropped.inc_by(dropped);
         }
     }
+}
+
+fn too_early() -> Ending {
+    let detail = "the stream ended before the answer did";
+    Ending::Failed(Failure::new(FailureClass::Cut, detail))
 }
 
 /// Bytes waiting to be sent. A single piece is passed on as it is; only several are copied together.

@@ -9,9 +9,8 @@ use crate::{
         rule::FailureRule,
     },
     gateway::{
-        exchange::{Ended, Pair, Passage, Transcript, WholeAnswer},
+        exchange::{Ending, EventStream, Pair, Transcript, WholeAnswer},
         secret_mask::Secrets,
-        stream::chat_stream::Ending,
         upstream::{UpstreamRequest, UpstreamResponse, ruled_inside},
     },
 };
@@ -31,7 +30,7 @@ impl<P, F> Prove<P> for F where
 /// A stream that has shown content.
 pub struct ProvedStream {
     pub response: UpstreamResponse,
-    pub passage: Passage,
+    pub stream: Box<EventStream>,
     /// What has come of it so far and is to be sent.
     pub held: Bytes,
     /// Set when it is over already.
@@ -83,9 +82,9 @@ pub async fn prove_stream(
     pair: &Pair,
 ) -> Result<Option<ProvedStream>, Failure> {
     let idle = relay.settings.idle_timeout;
-    let passage = pair.stream(relay.settings.resume);
+    let stream = pair.stream(relay.settings.resume);
     // An upstream's own keep-alives do not make it less silent.
-    let proving = tokio::time::timeout(idle, read_to_proof(relay, request, pair, passage));
+    let proving = tokio::time::timeout(idle, read_to_proof(relay, request, pair, stream));
     let silent = || {
         let detail = format!("no first event within {} s", idle.as_secs_f32());
         Failure::new(FailureClass::Silent, detail)
@@ -103,7 +102,7 @@ pub async fn prove_resumed(
     transcript: &Transcript,
 ) -> Result<Option<ProvedStream>, Failure> {
     match pair.resuming(transcript) {
-        Some(passage) => read_to_proof(relay, request, pair, passage).await,
+        Some(stream) => read_to_proof(relay, request, pair, stream).await,
         None => Ok(None),
     }
 }
@@ -116,7 +115,7 @@ async fn read_to_proof(
     relay: &Relay,
     request: UpstreamRequest<'_>,
     pair: &Pair,
-    mut passage: Passage,
+    mut stream: Box<EventStream>,
 ) -> Result<Option<ProvedStream>, Failure> {
     let told = Told { relay, rules: request.rules, secrets: request.secrets() };
     let mut response = relay.upstream.send(request).await?;
@@ -130,30 +129,30 @@ async fn read_to_proof(
     loop {
         let ending = match response.next_chunk().await? {
             Some(chunk) => {
-                let output = passage.feed(chunk);
+                let output = stream.feed(chunk);
                 held.extend_from_slice(&told.passed_on(output.forward, output.has_foreign));
                 output.ending
             }
-            None => match passage.end() {
-                Ended::Whole(last) => Some(Ending::Done(last)),
-                Ended::Cut => return Err(cut("the stream ended before any content")),
+            None => match stream.end() {
+                Some(last) => Some(Ending::Done(last)),
+                None => return Err(cut("the stream ended before any content")),
             },
         };
-        let is_proved = passage.is_proved();
+        let is_proved = stream.is_proved();
         match ending {
             Some(Ending::Failed(failure)) => {
-                return Err(told.failed(failure, passage.error().unwrap_or_default()));
+                return Err(told.failed(failure, stream.error().unwrap_or_default()));
             }
             Some(Ending::Mismatch) => return Ok(None),
             Some(Ending::Done(_)) if !is_proved => return Err(cut("the stream was empty")),
             ending if is_proved => {
                 let held = held.freeze();
-                return Ok(Some(ProvedStream { response, passage, held, ending }));
+                return Ok(Some(ProvedStream { response, stream, held, ending }));
             }
             // What has no content after so many bytes is let through: holding back more helps nobody.
             None if held.len() > relay.settings.hold_back_bytes => {
                 let held = held.freeze();
-                return Ok(Some(ProvedStream { response, passage, held, ending: None }));
+                return Ok(Some(ProvedStream { response, stream, held, ending: None }));
             }
             _ => {}
         }

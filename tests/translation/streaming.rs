@@ -101,7 +101,7 @@ pub fn hear(upstream: &dyn UpstreamSide, events: &[Vec<u8>]) -> Heard {
         let said = reader.read(event, &mut |delta| deltas.push(delta.into_owned()));
         heard.after_event.push(heard.deltas.len());
         match said {
-            Ok(Said::More | Said::Foreign) => (),
+            Ok(Said::More | Said::Idle | Said::Foreign) => (),
             Ok(Said::Done) => heard.ending = Ending::Done,
             Ok(Said::Failed(failure)) => heard.ending = Ending::Failed(failure),
             Err(_) => heard.dropped += 1,

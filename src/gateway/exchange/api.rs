@@ -6,7 +6,7 @@ use super::{asked::Asked, client_request::ClientRequest, envelope::Envelope};
 use crate::{
     domain::{chat::Dialect, id::ModelName, provider::ApiFormat, time::Timestamp},
     gateway::translate::{
-        ClientSide, UpstreamSide,
+        ClientSide, ReadStream, UpstreamSide,
         chat::Chat,
         completions::Completions,
         gemini::{Cloudcode, Gemini, GeminiArray},
@@ -94,6 +94,22 @@ impl ClientApi {
         // What may be another call to another reader is refused by who reads it.
         let is_clear = !ClientRequest::is_ambiguous(Asked::Answer(self), body);
         is_clear.then(|| call.answer(now).into())
+    }
+
+    /// Reads again what has passed to such a client as it came. `None`: nothing does.
+    pub(super) fn native_reader(self) -> Option<Box<dyn ReadStream>> {
+        Some(
+            upstream_side(match self {
+                Self::Chat => ApiFormat::Openai,
+                Self::Responses => ApiFormat::Responses,
+                Self::Messages => ApiFormat::Anthropic,
+                // It reads both what stands in the envelope and what stands bare.
+                Self::Gemini => ApiFormat::Cloudcode,
+                Self::OllamaChat => ApiFormat::Ollama,
+                Self::Completions | Self::GeminiArray | Self::OllamaGenerate => return None,
+            })
+            .stream_reader(),
+        )
     }
 
     /// What there is around what an upstream of this format answers, where that is otherwise, byte for

@@ -33,9 +33,9 @@ impl Envelope {
         }
     }
 
-    /// Takes an event out of it: its data, and all of its bytes.
-    pub(super) fn unwrap_event(self, data: &[u8], raw: Bytes) -> Bytes {
-        let Some(inside) = self.inside(data) else { return raw };
+    /// Takes the data of an event out of it, as an event of its own. `None`: there is nothing around it.
+    pub(super) fn unwrap_event(self, data: &[u8]) -> Option<Vec<u8>> {
+        let inside = self.inside(data)?;
         let mut event = Vec::with_capacity(inside.len() + 8);
         // What was sent in several lines has line feeds between its words.
         for line in inside.split(|byte| *byte == b'\n') {
@@ -44,7 +44,7 @@ impl Envelope {
             event.push(b'\n');
         }
         event.push(b'\n');
-        event.into()
+        Some(event)
     }
 
     fn inside(self, data: &[u8]) -> Option<&[u8]> {
@@ -66,8 +66,7 @@ mod tests {
             time::Timestamp, usage::TokenUsage,
         },
         gateway::{
-            exchange::{Asked, ClientApi, ClientRequest, Ended, Pair, Passage},
-            stream::chat_stream::Ending,
+            exchange::{Asked, ClientApi, ClientRequest, Ending, EventStream, Pair},
             translate::{Addressed, Target},
         },
     };
@@ -98,8 +97,8 @@ mod tests {
         format!("data: {data}\n\n")
     }
 
-    /// Feeds a stream in two pieces, and gives what was sent, whether it was whole, and the passage.
-    fn pass(stream: &str, cut: usize) -> (String, Option<Ending>, Passage) {
+    /// Feeds a stream in two pieces, and gives what was sent, how it ended, and where it stands.
+    fn pass(stream: &str, cut: usize) -> (String, Option<Ending>, Box<EventStream>) {
         let (mut passage, mut sent, mut ending) = (pair(true).stream(true), Vec::new(), None);
         for piece in [&stream.as_bytes()[..cut], &stream.as_bytes()[cut..]] {
             let output = passage.feed(Bytes::copy_from_slice(piece));
@@ -156,7 +155,7 @@ mod tests {
             let tokens = TokenUsage { input: 5, output: 2, ..TokenUsage::default() };
             assert!(passage.is_proved() && passage.losses().is_empty());
             assert_eq!((passage.usage(), passage.dropped()), (Some(tokens.into()), 0));
-            assert_eq!(passage.end(), Ended::Whole(Bytes::new()));
+            assert_eq!(passage.end(), Some(Bytes::new()));
         }
     }
 
@@ -164,7 +163,7 @@ mod tests {
     fn a_stream_without_a_reason_to_end_is_cut() {
         let (sent, ending, mut passage) = pass(&event(&enveloped(FIRST)), 0);
         assert_eq!((sent, ending), (event(FIRST), None));
-        assert_eq!(passage.end(), Ended::Cut);
+        assert_eq!(passage.end(), None);
     }
 
     #[test]

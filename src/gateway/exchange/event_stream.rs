@@ -1,27 +1,31 @@
-//! A stream on its way through, event by event: read into the common form, and written in the client's
-//! dialect, or passed on as it came where that is the same.
+//! A stream on its way from an upstream to a client, event by event, whatever the two speak: passed on as
+//! it came where that is the same, and else read into the common form and written anew.
 
-use bytes::{Bytes, BytesMut};
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::de::IgnoredAny;
 
 use super::{
-    common_transcript::{CommonTranscript, Compared, Repetition, SharedWriter},
-    custom_tools::CustomCalls,
-    envelope::Envelope,
-    estimate::Estimate,
+    passed::Passed,
+    passed_log::PassedLog,
+    seen::Seen,
+    transcript::{Sent, SharedWriter, Transcript},
+    written::Written,
 };
 use crate::{
     domain::{
-        chat::{Delta, Losses, Usage},
+        chat::Losses,
         failure::{Failure, FailureClass},
+        usage::UsedTokens,
     },
     gateway::{
         stream::{
-            chat_stream::{Ending, Output, no_json},
             lines,
             sse::{Event, EventTooLong, Framer},
         },
-        tokens::{PartialUsage, TextLength},
-        translate::{Framing, ReadStream, Said, responses::naming_previous},
+        tokens::PartialUsage,
+        translate::Framing,
     },
 };
 
@@ -29,33 +33,52 @@ use crate::{
 /// Gemini's may hold a picture.
 const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// What is known of a stream so far.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub proved: bool,
-    pub dropped: u64,
-    pub usage: Option<Usage>,
-    /// Whether the event that is being read has told usage.
-    is_told: bool,
-    said: TextLength,
-    /// What of it was said by the end of the event that told usage.
-    said_then: TextLength,
-    choices: u128,
-    finished: u128,
-}
-
-/// What a stream that is written anew has beside reader and writer.
-#[derive(Default)]
-pub(super) struct Extras {
-    pub estimate: Estimate,
-    pub custom_calls: Option<CustomCalls>,
-}
-
 /// One stream of an upstream. Feed it what comes, send what it gives.
+///
+/// Dropped on the way: comments and keep-alives of the upstream (the relay has its own), the usage chunk
+/// of Chat Completions when only the pool asked for it, and what a translation has no words for.
 pub struct EventStream {
     framer: AnyFramer,
     events: Events,
     is_over: bool,
+}
+
+/// What one piece of input gives.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Whole events to send, in order. Empty when there are none. The input's own bytes, not a copy,
+    /// unless something between them was left out or written anew.
+    pub forward: Bytes,
+    /// Whether one of them is no part of an answer, but something of the vendor's own.
+    pub has_foreign: bool,
+    /// Set once, when the stream is over. Nothing that comes later counts.
+    pub ending: Option<Ending>,
+}
+
+/// How a stream ends by its own word.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The last bytes of the answer. To be sent when it is on the ledger.
+    Done(Bytes),
+    /// The upstream sent an error, or something that is no event stream. Nothing of it is to be sent.
+    Failed(Failure),
+    /// It was to resume an answer and says something else. Nothing of it has been given out.
+    Mismatch,
+}
+
+/// What becomes of an event.
+pub(super) enum Fate {
+    /// It passes as it came.
+    Pass,
+    /// The same of what is no part of an answer.
+    Foreign,
+    /// Nothing of it passes, or what it says has been written anew.
+    Drop,
+    /// It is the last one of a complete answer.
+    Done,
+    Failed(Failure),
+    /// It does not repeat what was sent.
+    Differs,
 }
 
 enum AnyFramer {
@@ -63,130 +86,27 @@ enum AnyFramer {
     Lines(lines::Framer),
 }
 
-/// What becomes of each event.
 struct Events {
-    reader: Box<dyn ReadStream>,
-    /// Absent where events are passed on as they came.
-    transcript: Option<CommonTranscript>,
-    repetition: Option<Repetition>,
-    keeps_transcript: bool,
-    extras: Extras,
-    /// What is around events that are passed on.
-    envelope: Envelope,
-    /// What an upstream leaves out that ends its stream without the last event of its dialect.
-    closing: &'static [u8],
-    /// The answer before it, where its upstream cannot know that.
-    previous: Option<String>,
+    way: Way,
     seen: Seen,
     /// The event that was an error.
     error: Option<Bytes>,
 }
 
-enum Verdict {
-    More,
-    Foreign,
-    Dropped,
-    Done,
-    Failed(Failure),
-    Differs,
+/// How events reach the client.
+pub(super) enum Way {
+    Passed(Passed),
+    Written(Box<Written>),
 }
 
 impl EventStream {
-    /// A stream whose events are passed on as they came, but for what is around them, and for the name of
-    /// the answer that it continues: `previous`.
-    pub(super) fn native(
-        framing: Framing,
-        reader: Box<dyn ReadStream>,
-        envelope: Envelope,
-        closing: &'static [u8],
-        previous: Option<String>,
-    ) -> Self {
-        let mut stream = Self::new(framing, reader, None, false, Extras::default(), closing);
-        stream.events.envelope = envelope;
-        stream.events.previous = previous;
-        stream
-    }
-
-    /// A stream that is written anew by `writer`. `keeps_transcript`: another one may resume it.
-    pub(super) fn translated(
-        framing: Framing,
-        reader: Box<dyn ReadStream>,
-        writer: SharedWriter,
-        keeps_transcript: bool,
-        extras: Extras,
-    ) -> Self {
-        let transcript = CommonTranscript::new(writer);
-        Self::new(framing, reader, Some(transcript), keeps_transcript, extras, b"")
-    }
-
-    /// A stream that goes on where another one broke off: it writes nothing until it has repeated all
-    /// of `transcript`.
-    pub(super) fn resuming(
-        framing: Framing,
-        reader: Box<dyn ReadStream>,
-        transcript: CommonTranscript,
-        extras: Extras,
-    ) -> Self {
-        let repetition = (!transcript.is_empty()).then(Repetition::default);
-        let mut stream = Self::new(framing, reader, Some(transcript), true, extras, b"");
-        stream.events.repetition = repetition;
-        stream
-    }
-
-    fn new(
-        framing: Framing,
-        reader: Box<dyn ReadStream>,
-        transcript: Option<CommonTranscript>,
-        keeps_transcript: bool,
-        extras: Extras,
-        closing: &'static [u8],
-    ) -> Self {
+    pub(super) fn new(framing: Framing, way: Way) -> Self {
         let framer = match framing {
             Framing::Sse => AnyFramer::Sse(Framer::new(MAX_EVENT_BYTES)),
             Framing::Lines => AnyFramer::Lines(lines::Framer::new(MAX_EVENT_BYTES)),
         };
-        let events = Events {
-            reader,
-            transcript,
-            repetition: None,
-            keeps_transcript,
-            extras,
-            envelope: Envelope::None,
-            closing,
-            previous: None,
-            seen: Seen::default(),
-            error: None,
-        };
+        let events = Events { way, seen: Seen::default(), error: None };
         Self { framer, events, is_over: false }
-    }
-
-    pub(super) fn seen(&self) -> &Seen {
-        &self.events.seen
-    }
-
-    pub(super) fn error(&self) -> Option<&[u8]> {
-        self.events.error.as_deref()
-    }
-
-    pub(super) fn is_proved(&self) -> bool {
-        self.events.seen.proved && !self.events.is_behind()
-    }
-
-    pub(super) fn transcript(&self) -> Option<&CommonTranscript> {
-        self.events.transcript.as_ref().filter(|_| self.events.keeps_transcript)
-    }
-
-    pub(super) fn writer(&self) -> Option<SharedWriter> {
-        Some(self.events.transcript.as_ref()?.writer.clone())
-    }
-
-    /// What of the answer could not be said in the client's dialect up to now. Of what is passed on
-    /// nothing is lost, whatever its reader has no words for.
-    pub(super) fn losses(&self) -> Losses {
-        let Some(transcript) = &self.events.transcript else { return Losses::default() };
-        let mut losses = self.events.reader.losses().clone();
-        losses.absorb(transcript.writer.borrow().losses());
-        losses
     }
 
     /// Takes the next bytes of the upstream's body.
@@ -210,16 +130,90 @@ impl EventStream {
         output
     }
 
-    /// What is still to be sent of an answer whose upstream has ended well here. `None`: it is not
-    /// whole.
+    /// Whether every choice has ended and all of the answer is here: at most what ends the stream is
+    /// missing, and the last count of what was used.
+    pub fn is_finished(&self) -> bool {
+        self.events.seen.is_finished() && !self.is_behind()
+    }
+
+    /// What is still to be sent of an answer of which no more comes. `None`: it is not whole.
     pub fn end(&mut self) -> Option<Bytes> {
-        let is_whole = self.events.seen.is_finished() && !self.events.is_behind();
-        is_whole.then(|| self.events.close())
+        self.is_finished().then(|| self.events.close())
+    }
+
+    /// Whether the candidate has proved itself: a first content event was seen, or the end of an answer
+    /// without content. One that resumes an answer must first have repeated all of it.
+    pub fn is_proved(&self) -> bool {
+        self.events.seen.proved && !self.is_behind()
+    }
+
+    fn is_behind(&self) -> bool {
+        match &self.events.way {
+            Way::Passed(_) => false,
+            Way::Written(written) => written.is_behind(),
+        }
+    }
+
+    /// What the event held that has ended it with an error, if one has.
+    pub fn error(&self) -> Option<&[u8]> {
+        self.events.error.as_deref()
+    }
+
+    /// Events that could not be read and were dropped.
+    pub fn dropped(&self) -> u64 {
+        self.events.seen.dropped
+    }
+
+    /// What the upstream reported last; at the end of an answer that is written anew what was counted
+    /// here, if it reported nothing.
+    pub fn usage(&self) -> Option<UsedTokens> {
+        self.events.seen.usage.map(Into::into)
+    }
+
+    /// What was used if nothing more comes.
+    pub fn partial_usage(&self) -> PartialUsage {
+        self.events.seen.partial_usage()
+    }
+
+    /// What has been sent, where another stream could go on with it now.
+    pub fn transcript(&self) -> Option<Transcript> {
+        let sent = match &self.events.way {
+            Way::Passed(passed) => Sent::Passed(passed.log.clone().filter(PassedLog::can_resume)?),
+            Way::Written(written) => {
+                let transcript = Some(&written.transcript).filter(|_| written.keeps_transcript);
+                Sent::Written(transcript.filter(|it| it.can_resume())?.clone())
+            }
+        };
+        Some(Transcript(sent))
+    }
+
+    /// Who writes it, where it is written anew.
+    pub fn writer(&self) -> Option<SharedWriter> {
+        match &self.events.way {
+            Way::Passed(_) => None,
+            Way::Written(written) => Some(written.transcript.writer.clone()),
+        }
+    }
+
+    /// What of the answer could not be said in the client's dialect up to now. Of what is passed on
+    /// nothing is lost, whatever its reader has no words for.
+    pub fn losses(&self) -> Losses {
+        match &self.events.way {
+            Way::Passed(_) => Losses::default(),
+            Way::Written(written) => written.losses(),
+        }
     }
 }
 
 fn unusable(error: EventTooLong) -> Ending {
     Ending::Failed(Failure::new(FailureClass::Server, error.to_string()))
+}
+
+/// The failure that an event is which is no JSON: something of the answer may have been in it, and what
+/// is not understood is never left out in silence. `None`: it is JSON.
+pub(super) fn no_json(data: &[u8]) -> Option<Failure> {
+    let is_json = serde_json::from_slice::<IgnoredAny>(data).is_ok();
+    (!is_json).then(|| Failure::new(FailureClass::Cut, "an event of the stream is no JSON"))
 }
 
 impl Events {
@@ -228,199 +222,118 @@ impl Events {
         frames: impl Iterator<Item = Result<Event, EventTooLong>>,
         buffer: &Bytes,
     ) -> Output {
-        let mut forward = Forward::default();
-        let mut ending = None;
+        let mut selection = Selection::default();
+        let (mut ending, mut has_foreign) = (None, false);
         for frame in frames {
             ending = match frame {
-                Ok(event) => {
-                    let raw = buffer.slice(event.raw.clone());
-                    self.take(event.data(buffer), raw, &mut forward)
-                }
+                Ok(event) => self.take(&event, buffer, &mut selection, &mut has_foreign),
                 Err(error) => Some(unusable(error)),
             };
             if ending.is_some() {
                 break;
             }
         }
-        let has_foreign = forward.has_foreign;
-        Output { forward: forward.into_bytes(), has_foreign, ending }
+        Output { forward: selection.into_bytes(buffer), has_foreign, ending }
     }
 
-    /// Takes one event: its data, and all of its bytes.
-    fn take(&mut self, data: &[u8], raw: Bytes, forward: &mut Forward) -> Option<Ending> {
-        let data = data.trim_ascii();
+    fn take(
+        &mut self,
+        event: &Event,
+        buffer: &Bytes,
+        selection: &mut Selection,
+        has_foreign: &mut bool,
+    ) -> Option<Ending> {
+        let data = event.data(buffer).trim_ascii();
+        // Some servers keep connections open with these.
         if data.is_empty() {
             return None;
         }
-        let is_native = self.transcript.is_none();
-        match self.read(data, &mut forward.written) {
-            verdict @ (Verdict::More | Verdict::Foreign) => {
-                if is_native {
-                    forward.has_foreign |= matches!(verdict, Verdict::Foreign);
-                    forward.add(self.passed_on(data, raw));
+        let fate = match &mut self.way {
+            Way::Passed(passed) => passed.take(data, &mut self.seen),
+            Way::Written(written) => written.take(data, &mut self.seen, selection.others()),
+        };
+        match fate {
+            Fate::Drop => None,
+            Fate::Pass | Fate::Foreign => {
+                *has_foreign |= matches!(fate, Fate::Foreign);
+                match self.changed(data, buffer, event) {
+                    None => selection.add(buffer, event.raw.clone()),
+                    Some(other) => selection.add_other(buffer, &other),
                 }
                 None
             }
-            Verdict::Dropped => None,
-            Verdict::Done if is_native => Some(Ending::Done(self.passed_on(data, raw))),
-            Verdict::Done if self.is_behind() => Some(Ending::Mismatch),
-            Verdict::Done => Some(Ending::Done(self.close())),
-            Verdict::Failed(failure) => {
+            Fate::Done => Some(Ending::Done(match &self.way {
+                Way::Written(_) => self.close(),
+                Way::Passed(_) => self
+                    .changed(data, buffer, event)
+                    .unwrap_or_else(|| buffer.slice(event.raw.clone())),
+            })),
+            Fate::Failed(failure) => {
                 self.error = Some(Bytes::copy_from_slice(data));
                 Some(Ending::Failed(failure))
             }
-            Verdict::Differs => Some(Ending::Mismatch),
+            Fate::Differs => Some(Ending::Mismatch),
         }
     }
 
-    fn read(&mut self, data: &[u8], written: &mut Vec<u8>) -> Verdict {
-        let Self { reader, transcript, repetition, keeps_transcript, extras, seen, .. } = self;
-        let is_native = transcript.is_none();
-        let Extras { estimate, custom_calls } = extras;
-        let mut differs = false;
-        let mut write = |delta: Delta<'_>| {
-            let Some(transcript) = transcript.as_mut().filter(|_| !differs) else { return };
-            let delta = match repetition.as_mut() {
-                None => delta,
-                Some(comparison) => match comparison.compare(transcript, delta) {
-                    // All is repeated: what comes from here on is recorded, and must not be taken for
-                    // something that is still to be repeated.
-                    Compared::New(delta) => {
-                        *repetition = None;
-                        delta
-                    }
-                    Compared::Behind => return,
-                    Compared::Differs => {
-                        differs = true;
-                        return;
-                    }
-                },
-            };
-            if *keeps_transcript {
-                transcript.record(&delta);
-            }
-            transcript.writer.borrow_mut().write(delta, written);
-        };
-        let said = reader.read(data, &mut |delta| {
-            seen.note(&delta);
-            estimate.add(&delta);
-            match custom_calls {
-                None => write(delta),
-                Some(calls) => calls.pass(delta, &mut write),
-            }
-        });
-        seen.end_of_event();
-        match said {
-            _ if differs => Verdict::Differs,
-            Ok(Said::More) => Verdict::More,
-            Ok(Said::Foreign) => Verdict::Foreign,
-            Ok(Said::Done) => Verdict::Done,
-            Ok(Said::Failed(failure)) => Verdict::Failed(*failure),
-            Err(_) => match no_json(data) {
-                Some(cut) => Verdict::Failed(cut),
-                None if is_native => Verdict::Foreign,
-                None => {
-                    seen.dropped += 1;
-                    Verdict::Dropped
-                }
-            },
-        }
-    }
-
-    /// An event that is passed on.
-    fn passed_on(&self, data: &[u8], raw: Bytes) -> Bytes {
-        let raw = self.envelope.unwrap_event(data, raw);
-        let named = self.previous.as_deref().and_then(|it| naming_previous(&raw, it));
-        named.map_or(raw, Bytes::from)
-    }
-
-    fn is_behind(&self) -> bool {
-        match (&self.repetition, &self.transcript) {
-            (Some(repetition), Some(transcript)) => repetition.is_behind(transcript),
-            _ => false,
+    /// The bytes in which an event passes. `None`: its own.
+    fn changed(&self, data: &[u8], buffer: &[u8], event: &Event) -> Option<Bytes> {
+        match &self.way {
+            Way::Passed(passed) => passed.changed(data, &buffer[event.raw.clone()]),
+            Way::Written(_) => None,
         }
     }
 
     /// The last bytes of a complete answer.
     fn close(&mut self) -> Bytes {
-        let Some(transcript) = &self.transcript else { return Bytes::from_static(self.closing) };
-        let estimate = &mut self.extras.estimate;
-        let usage = *self.seen.usage.get_or_insert_with(|| estimate.usage());
-        let mut out = Vec::new();
-        transcript.writer.borrow_mut().finish(usage, &mut out);
-        out.into()
-    }
-}
-
-impl Seen {
-    /// Whether every choice that was begun has ended.
-    fn is_finished(&self) -> bool {
-        self.finished != 0 && self.finished == self.choices
-    }
-
-    /// What was used if nothing more comes.
-    pub fn partial_usage(&self) -> PartialUsage {
-        let told = self.usage.map(Into::into);
-        PartialUsage { told, said: self.said, said_then: self.said_then }
-    }
-
-    /// What an event tells includes what it says itself, in whichever order.
-    fn end_of_event(&mut self) {
-        if std::mem::take(&mut self.is_told) {
-            self.said_then = self.said;
-        }
-    }
-
-    fn note(&mut self, delta: &Delta<'_>) {
-        self.proved |= delta.is_content();
-        self.said.add_delta(delta);
-        match delta {
-            Delta::Usage(usage) => (self.usage, self.is_told) = (Some(*usage), true),
-            Delta::Stop { choice, .. } => {
-                let bit = 1_u128 << (*choice).min(127);
-                self.choices |= bit;
-                self.finished |= bit;
-                self.proved = true;
-            }
-            Delta::Text { choice, .. }
-            | Delta::Reasoning { choice, .. }
-            | Delta::Refusal { choice, .. }
-            | Delta::CallBegin { choice, .. } => self.choices |= 1_u128 << (*choice).min(127),
-            _ => {}
+        match &mut self.way {
+            Way::Passed(passed) => Bytes::from_static(passed.closing),
+            Way::Written(written) => written.close(&mut self.seen).into(),
         }
     }
 }
 
-/// What is to be sent: events as they came, or what was written in their place.
+/// What is to be sent of a buffer: a slice of it as long as its parts touch, a copy once they do not, or
+/// once something else stands between them.
 #[derive(Default)]
-struct Forward {
-    first: Bytes,
-    joined: BytesMut,
-    written: Vec<u8>,
-    has_foreign: bool,
+struct Selection {
+    copied: Vec<u8>,
+    run: Range<usize>,
 }
 
-impl Forward {
-    /// Events that touch in memory are passed on together without a copy.
-    fn add(&mut self, raw: Bytes) {
-        if self.first.is_empty() && self.joined.is_empty() {
-            self.first = raw;
-            return;
-        }
-        if self.joined.is_empty() {
-            self.joined.extend_from_slice(&self.first);
-            self.first = Bytes::new();
-        }
-        self.joined.extend_from_slice(&raw);
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if !self.written.is_empty() {
-            self.written.into()
-        } else if self.joined.is_empty() {
-            self.first
+impl Selection {
+    fn add(&mut self, buffer: &[u8], part: Range<usize>) {
+        if self.run.is_empty() {
+            self.run = part;
+        } else if self.run.end == part.start {
+            self.run.end = part.end;
         } else {
-            self.joined.freeze()
+            self.copied.extend_from_slice(&buffer[self.run.clone()]);
+            self.run = part;
         }
     }
+
+    /// Adds what is no part of the buffer.
+    fn add_other(&mut self, buffer: &[u8], other: &[u8]) {
+        self.copied.extend_from_slice(&buffer[std::mem::take(&mut self.run)]);
+        self.copied.extend_from_slice(other);
+    }
+
+    /// Where all is written anew, and no part of the buffer is taken.
+    fn others(&mut self) -> &mut Vec<u8> {
+        &mut self.copied
+    }
+
+    fn into_bytes(mut self, buffer: &Bytes) -> Bytes {
+        if self.copied.is_empty() {
+            return buffer.slice(self.run);
+        }
+        self.copied.extend_from_slice(&buffer[self.run]);
+        self.copied.into()
+    }
 }
+
+#[cfg(test)]
+mod resumed;
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,11 @@ use super::{
     custom_tools::CustomCalls,
     envelope::Envelope,
     estimate::Estimate,
-    event_stream::{EventStream, Extras},
-    passage::{Passage, Transcript},
+    event_stream::{EventStream, Way},
+    passed::{Look, Passed},
+    passed_log::PassedLog,
+    transcript::{Repetition, Sent, Transcript, WrittenTranscript},
+    written::{Extras, Written},
 };
 use crate::{
     domain::{
@@ -25,9 +28,8 @@ use crate::{
         usage::{TokenUsage, UsedTokens},
     },
     gateway::{
-        dialect::openai_chat,
-        stream::chat_stream::ChatStream,
-        translate::{Shown, embeddings::EmbeddingApi, responses::naming_previous},
+        dialect::openai_chat::{self, DONE_EVENT},
+        translate::{Shown, WriteStream, embeddings::EmbeddingApi, responses::naming_previous},
     },
 };
 
@@ -140,49 +142,76 @@ impl Pair {
     }
 
     /// A stream that begins. `keeps_transcript`: another one may have to resume it.
-    pub fn stream(&self, keeps_transcript: bool) -> Passage {
-        if self.is_plain_chat() {
-            return Passage::Chat(Box::new(ChatStream::new(self.strips_usage, keeps_transcript)));
-        }
+    pub fn stream(&self, keeps_transcript: bool) -> Box<EventStream> {
         let upstream = upstream_side(self.format);
-        let (framing, reader) = (upstream.framing(), upstream.stream_reader());
-        Passage::Events(Box::new(if let Some(envelope) = self.spoken() {
-            let is_messages = self.format == ApiFormat::Anthropic;
-            let closing: &[u8] = if is_messages { MESSAGE_STOP } else { b"" };
-            let previous = self.request.continues().map(str::to_owned);
-            EventStream::native(framing, reader, envelope, closing, previous)
-        } else {
-            let writer = self.shown(|shown| self.request.api().side().stream_writer(shown));
-            let writer = Rc::new(RefCell::new(writer));
-            EventStream::translated(framing, reader, writer, keeps_transcript, self.extras())
-        }))
+        let way = match self.spoken() {
+            Some(envelope) => Way::Passed(Passed {
+                look: if self.is_plain_chat() {
+                    Look::Chunks { strips_usage: self.strips_usage }
+                } else {
+                    Look::Events(upstream.stream_reader())
+                },
+                envelope,
+                closing: self.closing(),
+                previous: self.request.continues().map(str::to_owned),
+                log: keeps_transcript.then(PassedLog::default),
+            }),
+            None => {
+                let writer = Rc::new(RefCell::new(self.writer()));
+                self.written(WrittenTranscript::new(writer), keeps_transcript, None)
+            }
+        };
+        Box::new(EventStream::new(upstream.framing(), way))
     }
 
-    /// A stream that goes on where another one broke off. `None`: it cannot.
-    pub fn resuming(&self, transcript: &Transcript) -> Option<Passage> {
-        match transcript {
-            Transcript::Chat(sent) if self.is_plain_chat() => {
-                let stream = ChatStream::resuming((**sent).clone(), self.strips_usage)?;
-                Some(Passage::Chat(Box::new(stream)))
-            }
-            Transcript::Common(sent) if self.spoken().is_none() && sent.can_resume() => {
-                let upstream = upstream_side(self.format);
-                let (framing, reader) = (upstream.framing(), upstream.stream_reader());
-                let stream = EventStream::resuming(framing, reader, sent.clone(), self.extras());
-                Some(Passage::Events(Box::new(stream)))
-            }
-            _ => None,
+    /// What an upstream of the client's own dialect leaves out that does not end its stream as that does.
+    fn closing(&self) -> &'static [u8] {
+        match self.format.dialect() {
+            Dialect::Chat => DONE_EVENT,
+            Dialect::Messages => MESSAGE_STOP,
+            Dialect::Responses | Dialect::Gemini | Dialect::Ollama => b"",
         }
+    }
+
+    /// A stream that goes on where another one broke off: it writes nothing until it has repeated all of
+    /// `transcript`. `None`: it cannot.
+    pub fn resuming(&self, transcript: &Transcript) -> Option<Box<EventStream>> {
+        self.request.common().ok()?;
+        let sent = match &transcript.0 {
+            Sent::Written(sent) => sent.clone(),
+            Sent::Passed(log) => {
+                let reader = self.request.api().native_reader()?;
+                WrittenTranscript::of_passed(log, reader, self.writer())?
+            }
+        };
+        if !sent.can_resume() {
+            return None;
+        }
+        let repetition = (!sent.is_empty()).then(Repetition::default);
+        let way = self.written(sent, true, repetition);
+        Some(Box::new(EventStream::new(upstream_side(self.format).framing(), way)))
+    }
+
+    fn written(
+        &self,
+        transcript: WrittenTranscript,
+        keeps_transcript: bool,
+        repetition: Option<Repetition>,
+    ) -> Way {
+        let reader = upstream_side(self.format).stream_reader();
+        let extras = Extras { estimate: self.estimate(), custom_calls: self.custom_calls() };
+        let written = Written { reader, transcript, keeps_transcript, repetition, extras };
+        Way::Written(Box::new(written))
+    }
+
+    fn writer(&self) -> Box<dyn WriteStream> {
+        self.shown(|shown| self.request.api().side().stream_writer(shown))
     }
 
     fn shown<T>(&self, show: impl FnOnce(&Shown<'_>) -> T) -> T {
         let request = self.request.common().expect("it was translated before it was sent");
         let id = self.id.as_plain();
         show(&Shown { id: &id, created: self.created, model: &self.model, request })
-    }
-
-    fn extras(&self) -> Extras {
-        Extras { estimate: self.estimate(), custom_calls: self.custom_calls() }
     }
 
     fn custom_calls(&self) -> Option<CustomCalls> {

@@ -116,6 +116,8 @@ pub enum Framing {
 pub enum Said {
     /// There is more to come.
     More,
+    /// The same, and it says nothing of the answer: it keeps the stream open, or says again what is known.
+    Idle,
     /// The same, and it was nothing of the dialect's: its client may know it all the same.
     Foreign,
     /// It was the terminal event.
@@ -146,6 +148,20 @@ pub trait WriteStream {
 
     /// Writes the rest of a complete answer: what was held back, the usage, the terminal event.
     fn finish(&mut self, usage: Usage, out: &mut Vec<u8>);
+
+    /// Takes over the names and numbers of an event that its client has been sent as it came, so that what
+    /// is written from here on goes on with it. What the event says has just been written, to nobody.
+    /// `false`: it cannot. Only where events pass to such clients at all.
+    fn adopt(&mut self, data: &[u8]) -> bool {
+        _ = data;
+        false
+    }
+
+    /// All has been taken over that was sent. `after`: so many events came after the last that was
+    /// [adopted](Self::adopt).
+    fn adopted(&mut self, after: u64) {
+        _ = after;
+    }
 
     /// Writes the event that ends a stream with an error. Nothing may follow it.
     fn fail(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>);

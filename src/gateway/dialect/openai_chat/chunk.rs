@@ -9,9 +9,9 @@ use serde::{
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{ErrorObject, is_blank, usage::parse_usage};
+use super::{ErrorObject, is_blank, usage::parse_usage, wire::shown::ThoughtFields};
 use crate::{
-    domain::usage::TokenUsage,
+    domain::chat::Usage,
     gateway::{dialect::object::Borrowed, tokens::TextLength},
 };
 
@@ -21,13 +21,13 @@ use crate::{
 pub struct Unparsable;
 
 /// The fields of a delta that hold text, which grows from chunk to chunk.
-pub const TEXT_FIELDS: [&str; TEXTS] = ["content", "reasoning_content", "reasoning", "refusal"];
+const TEXT_FIELDS: [&str; TEXTS] = ["content", "reasoning_content", "reasoning", "refusal"];
 
 /// What stands around a part of a call's arguments.
 const AROUND_CALL: usize = r#"[{"index":0,"function":{"arguments":""}}]"#.len();
 
 /// How many fields of a delta hold text.
-pub const TEXTS: usize = 4;
+const TEXTS: usize = 4;
 
 /// What the delta of choice 0 says in words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct Chunk<'a> {
     pub finished: u128,
     /// Whether it has no choices and only reports usage.
     pub is_usage_only: bool,
-    pub usage: Option<TokenUsage>,
+    pub usage: Option<Usage>,
     pub words: Words<'a>,
     /// Whether it is something of the vendor's own, without choices, which the client may know.
     pub is_foreign: bool,
@@ -107,12 +107,24 @@ impl<'a> Chunk<'a> {
             choices: choices.seen,
             finished: choices.finished,
             is_usage_only: choices.seen == 0 && wire.usage.is_some(),
-            usage: wire.usage.and_then(parse_usage).map(|usage| usage.tokens),
+            usage: wire.usage.and_then(parse_usage),
             words: choices.words,
             is_foreign: false,
             said: choices.said,
             error: None,
         })
+    }
+}
+
+impl Chunk<'_> {
+    /// In which fields its thoughts stand, if it has some.
+    pub fn thought_fields(&self) -> Option<ThoughtFields> {
+        match self.words.texts {
+            [_, Some(_), Some(_), _] => Some(ThoughtFields::Both),
+            [_, Some(_), None, _] => Some(ThoughtFields::ReasoningContent),
+            [_, None, Some(_), _] => Some(ThoughtFields::Reasoning),
+            [_, None, None, _] => None,
+        }
     }
 }
 
@@ -355,7 +367,7 @@ mod tests {
     fn usage_is_read_with_and_without_choices() {
         let only = chunk(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
         assert!(only.is_usage_only);
-        assert_eq!(only.usage.unwrap().total(), 7);
+        assert_eq!(only.usage.unwrap().tokens.total(), 7);
         let last = chunk(
             r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],
                 "usage":{"prompt_tokens":3,"completion_tokens":4}}"#,

@@ -4,14 +4,12 @@
 
 mod answer;
 mod chunk;
-mod continued;
 mod error;
 mod usage;
 pub mod wire;
 
 pub use answer::WholeAnswer;
-pub use chunk::{Chunk, TEXT_FIELDS, TEXTS, Unparsable, Words, text_of};
-pub use continued::{Identity, Rest, continued};
+pub use chunk::{Chunk, Unparsable, text_of};
 pub use error::{ErrorObject, ErrorView, error_body, error_event};
 pub use usage::{ShownUsage, parse_usage};
 

@@ -1,5 +1,8 @@
 //! The chunks of a stream, byte by byte.
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 use super::answer_out::answer_id;
 use crate::{
     domain::chat::Usage,
@@ -22,6 +25,45 @@ pub(super) struct Chunks {
     id: String,
     model: String,
     tier: Option<String>,
+    /// What the chunks before had in common, which these go on after.
+    shared: Shared,
+}
+
+/// What the chunks of a stream have in common, as it was written.
+#[derive(Debug, Default)]
+struct Shared {
+    id: Option<Box<RawValue>>,
+    created: Option<Box<RawValue>>,
+    model: Option<Box<RawValue>>,
+    system_fingerprint: Option<Box<RawValue>>,
+}
+
+/// Longest of these values that is kept, in bytes: longer than any real one.
+const MAX_SHARED_BYTES: usize = 1024;
+
+impl Shared {
+    /// Reads it from a chunk. `None`: it is no object, or one of the values is too long.
+    fn parse(data: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Head<'a> {
+            #[serde(borrow)]
+            id: Option<&'a RawValue>,
+            #[serde(borrow)]
+            created: Option<&'a RawValue>,
+            #[serde(borrow)]
+            model: Option<&'a RawValue>,
+            #[serde(borrow)]
+            system_fingerprint: Option<&'a RawValue>,
+        }
+
+        let head: Head<'_> = serde_json::from_slice(data).ok()?;
+        let values = [head.id, head.created, head.model, head.system_fingerprint];
+        if values.into_iter().flatten().any(|value| value.get().len() > MAX_SHARED_BYTES) {
+            return None;
+        }
+        let [id, created, model, system_fingerprint] = values.map(|it| it.map(ToOwned::to_owned));
+        Some(Self { id, created, model, system_fingerprint })
+    }
 }
 
 impl Chunks {
@@ -30,6 +72,7 @@ impl Chunks {
             head: Vec::new(),
             model: shown.model.as_str().to_owned(),
             tier: None,
+            shared: Shared::default(),
             wants_usage: shown.request.wants_stream_usage,
             created: shown.created.as_millis() / 1000,
             id: answer_id(shown.id),
@@ -50,14 +93,26 @@ impl Chunks {
         self.write_head();
     }
 
+    /// All chunks from here on are of the stream that this one is of. `false`: it tells too little.
+    pub fn adopt(&mut self, data: &[u8]) -> bool {
+        let Some(shared) = Shared::parse(data) else { return false };
+        self.shared = shared;
+        self.write_head();
+        true
+    }
+
     fn write_head(&mut self) {
         self.head.clear();
         self.head.extend_from_slice(b"data: {\"id\":");
-        append_json(&mut self.head, &self.id);
+        append_or(&mut self.head, self.shared.id.as_deref(), &self.id);
         self.head.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
-        append_json(&mut self.head, &self.created);
+        append_or(&mut self.head, self.shared.created.as_deref(), &self.created);
         self.head.extend_from_slice(b",\"model\":");
-        append_json(&mut self.head, &self.model);
+        append_or(&mut self.head, self.shared.model.as_deref(), &self.model);
+        if let Some(fingerprint) = &self.shared.system_fingerprint {
+            self.head.extend_from_slice(b",\"system_fingerprint\":");
+            append_json(&mut self.head, fingerprint);
+        }
         if let Some(tier) = &self.tier {
             self.head.extend_from_slice(b",\"service_tier\":");
             append_json(&mut self.head, tier);
@@ -93,4 +148,11 @@ impl Chunks {
 fn append_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value)
         .expect("texts and finite numbers are always JSON, and a vector takes any bytes");
+}
+
+fn append_or<T: serde::Serialize>(out: &mut Vec<u8>, known: Option<&RawValue>, ours: &T) {
+    match known {
+        Some(known) => append_json(out, known),
+        None => append_json(out, ours),
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     gateway::dialect::openai_chat::wire::{
         sent::{CallOut, CustomOut, ExtraOut, FunctionOut},
-        shown::{ChunkChoice, ChunkDelta, ShownLogprobs},
+        shown::{ChunkChoice, ChunkDelta, ShownLogprobs, ThoughtFields},
     },
 };
 
@@ -39,6 +39,7 @@ pub(super) struct Sharing {
     /// See [`Shown::id`](crate::gateway::translate::Shown::id).
     pub id: String,
     pub wants_function_call: bool,
+    pub thought_fields: ThoughtFields,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,6 +92,11 @@ impl Choice {
 
     pub fn is_over(&self) -> bool {
         self.stage == Stage::Over
+    }
+
+    /// Its role has been told.
+    pub fn is_begun(&mut self) {
+        self.stage = Stage::Begun;
     }
 }
 
@@ -147,19 +153,20 @@ impl To<'_> {
             return;
         }
         self.begin(true);
+        let fields = self.sharing.thought_fields;
         let growing = Growing::Thought { is_summary };
         if self.choice.growing != growing {
             let id = self.choice.thought_id.take();
             self.choice.unsealed.push(Reasoning { is_summary, id, ..Reasoning::default() });
             if std::mem::replace(&mut self.choice.has_thoughts, true) {
-                self.delta(ChunkDelta::Reasoning(BETWEEN_TEXTS));
+                self.delta(ChunkDelta::Reasoning(BETWEEN_TEXTS, fields));
             }
         }
         self.grow(growing);
         if let Some(thought) = self.choice.unsealed.last_mut() {
             thought.text.push_str(text);
         }
-        self.delta(ChunkDelta::Reasoning(text));
+        self.delta(ChunkDelta::Reasoning(text, fields));
     }
 
     /// Writes the thought that is sealed, and those before it, as entries.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::chat::{Delta, Losses, StopReason, Usage},
     gateway::{
-        dialect::openai_chat::DONE_EVENT,
+        dialect::openai_chat::{Chunk, DONE_EVENT, wire::shown::ThoughtFields},
         translate::{ErrorView, Shown, WriteStream, tier},
     },
 };
@@ -25,6 +25,8 @@ const MAX_CHOICES: usize = 128;
 pub(super) struct Writer {
     sharing: Sharing,
     shows_thoughts: bool,
+    /// Whether it goes on with what has passed as it came.
+    is_adopted: bool,
     choices: Vec<Choice>,
     losses: Losses,
 }
@@ -35,10 +37,12 @@ impl Writer {
             chunks: Chunks::new(shown),
             id: shown.id.to_owned(),
             wants_function_call: shown.request.wants_function_call,
+            thought_fields: ThoughtFields::default(),
         };
         Self {
             sharing,
             shows_thoughts: shows_thoughts(shown.request),
+            is_adopted: false,
             choices: Vec::new(),
             losses: Losses::default(),
         }
@@ -77,14 +81,15 @@ impl WriteStream for Writer {
             _ => (),
         }
         let Some(at) = self.choice(delta.choice()) else { return };
-        let Self { sharing, shows_thoughts, choices, losses } = self;
+        let Self { sharing, shows_thoughts, is_adopted, choices, losses } = self;
         let mut to = To { choice: &mut choices[at], sharing, losses, out };
         match delta {
             Delta::Text { text, .. } => to.text(&text),
             Delta::ReasoningBegin { id, .. } => to.thought_begin(id.into_owned()),
             Delta::Reasoning { text, is_summary, .. } => {
                 if *shows_thoughts {
-                    to.thought(&text, is_summary);
+                    // Those before them came plain, and were not told apart.
+                    to.thought(&text, is_summary && !*is_adopted);
                 }
             }
             Delta::ReasoningSeal { seal, is_redacted, .. } => {
@@ -116,6 +121,26 @@ impl WriteStream for Writer {
         }
         sharing.chunks.write_usage(&usage, out);
         out.extend_from_slice(DONE_EVENT);
+    }
+
+    fn adopt(&mut self, data: &[u8]) -> bool {
+        // The first one is of the stream like all others.
+        if !self.is_adopted && !self.sharing.chunks.adopt(data) {
+            return false;
+        }
+        self.is_adopted = true;
+        // What passed as it came was not asked whether it may be shown.
+        self.shows_thoughts = true;
+        let Ok(chunk) = Chunk::parse(data) else { return false };
+        if let Some(fields) = chunk.thought_fields() {
+            self.sharing.thought_fields = fields;
+        }
+        if chunk.words.has_role
+            && let Some(first) = self.choice(0)
+        {
+            self.choices[first].is_begun();
+        }
+        true
     }
 
     fn fail(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>) {

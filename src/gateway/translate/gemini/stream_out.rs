@@ -344,6 +344,16 @@ impl WriteStream for Writer {
         self.form.close(out);
     }
 
+    fn adopt(&mut self, _: &[u8]) -> bool {
+        self.has_written = true;
+        true
+    }
+
+    fn adopted(&mut self, _: u64) {
+        // What passed as it came waited for nothing.
+        self.choices.values_mut().for_each(|state| state.held = None);
+    }
+
     fn fail(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>) {
         for (choice, state) in std::mem::take(&mut self.choices) {
             if let Some(held) = state.held {

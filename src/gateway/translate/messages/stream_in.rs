@@ -88,7 +88,7 @@ impl ReadStream for StreamReader {
                 }
                 return Ok(Said::Done);
             }
-            "ping" => (),
+            "ping" => return Ok(Said::Idle),
             _ => return Ok(Said::Foreign),
         }
         Ok(Said::More)

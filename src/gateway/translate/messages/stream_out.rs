@@ -2,6 +2,9 @@
 
 use std::{borrow::Cow, collections::VecDeque};
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 use super::{
     super::{ErrorView, Shown, WriteStream, tier},
     answer_out::{call_id, name_of_lost, own_block, wire_seal},
@@ -12,8 +15,8 @@ use super::{
 use crate::{
     domain::chat::{CallKind, Citation, Delta, Json, Losses, Part, Seal, StopReason, Usage},
     gateway::dialect::messages::{
-        Block, BlockDelta, MessageDelta, ShownEvent, WireBlock, WireMessage, WireUsage,
-        error_event, write_event,
+        Block, BlockDelta, Event, MessageDelta, ShownEvent, Text, WireBlock, WireMessage,
+        WireUsage, error_event, write_event,
     },
 };
 
@@ -114,6 +117,30 @@ impl WriteStream for StreamWriter {
         let usage = WireUsage::new(&self.usage, None);
         write_event(&ShownEvent::MessageDelta { delta, usage }, out);
         write_event(&ShownEvent::MessageStop, out);
+    }
+
+    fn adopt(&mut self, data: &[u8]) -> bool {
+        let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else { return false };
+        self.has_begun = true;
+        let index = event.index.map(|index| u32::try_from(index).unwrap_or(u32::MAX));
+        match event.kind.as_ref().map(|kind| &*kind.0) {
+            Some("content_block_start") => {
+                self.next = index.unwrap_or(self.next);
+                let kind = event.content_block.and_then(kind_of);
+                self.open = match kind.as_deref() {
+                    Some("text") => Some(Open::Text),
+                    Some("thinking") => Some(Open::Thinking),
+                    _ => return false,
+                };
+            }
+            Some("content_block_delta") => self.next = index.unwrap_or(self.next),
+            Some("content_block_stop") => {
+                self.open = None;
+                self.next = index.map_or(self.next, |index| index.saturating_add(1));
+            }
+            _ => {}
+        }
+        true
     }
 
     fn fail(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>) {
@@ -376,6 +403,16 @@ impl StreamWriter {
             self.start_call(&call, out);
         }
     }
+}
+
+/// The kind of a block that begins.
+fn kind_of(block: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Begun<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Text<'a>,
+    }
+    serde_json::from_str::<Begun<'_>>(block.get()).ok().map(|begun| begun.kind.0)
 }
 
 fn empty_text() -> Block<'static> {

@@ -92,6 +92,14 @@ impl Echo {
         }
     }
 
+    /// Its client knows the response by this name, and of this time.
+    pub fn is_of(&mut self, id: Option<String>, created_at: Option<i64>) {
+        if let Some(id) = id {
+            self.id = id;
+        }
+        self.created_at = created_at.unwrap_or(self.created_at);
+    }
+
     pub fn response<'a>(&'a self, state: State<'a>) -> ResponseObject<'a> {
         ResponseObject {
             id: &self.id,

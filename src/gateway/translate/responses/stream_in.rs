@@ -63,7 +63,7 @@ struct OpenItem {
 impl ReadStream for Reader {
     fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Meant, Unparsable> {
         if data == b"[DONE]" {
-            return Ok(Meant::More);
+            return Ok(Meant::Idle);
         }
         let event: ReadEvent<'_> = serde_json::from_slice(data).map_err(|_| Unparsable)?;
         let Some(kind) = text_in(event.kind) else {
@@ -79,6 +79,9 @@ impl ReadStream for Reader {
             "response.reasoning_text.delta" => self.reasoning(&event, false, sink),
             "response.refusal.delta" => self.refusal(&event, text_in(event.delta), sink),
             "response.created" | "response.in_progress" | "response.queued" => {
+                if self.is_begun {
+                    return Ok(Meant::Idle);
+                }
                 self.begin(&event, sink);
             }
             "response.output_item.added" => self.item_added(&event, sink),
@@ -110,7 +113,7 @@ impl ReadStream for Reader {
             }
             "response.audio.delta" => self.losses.note("audio"),
             // Ours to pass over: what keeps a stream open, and how built-in tools get on.
-            "keepalive" => (),
+            "keepalive" => return Ok(Meant::Idle),
             other if other.starts_with("response.") => (),
             _ => return Ok(Meant::Foreign),
         }

@@ -99,6 +99,26 @@ pub struct ChunkChoice<'a> {
     pub stop_reason: Option<&'a str>,
 }
 
+/// In which fields of a delta thoughts stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ThoughtFields {
+    #[default]
+    ReasoningContent,
+    Reasoning,
+    /// The same in both, for clients of either.
+    Both,
+}
+
+impl ThoughtFields {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::ReasoningContent => &["reasoning_content"],
+            Self::Reasoning => &["reasoning"],
+            Self::Both => &["reasoning_content", "reasoning"],
+        }
+    }
+}
+
 /// What a chunk adds. Exactly one of it, or nothing.
 #[derive(Debug, Default)]
 pub enum ChunkDelta<'a> {
@@ -109,7 +129,7 @@ pub enum ChunkDelta<'a> {
         has_text: bool,
     },
     Content(&'a str),
-    Reasoning(&'a str),
+    Reasoning(&'a str, ThoughtFields),
     Details(&'a [Detail<'a>]),
     Refusal(&'a str),
     Call(CallOut<'a>),
@@ -131,7 +151,9 @@ impl Serialize for ChunkDelta<'_> {
                 ])
             }
             Self::Content(text) => serializer.collect_map([("content", text)]),
-            Self::Reasoning(text) => serializer.collect_map([("reasoning_content", text)]),
+            Self::Reasoning(text, fields) => {
+                serializer.collect_map(fields.names().iter().map(|name| (*name, text)))
+            }
             Self::Details(details) => serializer.collect_map([("reasoning_details", details)]),
             Self::Refusal(text) => serializer.collect_map([("refusal", text)]),
             Self::Call(call) => serializer.collect_map([("tool_calls", [call])]),

@@ -17,6 +17,11 @@ impl Events {
         event.write(out);
     }
 
+    /// The next event has this number.
+    pub fn go_on_at(&mut self, number: u64) {
+        self.next = number;
+    }
+
     pub fn next_number(&mut self) -> u64 {
         let number = self.next;
         self.next += 1;

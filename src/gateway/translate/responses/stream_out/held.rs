@@ -7,6 +7,9 @@ use crate::domain::chat::Losses;
 /// Most bytes of an answer that are held until its end.
 const MAX_HELD: usize = 16 * 1024 * 1024;
 
+/// Most items of an answer whose places others have given.
+const MAX_ITEMS: usize = 4096;
+
 /// A text that still grows. Empty once it has outgrown the bound: a part of it would not be it.
 #[derive(Debug, Default)]
 pub(super) struct HeldText {
@@ -32,6 +35,16 @@ impl Held {
     pub fn next_place(&mut self) -> usize {
         self.items.push(None);
         self.items.len() - 1
+    }
+
+    /// A place that another has given, or else the next one. `None`: no answer has so many items.
+    pub fn at(&mut self, place: Option<usize>) -> Option<usize> {
+        let place = place.unwrap_or(self.items.len());
+        if place >= MAX_ITEMS {
+            return None;
+        }
+        self.items.resize(self.items.len().max(place + 1), None);
+        Some(place)
     }
 
     /// Whether so many bytes more are held; told as lost where they are not.

@@ -33,10 +33,13 @@ enum OpenPart {
         logprobs: Vec<TokenLogprob>,
         /// Whether no more words may come. Sources of it still may.
         is_complete: bool,
+        /// Whether its whole text has been told.
+        is_told: bool,
     },
     Refusal {
         text: HeldText,
         is_complete: bool,
+        is_told: bool,
     },
 }
 
@@ -54,6 +57,11 @@ impl OpenMessage {
         Self { place, id, done: Vec::new(), part: None }
     }
 
+    /// One that has been begun by others.
+    pub fn adopted(place: usize, id: String) -> Self {
+        Self { place, id, done: Vec::new(), part: None }
+    }
+
     fn event(&self, kind: &'static str) -> WrittenEvent<'_> {
         WrittenEvent {
             kind,
@@ -64,22 +72,36 @@ impl OpenMessage {
         }
     }
 
-    pub fn text(&mut self, more: &str, desk: &mut Desk, out: &mut Vec<u8>) {
-        if !matches!(self.part, Some(OpenPart::Text { is_complete: false, .. })) {
-            self.close_part(desk, out);
-            let part = Some(Piece::Ours(WrittenContent::OutputText(OutputText {
-                logprobs: Some(Vec::new()),
-                ..OutputText::default()
-            })));
-            let event = WrittenEvent { part, ..self.event("response.content_part.added") };
-            desk.events.write(event, out);
-            self.part = Some(OpenPart::Text {
-                text: HeldText::default(),
+    /// A part begins, and the one before it is over.
+    pub fn begin_part(&mut self, is_refusal: bool, desk: &mut Desk, out: &mut Vec<u8>) {
+        self.close_part(desk, out);
+        let content = if is_refusal {
+            WrittenContent::Refusal { refusal: "" }
+        } else {
+            let logprobs = Some(Vec::new());
+            WrittenContent::OutputText(OutputText { logprobs, ..OutputText::default() })
+        };
+        let part = Some(Piece::Ours(content));
+        let event = WrittenEvent { part, ..self.event("response.content_part.added") };
+        desk.events.write(event, out);
+        let (text, is_complete, is_told) = (HeldText::default(), false, false);
+        self.part = Some(if is_refusal {
+            OpenPart::Refusal { text, is_complete, is_told }
+        } else {
+            OpenPart::Text {
+                text,
                 chars: 0,
                 annotations: Vec::new(),
                 logprobs: std::mem::take(&mut desk.early_logprobs),
-                is_complete: false,
-            });
+                is_complete,
+                is_told,
+            }
+        });
+    }
+
+    pub fn text(&mut self, more: &str, desk: &mut Desk, out: &mut Vec<u8>) {
+        if !matches!(self.part, Some(OpenPart::Text { is_complete: false, .. })) {
+            self.begin_part(false, desk, out);
         }
         if let Some(OpenPart::Text { text, chars, .. }) = &mut self.part {
             *chars += more.chars().count() as u64;
@@ -95,11 +117,7 @@ impl OpenMessage {
 
     pub fn refusal(&mut self, more: &str, desk: &mut Desk, out: &mut Vec<u8>) {
         if !matches!(self.part, Some(OpenPart::Refusal { is_complete: false, .. })) {
-            self.close_part(desk, out);
-            let part = Some(Piece::Ours(WrittenContent::Refusal { refusal: "" }));
-            let event = WrittenEvent { part, ..self.event("response.content_part.added") };
-            desk.events.write(event, out);
-            self.part = Some(OpenPart::Refusal { text: HeldText::default(), is_complete: false });
+            self.begin_part(true, desk, out);
         }
         if let Some(OpenPart::Refusal { text, .. }) = &mut self.part {
             desk.held.grow(text, more, &mut desk.losses);
@@ -138,6 +156,17 @@ impl OpenMessage {
         }
     }
 
+    /// The whole text of the part has been told by others.
+    pub fn text_is_told(&mut self) {
+        if let Some(
+            OpenPart::Text { is_complete, is_told, .. }
+            | OpenPart::Refusal { is_complete, is_told, .. },
+        ) = &mut self.part
+        {
+            (*is_complete, *is_told) = (true, true);
+        }
+    }
+
     /// The part is complete: the next words begin another.
     pub fn complete_part(&mut self) {
         if let Some(OpenPart::Text { is_complete, .. } | OpenPart::Refusal { is_complete, .. }) =
@@ -147,27 +176,33 @@ impl OpenMessage {
         }
     }
 
-    fn close_part(&mut self, desk: &mut Desk, out: &mut Vec<u8>) {
+    pub fn close_part(&mut self, desk: &mut Desk, out: &mut Vec<u8>) {
         let content = match self.part.take() {
             None => return,
-            Some(OpenPart::Text { text, annotations, logprobs, .. }) => {
+            Some(OpenPart::Text { text, annotations, logprobs, is_told, .. }) => {
                 let text = text.as_str();
                 let shown = || logprobs.iter().map(WrittenLogprob::from).collect();
-                let event = WrittenEvent {
-                    text: Some(text),
-                    logprobs: Some(shown()),
-                    ..self.event("response.output_text.done")
-                };
-                desk.events.write(event, out);
+                if !is_told {
+                    let event = WrittenEvent {
+                        text: Some(text),
+                        logprobs: Some(shown()),
+                        ..self.event("response.output_text.done")
+                    };
+                    desk.events.write(event, out);
+                }
                 let annotations = annotations.iter().map(|raw| Cow::Borrowed(&**raw)).collect();
                 let part = OutputText { text, annotations, logprobs: Some(shown()) };
                 raw(&WrittenContent::OutputText(part))
             }
-            Some(OpenPart::Refusal { text, .. }) => {
+            Some(OpenPart::Refusal { text, is_told, .. }) => {
                 let refusal = text.as_str();
-                let event =
-                    WrittenEvent { refusal: Some(refusal), ..self.event("response.refusal.done") };
-                desk.events.write(event, out);
+                if !is_told {
+                    let event = WrittenEvent {
+                        refusal: Some(refusal),
+                        ..self.event("response.refusal.done")
+                    };
+                    desk.events.write(event, out);
+                }
                 raw(&WrittenContent::Refusal { refusal })
             }
         };

@@ -1,6 +1,7 @@
 //! A stream, written for a client: every event the API has, in its order, and the whole response in
 //! the last one.
 
+mod adopted;
 mod call;
 mod events;
 mod held;
@@ -88,6 +89,10 @@ pub(super) struct Writer {
     said: Said,
     /// Why the answer is not complete, once that is known.
     incomplete: Option<IncompleteDetails>,
+    /// Whether thoughts are told as a summary, where those before them have decided that.
+    thinks_in_summary: Option<bool>,
+    /// The number of the next event, as those have it that were taken over.
+    next_number: u64,
 }
 
 impl Writer {
@@ -110,6 +115,8 @@ impl Writer {
             calls: BTreeSet::new(),
             said: Said::default(),
             incomplete: None,
+            thinks_in_summary: None,
+            next_number: 0,
         }
     }
 
@@ -187,7 +194,8 @@ impl Writer {
     }
 
     fn reasoning(&mut self, text: &str, is_summary: bool, out: &mut Vec<u8>) {
-        let is_summary = is_summary || self.desk.echo.wants_summary;
+        let is_summary =
+            self.thinks_in_summary.unwrap_or(is_summary || self.desk.echo.wants_summary);
         if !matches!(self.open, Open::Thought(_)) {
             self.close("completed", out);
             self.open = Open::Thought(self.begin_thought(out));
@@ -403,6 +411,14 @@ impl WriteStream for Writer {
         };
         let usage = Some((&usage).into());
         self.respond(kind, State { status, incomplete_details, usage, ..State::default() }, out);
+    }
+
+    fn adopt(&mut self, data: &[u8]) -> bool {
+        self.adopt_event(data).is_some()
+    }
+
+    fn adopted(&mut self, after: u64) {
+        self.desk.events.go_on_at(self.next_number + after);
     }
 
     fn fail(&mut self, view: &ErrorView<'_>, out: &mut Vec<u8>) {

@@ -25,6 +25,8 @@ struct OpenPart {
     text: HeldText,
     is_summary: bool,
     is_complete: bool,
+    /// Whether its whole text has been told.
+    is_told: bool,
 }
 
 impl OpenThought {
@@ -43,6 +45,11 @@ impl OpenThought {
         Self { place, id, summary: Vec::new(), content: Vec::new(), part: None }
     }
 
+    /// One that has been begun by others.
+    pub fn adopted(place: usize, id: String) -> Self {
+        Self { place, id, summary: Vec::new(), content: Vec::new(), part: None }
+    }
+
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -52,9 +59,17 @@ impl OpenThought {
         self.part.as_ref().is_some_and(|part| !part.is_complete)
     }
 
+    /// The part is complete: the next words begin another. One without words has just begun.
     pub fn complete_part(&mut self) {
-        if let Some(part) = &mut self.part {
+        if let Some(part) = self.part.as_mut().filter(|part| !part.text.as_str().is_empty()) {
             part.is_complete = true;
+        }
+    }
+
+    /// The whole text of the part has been told by others.
+    pub fn text_is_told(&mut self) {
+        if let Some(part) = &mut self.part {
+            (part.is_complete, part.is_told) = (true, true);
         }
     }
 
@@ -70,22 +85,27 @@ impl OpenThought {
         }
     }
 
+    /// A part begins, and the one before it is over.
+    pub fn begin_part(&mut self, is_summary: bool, desk: &mut Desk, out: &mut Vec<u8>) {
+        self.close_part(desk, out);
+        let kind = if is_summary {
+            "response.reasoning_summary_part.added"
+        } else {
+            "response.content_part.added"
+        };
+        let part = Some(Piece::Ours(part_of("", is_summary)));
+        desk.events.write(WrittenEvent { part, ..self.event(is_summary, kind) }, out);
+        let text = HeldText::default();
+        self.part = Some(OpenPart { text, is_summary, is_complete: false, is_told: false });
+    }
+
     pub fn say(&mut self, more: &str, is_summary: bool, desk: &mut Desk, out: &mut Vec<u8>) {
         let goes_on = self
             .part
             .as_ref()
             .is_some_and(|part| part.is_summary == is_summary && !part.is_complete);
         if !goes_on {
-            self.close_part(desk, out);
-            let kind = if is_summary {
-                "response.reasoning_summary_part.added"
-            } else {
-                "response.content_part.added"
-            };
-            let part = Some(Piece::Ours(part_of("", is_summary)));
-            desk.events.write(WrittenEvent { part, ..self.event(is_summary, kind) }, out);
-            let text = HeldText::default();
-            self.part = Some(OpenPart { text, is_summary, is_complete: false });
+            self.begin_part(is_summary, desk, out);
         }
         if let Some(part) = &mut self.part {
             desk.held.grow(&mut part.text, more, &mut desk.losses);
@@ -99,16 +119,18 @@ impl OpenThought {
         desk.events.write(event, out);
     }
 
-    fn close_part(&mut self, desk: &mut Desk, out: &mut Vec<u8>) {
-        let Some(OpenPart { text, is_summary, .. }) = self.part.take() else { return };
+    pub fn close_part(&mut self, desk: &mut Desk, out: &mut Vec<u8>) {
+        let Some(OpenPart { text, is_summary, is_told, .. }) = self.part.take() else { return };
         let (text_done, part_done) = if is_summary {
             ("response.reasoning_summary_text.done", "response.reasoning_summary_part.done")
         } else {
             ("response.reasoning_text.done", "response.content_part.done")
         };
-        let said = Some(text.as_str());
-        let event = WrittenEvent { text: said, ..self.event(is_summary, text_done) };
-        desk.events.write(event, out);
+        if !is_told {
+            let said = Some(text.as_str());
+            let event = WrittenEvent { text: said, ..self.event(is_summary, text_done) };
+            desk.events.write(event, out);
+        }
         let part = Some(Piece::Ours(part_of(text.as_str(), is_summary)));
         desk.events.write(WrittenEvent { part, ..self.event(is_summary, part_done) }, out);
         if is_summary { &mut self.summary } else { &mut self.content }.push(text);

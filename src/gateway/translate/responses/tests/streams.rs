@@ -272,8 +272,6 @@ fn what_is_no_event_is_unparsable_and_unknown_events_are_passed_over() {
         assert_eq!(read(odd), Err(Unparsable), "{odd}");
     }
     for unknown in [
-        "[DONE]",
-        r#"{"type":"keepalive","sequence_number":3}"#,
         r#"{"type":"response.web_search_call.searching","item_id":"x"}"#,
         r#"{"type":"response.shell_call_output_content.delta","delta":{"stdout":"x"}}"#,
         r#"{"type":"response.output_text.delta","delta":null}"#,
@@ -282,6 +280,9 @@ fn what_is_no_event_is_unparsable_and_unknown_events_are_passed_over() {
         r#"{"type":"response.function_call_arguments.delta","output_index":99,"delta":"x"}"#,
     ] {
         assert_eq!(read(unknown), Ok(Said::More), "{unknown}");
+    }
+    for idle in ["[DONE]", r#"{"type":"keepalive","sequence_number":3}"#] {
+        assert_eq!(read(idle), Ok(Said::Idle), "{idle}");
     }
     assert_eq!(read(r#"{"type":"vendor.notice","x":1}"#), Ok(Said::Foreign));
     for failed in [

@@ -1,23 +1,35 @@
-//! What a client has been sent of a translated answer, so that another stream can go on with it.
+//! What a client has been sent of an answer, so that another stream can go on with it.
 
 use std::{cell::RefCell, rc::Rc};
 
+use super::passed_log::{Entry, MAX_TEXT_BYTES, PassedLog, TextKind};
 use crate::{
     domain::chat::Delta,
-    gateway::{stream::transcript::MAX_TRANSCRIPT_BYTES, translate::WriteStream},
+    gateway::translate::{ReadStream, WriteStream},
 };
 
 /// A client's stream is written by one writer, whoever it is read from. A stream that resumes another
 /// one writes nothing before it has repeated all of it, so that both may hold it.
 pub type SharedWriter = Rc<RefCell<Box<dyn WriteStream>>>;
 
+/// What a client has been sent of an answer, so that another stream can go on with it.
+#[derive(Clone)]
+pub struct Transcript(pub(super) Sent);
+
+#[derive(Clone)]
+pub(super) enum Sent {
+    /// As it came.
+    Passed(PassedLog),
+    Written(WrittenTranscript),
+}
+
 /// Text, thoughts and refusal of the one choice that can be compared.
 const TEXTS: usize = 3;
 
 /// What has been written of a stream.
 #[derive(Clone)]
-pub struct CommonTranscript {
-    pub(super) writer: SharedWriter,
+pub(super) struct WrittenTranscript {
+    pub writer: SharedWriter,
     texts: [String; TEXTS],
     /// Whether something was sent that cannot be compared, or too much, or the end.
     is_lost: bool,
@@ -39,9 +51,39 @@ pub(super) struct Repetition {
     repeated: [usize; TEXTS],
 }
 
-impl CommonTranscript {
+impl WrittenTranscript {
     pub fn new(writer: SharedWriter) -> Self {
         Self { writer, texts: Default::default(), is_lost: false }
+    }
+
+    /// Reads again what has passed, so that `writer` goes on with it. `None`: it cannot.
+    pub fn of_passed(
+        log: &PassedLog,
+        mut reader: Box<dyn ReadStream>,
+        writer: Box<dyn WriteStream>,
+    ) -> Option<Self> {
+        let mut transcript = Self::new(Rc::new(RefCell::new(writer)));
+        let mut sent = Vec::new();
+        for entry in log.entries() {
+            sent.clear();
+            match entry {
+                Entry::Event(data) => {
+                    let read = reader.read(data, &mut |delta| transcript.say(delta, &mut sent));
+                    if read.is_err() || !transcript.writer.borrow_mut().adopt(data) {
+                        return None;
+                    }
+                }
+                Entry::Words(kind, words) => transcript.say(kind.delta(words), &mut sent),
+            }
+        }
+        transcript.writer.borrow_mut().adopted(log.after());
+        Some(transcript)
+    }
+
+    /// Records a delta, and writes it.
+    fn say(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        self.record(&delta);
+        self.writer.borrow_mut().write(delta, out);
     }
 
     /// Whether another stream may go on in the place of the one this is of.
@@ -50,11 +92,11 @@ impl CommonTranscript {
     }
 
     /// Whether nothing has been sent that would have to be repeated.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.texts.iter().all(String::is_empty)
     }
 
-    pub(super) fn record(&mut self, delta: &Delta<'_>) {
+    pub fn record(&mut self, delta: &Delta<'_>) {
         if self.is_lost {
             return;
         }
@@ -63,20 +105,23 @@ impl CommonTranscript {
             Place::Silent => return,
             Place::Other => self.is_lost = true,
         }
-        if self.is_lost || self.texts.iter().map(String::len).sum::<usize>() > MAX_TRANSCRIPT_BYTES
-        {
+        if self.is_lost || self.texts.iter().map(String::len).sum::<usize>() > MAX_TEXT_BYTES {
             (self.is_lost, self.texts) = (true, Default::default());
         }
     }
 }
 
 impl Repetition {
-    pub fn is_behind(&self, transcript: &CommonTranscript) -> bool {
+    pub fn is_behind(&self, transcript: &WrittenTranscript) -> bool {
         self.repeated.iter().zip(&transcript.texts).any(|(at, text)| *at < text.len())
     }
 
     /// Compares the next delta of the new stream.
-    pub fn compare<'d>(&mut self, transcript: &CommonTranscript, delta: Delta<'d>) -> Compared<'d> {
+    pub fn compare<'d>(
+        &mut self,
+        transcript: &WrittenTranscript,
+        delta: Delta<'d>,
+    ) -> Compared<'d> {
         if !self.is_behind(transcript) {
             return Compared::New(delta);
         }
@@ -115,10 +160,10 @@ enum Place<'d> {
 }
 
 fn place_of<'d>(delta: &'d Delta<'_>) -> Place<'d> {
+    if let Some((kind, words)) = TextKind::of(delta) {
+        return Place::Text(kind as usize, words);
+    }
     match delta {
-        Delta::Text { choice: 0, text } => Place::Text(0, text),
-        Delta::Reasoning { choice: 0, text, .. } => Place::Text(1, text),
-        Delta::Refusal { choice: 0, text } => Place::Text(2, text),
         // A part's end tells no more than the next part's beginning, and ids differ.
         Delta::Begin { .. }
         | Delta::Tier(_)

@@ -1,0 +1,78 @@
+//! What is known of a stream so far, whatever becomes of its events.
+
+use crate::{
+    domain::chat::{Delta, Usage},
+    gateway::{
+        dialect::openai_chat::Chunk,
+        tokens::{PartialUsage, TextLength},
+    },
+};
+
+/// What is known of a stream so far.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Whether a first content event was seen, or a finish reason: an empty answer is an answer.
+    pub proved: bool,
+    /// Events that could not be read and were dropped.
+    pub dropped: u64,
+    /// What the upstream reported last. Some report running totals with every event.
+    pub usage: Option<Usage>,
+    /// Whether the event that is being read has told usage.
+    is_told: bool,
+    said: TextLength,
+    /// What of it was said by the end of the event that told usage.
+    said_then: TextLength,
+    /// Choices seen, and those that have ended: one bit each, and the last one for all past 127.
+    choices: u128,
+    finished: u128,
+}
+
+impl Seen {
+    /// Whether every choice that was begun has ended.
+    pub fn is_finished(&self) -> bool {
+        self.finished != 0 && self.finished == self.choices
+    }
+
+    /// What was used if nothing more comes.
+    pub fn partial_usage(&self) -> PartialUsage {
+        let told = self.usage.map(Into::into);
+        PartialUsage { told, said: self.said, said_then: self.said_then }
+    }
+
+    /// What an event tells includes what it says itself, in whichever order.
+    pub fn end_of_event(&mut self) {
+        if std::mem::take(&mut self.is_told) {
+            self.said_then = self.said;
+        }
+    }
+
+    pub fn note(&mut self, delta: &Delta<'_>) {
+        self.proved |= delta.is_content();
+        self.said.add_delta(delta);
+        match delta {
+            Delta::Usage(usage) => (self.usage, self.is_told) = (Some(*usage), true),
+            Delta::Stop { choice, .. } => {
+                let bit = 1_u128 << (*choice).min(127);
+                self.choices |= bit;
+                self.finished |= bit;
+                self.proved = true;
+            }
+            Delta::Text { choice, .. }
+            | Delta::Reasoning { choice, .. }
+            | Delta::Refusal { choice, .. }
+            | Delta::CallBegin { choice, .. } => self.choices |= 1_u128 << (*choice).min(127),
+            _ => {}
+        }
+    }
+
+    /// The same of a whole chunk that passes as it came.
+    pub fn note_chunk(&mut self, chunk: &Chunk<'_>) {
+        self.proved |= chunk.has_content || chunk.finished != 0;
+        self.said.add_all(chunk.said);
+        self.choices |= chunk.choices;
+        self.finished |= chunk.finished;
+        if chunk.usage.is_some() {
+            (self.usage, self.said_then) = (chunk.usage, self.said);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Events that are read into the common form and written anew in the client's dialect.
+
+use super::{
+    custom_tools::CustomCalls,
+    estimate::Estimate,
+    event_stream::{Fate, no_json},
+    seen::Seen,
+    transcript::{Compared, Repetition, WrittenTranscript},
+};
+use crate::{
+    domain::chat::{Delta, Losses},
+    gateway::translate::{ReadStream, Said},
+};
+
+/// A stream that is written anew.
+pub(super) struct Written {
+    pub reader: Box<dyn ReadStream>,
+    pub transcript: WrittenTranscript,
+    /// Whether another stream may have to go on with it.
+    pub keeps_transcript: bool,
+    /// How far it has come with repeating what another one has said. Absent once it has.
+    pub repetition: Option<Repetition>,
+    pub extras: Extras,
+}
+
+/// What a stream that is written anew has beside reader and writer.
+#[derive(Default)]
+pub(super) struct Extras {
+    pub estimate: Estimate,
+    pub custom_calls: Option<CustomCalls>,
+}
+
+impl Written {
+    /// Reads the data of one event, and writes what it says.
+    pub fn take(&mut self, data: &[u8], seen: &mut Seen, out: &mut Vec<u8>) -> Fate {
+        let Self { reader, transcript, keeps_transcript, repetition, extras } = self;
+        let Extras { estimate, custom_calls } = extras;
+        let mut differs = false;
+        let mut write = |delta: Delta<'_>| {
+            if differs {
+                return;
+            }
+            let delta = match repetition.as_mut() {
+                None => delta,
+                Some(comparison) => match comparison.compare(transcript, delta) {
+                    // All is repeated: what comes from here on is recorded, and must not be taken for
+                    // something that is still to be repeated.
+                    Compared::New(delta) => {
+                        *repetition = None;
+                        delta
+                    }
+                    Compared::Behind => return,
+                    Compared::Differs => {
+                        differs = true;
+                        return;
+                    }
+                },
+            };
+            if *keeps_transcript {
+                transcript.record(&delta);
+            }
+            transcript.writer.borrow_mut().write(delta, out);
+        };
+        let said = reader.read(data, &mut |delta| {
+            seen.note(&delta);
+            estimate.add(&delta);
+            match custom_calls {
+                None => write(delta),
+                Some(calls) => calls.pass(delta, &mut write),
+            }
+        });
+        seen.end_of_event();
+        match said {
+            _ if differs => Fate::Differs,
+            Ok(Said::Done) if self.is_behind() => Fate::Differs,
+            Ok(Said::Done) => Fate::Done,
+            Ok(Said::Failed(failure)) => Fate::Failed(*failure),
+            Ok(Said::More | Said::Idle | Said::Foreign) => Fate::Drop,
+            Err(_) => match no_json(data) {
+                Some(cut) => Fate::Failed(cut),
+                None => {
+                    seen.dropped += 1;
+                    Fate::Drop
+                }
+            },
+        }
+    }
+
+    /// Whether it has not yet repeated all that was said by the one before it.
+    pub fn is_behind(&self) -> bool {
+        self.repetition.as_ref().is_some_and(|it| it.is_behind(&self.transcript))
+    }
+
+    /// The last bytes of a complete answer.
+    pub fn close(&mut self, seen: &mut Seen) -> Vec<u8> {
+        let estimate = &mut self.extras.estimate;
+        let usage = *seen.usage.get_or_insert_with(|| estimate.usage());
+        let mut out = Vec::new();
+        self.transcript.writer.borrow_mut().finish(usage, &mut out);
+        out
+    }
+
+    /// What of the answer could not be said in the client's dialect up to now.
+    pub fn losses(&self) -> Losses {
+        let mut losses = self.reader.losses().clone();
+        losses.absorb(self.transcript.writer.borrow().losses());
+        losses
+    }
+}
