@@ -77,6 +77,7 @@ fn relay(config: &Config) -> RelaySettings {
         attempt_timeout: Duration::from_millis(config.relay.attempt_timeout_ms),
         max_wait: Duration::from_millis(config.relay.max_wait_ms),
         idle_timeout: Duration::from_millis(config.relay.idle_timeout_ms),
+        end_wait: Duration::from_millis(config.relay.end_wait_ms),
         keep_alive: Duration::from_millis(config.relay.keep_alive_ms),
         hold_back_bytes: config.relay.hold_back_bytes,
         max_answer_bytes: config.relay.max_answer_bytes,

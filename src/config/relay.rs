@@ -20,6 +20,8 @@ pub struct Relay {
     pub connect_timeout_ms: u64,
     /// Longest silence of a provider within an answer.
     pub idle_timeout_ms: u64,
+    /// Longest wait for what ends a stream, once all of the answer is here.
+    pub end_wait_ms: u64,
     /// Silence towards the client after which a stream is kept alive.
     pub keep_alive_ms: u64,
     /// Bytes of a stream kept back until its first event has proved the provider.
@@ -62,6 +64,7 @@ impl Default for Relay {
             max_wait_ms: 60_000,
             connect_timeout_ms: 5_000,
             idle_timeout_ms: 60_000,
+            end_wait_ms: 2_000,
             keep_alive_ms: 15_000,
             hold_back_bytes: 64 << 10,
             max_answer_bytes: 64 << 20,
@@ -88,6 +91,7 @@ impl Relay {
         bounds.number("relay.max_wait_ms", self.max_wait_ms, 0..=86_400_000, "ms");
         bounds.number("relay.connect_timeout_ms", self.connect_timeout_ms, 10..=120_000, "ms");
         bounds.number("relay.idle_timeout_ms", self.idle_timeout_ms, 10..=3_600_000, "ms");
+        bounds.number("relay.end_wait_ms", self.end_wait_ms, 1..=60_000, "ms");
         bounds.number("relay.keep_alive_ms", self.keep_alive_ms, 10..=600_000, "ms");
         bounds.number("relay.hold_back_bytes", self.hold_back_bytes, 1024..=16 << 20, "bytes");
         bounds.number("relay.max_answer_bytes", self.max_answer_bytes, 1024..=1 << 30, "bytes");

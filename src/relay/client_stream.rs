@@ -12,9 +12,10 @@ use std::{
 use actix_web::rt::task::JoinHandle;
 use bytes::Bytes;
 use futures_util::{Stream, future::LocalBoxFuture};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
+    alarm::{Alarm, Dates, Due},
     deadline::Deadline,
     dispatch::Dispatch,
     error::RelayError,
@@ -58,11 +59,8 @@ pub struct ClientStream {
 /// What there is of the answer, and what is due to the client.
 struct Passage {
     state: State,
-    keep_alive: KeepAlive,
-    last_sent: Instant,
-    /// Fires at the earliest time anything could be due. Set later when it turns out not to be,
-    /// which is cheaper than setting it anew with each event.
-    timer: Pin<Box<Sleep>>,
+    keep_alive: Bytes,
+    alarm: Alarm,
     /// Whom to wake when it is ended from elsewhere. Absent where nobody would.
     reader: Option<Waker>,
     is_watched: bool,
@@ -105,9 +103,9 @@ impl ClientStream {
         deadline: Deadline,
         key: KeyWatch,
     ) -> Self {
-        let timer = Box::pin(sleep_until(last_sent + keep_alive.every));
+        let alarm = Alarm::new(keep_alive.every, last_sent);
         let (reader, is_watched) = (None, key.is_some());
-        let passage = Passage { state, keep_alive, last_sent, timer, reader, is_watched };
+        let passage = Passage { state, keep_alive: keep_alive.bytes, alarm, reader, is_watched };
         let passage = Rc::new(RefCell::new(passage));
         // A client that reads nothing stops the polling, and all timers with it.
         let (unread, over) = (Rc::clone(&passage), deadline.instant() + UNREAD_GRACE);
@@ -167,43 +165,20 @@ impl Passage {
         }
     }
 
-    /// When the next keep-alive is due, or the request must be over.
-    fn next_due(&self) -> Instant {
-        let keep_alive = self.last_sent + self.keep_alive.every;
-        self.deadline().map_or(keep_alive, |deadline| keep_alive.min(deadline))
-    }
-
-    /// While nobody has answered, the attempts watch the deadline themselves.
-    fn deadline(&self) -> Option<Instant> {
-        match &self.state {
-            State::Live(live) => Some(live.deadline().instant()),
-            _ => None,
-        }
-    }
-
-    /// Sets the timer for the next thing that may be due, or says what is due now.
+    /// What is due, as long as nothing comes. While nobody has answered, the attempts watch the deadline
+    /// themselves.
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
-        loop {
-            let next = self.next_due();
-            // What was sent has moved the keep-alive away, but a deadline may be nearer.
-            if self.timer.deadline() > next {
-                self.timer.as_mut().reset(next);
+        let dates = match &self.state {
+            State::Live(live) => {
+                Dates { deadline: Some(live.deadline().instant()), complete_by: live.complete_by() }
             }
-            ready!(self.timer.as_mut().poll(cx));
-            let now = Instant::now();
-            if self.deadline().is_some_and(|deadline| now >= deadline) {
-                return Poll::Ready(Due::Deadline);
-            }
-            if now >= self.last_sent + self.keep_alive.every {
-                self.last_sent = now;
-                return Poll::Ready(Due::KeepAlive);
-            }
-            self.timer.as_mut().reset(next);
-        }
+            _ => Dates::default(),
+        };
+        self.alarm.poll_due(cx, dates)
     }
 
     fn sent(&mut self, bytes: Bytes) -> Poll<Option<Result<Bytes, BrokenStream>>> {
-        self.last_sent = Instant::now();
+        self.alarm.sent();
         Poll::Ready(Some(Ok(bytes)))
     }
 
@@ -212,11 +187,6 @@ impl Passage {
         self.state = state;
         Some(bytes).filter(|bytes| !bytes.is_empty())
     }
-}
-
-enum Due {
-    KeepAlive,
-    Deadline,
 }
 
 impl Passage {
@@ -232,7 +202,7 @@ impl Passage {
                     Poll::Ready(Err(error)) => this.state = State::Failing(error.into()),
                     Poll::Pending => {
                         ready!(this.poll_due(cx));
-                        return Poll::Ready(Some(Ok(this.keep_alive.bytes.clone())));
+                        return Poll::Ready(Some(Ok(this.keep_alive.clone())));
                     }
                 },
                 State::Live(live) => {
@@ -240,10 +210,16 @@ impl Passage {
                         Poll::Ready(step) => step,
                         Poll::Pending => match ready!(this.poll_due(cx)) {
                             Due::KeepAlive => {
-                                return Poll::Ready(Some(Ok(this.keep_alive.bytes.clone())));
+                                return Poll::Ready(Some(Ok(this.keep_alive.clone())));
                             }
-                            Due::Deadline => match &mut this.state {
-                                State::Live(live) => live.end_with(RelayError::DeadlinePassed),
+                            due => match &mut this.state {
+                                State::Live(live) if due == Due::Deadline => {
+                                    live.end_with(RelayError::DeadlinePassed)
+                                }
+                                State::Live(live) => {
+                                    live.end_here();
+                                    continue;
+                                }
                                 _ => continue,
                             },
                         },

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::LocalBoxFuture;
+use tokio::time::Instant;
 
 use super::{
     attempt::Attempt,
@@ -44,6 +45,8 @@ pub struct LiveStream {
     /// Whether the reader of the socket has had a turn since the last piece.
     gave_a_turn: bool,
     ending: Option<Ending>,
+    /// When all of the answer was here but for what ends its stream.
+    finished_at: Option<Instant>,
     place: Attempt,
     /// Being taken up again by another attempt, after this failure.
     resuming: Option<(Arc<Failure>, Resuming)>,
@@ -66,18 +69,19 @@ impl LiveStream {
         let Won { proof, place, attempts } = won;
         let ProvedStream { response, stream, held, ending } = proof;
         let gathered = Gathered::from(held);
-        let live = Self {
+        let mut live = Self {
             response,
             stream,
             gathered,
             gave_a_turn: false,
             ending,
+            finished_at: None,
             place,
             resuming: None,
             used_before: None,
             attempts,
         };
-        live.note_usage();
+        live.note_progress();
         live
     }
 
@@ -143,12 +147,16 @@ impl LiveStream {
                     let events = self.passed_on(output.forward, output.has_foreign);
                     self.gathered.push(events);
                     self.ending = output.ending;
-                    self.note_usage();
+                    self.note_progress();
                     if self.ending.is_none() && self.gathered.len() >= FLUSH_BYTES {
                         return Poll::Ready(Step::Send(self.gathered.take()));
                     }
                 }
-                Poll::Ready(Err(failure)) => self.ending = Some(Ending::Failed(failure)),
+                // An answer that is here as a whole is so, however its connection ends.
+                Poll::Ready(Err(failure)) => {
+                    let ended = self.stream.end();
+                    self.ending = Some(ended.map_or(Ending::Failed(failure), Ending::Done));
+                }
                 Poll::Ready(Ok(None)) => {
                     self.ending = Some(self.stream.end().map_or_else(too_early, Ending::Done));
                 }
@@ -166,6 +174,16 @@ impl LiveStream {
                 }
             }
         }
+    }
+
+    /// When an answer is complete that is here as a whole, whether its stream ends or not.
+    pub fn complete_by(&self) -> Option<Instant> {
+        Some(self.finished_at? + self.attempts.relay().settings.end_wait)
+    }
+
+    /// Takes it as complete that has no end: see [`complete_by`](Self::complete_by).
+    pub fn end_here(&mut self) {
+        self.ending = self.stream.end().map(Ending::Done);
     }
 
     /// What is sent of the answer: without what was sent upstream in secret.
@@ -194,7 +212,7 @@ impl LiveStream {
         self.attempts.answered_by(&place);
         (self.place, self.resuming) = (place, None);
         self.gathered.push(held);
-        self.note_usage();
+        self.note_progress();
     }
 
     /// What all attempts have used, as far as they told.
@@ -214,7 +232,10 @@ impl LiveStream {
     }
 
     /// What was used up to now belongs on the ledger also when it goes wrong, or when the client leaves.
-    fn note_usage(&self) {
+    fn note_progress(&mut self) {
+        if self.finished_at.is_none() && self.stream.is_finished() {
+            self.finished_at = Some(Instant::now());
+        }
         let now = self.stream.partial_usage();
         self.attempts.state.borrow_mut().settlement.note_stream(self.used_before, now);
     }

@@ -4,6 +4,7 @@
 //! to actors, and to upstreams through `gateway`.
 
 mod admit;
+mod alarm;
 mod attempt;
 mod client_stream;
 mod count_tokens;

@@ -84,7 +84,7 @@ pub async fn prove_stream(
     let idle = relay.settings.idle_timeout;
     let stream = pair.stream(relay.settings.resume);
     // An upstream's own keep-alives do not make it less silent.
-    let proving = tokio::time::timeout(idle, read_to_proof(relay, request, pair, stream));
+    let proving = tokio::time::timeout(idle, read_to_proof(relay, request, pair, stream, false));
     let silent = || {
         let detail = format!("no first event within {} s", idle.as_secs_f32());
         Failure::new(FailureClass::Silent, detail)
@@ -102,7 +102,7 @@ pub async fn prove_resumed(
     transcript: &Transcript,
 ) -> Result<Option<ProvedStream>, Failure> {
     match pair.resuming(transcript) {
-        Some(stream) => read_to_proof(relay, request, pair, stream).await,
+        Some(stream) => read_to_proof(relay, request, pair, stream, true).await,
         None => Ok(None),
     }
 }
@@ -111,11 +111,13 @@ fn cut(detail: &str) -> Failure {
     Failure::new(FailureClass::Cut, detail)
 }
 
+/// `resumes`: it goes on with another stream.
 async fn read_to_proof(
     relay: &Relay,
     request: UpstreamRequest<'_>,
     pair: &Pair,
     mut stream: Box<EventStream>,
+    resumes: bool,
 ) -> Result<Option<ProvedStream>, Failure> {
     let told = Told { relay, rules: request.rules, secrets: request.secrets() };
     let mut response = relay.upstream.send(request).await?;
@@ -140,7 +142,8 @@ async fn read_to_proof(
         };
         let is_proved = stream.is_proved();
         match ending {
-            Some(Ending::Failed(failure)) => {
+            // Once it has gone on, its words are in the client's stream, which others can only go on with.
+            Some(Ending::Failed(failure)) if !(resumes && is_proved) => {
                 return Err(told.failed(failure, stream.error().unwrap_or_default()));
             }
             Some(Ending::Mismatch) => return Ok(None),

@@ -42,6 +42,8 @@ pub struct RelaySettings {
     pub max_wait: Duration,
     /// The longest pause between two events of a stream, the first included.
     pub idle_timeout: Duration,
+    /// How long what ends a stream is waited for, once the whole answer is here.
+    pub end_wait: Duration,
     /// How long a stream waits before it is opened with a keep-alive, and between keep-alives.
     pub keep_alive: Duration,
     /// Most bytes of a stream kept back before it has shown content.

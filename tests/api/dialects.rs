@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
-    Reply, Streaming, TestApp,
+    Reply, Setup, Streaming, TestApp,
     dialect::{CLIENTS, Client, FORMATS, events, events_saying, script, streamed, whole},
     script::{End, Script, raw},
 };
@@ -77,24 +77,13 @@ async fn a_stream_that_is_cut_ends_with_the_clients_own_error() {
     }
 }
 
-/// Whether a client's stream is passed through as it comes, and cannot be gone on with.
-fn is_passed_through(client: Client, format: ApiFormat) -> bool {
-    matches!(
-        (client, format),
-        (Client::Responses, ApiFormat::Responses)
-            | (Client::Messages, ApiFormat::Anthropic)
-            | (Client::Gemini | Client::GeminiArray, ApiFormat::Google)
-            | (Client::OllamaChat | Client::OllamaGenerate, ApiFormat::Ollama)
-    )
-}
-
 #[actix_web::test]
 async fn a_stream_that_is_gone_on_with_says_all_of_its_text() {
     // What comes after the break is told in several pieces that are alike.
     let texts = ["pay ", "1", "0", "0", "0"];
     for format in FORMATS {
         let app = TestApp::speaking(format).await;
-        for client in CLIENTS.into_iter().filter(|client| !is_passed_through(*client, format)) {
+        for client in CLIENTS {
             let (events, last) = events_saying(format, &texts);
             let second = events.iter().position(|event| event.contains("\"1\"")).unwrap();
             let cut = events.iter().take(second + 1).cloned();
@@ -219,4 +208,47 @@ async fn tokens_are_counted_by_the_provider_where_it_can_and_here_where_not() {
     assert!(estimated.json["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0));
     assert_eq!(openai.upstream.calls(), 0);
     assert_eq!(openai.ledger().await.completed, 1);
+}
+
+#[actix_web::test]
+async fn a_whole_answer_is_not_held_open_by_an_upstream_that_does_not_end_its_stream() {
+    for format in FORMATS {
+        let configure = |config: &mut providerpool::config::Config| {
+            config.relay.timeout_ms = 10_000;
+            config.relay.end_wait_ms = 20;
+        };
+        let app =
+            TestApp::with(Setup { speaks: Some(format), configure, ..Setup::default() }).await;
+        for client in CLIENTS {
+            let (events, last) = events(format);
+            // Of these the last event has the reason why it ends.
+            let has_end = matches!(format, ApiFormat::Openai | ApiFormat::Anthropic);
+            let last = (!has_end).then_some(last);
+            let all = events.into_iter().chain(last).fold(script(format), Script::send);
+            app.upstream.next(all.then(End::Stall));
+
+            let text = Streaming::to(client.ask(&app, true)).await.rest().await;
+
+            assert!(client.is_complete(&text), "{client:?} of {format:?}: {text}");
+        }
+        let ledger = app.ledger().await;
+        assert_eq!((ledger.completed, ledger.failed), (CLIENTS.len() as u64, 0), "{format:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_stream_of_responses_is_complete_only_when_it_says_so() {
+    let configure = |config: &mut providerpool::config::Config| {
+        config.relay.timeout_ms = 200;
+        config.relay.end_wait_ms = 1;
+    };
+    let format = ApiFormat::Responses;
+    let app = TestApp::with(Setup { speaks: Some(format), configure, ..Setup::default() }).await;
+    let (events, _) = events(format);
+    for client in CLIENTS {
+        let all = events.iter().cloned().fold(script(format), Script::send);
+        app.upstream.next(all.then(End::Stall));
+        let text = Streaming::to(client.ask(&app, true)).await.rest().await;
+        assert!(client.is_failed(&text), "{client:?}: {text}");
+    }
 }

@@ -3,8 +3,11 @@
 use serde_json::{Value, json};
 
 use super::support::{
-    Ledger, Setup, TestApp,
-    script::{DONE, End, Script, content, finish, role, stream, stream_of, usage_chunk},
+    Ledger, Setup, Streaming, TestApp,
+    dialect::CLIENTS,
+    script::{
+        DONE, End, Script, content, error_event, finish, role, stream, stream_of, usage_chunk,
+    },
 };
 
 /// A stream that says these texts and is cut.
@@ -139,5 +142,23 @@ async fn wherever_a_stream_is_cut_the_client_gets_the_whole_text() {
 
         assert_eq!(said(&text), texts.concat(), "cut after {at}");
         assert!(text.ends_with(DONE), "cut after {at}: {text}");
+    }
+}
+
+#[actix_web::test]
+async fn one_that_goes_on_and_fails_in_the_same_breath_is_gone_on_with() {
+    for client in CLIENTS {
+        let app = TestApp::with_backup().await;
+        app.upstream.next(cut_after(&["one "]));
+        let at_once = [role(), content("one two"), error_event()].concat();
+        app.backup.next(stream().send(at_once));
+        app.upstream.next(stream_of(&["one ", "two ", "three"]));
+
+        let text = Streaming::to(client.ask(&app, true)).await.rest().await;
+
+        assert!(client.is_complete(&text), "{client:?}: {text}");
+        let events = client.events(&text);
+        let said: String = events.iter().map(|event| client.said_in(event)).collect();
+        assert_eq!(said, "one two three", "{client:?}: {text}");
     }
 }

@@ -135,13 +135,14 @@ async fn a_missing_terminator_after_a_finish_reason_is_put_there() {
 }
 
 #[actix_web::test]
-async fn a_finish_reason_does_not_excuse_a_cut() {
+async fn after_the_finish_reason_the_answer_is_whole_however_its_connection_ends() {
     let app = TestApp::start().await;
     app.upstream.next(stream().send(content("one")).send(finish()).then(End::Cut));
 
     let text = app.stream("hello").await.rest().await;
 
-    assert_eq!(error_at_the_end(&text), "stream_broken");
+    assert_eq!(text, format!("{}{}{DONE}", content("one"), finish()));
+    assert_eq!(app.ledger().await.completed, 1);
 }
 
 #[actix_web::test]

@@ -42,7 +42,7 @@ faults! {
     a_stream_that_is_cut: [
         streamed(|| begun().then(End::Cut).into(), breaks_after!("Hello")),
         streamed(|| said().then(End::Cut).into(), breaks_after!("Hello world")),
-        streamed(|| said().send(finish()).then(End::Cut).into(), breaks_after!("Hello world")),
+        streamed(|| said().send(finish()).then(End::Cut).into(), WELL),
         streamed(|| begun().then(End::Cut).into(), CUT_THREE_TIMES),
     ];
     a_stream_that_stops_before_its_first_word: [
@@ -54,9 +54,8 @@ faults! {
         streamed(|| said().then(End::Stall).into(), breaks_after!("Hello world"))
             .with(little_patience),
     ];
-    a_stream_that_stops_after_its_last_word: [
-        streamed(|| said().send(finish()).then(End::Stall).into(), breaks_after!("Hello world"))
-            .with(little_patience),
+    a_stream_that_stops_after_its_finish_reason: [
+        streamed(|| said().send(finish()).then(End::Stall).into(), WELL).with(little_patience),
     ];
     garbage_in_the_middle: [
         streamed(
