@@ -13,7 +13,8 @@ use crate::domain::{
 /// those are forgotten of the one that is forgotten first in any case.
 pub const MAX_COUNTED: usize = 256;
 
-/// Most failures of one kind that are kept of a model: no rule waits for more.
+/// Most failures of one kind that are kept of a model, the newest: no rule waits for more. Routes may count
+/// the same ones within times of their own.
 const MAX_KEPT: usize = *FAILURES.end() as usize;
 
 /// The failures of each provider and model that are not too old to count. Copies are cheap.
@@ -27,9 +28,6 @@ struct Counted {
     scope: CooldownScope,
     server: Vec<Timestamp>,
     overload: Vec<Timestamp>,
-    /// The longest time within which they were counted: routes may count the same failures by rules of
-    /// their own.
-    window: Duration,
     /// When the last of them is too old to count.
     until: Timestamp,
 }
@@ -37,8 +35,7 @@ struct Counted {
 impl Counted {
     fn new(scope: CooldownScope) -> Self {
         let until = Timestamp::from_millis(i64::MIN);
-        let window = Duration::ZERO;
-        Self { scope, server: Vec::new(), overload: Vec::new(), window, until }
+        Self { scope, server: Vec::new(), overload: Vec::new(), until }
     }
 }
 
@@ -56,13 +53,11 @@ impl FailureCounts {
             self.make_room(scope);
         }
         let mut counted = known.unwrap_or_else(|| Counted::new(scope.clone()));
-        counted.window = counted.window.max(tally.window);
         let failures = match kind {
             Kind::Server => &mut counted.server,
             Kind::Overload => &mut counted.overload,
         };
         failures.push(now);
-        failures.retain(|at| is_recent(now, *at, counted.window));
         let surplus = failures.len().saturating_sub(MAX_KEPT);
         failures.drain(..surplus);
         let recent = failures.iter().filter(|at| is_recent(now, **at, tally.window));
@@ -114,4 +109,25 @@ impl FailureCounts {
 
 fn is_recent(now: Timestamp, at: Timestamp, window: Duration) -> bool {
     now.since(at) <= window
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        cooling::CoolingRules,
+        id::{ModelName, ProviderId},
+    };
+
+    #[test]
+    fn no_more_failures_are_kept_than_a_rule_may_wait_for() {
+        let model = Some(ModelName::parse("m").unwrap());
+        let scope = CooldownScope::from_parts(ProviderId::parse("acme").unwrap(), None, model);
+        let mut counts = FailureCounts::default();
+        let tally = *CoolingRules::default().tally(Kind::Server).unwrap();
+        for _ in 0..=MAX_KEPT {
+            counts.note(Timestamp::from_millis(0), &scope, Kind::Server, &tally);
+        }
+        assert_eq!(counts.scopes.get(&scope).unwrap().server.len(), MAX_KEPT);
+    }
 }

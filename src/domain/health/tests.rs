@@ -264,6 +264,87 @@ fn two_keys_that_are_limited_are_no_incident_and_two_that_are_refused_are() {
 }
 
 #[test]
+fn what_a_rule_or_the_proxy_of_a_key_leads_to_is_no_incident() {
+    let auth = Failure::new(FailureClass::Auth, "no");
+    let rule = Some(RuleAction::ContinueAndCooldown);
+    for failure in [Failure { rule, ..auth.clone() }, Failure { by_proxy: true, ..auth }] {
+        let mut acme = Acme::default();
+        acme.fail_with(START, "m", Some("a"), &failure);
+        let second = acme.fail_with(START, "m", Some("b"), &failure);
+        assert!(!second.is_incident, "{failure:?}");
+    }
+}
+
+#[test]
+fn an_incident_spares_keys_what_began_with_it_alone() {
+    let key = |model: Option<&str>| {
+        let model = model.map(|model| ModelName::parse(model).unwrap());
+        CooldownScope::from_parts(acme(), Some("a".into()), model)
+    };
+    let failure = |class| Failure::new(class, "no");
+    let auth = failure(FailureClass::Auth);
+    let mut pool = Acme::default();
+    let hint = Some(seconds(90));
+    let limited = Failure { retry_after: hint, ..failure(FailureClass::RateLimit) };
+    pool.fail_with(second(20), "m", Some("a"), &limited);
+    pool.fail_with(second(20), "m", Some("a"), &auth);
+    assert!(pool.fail_with(second(21), "m", Some("b"), &auth).is_incident);
+    assert_eq!(pool.left(21, &key(None)), None, "spared");
+    assert_eq!(pool.left(21, &key(Some("m"))), Some(89), "a limit of its own");
+
+    // What was held against it before the incident still is.
+    let mut before = Acme::default();
+    before.fail_with(second(0), "m", Some("a"), &failure(FailureClass::Payment));
+    before.fail_with(second(20), "m", Some("a"), &auth);
+    assert!(before.fail_with(second(21), "m", Some("b"), &auth).is_incident);
+    assert!(before.left(21, &key(None)).is_some());
+}
+
+#[test]
+fn a_key_that_has_answered_since_is_of_no_incident() {
+    let auth = Failure::new(FailureClass::Auth, "no");
+    let mut pool = Acme::default();
+    pool.fail_with(second(0), "m", Some("a"), &auth);
+    let (provider, key, model) = (acme(), "a".into(), ModelName::parse("m").unwrap());
+    let used = Use { provider: &provider, credential: Some(&key), model: &model };
+    pool.book.succeeded(second(1), used);
+    assert!(!pool.fail_with(second(2), "m", Some("b"), &auth).is_incident);
+}
+
+// Two routes may count the same failures by rules of their own.
+#[test]
+fn each_rule_counts_what_is_as_old_as_it_says() {
+    let tally = |failures, window_ms| TallySettings {
+        failures: Some(failures),
+        window_ms: Some(window_ms),
+        ..TallySettings::default()
+    };
+    let set = CoolingSettings { server: tally(5, 600_000), ..CoolingSettings::default() };
+    let patient = CoolingRules::default().with(Some(set));
+    let mut pool = Acme { rules: patient, ..Acme::default() };
+    pool.fail(0, "m", FailureClass::Server);
+    pool.fail(1, "m", FailureClass::Server);
+    pool.rules = CoolingRules::default();
+    pool.fail(70, "m", FailureClass::Server);
+    assert_eq!(pool.left(70, &of_model("m")), None, "one in the last minute");
+    pool.rules = patient;
+    pool.fail(71, "m", FailureClass::Server);
+    assert_eq!(pool.left(71, &of_model("m")), None, "four in ten minutes");
+    pool.fail(72, "m", FailureClass::Server);
+    assert_eq!(pool.left(72, &of_model("m")), Some(10));
+}
+
+#[test]
+fn a_failure_beside_answers_does_not_judge_a_provider_on_trial() {
+    let (provider, model) = (acme(), ModelName::parse("m").unwrap());
+    let used = Use { provider: &provider, credential: None, model: &model };
+    let failure = Failure::new(FailureClass::Server, "no");
+    assert!(Purpose::Answer.judges(&whole(), used, &failure));
+    assert!(!Purpose::OwnModel.judges(&whole(), used, &failure));
+    assert!(Purpose::OwnModel.judges(&of_model("m"), used, &failure));
+}
+
+#[test]
 fn what_is_asked_beside_answers_holds_nothing_against_them_unless_it_names_the_model() {
     for class in FailureClass::ALL {
         let mut acme = Acme { purpose: Purpose::Aside, ..Acme::default() };

@@ -93,7 +93,7 @@ impl Retry {
             .queue
             .iter()
             .any(|next| !self.ruled_out.excludes(next, self.stage > 0) && !self.is_under_way(next));
-        in_queue || !self.is_planned || self.stage + 1 < self.stages.len()
+        in_queue || self.stage + 1 < self.stages.len()
     }
 
     /// Ends the attempt that has been silent for longest.

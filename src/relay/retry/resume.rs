@@ -17,7 +17,7 @@ impl Retry {
         let Phase::Committed { stage, candidate } = &self.phase else { return not_resumed };
         let (stage, candidate) = (*stage, candidate.clone());
         self.phase = Phase::Resuming { stage };
-        if resume == Resume::Never || !is_kept || self.is_draining {
+        if resume == Resume::Never || !is_kept {
             return not_resumed;
         }
         // Whoever was asked to go on is ruled out since then.

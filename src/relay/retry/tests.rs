@@ -1,12 +1,14 @@
 //! What the core does in the cases that its laws leave open: when it asks beside, gives up, waits, and what
 //! it tells in the end. One step after the other.
 
+mod steps;
+
 use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
     actors::router::pool,
-    domain::{failure::WrongFormat, turns::Turn},
+    domain::{failure::WrongFormat, rule::RuleAction, turns::Turn},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -141,7 +143,8 @@ fn who_was_cooling_is_asked_when_it_is_back_and_nobody_else_is_left() {
     let plan = retry.next(3 * SECOND, Event::Looked { is_open: true, soonest: None });
     assert!(matches!(plan, Action::Plan { stage: 0, .. }), "{plan:?}");
     // Nobody was asked since: it is not looked for again.
-    let end = retry.next(3 * SECOND, Event::Planned(Planned::default()));
+    let soonest = Some((3 * SECOND, FailureClass::Server));
+    let end = retry.next(3 * SECOND, Event::Planned(Planned { soonest, ..Planned::default() }));
     assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
 
     // It is not back yet.

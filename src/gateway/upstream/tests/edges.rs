@@ -249,3 +249,41 @@ async fn a_request_that_had_begun_to_be_answered_is_not_sent_again() {
         assert_eq!(requests.load(Ordering::Relaxed), 2, "{last:?}");
     }
 }
+
+#[tokio::test]
+async fn a_request_is_sent_again_three_times_at_most() {
+    const KEPT: usize = 5;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/chat/completions", listener.local_addr().unwrap());
+    let (lost, all_asked) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Barrier::new(KEPT)));
+    let counter = Arc::clone(&lost);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let (lost, all_asked) = (Arc::clone(&counter), Arc::clone(&all_asked));
+            tokio::spawn(async move {
+                read_request(&mut socket).await.unwrap();
+                // Each of them has a connection of its own.
+                all_asked.wait().await;
+                socket.write_all(OK_HELLO.as_bytes()).await.unwrap();
+                if read_request(&mut socket).await.is_some() {
+                    lost.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let upstream = upstream();
+    let ask = || async {
+        let answer = send_to(&upstream, &url, Location::Local, patient()).await?;
+        answer.read_whole(100).await
+    };
+    let answers: [_; KEPT] = tokio::join!(ask(), ask(), ask(), ask(), ask()).into();
+    for answer in answers {
+        assert_eq!(answer.unwrap(), "hello");
+    }
+
+    let failure = ask().await.unwrap_err();
+
+    assert_eq!(failure.class, FailureClass::Connect);
+    assert_eq!(lost.load(Ordering::Relaxed), 4, "once, and three times again");
+}

@@ -1,0 +1,316 @@
+//! Steps of the core at their bounds: where one more or less would make a difference.
+
+use super::*;
+
+/// A core that is told of plans that nobody of is in.
+fn planned(stages: usize, plans: &[Planned]) -> (Retry, Action) {
+    let limits = Limits { deadline: 60 * SECOND, max_wait: 30 * SECOND, pause: SECOND / 5 };
+    let mut retry = Retry::new(limits, vec![StageRules { may_hedge: true }; stages]);
+    let mut next = retry.next(Duration::ZERO, Event::Begin);
+    for planned in plans {
+        assert!(matches!(next, Action::Plan { .. }), "{next:?}");
+        next = retry.next(Duration::ZERO, Event::Planned(planned.clone()));
+    }
+    (retry, next)
+}
+
+fn cooling(seconds: u32, cause: FailureClass) -> Planned {
+    Planned { soonest: Some((seconds * SECOND, cause)), ..Planned::default() }
+}
+
+#[test]
+fn a_limit_that_keeps_from_a_candidate_is_looked_at_before_another_model_is() {
+    let (_, next) = planned(2, &[cooling(1, FailureClass::RateLimit)]);
+    assert!(matches!(next, Action::Look { from: 0, to: 1 }), "{next:?}");
+    let (_, next) = planned(2, &[cooling(1, FailureClass::Server)]);
+    assert!(matches!(next, Action::Plan { stage: 1, .. }), "{next:?}");
+}
+
+#[test]
+fn the_first_of_all_who_come_back_is_waited_for() {
+    for order in [[5, 9], [9, 5]] {
+        let plans = order.map(|seconds| cooling(seconds, FailureClass::Server));
+        let (retry, next) = planned(2, &plans);
+        assert!(matches!(next, Action::Wait { until, .. } if until == 5 * SECOND), "{next:?}");
+        assert_eq!(retry.soonest(), Some((5 * SECOND, FailureClass::Server)));
+    }
+}
+
+#[test]
+fn who_has_waited_long_after_limits_does_so_twice_at_most() {
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    let mut now = Duration::ZERO;
+    let limited = || failed(0, FailureClass::RateLimit, Some(5 * SECOND));
+    for _ in 0..2 {
+        let mut next = fails(&mut retry, now, limited());
+        while let Action::Look { .. } = next {
+            let soonest = Some((now + 5 * SECOND, FailureClass::RateLimit));
+            next = retry.next(now, Event::Looked { is_open: false, soonest });
+        }
+        assert!(matches!(next, Action::Wait { for_others: true, .. }), "{next:?}");
+        now += 5 * SECOND;
+        let plan = retry.next(now, Event::Timer);
+        assert!(matches!(plan, Action::Plan { stage: 0, .. }), "{plan:?}");
+        let candidates = pool::Pool::of(&[("a", 2)]).plan("m").candidates;
+        let planned = Planned { candidates, ..Planned::default() };
+        retry.next(now, Event::Planned(planned));
+        retry.next(now, Event::Started { slot: 0, patience: Patience::default() });
+    }
+    let end = fails(&mut retry, now, limited());
+    assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+}
+
+#[test]
+fn a_repeat_waits_for_one_to_four_pauses_and_there_is_one() {
+    for (random, pauses) in [(0.0, 2), (0.5, 5), (1.0, 8)] {
+        let mut retry = begun(&[("a", 2)], Patience::default());
+        fails(&mut retry, SECOND, failed(0, FailureClass::Server, None));
+        let waits = retry.next(SECOND, Event::Budget { is_granted: true, random });
+        let at = SECOND + pauses * SECOND / 10;
+        assert!(matches!(waits, Action::Wait { until, .. } if until == at), "{waits:?}");
+        let again = retry.next(at, Event::Timer);
+        let expected = (How::Again, AttemptKind::Repeat);
+        assert!(matches!(again, Action::Ask { slot: 0, how, kind } if (how, kind) == expected));
+        retry.next(at, Event::Started { slot: 0, patience: Patience::default() });
+        let end = fails(&mut retry, at, failed(0, FailureClass::Server, None));
+        assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+    }
+}
+
+#[test]
+fn what_was_noted_of_a_plan_goes_with_it() {
+    let (mut retry, _) = planned(1, &[cooling(5, FailureClass::Server)]);
+    retry.next(5 * SECOND, Event::Timer);
+    let later = Event::Planned(cooling(9, FailureClass::Server));
+    let next = retry.next(5 * SECOND, later);
+    assert!(matches!(next, Action::Wait { until, .. } if until == 9 * SECOND), "{next:?}");
+
+    let (mut retry, _) = planned(1, &[Planned { has_busy: true, ..Planned::default() }]);
+    retry.next(SECOND, Event::Timer);
+    let next = retry.next(SECOND, Event::Planned(Planned::default()));
+    assert!(matches!(next, Action::End(End::NobodyAsked)), "{next:?}");
+    assert!(!retry.has_busy());
+}
+
+#[test]
+fn who_has_none_of_its_formats_is_not_asked_again() {
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    let failure = Arc::new(no_such_format(FailureClass::ClientFault));
+    retry.next(SECOND, Event::Failed { slot: 0, failure, facts: facts(GUESSED, false) });
+    retry.next(SECOND, Event::Done);
+    retry.next(SECOND, Event::Unavailable { slot: 0, why: Unavailable::NoFormat });
+    let end = retry.next(SECOND, Event::Done);
+    assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+    assert!(retry.rules_out(&pool::id("a"), &pool::model("m")));
+}
+
+/// A core that asks `b` to go on with the stream of `a`.
+fn resuming() -> Retry {
+    let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
+    retry.next(SECOND, Event::Answered { slot: 0 });
+    let failure = Arc::new(Failure::new(FailureClass::Cut, ""));
+    let plan = retry.next(SECOND, Event::Broken { failure, is_kept: true });
+    assert!(matches!(plan, Action::Plan { stage: 0, takes_turn: false }), "{plan:?}");
+    let candidates = pool::Pool::of(&[("a", 2), ("b", 1)]).plan("m").candidates;
+    let planned = Event::Planned(Planned { candidates, ..Planned::default() });
+    let budget = retry.next(SECOND, planned);
+    assert!(matches!(budget, Action::TakeBudget { repeats_at: None }), "{budget:?}");
+    let asked = retry.next(SECOND, GRANTED);
+    assert!(matches!(asked, Action::Ask { kind: AttemptKind::Resume, .. }), "{asked:?}");
+    assert_eq!(retry.candidate(0).provider.id.as_str(), "b");
+    retry.next(SECOND, Event::Started { slot: 0, patience: Patience::default() });
+    retry
+}
+
+#[test]
+fn who_goes_on_with_a_stream_is_asked_once() {
+    let mut retry = resuming();
+    let next = fails(&mut retry, SECOND, failed(0, FailureClass::Server, None));
+    assert!(matches!(next, Action::Plan { takes_turn: false, .. }), "{next:?}");
+    let planned = Event::Planned(Planned::default());
+    // None is left but the one it broke off at.
+    let budget = retry.next(SECOND, planned);
+    assert!(matches!(budget, Action::TakeBudget { repeats_at: None }), "{budget:?}");
+    retry.next(SECOND, GRANTED);
+    assert_eq!(retry.candidate(0).provider.id.as_str(), "a");
+}
+
+#[test]
+fn a_new_token_is_not_told_as_another_resume() {
+    let mut retry = resuming();
+    let failure = Failure { status: Some(401), ..Failure::new(FailureClass::Auth, "") };
+    let facts = facts(FormatFacts::default(), true);
+    retry.next(SECOND, Event::Failed { slot: 0, failure: Arc::new(failure), facts });
+    let asked = retry.next(SECOND, Event::Done);
+    assert!(matches!(asked, Action::Ask { kind: AttemptKind::Repeat, .. }), "{asked:?}");
+}
+
+#[test]
+fn the_hundredth_attempt_is_not_repeated() {
+    let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
+    while retry.made() < 100 {
+        let failure = Arc::new(Failure::new(FailureClass::RateLimit, ""));
+        let facts = facts(FormatFacts::default(), false);
+        retry.next(SECOND, Event::Failed { slot: 0, failure, facts });
+        retry.next(SECOND, Event::Done);
+        retry.next(SECOND, Event::Started { slot: 0, patience: Patience::default() });
+    }
+    let next = fails(&mut retry, SECOND, failed(0, FailureClass::Server, None));
+    assert!(!matches!(next, Action::TakeBudget { .. } | Action::Ask { .. }), "{next:?}");
+}
+
+#[test]
+fn after_the_hundredth_attempt_no_stream_is_gone_on_with() {
+    let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
+    while retry.made() < 100 {
+        let failure = Arc::new(Failure::new(FailureClass::RateLimit, ""));
+        let facts = facts(FormatFacts::default(), false);
+        retry.next(SECOND, Event::Failed { slot: 0, failure, facts });
+        retry.next(SECOND, Event::Done);
+        retry.next(SECOND, Event::Started { slot: 0, patience: Patience::default() });
+    }
+    retry.next(SECOND, Event::Answered { slot: 0 });
+    let failure = Arc::new(Failure::new(FailureClass::Cut, ""));
+    let end = retry.next(SECOND, Event::Broken { failure, is_kept: true });
+    assert!(matches!(end, Action::End(End::NotResumed)), "{end:?}");
+}
+
+#[test]
+fn who_met_a_limit_within_a_stream_does_not_go_on_with_it() {
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    retry.next(SECOND, Event::Answered { slot: 0 });
+    let failure = Arc::new(Failure::new(FailureClass::RateLimit, ""));
+    retry.next(SECOND, Event::Broken { failure, is_kept: true });
+    let end = retry.next(SECOND, of(&[("a", 2)]));
+    assert!(matches!(end, Action::End(End::NotResumed)), "{end:?}");
+}
+
+#[test]
+fn who_is_open_after_a_limit_is_asked_in_a_quarter_of_a_second() {
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    let mut next = fails(&mut retry, SECOND, failed(0, FailureClass::RateLimit, None));
+    // It is not to be waited for while there may be others, and then it is open.
+    let long = Some((20 * SECOND, FailureClass::RateLimit));
+    assert!(matches!(next, Action::Look { .. }), "{next:?}");
+    next = retry.next(SECOND, Event::Looked { is_open: false, soonest: long });
+    assert!(matches!(next, Action::Look { .. }), "{next:?}");
+    next = retry.next(SECOND, Event::Looked { is_open: true, soonest: long });
+    let at = SECOND + SECOND / 4;
+    assert!(matches!(next, Action::Wait { until, .. } if until == at), "{next:?}");
+}
+
+#[test]
+fn a_limit_that_a_rule_is_about_is_not_waited_for() {
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    let rule = Some(RuleAction::Continue);
+    let failure = Arc::new(Failure { rule, ..Failure::new(FailureClass::RateLimit, "") });
+    let limited = Event::Failed { slot: 0, failure, facts: Facts::default() };
+    let end = fails(&mut retry, SECOND, limited);
+    assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+}
+
+#[test]
+fn of_failures_that_pass_as_soon_the_last_is_told() {
+    let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
+    fails(&mut retry, SECOND, failed(0, FailureClass::Stalled, None));
+    retry.next(SECOND, Event::Started { slot: 0, patience: Patience::default() });
+    let end = fails(&mut retry, SECOND, failed(0, FailureClass::Cut, None));
+    let Action::End(End::Failed(told)) = end else { panic!("{end:?}") };
+    assert_eq!(told.class, FailureClass::Cut);
+}
+
+#[test]
+fn a_limited_key_may_be_asked_again_and_one_that_a_rule_is_about_may_not() {
+    for (rule, is_tried) in [(None, false), (Some(RuleAction::Continue), true)] {
+        let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
+        let failure = Failure { rule, ..Failure::new(FailureClass::RateLimit, "") };
+        let facts = facts(FormatFacts::default(), false);
+        retry.next(SECOND, Event::Failed { slot: 0, failure: Arc::new(failure), facts });
+        retry.next(SECOND, Event::Done);
+        let here: Vec<&str> = retry.tried(0).map(CredentialId::as_str).collect();
+        assert!(here.contains(&"key"), "not now: {here:?}");
+        let why = Unavailable::NoCredential;
+        let asked = retry.next(SECOND, Event::Unavailable { slot: 0, why });
+        assert!(matches!(asked, Action::Ask { slot: 0, how: How::Fresh, .. }), "{asked:?}");
+        assert_eq!(retry.tried(0).any(|it| it.as_str() == "key"), is_tried);
+    }
+}
+
+/// A core with these stages, whose first attempt is under way; the plan of the first stage has these.
+fn staged(stages: &[bool], first: &[(&str, i32)], patience: Patience) -> (Retry, Action) {
+    let limits = Limits { deadline: 60 * SECOND, max_wait: 30 * SECOND, pause: SECOND / 5 };
+    let stages = stages.iter().map(|may_hedge| StageRules { may_hedge: *may_hedge }).collect();
+    let mut retry = Retry::new(limits, stages);
+    retry.next(Duration::ZERO, Event::Begin);
+    retry.next(Duration::ZERO, of(first));
+    let waits = retry.next(Duration::ZERO, Event::Started { slot: 0, patience });
+    (retry, waits)
+}
+
+fn of(providers: &[(&str, i32)]) -> Event {
+    let candidates = pool::Pool::of(providers).plan("m").candidates;
+    Event::Planned(Planned { candidates, ..Planned::default() })
+}
+
+fn is_until(action: &Action, seconds: u32) -> bool {
+    matches!(action, Action::Wait { until, for_others: false } if *until == seconds * SECOND)
+}
+
+const SLOW: Patience = Patience { soft: Some(Duration::from_secs(5)), hard: None };
+const OVER: Patience = Patience { soft: None, hard: Some(Duration::from_secs(5)) };
+
+#[test]
+fn nobody_wakes_up_for_what_cannot_be_done() {
+    for patience in [SLOW, OVER] {
+        let (_, waits) = staged(&[true], &[("a", 2)], patience);
+        assert!(is_until(&waits, 60), "there is nobody else: {waits:?}");
+        let (_, waits) = staged(&[true], &[("a", 2), ("b", 1)], patience);
+        assert!(is_until(&waits, 5), "{waits:?}");
+        let (_, waits) = staged(&[true, true], &[("a", 2)], patience);
+        assert!(is_until(&waits, 5), "there may be somebody in the next stage: {waits:?}");
+    }
+    // Two are under way: there is no third.
+    let (mut retry, _) = staged(&[true], &[("a", 3), ("b", 2), ("c", 1)], SLOW);
+    retry.next(5 * SECOND, Event::Timer);
+    retry.next(5 * SECOND, GRANTED);
+    let waits = retry.next(5 * SECOND, Event::Started { slot: 1, patience: SLOW });
+    assert!(is_until(&waits, 60), "{waits:?}");
+}
+
+#[test]
+fn a_route_that_does_not_hedge_waits_for_who_is_slow() {
+    let (mut retry, _) = staged(&[false], &[("a", 2), ("b", 1)], SLOW);
+    let waits = retry.next(5 * SECOND, Event::Timer);
+    assert!(is_until(&waits, 60), "{waits:?}");
+}
+
+#[test]
+fn who_is_under_way_is_not_asked_beside_itself() {
+    let (mut retry, _) = staged(&[true, true], &[("a", 2)], SLOW);
+    let plan = retry.next(5 * SECOND, Event::Timer);
+    assert!(matches!(plan, Action::Plan { stage: 1, .. }), "{plan:?}");
+    let waits = retry.next(5 * SECOND, of(&[("a", 2)]));
+    assert!(is_until(&waits, 60), "{waits:?}");
+}
+
+#[test]
+fn who_was_given_up_is_told_when_nobody_else_can_be_asked() {
+    let (mut retry, _) = staged(&[true], &[("a", 2), ("b", 1)], OVER);
+    retry.next(5 * SECOND, Event::Timer);
+    retry.next(5 * SECOND, Event::Done);
+    let why = Unavailable::NoCredential;
+    let end = retry.next(5 * SECOND, Event::Unavailable { slot: 0, why });
+    let Action::End(End::Failed(told)) = end else { panic!("{end:?}") };
+    assert_eq!(told.class, FailureClass::Silent);
+}
+
+#[test]
+fn a_stream_that_was_refused_is_not_gone_on_with() {
+    for class in [FailureClass::Refusal, FailureClass::ClientFault, FailureClass::ContextTooLong] {
+        let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
+        retry.next(SECOND, Event::Answered { slot: 0 });
+        let failure = Arc::new(Failure::new(class, ""));
+        let end = retry.next(SECOND, Event::Broken { failure, is_kept: true });
+        assert!(matches!(end, Action::End(End::NotResumed)), "{end:?}");
+    }
+}
