@@ -155,6 +155,14 @@ pub struct UsageQuestion {
     pub limit: usize,
 }
 
+impl UsageEntry {
+    /// The model under which it is summed up: the one that answered or, where nobody was asked, the one
+    /// that the client asked for.
+    pub fn summed_model(&self) -> &ModelName {
+        self.upstream_model.as_ref().unwrap_or(&self.model)
+    }
+}
+
 /// The place of one total among all of them, which are sorted by provider and then by model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsagePlace {
@@ -168,6 +176,8 @@ pub struct UsageTotals {
     /// Absent for requests that reached no provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<ProviderId>,
+    /// The model that answered or was asked last, by its upstream name. For requests that reached no
+    /// provider: the one that the client asked for.
     pub model: ModelName,
     pub requests: u64,
     pub completed: u64,

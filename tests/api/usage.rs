@@ -1,9 +1,9 @@
 //! `GET /api/v1/usage`: the ledger summed up.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::{
-    Reply, Setup, Streaming, TestApp, on_every_database,
+    Reply, Setup, Streaming, TestApp, eventually, named_body, on_every_database,
     script::{DONE, content, error, finish, raw, role, stream},
 };
 
@@ -94,4 +94,27 @@ async fn every_period_can_be_asked_for_and_no_other() {
     }
     assert_eq!(app.get("/api/v1/usage?period=year").await.status, 400);
     assert_eq!(app.get("/api/v1/usage?since=1").await.status, 400);
+}
+
+#[actix_web::test]
+async fn what_was_used_counts_under_the_model_that_answered() {
+    let app = TestApp::start().await;
+    let route = json!({"targets": [{"model": "first"}], "fallbacks": ["second"]});
+    assert_eq!(app.put("/api/v1/routes/smart", route).await.status, 201);
+    app.upstream.next(error(400));
+    app.upstream.next(error(429).header("retry-after", "300"));
+
+    for status in [400, 200] {
+        let body = named_body("smart", "hello").to_string();
+        assert_eq!(Reply::to(app.relay(body)).await.status, status);
+    }
+
+    let totals = eventually("both are booked", async || {
+        let usage = app.get("/api/v1/usage").await;
+        let totals = usage.json["totals"].as_array().unwrap().clone();
+        let total = |it: &Value| (it["model"].clone(), it["requests"].clone());
+        (totals.len() == 2).then(|| totals.iter().map(total).collect::<Vec<_>>())
+    })
+    .await;
+    assert_eq!(totals, [(json!("first"), json!(1)), (json!("second"), json!(1))]);
 }

@@ -303,10 +303,10 @@ def test_tokens_are_those_of_the_upstream(client, api_format, streamed, ask, ups
 
 @each_format
 def test_the_ledger_counted_the_same(api_format, pool, counted):
-    name, expected = f"counted-{api_format}", counted["counted", api_format]
+    provider, expected = f"counted-{api_format}", counted["counted", api_format]
 
     def ledger():
-        row = pool.usage().get((name, name))
+        row = pool.usage().get((provider, WIRES[api_format].model))
         return row and {count: row["tokens"][count] for count in expected}
 
     # An entry is durable before its answer ends, but the totals may follow a moment later.

@@ -1,4 +1,4 @@
-//! `GET /api/v1/usage`: what was used, by provider and model.
+//! `GET /api/v1/usage`: what was used, by provider and by the model that answered.
 
 use std::time::Duration;
 
@@ -84,14 +84,14 @@ pub struct UsageSummary {
     /// The first instant not covered any more.
     #[schema(value_type = String, format = DateTime)]
     until: Timestamp,
-    /// Sorted by provider, then by the model that was asked for.
+    /// Sorted by provider, then by the model that answered.
     totals: Vec<UsageTotals>,
     /// Where the next page begins. Absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// Sums up the ledger. What was answered some milliseconds ago is in it; what was answered in this
+/// Sums up the ledger, by provider and by the model that answered. What was answered some milliseconds ago is in it; what was answered in this
 /// very moment may still be on its way. Totals are kept longer than the entries that they sum up:
 /// before the first of these, the period begins with the next full hour.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "usage", params(UsageQuery),

@@ -266,9 +266,9 @@ pub(crate) mod tests {
                 &mut conn,
                 &[
                     UsageEntry { provider_id: other.clone(), ..entry(1) },
-                    UsageEntry { model: model("Zoom"), ..entry(1) },
-                    UsageEntry { model: model("_low"), ..entry(1) },
-                    UsageEntry { provider_id: None, ..failed() },
+                    UsageEntry { upstream_model: Some(model("Zoom")), ..entry(1) },
+                    UsageEntry { upstream_model: Some(model("_low")), ..entry(1) },
+                    UsageEntry { provider_id: None, upstream_model: None, ..failed() },
                     entry(1),
                     UsageEntry { duration_ms: 201, tokens: None, ..entry(2) },
                     UsageEntry { outcome: Outcome::Cancelled, tokens: Some(tokens(1)), ..entry(2) },
@@ -283,7 +283,7 @@ pub(crate) mod tests {
             };
             assert_eq!(
                 totals.iter().map(order).collect::<Vec<_>>(),
-                ["- fast", "acme Zoom", "acme _low", "acme fast", "zeta fast"]
+                ["- fast", "acme Zoom", "acme _low", "acme vendor/fast-1", "zeta vendor/fast-1"]
             );
             let total = &totals[3];
             assert_eq!(

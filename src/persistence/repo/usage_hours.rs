@@ -33,7 +33,7 @@ pub fn add(conn: &mut DbConnection, entries: &[&UsageEntry]) -> QueryResult<()> 
     let mut hours = BTreeMap::new();
     for entry in entries {
         let provider = entry.provider_id.as_ref().map_or("", ProviderId::as_str);
-        let key = (hour_of(entry.at.as_millis()), provider, entry.model.as_str());
+        let key = (hour_of(entry.at.as_millis()), provider, entry.summed_model().as_str());
         let new = || UsageHourRow::new(key.0, key.1, key.2);
         hours.entry(key).or_insert_with(new).add(entry);
     }
@@ -148,7 +148,8 @@ impl Cut {
             }
             let count = |what: &str| format!("CASE WHEN {what} THEN {sign} ELSE 0 END");
             parts.push(format!(
-                "SELECT COALESCE(provider_id, '') {collate}, model {collate}, {sign}, \
+                "SELECT COALESCE(provider_id, '') {collate}, \
+                 COALESCE(upstream_model, model) {collate}, {sign}, \
                  {}, {}, {}, {}, {}, {sign} * tokens_input, {sign} * tokens_cache_read, \
                  {sign} * tokens_cache_write_5m, {sign} * tokens_cache_write_1h, \
                  {sign} * tokens_output, \
@@ -221,10 +222,10 @@ mod tests {
     fn plain_sum(entries: &[UsageEntry], range: UsageRange) -> Vec<UsageTotals> {
         let mut rows = BTreeMap::new();
         for entry in entries.iter().filter(|it| it.at >= range.from && it.at < range.until) {
-            let key = (entry.provider_id.clone(), entry.model.clone());
+            let key = (entry.provider_id.clone(), entry.summed_model().clone());
             let total = rows.entry(key).or_insert(UsageTotals {
                 provider_id: entry.provider_id.clone(),
-                model: entry.model.clone(),
+                model: entry.summed_model().clone(),
                 requests: 0,
                 completed: 0,
                 failed: 0,
@@ -267,6 +268,8 @@ mod tests {
             UsageEntry {
                 provider_id: ProviderId::parse(provider).ok(),
                 model: ModelName::parse(["fast", "Fast", "_x"][random.random_range(0..3)]).unwrap(),
+                upstream_model: ModelName::parse(["", "Fast", "up"][random.random_range(0..3)])
+                    .ok(),
                 outcome: [Outcome::Completed, Outcome::Failed, Outcome::Cancelled]
                     [random.random_range(0..3)],
                 tokens: random.random::<bool>().then_some(tokens),
@@ -320,7 +323,7 @@ mod tests {
             let mut conn = database.conn();
             let named = |(n, provider): (i64, &str)| UsageEntry {
                 provider_id: ProviderId::parse(provider).ok(),
-                model: ModelName::parse(&format!("m{n}")).unwrap(),
+                upstream_model: ModelName::parse(&format!("m{n}")).ok(),
                 // Some in the hour that is cut, some in whole ones.
                 ..entry(n * HOUR_MS / 2)
             };
@@ -387,7 +390,8 @@ mod tests {
             {
                 let update = format!("UPDATE usage_hours SET {change}");
                 sql_query(update).execute(&mut *conn).unwrap();
-                let expected = Corrupt { table: "usage_hours", row: "acme/fast".into(), column };
+                let expected =
+                    Corrupt { table: "usage_hours", row: "acme/vendor/fast-1".into(), column };
                 let read = summarize(&mut conn, &whole(range(0, HOUR_MS))).err();
                 assert!(matches!(read, Some(RepoError::Corrupt(corrupt)) if corrupt == expected));
                 sql_query("UPDATE usage_hours SET completed = 1").execute(&mut *conn).unwrap();
