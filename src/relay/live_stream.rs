@@ -97,12 +97,17 @@ impl LiveStream {
     /// What is left to do with a complete answer: its account, and what was used.
     pub(super) fn finish(self) -> (Settlement, Option<UsedTokens>) {
         let usage = self.used();
-        let upstream = &self.attempts.relay().upstream;
-        let losses = upstream.masked_losses(self.place.secrets(), self.stream.losses());
-        self.attempts.note_losses(&self.place, &losses);
+        self.note_losses();
         self.response.recycle();
         self.attempts.relay().tell_success(&self.place);
         (self.attempts.into_settlement(), usage)
+    }
+
+    /// Puts on the trace what of the answer could not be said.
+    fn note_losses(&self) {
+        let upstream = &self.attempts.relay().upstream;
+        let losses = upstream.masked_losses(self.place.secrets(), self.stream.losses());
+        self.attempts.note_losses(&self.place, &losses);
     }
 
     /// Takes all that the upstream has sent by now, to send it on at once: one write for many
@@ -128,6 +133,7 @@ impl LiveStream {
                 Some(Ending::Failed(failure)) => {
                     let upstream = &self.attempts.relay().upstream;
                     let failure = Arc::new(upstream.masked(self.place.secrets(), failure));
+                    self.note_losses();
                     self.attempts.note_failure(&mut self.place, &failure);
                     self.count_dropped();
                     self.begin_resuming(failure);

@@ -334,6 +334,8 @@ impl Selection {
 }
 
 #[cfg(test)]
+mod odd;
+#[cfg(test)]
 mod resumed;
 #[cfg(test)]
 mod tests;

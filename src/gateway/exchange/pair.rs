@@ -200,7 +200,8 @@ impl Pair {
     ) -> Way {
         let reader = upstream_side(self.format).stream_reader();
         let extras = Extras { estimate: self.estimate(), custom_calls: self.custom_calls() };
-        let written = Written { reader, transcript, keeps_transcript, repetition, extras };
+        let unread = Losses::default();
+        let written = Written { reader, transcript, keeps_transcript, repetition, extras, unread };
         Way::Written(Box::new(written))
     }
 

@@ -8,7 +8,10 @@ use super::{
     transcript::{Compared, Repetition, WrittenTranscript},
 };
 use crate::{
-    domain::chat::{Delta, Losses},
+    domain::{
+        chat::{Delta, Losses},
+        failure::{Failure, FailureClass},
+    },
     gateway::translate::{ReadStream, Said},
 };
 
@@ -21,6 +24,8 @@ pub(super) struct Written {
     /// How far it has come with repeating what another one has said. Absent once it has.
     pub repetition: Option<Repetition>,
     pub extras: Extras,
+    /// What of its events could not be read, and held nothing of the answer.
+    pub unread: Losses,
 }
 
 /// What a stream that is written anew has beside reader and writer.
@@ -32,8 +37,11 @@ pub(super) struct Extras {
 
 impl Written {
     /// Reads the data of one event, and writes what it says.
+    ///
+    /// What is no event of the dialect is passed over with a receipt, unless something of the answer may
+    /// be lost with it: then the stream ends here.
     pub fn take(&mut self, data: &[u8], seen: &mut Seen, out: &mut Vec<u8>) -> Fate {
-        let Self { reader, transcript, keeps_transcript, repetition, extras } = self;
+        let Self { reader, transcript, keeps_transcript, repetition, extras, .. } = self;
         let Extras { estimate, custom_calls } = extras;
         let mut differs = false;
         let mut write = |delta: Delta<'_>| {
@@ -75,14 +83,15 @@ impl Written {
             Ok(Said::Done) if self.is_behind() => Fate::Differs,
             Ok(Said::Done) => Fate::Done,
             Ok(Said::Failed(failure)) => Fate::Failed(*failure),
-            Ok(Said::More | Said::Idle | Said::Foreign) => Fate::Drop,
-            Err(_) => match no_json(data) {
-                Some(cut) => Fate::Failed(cut),
-                None => {
-                    seen.dropped += 1;
-                    Fate::Drop
-                }
-            },
+            Ok(Said::More | Said::Idle) => Fate::Drop,
+            Err(_) if holds_text(data) => Fate::Failed(no_json(data).unwrap_or_else(|| {
+                Failure::new(FailureClass::Cut, "an event of the stream is of an unknown shape")
+            })),
+            Ok(Said::Foreign) | Err(_) => {
+                self.unread.note("stream.event");
+                seen.dropped += 1;
+                Fate::Drop
+            }
         }
     }
 
@@ -104,6 +113,14 @@ impl Written {
     pub fn losses(&self) -> Losses {
         let mut losses = self.reader.losses().clone();
         losses.absorb(self.transcript.writer.borrow().losses());
+        losses.absorb(&self.unread);
         losses
     }
+}
+
+/// Whether there may be text in it. Numbers and the three words of JSON have none, nor has what is empty.
+fn holds_text(data: &[u8]) -> bool {
+    let is_empty = matches!(data, b"{}" | b"[]" | b"\"\"");
+    let is_scalar = serde_json::from_slice::<f64>(data).is_ok();
+    !is_empty && !is_scalar && !matches!(data, b"null" | b"true" | b"false")
 }

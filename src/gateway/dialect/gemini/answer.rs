@@ -32,7 +32,8 @@ pub struct GenerateContentResponse<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Candidate<'a> {
-    pub index: Option<u32>,
+    #[serde(borrow)]
+    pub index: Option<&'a RawValue>,
     #[serde(borrow)]
     pub content: Option<Content<'a>>,
     /// Absent while there is more to come. Older models repeat `STOP` in each event.

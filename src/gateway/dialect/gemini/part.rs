@@ -42,6 +42,21 @@ pub struct Part<'a> {
     pub tool_response: Option<&'a RawValue>,
 }
 
+impl Part<'_> {
+    /// Whether it holds nothing that is known.
+    pub fn is_unknown(&self) -> bool {
+        let own =
+            [self.executable_code, self.code_execution_result, self.tool_call, self.tool_response];
+        self.text.is_none()
+            && self.thought.is_none()
+            && self.thought_signature.is_none()
+            && self.inline_data.is_none()
+            && self.file_data.is_none()
+            && self.function_call.is_none()
+            && own.iter().all(Option::is_none)
+    }
+}
+
 /// Bytes. The SDK for Python writes them in the alphabet of Base64 for addresses, Google in the
 /// standard one.
 #[derive(Debug, Deserialize)]

@@ -16,7 +16,8 @@ pub struct Event<'a> {
     #[serde(rename = "type", borrow)]
     pub kind: Option<Text<'a>>,
     /// Which block of the message it is about.
-    pub index: Option<u64>,
+    #[serde(borrow)]
+    pub index: Option<&'a RawValue>,
     #[serde(borrow)]
     pub message: Option<&'a RawValue>,
     #[serde(borrow)]

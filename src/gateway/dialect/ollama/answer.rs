@@ -22,6 +22,8 @@ pub struct AnswerLine<'a> {
     /// `stop`, `length`, `load` or `unload`.
     #[serde(borrow)]
     pub done_reason: Option<Words<'a>>,
+    /// A list. One of another shape is none.
+    #[serde(default, deserialize_with = "logprobs")]
     pub logprobs: Option<Vec<Logprob>>,
     /// Left out by the server when it is zero.
     #[serde(default, deserialize_with = "count")]
@@ -60,6 +62,11 @@ pub struct SaidFunction<'a> {
     /// An object. Some compatible servers send it as a text that holds one.
     #[serde(borrow)]
     pub arguments: Option<&'a RawValue>,
+}
+
+fn logprobs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Logprob>>, D::Error> {
+    let raw = Option::<&RawValue>::deserialize(deserializer)?;
+    Ok(raw.and_then(|raw| serde_json::from_str(raw.get()).ok()))
 }
 
 /// A count; compatible servers write some as texts or with decimals.

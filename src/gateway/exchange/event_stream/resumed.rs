@@ -2,7 +2,7 @@
 
 mod chat;
 mod client;
-mod upstream;
+pub(super) mod upstream;
 
 use proptest::prelude::*;
 

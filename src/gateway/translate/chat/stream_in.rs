@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
@@ -16,7 +17,7 @@ use crate::{
     domain::chat::{Delta, Losses},
     gateway::{
         dialect::openai_chat::{
-            DONE, ErrorObject, is_blank, parse_usage,
+            Chunk, DONE, ErrorObject, is_blank, parse_usage,
             wire::{
                 answer::{Spoken, WireAnswer, WireChoice, WireExtra, WireMessage},
                 lenient::{Items, Text},
@@ -75,7 +76,7 @@ impl ReadStream for Reader {
             // something of the vendor's own.
             return Ok(match ErrorObject::parse(data) {
                 Some(error) => Said::Failed(Box::new(classify(200, Some(error)))),
-                None => Said::More,
+                None => Said::Foreign,
             });
         }
         if !self.has_begun {
@@ -87,8 +88,13 @@ impl ReadStream for Reader {
             sink(Delta::Tier(tier));
         }
         let mut addresses = Some(wire.citations);
+        let mut has_read = false;
         for choice in wire.choices.unwrap_or_default().0 {
+            has_read |= choice.delta.as_ref().is_some_and(says_something);
             self.read_choice(choice, &mut addresses, sink);
+        }
+        if !has_read && has_unread(data) {
+            return Err(Unparsable);
         }
         if let Some(usage) = wire.usage.and_then(parse_usage) {
             sink(Delta::Usage(usage));
@@ -99,6 +105,40 @@ impl ReadStream for Reader {
     fn losses(&self) -> &Losses {
         &self.losses
     }
+}
+
+/// Whether anything of the answer was read from a message.
+fn says_something(message: &WireMessage<'_>) -> bool {
+    let has_content = match &message.content {
+        Spoken::Nothing => false,
+        Spoken::Text(text) => !text.is_empty(),
+        Spoken::Parts(parts) => parts.iter().any(|part| {
+            !part.text.as_str().is_empty() || !matches!(part.thinking, Spoken::Nothing)
+        }),
+    };
+    let texts =
+        [&message.reasoning_content, &message.reasoning, &message.reasoning_text, &message.refusal];
+    has_content
+        || texts.iter().any(|text| !text.as_str().is_empty())
+        || !message.tool_calls.0.is_empty()
+        || message.function_call.is_some()
+}
+
+/// Whether a chunk of which nothing was read has words or calls all the same, in another shape.
+fn has_unread(data: &[u8]) -> bool {
+    // Choices that are no list are no chunk's.
+    let Ok(chunk) = Chunk::parse(data) else { return !has_choices(data) };
+    let is_odd = |written: &&str| written.starts_with(['{', '[']);
+    chunk.has_tool_call || chunk.words.texts.iter().flatten().any(is_odd)
+}
+
+fn has_choices(data: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Listed<'a> {
+        #[serde(borrow)]
+        choices: Option<Vec<&'a RawValue>>,
+    }
+    serde_json::from_slice::<Listed<'_>>(data).is_ok_and(|it| it.choices.is_some())
 }
 
 impl Reader {

@@ -59,7 +59,7 @@ impl ReadStream for Reader {
             }
         };
         if is_blank(&response) {
-            return Err(Unparsable);
+            return Ok(Said::Foreign);
         }
         self.add(response, sink);
         Ok(Said::More)
@@ -121,7 +121,7 @@ impl Reader {
     }
 
     fn add_candidate(&mut self, candidate: Candidate<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        let choice = candidate.index.unwrap_or(0);
+        let choice = index_of(candidate.index);
         let Some(state) = state_of(&mut self.choices, choice) else {
             self.losses.note("n");
             return;
@@ -149,6 +149,11 @@ impl Reader {
     }
 }
 
+/// The place of a choice; the first one's, where it cannot be told.
+fn index_of(raw: Option<&RawValue>) -> u32 {
+    raw.and_then(|raw| raw.get().trim_matches('"').parse().ok()).unwrap_or(0)
+}
+
 fn state_of(choices: &mut Vec<ChoiceState>, choice: u32) -> Option<&mut ChoiceState> {
     if choice >= MAX_CHOICES {
         return None;
@@ -167,6 +172,7 @@ fn add_part(
     losses: &mut Losses,
     sink: &mut dyn FnMut(Delta<'_>),
 ) {
+    losses.note_if(part.is_unknown(), "content.part");
     let signature = part.thought_signature.map(|signature| signature.0);
     let signature = signature.filter(|signature| !signature.is_empty());
     if let Some(call) = part.function_call {

@@ -122,7 +122,7 @@ impl WriteStream for StreamWriter {
     fn adopt(&mut self, data: &[u8]) -> bool {
         let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else { return false };
         self.has_begun = true;
-        let index = event.index.map(|index| u32::try_from(index).unwrap_or(u32::MAX));
+        let index = event.index.and_then(|raw| raw.get().parse::<u32>().ok());
         match event.kind.as_ref().map(|kind| &*kind.0) {
             Some("content_block_start") => {
                 self.next = index.unwrap_or(self.next);

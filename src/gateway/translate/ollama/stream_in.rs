@@ -33,7 +33,7 @@ impl ReadStream for Reader {
             return Ok(Said::Failed(Box::new(failure)));
         }
         if line.message.is_none() && line.done.is_none() {
-            return Err(Unparsable);
+            return Ok(Said::Foreign);
         }
         if !self.has_begun {
             self.has_begun = true;

@@ -70,6 +70,9 @@ impl ReadStream for Reader {
             let error = ErrorObject::parse(data).ok_or(Unparsable)?;
             return Ok(Meant::Failed(Box::new(classify(200, Some(error)))));
         };
+        if is_unread(&kind, event.delta) {
+            return Err(Unparsable);
+        }
         match &*kind {
             "response.output_text.delta" => self.text(&event, sink),
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
@@ -123,6 +126,20 @@ impl ReadStream for Reader {
     fn losses(&self) -> &Losses {
         &self.losses
     }
+}
+
+/// Whether an event adds to the answer, and what it adds is no text.
+fn is_unread(kind: &str, delta: Option<&RawValue>) -> bool {
+    let is_known = matches!(
+        kind,
+        "response.output_text.delta"
+            | "response.refusal.delta"
+            | "response.reasoning_text.delta"
+            | "response.reasoning_summary_text.delta"
+            | "response.function_call_arguments.delta"
+            | "response.custom_tool_call_input.delta"
+    );
+    is_known && delta.is_some_and(|raw| raw.get() != "null" && text_in(Some(raw)).is_none())
 }
 
 fn failure(data: &[u8]) -> Failure {

@@ -4,7 +4,7 @@ use super::{fixture, model, with_shown};
 use crate::{
     domain::{chat::Losses, failure::FailureClass},
     gateway::translate::{
-        Addressed, ClientSide, UpstreamSide,
+        Addressed, ClientSide, Said, UpstreamSide,
         gemini::{Cloudcode, Gemini},
     },
 };
@@ -142,7 +142,11 @@ fn a_200_that_is_no_answer_is_the_servers_failure() {
 #[test]
 fn an_event_that_says_nothing_known_is_dropped() {
     let mut reader = Gemini.stream_reader();
-    for data in ["", "x", "7", "[]", "{}", r#"{"ping":1}"#, r#"{"candidates":7}"#, "{"] {
+    for foreign in ["{}", r#"{"ping":1}"#] {
+        let read = reader.read(foreign.as_bytes(), &mut |_| panic!("{foreign}"));
+        assert_eq!(read, Ok(Said::Foreign), "{foreign}");
+    }
+    for data in ["", "x", "7", "[]", r#"{"candidates":7}"#, "{"] {
         assert!(reader.read(data.as_bytes(), &mut |_| panic!("{data}")).is_err(), "{data}");
     }
     assert!(reader.read(b"\xff", &mut |_| ()).is_err());
@@ -158,7 +162,7 @@ fn an_answer_with_odd_parts_is_read_as_far_as_it_goes() {
         "usageMetadata":"many"}"#;
     let answer = Gemini.read_answer(body.as_bytes()).unwrap();
     assert_eq!((answer.choices.len(), answer.usage), (1, None));
-    assert_eq!(answer.losses.to_string(), "n");
+    assert_eq!(answer.losses.to_string(), "content.part, n");
     let mut losses = Losses::default();
     with_shown(|shown| Gemini.write_answer(&answer, shown, &mut losses));
 }

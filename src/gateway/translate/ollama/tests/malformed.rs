@@ -71,7 +71,9 @@ fn a_spoilt_line_is_read_or_dropped() {
 
 #[test]
 fn what_is_no_line_is_dropped() {
-    for line in [&b""[..], b" ", b"7", b"[]", b"null", b"{}", b"{", b"\xff", b"data: {}"] {
+    let read = OllamaChat.stream_reader().read(b"{}", &mut |_| panic!("nothing is said"));
+    assert_eq!(read, Ok(Said::Foreign));
+    for line in [&b""[..], b" ", b"7", b"[]", b"null", b"{", b"\xff", b"data: {}"] {
         let read = OllamaChat.stream_reader().read(line, &mut |_| panic!("nothing is said"));
         assert_eq!(read, Err(Unparsable), "{line:?}");
     }
