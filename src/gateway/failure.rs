@@ -1,15 +1,20 @@
 //! What an upstream's refusal means: a status and a typed error object become a failure class.
 //!
-//! Only typed facts count: the status, and the exact words of an error object. Messages are never
-//! searched for a class; of some the length of a wait is read, as the last resort.
+//! Typed facts count first: the status, and the exact words of an error object. A message is read for a
+//! class only by a table of fixed wordings, where those say no more than that something is wrong; of some
+//! the length of a wait is read, as the last resort.
 
 mod shape;
 mod worded_wait;
+mod wordings;
 mod words;
 mod wrong_format;
 
-use self::words::{class_of, is_account_wide};
 pub use self::{shape::shape_of, worded_wait::worded_wait, wrong_format::in_format};
+use self::{
+    wordings::class_of_message,
+    words::{class_of, is_account_wide, status_of},
+};
 use super::dialect::openai_chat::ErrorObject;
 use crate::domain::failure::{Failure, FailureClass, MAX_HINT};
 
@@ -17,8 +22,9 @@ use crate::domain::failure::{Failure, FailureClass, MAX_HINT};
 /// error inside an answer that had begun well.
 ///
 /// An exact word wins over the status: `insufficient_quota` comes with 429, a key that Google does
-/// not know comes with 400. A hint in the headers is the caller's to add. Inside an answer there are
-/// none, so that the wait a message names counts.
+/// not know comes with 400. Where neither says more than that a request or a server failed, one of the
+/// fixed wordings may. A hint in the headers is the caller's to add. Inside an answer there are none, so
+/// that the wait a message names counts.
 pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
     let (class, detail) = match &error {
         Some(error) if error.is_flagged => (FailureClass::Refusal, "moderation"),
@@ -30,13 +36,21 @@ pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
             .unwrap_or_else(|| (class_of_status(status, Some(error)), "")),
         None => (class_of_status(status, None), ""),
     };
-    let detail = if detail.is_empty() {
-        format!("upstream answered {status}")
-    } else {
-        format!("upstream answered {status} ({detail})")
+    let worded = match (class, &error) {
+        (FailureClass::ClientFault | FailureClass::Server, Some(error)) => {
+            class_of_message(&error.reason.message)
+        }
+        _ => None,
     };
+    let (class, detail) = worded.map_or((class, detail), |class| (class, class.as_str()));
     let is_rate_limited = class == FailureClass::RateLimit;
     let is_inside = (200..300).contains(&status);
+    let what = if is_inside {
+        "the upstream sent an error inside its answer".to_owned()
+    } else {
+        format!("upstream answered {status}")
+    };
+    let detail = if detail.is_empty() { what } else { format!("{what} ({detail})") };
     // The delay that comes with a quota of the day is that of a minute's.
     let wait = error.as_ref().filter(|error| !error.is_daily_quota).and_then(|error| {
         let worded = || worded_wait(&error.reason.message);
@@ -88,14 +102,11 @@ fn class_of_status(status: u16, error: Option<&ErrorObject>) -> FailureClass {
     }
 }
 
-/// An error inside an answer has no status of its own, except in its object.
+/// An error inside an answer has no status of its own, except in its object, or in the word for it.
 fn class_inside_an_answer(error: Option<&ErrorObject>) -> FailureClass {
     let Some(error) = error else { return FailureClass::Server };
-    match error.status {
+    match error.status.or_else(|| error.words().find_map(status_of)) {
         Some(status) => class_of_status(status, Some(error)),
-        None if error.words().any(|word| word == "invalid_request_error") => {
-            FailureClass::ClientFault
-        }
         None => FailureClass::Server,
     }
 }
@@ -241,7 +252,30 @@ mod tests {
     }
 
     #[test]
-    fn words_in_a_message_count_for_nothing() {
+    fn a_fixed_wording_counts_where_nothing_typed_says_more() {
+        let too_long = "prompt is too long: 200049 tokens > 200000 maximum";
+        for (status, kind, expected) in [
+            (400, "invalid_request_error", ContextTooLong),
+            (413, "some_error", ContextTooLong),
+            (422, "some_error", ContextTooLong),
+            (500, "server_error", ContextTooLong),
+            (200, "invalid_request_error", ContextTooLong),
+            (200, "some_error", ContextTooLong),
+            (401, "authentication_error", Auth),
+            (429, "rate_limit_error", RateLimit),
+            (400, "content_filter", Refusal),
+            (503, "some_error", Overload),
+        ] {
+            let body = format!(r#"{{"error":{{"type":"{kind}","message":"{too_long}"}}}}"#);
+            assert_eq!(class(status, &body), expected, "{status} {kind}");
+        }
+        let body = r#"{"error":"the input length exceeds the context length"}"#;
+        let failure = classify(400, ErrorObject::parse(body.as_bytes()));
+        assert_eq!(failure.detail, "upstream answered 400 (context_too_long)");
+    }
+
+    #[test]
+    fn other_words_in_a_message_count_for_nothing() {
         let body = r#"{"error":{"message":"insufficient_quota model_not_found content_filter"}}"#;
         assert_eq!(class(400, body), ClientFault);
         assert_eq!(class(500, body), Server);
@@ -281,7 +315,16 @@ mod tests {
         assert_eq!(class(200, r#"{"error":{"code":"server_error","message":"m"}}"#), Server);
         assert_eq!(with_type(200, "invalid_request_error"), ClientFault);
         assert_eq!(with_type(200, "overloaded_error"), Overload);
+        assert_eq!(with_type(200, "BadRequestError"), ClientFault);
+        assert_eq!(with_type(200, "not_found_error"), ModelMissing);
+        assert_eq!(with_type(200, "api_error"), Server);
+        assert_eq!(class(200, r#"{"error":{"status":"INVALID_ARGUMENT"}}"#), ClientFault);
         assert_eq!(class(200, r#"{"error":"m"}"#), Server);
+        assert_eq!(class(200, r#"{"error":"m","status":429}"#), RateLimit);
+        assert_eq!(class(200, r#"{"error":{"message":"m","status":529}}"#), Overload);
+        assert_eq!(class(200, r#"{"error":{"message":"m"},"status_code":401}"#), Auth);
+        let failure = classify(200, ErrorObject::parse(br#"{"error":{"code":"slow_down"}}"#));
+        assert_eq!(failure.detail, "the upstream sent an error inside its answer (slow_down)");
     }
 
     #[test]

@@ -128,6 +128,23 @@ pub(super) fn class_of(word: &str, status: u16) -> Option<FailureClass> {
     (*class != FailureClass::ClientFault || status < 500).then_some(*class)
 }
 
+/// The status that a word for a kind of error stands for, which says no more than that.
+///
+/// Sources, read 2026-11: Anthropic <https://docs.claude.com/en/api/errors>; Google
+/// <https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>; vLLM
+/// <https://github.com/vllm-project/vllm/issues/4667>.
+pub(super) fn status_of(word: &str) -> Option<u16> {
+    Some(match word {
+        "BadRequestError"
+        | "FAILED_PRECONDITION"
+        | "INVALID_ARGUMENT"
+        | "OUT_OF_RANGE"
+        | "invalid_request_error" => 400,
+        "NOT_FOUND" | "NotFoundError" | "not_found_error" => 404,
+        _ => return None,
+    })
+}
+
 /// Whether a word says that a limit is that of the whole account.
 pub(super) fn is_account_wide(word: &str) -> bool {
     ACCOUNT_WIDE.contains(&word)

@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorObject {
     pub reason: Reason,
-    /// An HTTP status that stands in the object as its code.
+    /// An HTTP status that stands in the object, as its code or under a name of its own.
     pub status: Option<u16>,
     /// Google's word for the class, such as `RESOURCE_EXHAUSTED`.
     pub google_status: Option<String>,
@@ -52,7 +52,11 @@ impl ErrorObject {
             other => other,
         };
         match body.get("error").or_else(|| body.pointer("/response/error")) {
-            Some(object @ Value::Object(_)) => return Some(Self::from_object(object)),
+            Some(object @ Value::Object(_)) => {
+                let error = Self::from_object(object);
+                let status = error.status.or_else(|| status_in(body));
+                return Some(Self { status, ..error });
+            }
             // The other fields may stand beside it.
             Some(Value::String(text)) => return Some(Self::from_text(text, body)),
             _ => (),
@@ -123,7 +127,8 @@ impl ErrorObject {
             status: code
                 .as_deref()
                 .and_then(|code| code.parse().ok())
-                .filter(|status| (400..600).contains(status)),
+                .filter(|status| (400..600).contains(status))
+                .or_else(|| status_in(object)),
             reason: Reason { kind: word("type"), code, param: word("param"), ..Reason::default() },
             google_status: word("status"),
             google_reason: detail("reason").map(|reason| bounded(reason, MAX_WORD_CHARS)),
@@ -143,6 +148,12 @@ impl ErrorObject {
             .into_iter()
             .filter_map(|word| word.as_deref())
     }
+}
+
+/// A status that stands in an error, or beside it, under a name of its own.
+fn status_in(object: &Value) -> Option<u16> {
+    let status = |name| u16::try_from(object.get(name)?.as_u64()?).ok();
+    ["status", "status_code"].into_iter().find_map(status).filter(|it| (400..600).contains(it))
 }
 
 /// A time as it stands in JSON, a number or a text.
