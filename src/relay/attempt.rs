@@ -31,6 +31,7 @@ use crate::{
         health::{HealthView, Purpose},
         id::CredentialId,
         model::ModelKind,
+        rule::FailureRule,
         time::Timestamp,
         trace::AttemptKind,
     },
@@ -77,6 +78,11 @@ impl Attempt {
     pub fn used(&self) -> Use<'_> {
         let Candidate { provider, model, .. } = &self.candidate;
         Use { provider: &provider.id, credential: self.credential_id(), model }
+    }
+
+    /// What its provider's errors mean, as the operator would have it.
+    pub fn rules(&self) -> &[FailureRule] {
+        &self.candidate.provider.rules
     }
 
     /// What was sent there in secret.
@@ -253,7 +259,7 @@ impl Dispatch {
             headers: &candidate.provider.headers,
             own_headers: credential.map_or(&[], |credential| &credential.settings.headers),
             egress: credential.map_or(&Egress::Usual, |credential| &credential.settings.egress),
-            rules: &candidate.provider.rules,
+            rules: place.rules(),
             body: prepared.body.clone(),
             stream,
             location: candidate.provider.location,

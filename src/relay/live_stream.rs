@@ -27,7 +27,7 @@ use crate::{
     },
     gateway::{
         exchange::{Ending, EventStream, SharedWriter},
-        upstream::UpstreamResponse,
+        upstream::{UpstreamResponse, ruled_inside},
     },
 };
 
@@ -132,6 +132,8 @@ impl LiveStream {
                 }
                 Some(Ending::Failed(failure)) => {
                     let upstream = &self.attempts.relay().upstream;
+                    let error = self.passage.error().unwrap_or_default();
+                    let failure = ruled_inside(failure, error, self.place.rules());
                     let failure = Arc::new(upstream.masked(self.place.secrets(), failure));
                     self.note_losses();
                     self.attempts.note_failure(&mut self.place, &failure);

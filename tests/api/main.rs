@@ -40,6 +40,7 @@ mod secrets;
 mod settlement;
 mod simulated;
 mod stored_names;
+mod stream_errors;
 mod streams;
 mod thinking;
 mod traces;

@@ -119,7 +119,7 @@ async fn an_error_in_the_middle_ends_the_stream_in_our_words() {
 
     let text = app.stream("hello").await.rest().await;
 
-    assert_eq!(error_at_the_end(&text), "stream_broken");
+    assert_eq!(error_at_the_end(&text), "upstream_error");
     assert!(!text.contains("two") && !text.contains("says the upstream"), "{text}");
 }
 

@@ -54,7 +54,7 @@ pub(super) fn during_body(error: &(dyn Error + 'static)) -> Failure {
     if is_timeout(error) {
         return Failure::new(FailureClass::Stalled, "the connection timed out during the answer");
     }
-    Failure::new(FailureClass::Cut, describe("the answer broke off", error))
+    Failure::new(FailureClass::Cut, describe("the connection was lost in the middle of it", error))
 }
 
 fn is_timeout(error: &(dyn Error + 'static)) -> bool {

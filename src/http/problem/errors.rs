@@ -86,7 +86,7 @@ impl From<RelayError> for Problem {
             RelayError::Exhausted { last, retry_after, .. } => {
                 exhausted(last.class, said, retry_after)
             }
-            RelayError::BrokenOff(_) => Self::new(StatusCode::BAD_GATEWAY, "stream_broken", said),
+            RelayError::BrokenOff(failure) => broken_off(&failure, said),
             RelayError::DeadlinePassed => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", said),
             RelayError::KeyEnded(_) => Self::unauthorized(said),
             RelayError::LedgerUnavailable => {
@@ -99,6 +99,7 @@ impl From<RelayError> for Problem {
 
 /// The upstream's own reason, since it is about what the client sent.
 fn at_fault(failure: &AttemptFailure, said: String) -> Problem {
+    let (status_told, code) = told(failure.class);
     let status = failure
         .status
         .and_then(|status| StatusCode::from_u16(status).ok())
@@ -109,47 +110,66 @@ fn at_fault(failure: &AttemptFailure, said: String) -> Problem {
             failure.rule.is_some() && is_error
                 || matches!(status.as_u16(), 400 | 404 | 409 | 413 | 415 | 422)
         })
-        .unwrap_or(StatusCode::BAD_REQUEST);
-    let code = match failure.class {
-        FailureClass::ContextTooLong => "context_length_exceeded",
-        FailureClass::Refusal => "content_filter",
-        _ => "invalid_request",
+        .unwrap_or(status_told);
+    let problem = match failure.reason.clone().filter(|reason| !reason.message.is_empty()) {
+        None => Problem::new(status, code, said),
+        Some(reason) => Problem {
+            param: reason.param,
+            kind: reason.kind,
+            ..Problem::new(status, reason.code.unwrap_or_else(|| code.to_owned()), reason.message)
+        },
     };
-    let Some(reason) = failure.reason.clone().filter(|reason| !reason.message.is_empty()) else {
-        return Problem::new(status, code, said);
-    };
-    Problem {
-        param: reason.param,
-        kind: reason.kind,
-        ..Problem::new(status, reason.code.unwrap_or_else(|| code.to_owned()), reason.message)
-    }
+    when_to_come_back(problem, failure.retry_after)
 }
 
 fn exhausted(class: FailureClass, said: String, retry_after: Option<Duration>) -> Problem {
-    let wait = retry_after.unwrap_or(SOON);
+    let (status, code) = told(class);
+    let problem = when_to_come_back(Problem::new(status, code, said), retry_after);
+    if class == FailureClass::ModelMissing { problem.about("model") } else { problem }
+}
+
+/// A stream that nobody has gone on with. What its upstream has said of it keeps its class; what only
+/// ended is a broken stream, whatever ended it.
+fn broken_off(failure: &AttemptFailure, said: String) -> Problem {
+    match failure.class {
+        _ if failure.is_about_the_request() => at_fault(failure, said),
+        FailureClass::Silent
+        | FailureClass::Stalled
+        | FailureClass::Cut
+        | FailureClass::Connect
+        | FailureClass::Cancelled => Problem::new(StatusCode::BAD_GATEWAY, "stream_broken", said),
+        class => exhausted(class, said, failure.retry_after),
+    }
+}
+
+/// The status and the code by which a client knows a class of failures.
+fn told(class: FailureClass) -> (StatusCode, &'static str) {
     match class {
-        FailureClass::RateLimit => {
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", said).retry_after(wait)
+        FailureClass::ClientFault | FailureClass::Cancelled => {
+            (StatusCode::BAD_REQUEST, "invalid_request")
         }
-        FailureClass::Payment => {
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", said)
-                .retry_after(wait)
-        }
-        FailureClass::Overload => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", said).retry_after(wait)
-        }
-        FailureClass::Auth => Problem::new(StatusCode::BAD_GATEWAY, "upstream_auth", said),
-        FailureClass::ModelMissing => Problem::not_found("model_not_found", said).about("model"),
+        FailureClass::ContextTooLong => (StatusCode::BAD_REQUEST, "context_length_exceeded"),
+        FailureClass::Refusal => (StatusCode::BAD_REQUEST, "content_filter"),
+        FailureClass::Auth => (StatusCode::BAD_GATEWAY, "upstream_auth"),
+        FailureClass::Payment => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota"),
+        FailureClass::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+        FailureClass::Overload => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+        FailureClass::ModelMissing => (StatusCode::NOT_FOUND, "model_not_found"),
         FailureClass::Silent | FailureClass::Stalled => {
-            Problem::new(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", said)
+            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout")
         }
         FailureClass::Server | FailureClass::Connect | FailureClass::Cut => {
-            Problem::new(StatusCode::BAD_GATEWAY, "upstream_error", said)
+            (StatusCode::BAD_GATEWAY, "upstream_error")
         }
-        FailureClass::ClientFault
-        | FailureClass::ContextTooLong
-        | FailureClass::Refusal
-        | FailureClass::Cancelled => Problem::bad_request(said),
+    }
+}
+
+fn when_to_come_back(problem: Problem, retry_after: Option<Duration>) -> Problem {
+    match problem.status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            problem.retry_after(retry_after.unwrap_or(SOON))
+        }
+        _ => problem,
     }
 }
 

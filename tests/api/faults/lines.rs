@@ -143,25 +143,19 @@ macro_rules! stops_with {
     };
 }
 
-/// The lines of a stream that breaks off after it was begun: nobody else goes on with it.
+/// The lines of a stream that breaks off after it was begun: nobody else goes on with it. It ends with the
+/// error of a broken stream, unless the upstream has said what is wrong.
 macro_rules! breaks_after {
     ($text:expr) => {
+        breaks_after!($text, "stream_broken")
+    };
+    ($text:expr, $code:expr) => {
         const {
             &[
-                $crate::faults::cell::on(Alone, Breaks($text, "stream_broken"), [1, 0], NOTHING),
-                $crate::faults::cell::on(
-                    SecondKey,
-                    Breaks($text, "stream_broken"),
-                    [1, 0],
-                    NOTHING,
-                ),
-                $crate::faults::cell::on(
-                    SecondProvider,
-                    Breaks($text, "stream_broken"),
-                    [1, 0],
-                    NOTHING,
-                ),
-                $crate::faults::cell::on(Fallback, Breaks($text, "stream_broken"), [1, 0], NOTHING),
+                $crate::faults::cell::on(Alone, Breaks($text, $code), [1, 0], NOTHING),
+                $crate::faults::cell::on(SecondKey, Breaks($text, $code), [1, 0], NOTHING),
+                $crate::faults::cell::on(SecondProvider, Breaks($text, $code), [1, 0], NOTHING),
+                $crate::faults::cell::on(Fallback, Breaks($text, $code), [1, 0], NOTHING),
             ]
         }
     };

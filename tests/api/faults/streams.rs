@@ -83,7 +83,10 @@ faults! {
         streamed(|| said().send(finish()).send(DONE).then(End::Stall).into(), WELL),
     ];
     an_error_in_the_middle: [
-        streamed(|| begun().send(error_event()).into(), breaks_after!("Hello")),
-        streamed(|| begun().send(error_event()).send(DONE).into(), breaks_after!("Hello")),
+        streamed(|| begun().send(error_event()).into(), breaks_after!("Hello", "upstream_error")),
+        streamed(
+            || begun().send(error_event()).send(DONE).into(),
+            breaks_after!("Hello", "upstream_error"),
+        ),
     ];
 }

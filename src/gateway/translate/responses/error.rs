@@ -50,12 +50,16 @@ pub(super) fn write_event(error: &ErrorView<'_>, sequence_number: u64, out: &mut
     write_named(event.kind, &event, out);
 }
 
-/// The error of a response that has failed. Codex tells by its code whether to try again.
+/// The error of a response that has failed. Codex tells by its code whether to try again: the API's own
+/// words for what is told otherwise elsewhere.
 pub(super) fn of_response<'a>(error: &ErrorView<'a>) -> ResponseError<'a> {
-    let by_status = match error.status {
-        429 => "rate_limit_exceeded",
-        400..=499 => "invalid_prompt",
-        _ => "server_error",
+    let code = match (error.code, error.status) {
+        (Some("rate_limited"), _) | (None, 429) => "rate_limit_exceeded",
+        (Some("overloaded"), _) => "server_is_overloaded",
+        (Some("upstream_error"), _) => "server_error",
+        (Some(code), _) => code,
+        (None, 400..=499) => "invalid_prompt",
+        (None, _) => "server_error",
     };
-    ResponseError { code: Cow::Borrowed(error.code.unwrap_or(by_status)), message: error.message }
+    ResponseError { code: Cow::Borrowed(code), message: error.message }
 }
