@@ -7,6 +7,7 @@ pub mod copilot_token;
 pub mod dialect;
 pub mod exchange;
 pub mod failure;
+mod mended;
 pub mod secret_mask;
 pub mod stream;
 mod times;

@@ -132,7 +132,7 @@ impl LiveStream {
                 }
                 Some(Ending::Failed(failure)) => {
                     let upstream = &self.attempts.relay().upstream;
-                    let error = self.passage.error().unwrap_or_default();
+                    let error = self.stream.error().unwrap_or_default();
                     let failure = ruled_inside(failure, error, self.place.rules());
                     let failure = Arc::new(upstream.masked(self.place.secrets(), failure));
                     self.note_losses();

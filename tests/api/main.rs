@@ -28,6 +28,7 @@ mod hedging;
 mod honest_entries;
 mod keys;
 mod models;
+mod odd_texts;
 mod operations;
 mod output_limits;
 mod providers;

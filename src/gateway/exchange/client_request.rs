@@ -25,6 +25,7 @@ use crate::{
         session::{SessionKey, SessionSignal},
     },
     gateway::{
+        mended::mended,
         tokens::count_prompt,
         translate::{
             Addressed, InvalidRequest, Target, Written,
@@ -158,14 +159,16 @@ impl ClientRequest {
     }
 
     fn read_common(&self) -> Result<Request, InvalidRequest> {
+        let mended = mended(&self.body).map(Bytes::from);
+        let body = mended.as_ref().unwrap_or(&self.body);
         let mut request = match self.asked {
-            Asked::TokenCount(api) => count::read_request(api, &self.body, &self.addressed)?,
+            Asked::TokenCount(api) => count::read_request(api, body, &self.addressed)?,
             // What came before is not here; where it goes may know it.
             _ if self.continues_elsewhere() => {
-                let body = with_history(&self.body, &[]);
+                let body = with_history(body, &[]);
                 self.api().side().read_request(&body, &self.addressed)?
             }
-            _ => self.api().side().read_request(&self.body, &self.addressed)?,
+            _ => self.api().side().read_request(body, &self.addressed)?,
         };
         request.continues.clone_from(&self.continues);
         Ok(request)

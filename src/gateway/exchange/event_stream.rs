@@ -20,6 +20,7 @@ use crate::{
         usage::UsedTokens,
     },
     gateway::{
+        mended::in_utf8,
         stream::{
             lines,
             sse::{Event, EventTooLong, Framer},
@@ -97,6 +98,16 @@ struct Events {
 pub(super) enum Way {
     Passed(Passed),
     Written(Box<Written>),
+}
+
+impl Way {
+    /// The bytes in which an event passes: its data, and all of its bytes. `None`: those.
+    fn changed(&self, data: &[u8], raw: &[u8]) -> Option<Bytes> {
+        match self {
+            Self::Passed(passed) => passed.changed(data, raw),
+            Self::Written(_) => None,
+        }
+    }
 }
 
 impl EventStream {
@@ -248,6 +259,16 @@ impl Events {
         if data.is_empty() {
             return None;
         }
+        // No client could read it as JSON either.
+        let mended = std::str::from_utf8(data).is_err().then(|| {
+            let raw = buffer.slice(event.raw.clone());
+            (in_utf8(Bytes::copy_from_slice(data)), in_utf8(raw))
+        });
+        let data = mended.as_ref().map_or(data, |(data, _)| data);
+        let raw = mended.as_ref().map_or(&buffer[event.raw.clone()], |(_, raw)| raw);
+        let other = |way: &Way| {
+            way.changed(data, raw).or_else(|| mended.as_ref().map(|(_, raw)| raw.clone()))
+        };
         let fate = match &mut self.way {
             Way::Passed(passed) => passed.take(data, &mut self.seen),
             Way::Written(written) => written.take(data, &mut self.seen, selection.others()),
@@ -256,7 +277,7 @@ impl Events {
             Fate::Drop => None,
             Fate::Pass | Fate::Foreign => {
                 *has_foreign |= matches!(fate, Fate::Foreign);
-                match self.changed(data, buffer, event) {
+                match other(&self.way) {
                     None => selection.add(buffer, event.raw.clone()),
                     Some(other) => selection.add_other(buffer, &other),
                 }
@@ -264,23 +285,15 @@ impl Events {
             }
             Fate::Done => Some(Ending::Done(match &self.way {
                 Way::Written(_) => self.close(),
-                Way::Passed(_) => self
-                    .changed(data, buffer, event)
-                    .unwrap_or_else(|| buffer.slice(event.raw.clone())),
+                way @ Way::Passed(_) => {
+                    other(way).unwrap_or_else(|| buffer.slice(event.raw.clone()))
+                }
             })),
             Fate::Failed(failure) => {
                 self.error = Some(Bytes::copy_from_slice(data));
                 Some(Ending::Failed(failure))
             }
             Fate::Differs => Some(Ending::Mismatch),
-        }
-    }
-
-    /// The bytes in which an event passes. `None`: its own.
-    fn changed(&self, data: &[u8], buffer: &[u8], event: &Event) -> Option<Bytes> {
-        match &self.way {
-            Way::Passed(passed) => passed.changed(data, &buffer[event.raw.clone()]),
-            Way::Written(_) => None,
         }
     }
 

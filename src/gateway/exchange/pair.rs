@@ -29,6 +29,8 @@ use crate::{
     },
     gateway::{
         dialect::openai_chat::{self, DONE_EVENT},
+        mended::{in_utf8, mended},
+        stream::halves::Halves,
         translate::{Shown, WriteStream, embeddings::EmbeddingApi, responses::naming_previous},
     },
 };
@@ -90,6 +92,7 @@ impl Pair {
     /// Errors: the failure that an error object stands for, or one of the server's when the body is
     /// no answer.
     pub fn whole(&self, body: Bytes) -> Result<WholeAnswer, Failure> {
+        let body = in_utf8(body);
         match self.request.asked() {
             Asked::Answer(api) => self.whole_answer(api, body),
             Asked::TokenCount(api) => {
@@ -121,7 +124,9 @@ impl Pair {
             let usage = openai_chat::WholeAnswer::parse(&body)?.usage.map(Into::into);
             return Ok(WholeAnswer { body, usage, losses });
         }
-        let mut answer = upstream_side(self.format).read_answer(&body)?;
+        let mended = mended(&body);
+        let mut answer =
+            upstream_side(self.format).read_answer(mended.as_deref().unwrap_or(&body))?;
         if let Some(envelope) = self.spoken() {
             let usage = answer.usage.map(Into::into);
             let previous = self.request.continues();
@@ -200,8 +205,9 @@ impl Pair {
     ) -> Way {
         let reader = upstream_side(self.format).stream_reader();
         let extras = Extras { estimate: self.estimate(), custom_calls: self.custom_calls() };
-        let unread = Losses::default();
-        let written = Written { reader, transcript, keeps_transcript, repetition, extras, unread };
+        let (unread, halves) = (Losses::default(), Halves::default());
+        let written =
+            Written { reader, transcript, keeps_transcript, repetition, extras, unread, halves };
         Way::Written(Box::new(written))
     }
 

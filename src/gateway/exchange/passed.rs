@@ -11,6 +11,7 @@ use super::{
 use crate::gateway::{
     dialect::openai_chat::{Chunk, DONE, text_of},
     failure::classify,
+    mended::mended,
     translate::{ReadStream, Said, responses::naming_previous},
 };
 
@@ -43,7 +44,12 @@ impl Passed {
             Look::Chunks { strips_usage } => {
                 look_at_chunk(data, *strips_usage, seen, self.log.as_mut())
             }
-            Look::Events(reader) => look_at_event(data, &mut **reader, seen, self.log.as_mut()),
+            Look::Events(reader) => {
+                // Its reader is to understand what passes all the same.
+                let mended = mended(data);
+                let data = mended.as_deref().unwrap_or(data);
+                look_at_event(data, &mut **reader, seen, self.log.as_mut())
+            }
         }
     }
 

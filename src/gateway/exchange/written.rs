@@ -12,7 +12,10 @@ use crate::{
         chat::{Delta, Losses},
         failure::{Failure, FailureClass},
     },
-    gateway::translate::{ReadStream, Said},
+    gateway::{
+        stream::halves::Halves,
+        translate::{ReadStream, Said},
+    },
 };
 
 /// A stream that is written anew.
@@ -26,6 +29,7 @@ pub(super) struct Written {
     pub extras: Extras,
     /// What of its events could not be read, and held nothing of the answer.
     pub unread: Losses,
+    pub halves: Halves,
 }
 
 /// What a stream that is written anew has beside reader and writer.
@@ -41,7 +45,7 @@ impl Written {
     /// What is no event of the dialect is passed over with a receipt, unless something of the answer may
     /// be lost with it: then the stream ends here.
     pub fn take(&mut self, data: &[u8], seen: &mut Seen, out: &mut Vec<u8>) -> Fate {
-        let Self { reader, transcript, keeps_transcript, repetition, extras, .. } = self;
+        let Self { reader, transcript, keeps_transcript, repetition, extras, halves, .. } = self;
         let Extras { estimate, custom_calls } = extras;
         let mut differs = false;
         let mut write = |delta: Delta<'_>| {
@@ -69,14 +73,22 @@ impl Written {
             }
             transcript.writer.borrow_mut().write(delta, out);
         };
-        let said = reader.read(data, &mut |delta| {
+        let mut tell = |delta: Delta<'_>| {
             seen.note(&delta);
             estimate.add(&delta);
             match custom_calls {
                 None => write(delta),
                 Some(calls) => calls.pass(delta, &mut write),
             }
-        });
+        };
+        let marked = halves.mark(data);
+        let said = match &marked {
+            None if halves.is_idle() => reader.read(data, &mut tell),
+            marked => {
+                let data = marked.as_deref().unwrap_or(data);
+                reader.read(data, &mut |delta| halves.join(delta, &mut tell))
+            }
+        };
         seen.end_of_event();
         match said {
             _ if differs => Fate::Differs,
@@ -105,7 +117,10 @@ impl Written {
         let estimate = &mut self.extras.estimate;
         let usage = *seen.usage.get_or_insert_with(|| estimate.usage());
         let mut out = Vec::new();
-        self.transcript.writer.borrow_mut().finish(usage, &mut out);
+        let mut writer = self.transcript.writer.borrow_mut();
+        self.halves.finish(&mut |delta| writer.write(delta, &mut out));
+        writer.finish(usage, &mut out);
+        drop(writer);
         out
     }
 

@@ -11,7 +11,7 @@ use crate::{
         failure::{MAX_REASON_CHARS, MAX_WORD_CHARS, Reason},
         time::Timestamp,
     },
-    gateway::times,
+    gateway::{mended::mended, times},
 };
 
 /// An upstream's error object, bounded.
@@ -46,7 +46,11 @@ impl ErrorObject {
     /// Finds the error in a body: under `error` as an object or a text, under `response`, bare,
     /// under `detail`, or first in a list. `None` when the body is nothing of the kind.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        let body: Value = serde_json::from_slice(body).ok()?;
+        let body = match serde_json::from_slice(body) {
+            Ok(body) => body,
+            // It may quote what was cut somewhere.
+            Err(_) => serde_json::from_slice::<Value>(&mended(body)?).ok()?,
+        };
         let body = match &body {
             Value::Array(list) => list.first()?,
             other => other,
