@@ -50,7 +50,7 @@ pub struct LiveStream {
     place: Attempt,
     /// Being taken up again by another attempt, after this failure.
     resuming: Option<(Arc<Failure>, Resuming)>,
-    /// What the attempts before this one have used, as far as they told.
+    /// What the attempts before this one have used: as they told, else as it was counted.
     used_before: Option<UsedTokens>,
     attempts: Rc<Dispatch>,
 }
@@ -214,7 +214,8 @@ impl LiveStream {
     }
 
     fn go_on(&mut self, Driven { proof, place, .. }: Driven<ProvedStream>) {
-        self.used_before = self.used();
+        // Who broke off has read the prompt and said what was sent, whether it has told so or not.
+        self.used_before = self.attempts.state.borrow().settlement.used();
         let ProvedStream { response, stream, held, ending } = proof;
         (self.response, self.stream, self.ending) = (response, stream, ending);
         self.attempts.answered_by(&place);
@@ -223,11 +224,12 @@ impl LiveStream {
         self.note_progress();
     }
 
-    /// What all attempts have used, as far as they told.
+    /// What all attempts have used, the last one as far as it told.
     fn used(&self) -> Option<UsedTokens> {
         match (self.used_before, self.stream.usage()) {
             (Some(before), Some(now)) => Some(before.plus(now)),
-            (before, now) => before.or(now),
+            (Some(_), None) => self.attempts.state.borrow().settlement.used(),
+            (None, now) => now,
         }
     }
 

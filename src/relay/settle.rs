@@ -97,6 +97,11 @@ impl Settlement {
         self.usage.stream = Some((before, now));
     }
 
+    /// What was used if nothing more comes. `None`: nothing, as far as anybody charges for it.
+    pub fn used(&self) -> Option<UsedTokens> {
+        self.usage.total()
+    }
+
     /// The way of the request so far, to add to.
     pub fn journey(&mut self) -> &mut Journey {
         &mut self.journey

@@ -48,7 +48,9 @@ async fn a_stream_that_breaks_off_is_gone_on_with_by_another_provider() {
     let usage = app.get("/api/v1/usage?period=all").await;
     assert_eq!(usage.json["totals"][0]["provider_id"], "backup");
     let ledger = app.ledger().await;
-    assert_eq!(ledger, Ledger { requests: 1, completed: 1, input: 5, output: 2, ..ledger });
+    assert_eq!(ledger, Ledger { requests: 1, completed: 1, ..ledger });
+    // What the first one has read and said is there too, although it told nothing of it.
+    assert!(ledger.input > 5 && (3..=8).contains(&ledger.output), "{ledger:?}");
 }
 
 #[actix_web::test]
