@@ -81,6 +81,7 @@ fn relay(config: &Config) -> RelaySettings {
         keep_alive: Duration::from_millis(config.relay.keep_alive_ms),
         hold_back_bytes: config.relay.hold_back_bytes,
         max_answer_bytes: config.relay.max_answer_bytes,
+        max_event_bytes: config.relay.max_event_bytes,
         ask_stream_usage: config.relay.ask_stream_usage,
         retry_pause: Duration::from_millis(config.relay.retry_pause_ms),
         hedge: config.relay.hedge.then(|| SoftLimits {

@@ -28,6 +28,8 @@ pub struct Relay {
     pub hold_back_bytes: usize,
     /// Largest unstreamed answer.
     pub max_answer_bytes: usize,
+    /// Largest event of a stream. A larger one breaks it off.
+    pub max_event_bytes: usize,
     /// Requests at once; the next is refused.
     pub max_in_flight: usize,
     /// Shortest pause before a provider that has failed is asked once more; the longest is four
@@ -68,6 +70,7 @@ impl Default for Relay {
             keep_alive_ms: 15_000,
             hold_back_bytes: 64 << 10,
             max_answer_bytes: 64 << 20,
+            max_event_bytes: 16 << 20,
             max_in_flight: 10_000,
             retry_pause_ms: 200,
             hedge: true,
@@ -95,6 +98,8 @@ impl Relay {
         bounds.number("relay.keep_alive_ms", self.keep_alive_ms, 10..=600_000, "ms");
         bounds.number("relay.hold_back_bytes", self.hold_back_bytes, 1024..=16 << 20, "bytes");
         bounds.number("relay.max_answer_bytes", self.max_answer_bytes, 1024..=1 << 30, "bytes");
+        let event = 64 << 10..=256 << 20;
+        bounds.number("relay.max_event_bytes", self.max_event_bytes, event, "bytes");
         bounds.number("relay.max_in_flight", self.max_in_flight, 1..=1_000_000, "requests");
         bounds.number("relay.retry_pause_ms", self.retry_pause_ms, 1..=10_000, "ms");
         bounds.number("relay.traces", self.traces, 0..=100_000, "requests");

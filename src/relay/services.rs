@@ -50,6 +50,8 @@ pub struct RelaySettings {
     pub hold_back_bytes: usize,
     /// Largest unstreamed answer, in bytes.
     pub max_answer_bytes: usize,
+    /// Largest event of a stream, in bytes.
+    pub max_event_bytes: usize,
     /// Whether to ask an upstream for the token counts of a stream when the client did not.
     pub ask_stream_usage: bool,
     /// Shortest pause before the same place is tried again; the longest is four times as long.

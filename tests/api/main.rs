@@ -27,6 +27,7 @@ mod health;
 mod hedging;
 mod honest_entries;
 mod keys;
+mod large_events;
 mod models;
 mod odd_texts;
 mod operations;

@@ -30,10 +30,6 @@ use crate::{
     },
 };
 
-/// Largest event taken, in bytes. The last one of Responses repeats the whole answer, and one of
-/// Gemini's may hold a picture.
-const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
-
 /// One stream of an upstream. Feed it what comes, send what it gives.
 ///
 /// Dropped on the way: comments and keep-alives of the upstream (the relay has its own), the usage chunk
@@ -111,10 +107,11 @@ impl Way {
 }
 
 impl EventStream {
-    pub(super) fn new(framing: Framing, way: Way) -> Self {
+    /// `max_event_bytes`: the largest event that is taken.
+    pub(super) fn new(framing: Framing, max_event_bytes: usize, way: Way) -> Self {
         let framer = match framing {
-            Framing::Sse => AnyFramer::Sse(Framer::new(MAX_EVENT_BYTES)),
-            Framing::Lines => AnyFramer::Lines(lines::Framer::new(MAX_EVENT_BYTES)),
+            Framing::Sse => AnyFramer::Sse(Framer::new(max_event_bytes)),
+            Framing::Lines => AnyFramer::Lines(lines::Framer::new(max_event_bytes)),
         };
         let events = Events { way, seen: Seen::default(), error: None };
         Self { framer, events, is_over: false }
@@ -217,7 +214,7 @@ impl EventStream {
 }
 
 fn unusable(error: EventTooLong) -> Ending {
-    Ending::Failed(Failure::new(FailureClass::Server, error.to_string()))
+    Ending::Failed(Failure::new(FailureClass::Cut, error.to_string()))
 }
 
 /// The failure that an event is which is no JSON: something of the answer may have been in it, and what

@@ -30,7 +30,7 @@ use crate::{
     gateway::{
         dialect::openai_chat::{self, DONE_EVENT},
         mended::{in_utf8, mended},
-        stream::halves::Halves,
+        stream::{halves::Halves, sse::MAX_EVENT_BYTES},
         translate::{Shown, WriteStream, embeddings::EmbeddingApi, responses::naming_previous},
     },
 };
@@ -45,6 +45,7 @@ pub struct Pair {
     id: RequestId,
     created: Timestamp,
     strips_usage: bool,
+    max_event_bytes: usize,
 }
 
 /// A complete good answer, as the client gets it.
@@ -74,7 +75,13 @@ impl Pair {
         created: Timestamp,
         strips_usage: bool,
     ) -> Self {
-        Self { request, format, model, id, created, strips_usage }
+        let max_event_bytes = MAX_EVENT_BYTES;
+        Self { request, format, model, id, created, strips_usage, max_event_bytes }
+    }
+
+    /// The same, whose streams have events of so many bytes at most.
+    pub fn up_to(self, max_event_bytes: usize) -> Self {
+        Self { max_event_bytes, ..self }
     }
 
     /// What is around the client's own dialect, where the upstream speaks it.
@@ -166,7 +173,7 @@ impl Pair {
                 self.written(WrittenTranscript::new(writer), keeps_transcript, None)
             }
         };
-        Box::new(EventStream::new(upstream.framing(), way))
+        Box::new(EventStream::new(upstream.framing(), self.max_event_bytes, way))
     }
 
     /// What an upstream of the client's own dialect leaves out that does not end its stream as that does.
@@ -194,7 +201,8 @@ impl Pair {
         }
         let repetition = (!sent.is_empty()).then(Repetition::default);
         let way = self.written(sent, true, repetition);
-        Some(Box::new(EventStream::new(upstream_side(self.format).framing(), way)))
+        let framing = upstream_side(self.format).framing();
+        Some(Box::new(EventStream::new(framing, self.max_event_bytes, way)))
     }
 
     fn written(

@@ -8,7 +8,7 @@
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 
-use super::sse::{Event, EventTooLong};
+use super::sse::{Event, EventTooLong, take_held};
 
 /// Cuts a stream of bytes into lines, wherever the bytes were cut before. Blank lines are passed over.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Framer {
         if memchr(b'\n', &input).is_none() && self.held.len() <= self.limit {
             return Frames { framer: self, buffer: Bytes::new(), at: 0, searched: 0 };
         }
-        let buffer = self.held.split().freeze();
+        let buffer = take_held(&mut self.held);
         Frames { framer: self, buffer, at: 0, searched }
     }
 }
@@ -120,6 +120,18 @@ mod tests {
         let expected = [("{\"a\":1}", "{\"a\":1}\r\n"), ("[2]", "  [2] \n")]
             .map(|(data, raw)| (data.as_bytes().to_vec(), raw.as_bytes().to_vec()));
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn the_memory_of_a_long_line_is_given_back() {
+        let mut stream = Framer::new(16 << 20);
+        let line = [&vec![b'7'; 8 << 20][..], b"\n{"].concat();
+        let mut read = 0;
+        for piece in line.chunks(100_000) {
+            read += stream.feed(Bytes::copy_from_slice(piece)).map(Result::unwrap).count();
+        }
+        assert_eq!((read, &stream.held[..]), (1, &b"{"[..]));
+        assert!(stream.held.capacity() <= 64 << 10, "{}", stream.held.capacity());
     }
 
     #[test]

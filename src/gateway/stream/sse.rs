@@ -12,8 +12,19 @@ use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 use thiserror::Error;
 
-/// Largest event taken by default, in bytes, its field names and line ends included.
-pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
+/// Largest event taken by default, in bytes, its field names and line ends included. The last one of
+/// Responses repeats the whole answer, and one of Gemini's may hold a picture.
+pub const MAX_EVENT_BYTES: usize = 16 << 20;
+
+/// What a framer keeps of its memory, in bytes, after an event that was larger.
+pub(super) const KEPT_BYTES: usize = 64 << 10;
+
+/// Takes what was held of an event that is complete, or too long.
+pub(super) fn take_held(held: &mut BytesMut) -> Bytes {
+    // What is split off shares its memory with what is left.
+    let taken = if held.capacity() > KEPT_BYTES { std::mem::take(held) } else { held.split() };
+    taken.freeze()
+}
 
 /// A comment: clients ignore it, and it keeps a connection from looking idle.
 pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
@@ -97,7 +108,7 @@ impl Framer {
         if first.is_none() && !self.is_fresh && self.held.len() <= self.limit {
             return Frames { framer: self, buffer: Bytes::new(), at: 0, first: None };
         }
-        let buffer = self.held.split().freeze();
+        let buffer = take_held(&mut self.held);
         Frames { framer: self, buffer, at: 0, first }
     }
 }
@@ -392,6 +403,20 @@ mod tests {
         let buffer = frames.buffer().clone();
         assert_eq!(buffer.as_ptr(), input.as_ptr());
         assert!(matches!(frames.next(), Some(Ok(Event { data: Data::Within(_), .. }))));
+    }
+
+    #[test]
+    fn the_memory_of_a_large_event_is_given_back() {
+        let mut stream = Framer::new(MAX_EVENT_BYTES);
+        let event = [b"data: ", &vec![b'x'; 8 << 20][..], b"\n\nda"].concat();
+        let mut read = 0;
+        for piece in event.chunks(100_000) {
+            read += stream.feed(Bytes::copy_from_slice(piece)).map(Result::unwrap).count();
+        }
+        assert_eq!((read, &stream.held[..]), (1, &b"da"[..]));
+        assert!(stream.held.capacity() <= KEPT_BYTES, "{}", stream.held.capacity());
+        stream.feed(Bytes::from_static(b"ta: y\n\n")).for_each(|event| assert!(event.is_ok()));
+        assert!(stream.held.capacity() <= KEPT_BYTES, "{}", stream.held.capacity());
     }
 
     #[test]

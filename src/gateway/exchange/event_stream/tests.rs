@@ -214,5 +214,5 @@ fn an_endless_event_ends_the_stream() {
     let piece = Bytes::from(vec![b'x'; 1024 * 1024]);
     let ending = (0..20).find_map(|_| stream.feed(piece.clone()).ending);
     let Some(Ending::Failed(failure)) = ending else { panic!("it never ended") };
-    assert_eq!(failure.class, FailureClass::Server);
+    assert_eq!(failure.class, FailureClass::Cut);
 }
