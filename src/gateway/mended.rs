@@ -113,6 +113,8 @@ fn unit_at(json: &[u8], at: usize) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -169,8 +171,11 @@ mod tests {
         fn every_text_of_utf_16_can_be_read(units in prop::collection::vec(
             prop_oneof![0xD7F0..0xE010_u16, 0x20..0x7F_u16], 0..12,
         )) {
-            let escapes: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
-            let json = format!("\"{escapes}\"");
+            let mut json = "\"".to_owned();
+            for unit in &units {
+                write!(json, "\\u{unit:04x}").unwrap();
+            }
+            json.push('"');
             let read: String = serde_json::from_str(&text(json.as_bytes())).unwrap();
             prop_assert_eq!(read, String::from_utf16_lossy(&units));
         }

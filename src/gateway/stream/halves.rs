@@ -238,6 +238,8 @@ fn opening_quote(data: &[u8], at: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -316,7 +318,7 @@ mod tests {
         ) {
             let mut values = vec![String::new()];
             for (unit, cut) in text.encode_utf16().zip(cuts) {
-                values.last_mut().unwrap().push_str(&format!("\\u{unit:04x}"));
+                write!(values.last_mut().unwrap(), "\\u{unit:04x}").unwrap();
                 if cut {
                     values.push(String::new());
                 }
