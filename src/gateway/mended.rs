@@ -4,7 +4,7 @@
 //! Source: RFC 8259 §8.2 (read 2026-11): the grammar allows such halves, and says that their readers
 //! differ.
 
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -17,20 +17,20 @@ const ESCAPE: usize = 6;
 
 /// The same JSON in UTF-8: as it is, nearly always.
 pub fn in_utf8(json: Bytes) -> Bytes {
-    match String::from_utf8_lossy(&json) {
-        Cow::Borrowed(_) => json,
-        Cow::Owned(text) => text.into(),
+    // Telling is much faster than replacing.
+    if std::str::from_utf8(&json).is_ok() {
+        return json;
     }
+    String::from_utf8_lossy(&json).into_owned().into()
 }
 
 /// The same JSON with what is no character replaced. `None`: all of it is characters.
 pub fn mended(json: &[u8]) -> Option<Vec<u8>> {
-    match String::from_utf8_lossy(json) {
-        Cow::Borrowed(text) => without_halves(text.as_bytes()),
-        Cow::Owned(text) => {
-            Some(without_halves(text.as_bytes()).unwrap_or_else(|| text.into_bytes()))
-        }
+    if std::str::from_utf8(json).is_ok() {
+        return without_halves(json);
     }
+    let text = String::from_utf8_lossy(json).into_owned();
+    Some(without_halves(text.as_bytes()).unwrap_or_else(|| text.into_bytes()))
 }
 
 fn without_halves(json: &[u8]) -> Option<Vec<u8>> {
