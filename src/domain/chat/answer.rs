@@ -1,6 +1,6 @@
 //! What a model answers.
 
-use super::{Losses, Part};
+use super::{CallKind, Json, Losses, Part, ToolCall};
 use crate::domain::usage::{TokenUsage, UsedTokens};
 
 /// A whole answer.
@@ -47,6 +47,17 @@ pub enum StopReason {
     Paused,
     /// The upstream's own word for something else.
     Other(String),
+}
+
+impl StopReason {
+    /// Whether a call with which an answer ends for this reason is whole. Where the answer was cut, an input
+    /// that is not yet an object is a part of one; of free text nobody can tell.
+    pub fn completes(&self, call: &ToolCall) -> bool {
+        let is_cut =
+            matches!(self, Self::MaxTokens | Self::WindowFull | Self::Filtered | Self::Refused);
+        let is_object = || Json::parse(call.input.trim()).is_some_and(|input| input.is_object());
+        !is_cut || call.kind == CallKind::Custom || is_object()
+    }
 }
 
 /// What was used. `tokens` are in disjoint classes; the other counts are shares of them.

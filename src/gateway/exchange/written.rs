@@ -59,6 +59,7 @@ impl Written {
                     // something that is still to be repeated.
                     Compared::New(delta) => {
                         *repetition = None;
+                        transcript.writer.borrow_mut().resumed();
                         delta
                     }
                     Compared::Behind => return,

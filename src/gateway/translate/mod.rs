@@ -163,6 +163,10 @@ pub trait WriteStream {
         _ = after;
     }
 
+    /// What comes from here on is said by another stream, which has repeated all that was said before. It may
+    /// call by another name what it goes on with.
+    fn resumed(&mut self) {}
+
     /// Writes the event that ends a stream with an error. Nothing may follow it.
     fn fail(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>);
 

@@ -40,6 +40,8 @@ pub(super) struct Sharing {
     pub id: String,
     pub wants_function_call: bool,
     pub thought_fields: ThoughtFields,
+    /// See [`WriteStream::resumed`](crate::gateway::translate::WriteStream::resumed).
+    pub is_resumed: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -154,6 +156,11 @@ impl To<'_> {
         }
         self.begin(true);
         let fields = self.sharing.thought_fields;
+        let is_summary = match self.choice.growing {
+            // A thought goes on as what it has begun.
+            Growing::Thought { is_summary: was } if self.sharing.is_resumed => was,
+            _ => is_summary,
+        };
         let growing = Growing::Thought { is_summary };
         if self.choice.growing != growing {
             let id = self.choice.thought_id.take();

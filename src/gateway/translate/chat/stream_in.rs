@@ -153,9 +153,6 @@ impl Reader {
         let Self { choices, losses, .. } = self;
         let state = &mut choices[at];
         let Ok(choice) = u32::try_from(index) else { return };
-        if state.is_over {
-            return;
-        }
         if let Some(message) = wire.delta {
             state.read_message(choice, message, losses, sink);
         }
@@ -165,10 +162,11 @@ impl Reader {
         if wire.finish_reason.as_str().is_empty() {
             return;
         }
-        state.is_over = true;
+        // Some servers go on after they have ended a choice, and end it again: the last word counts.
+        let is_first = !std::mem::replace(&mut state.is_over, true);
         state.calls.finish(losses);
         // Perplexity repeats them with each chunk: those of the last one count.
-        if !state.has_citation {
+        if is_first && !state.has_citation {
             for citation in addresses_cited(addresses.take().unwrap_or_default()) {
                 sink(Delta::Citation { choice, citation: Box::new(citation) });
             }

@@ -38,6 +38,7 @@ impl Writer {
             id: shown.id.to_owned(),
             wants_function_call: shown.request.wants_function_call,
             thought_fields: ThoughtFields::default(),
+            is_resumed: false,
         };
         Self {
             sharing,
@@ -48,10 +49,10 @@ impl Writer {
         }
     }
 
-    /// The state of a choice. `None`: it is over, or one too many.
+    /// The state of a choice. `None`: it is one too many.
     fn choice(&mut self, index: u32) -> Option<usize> {
         if let Some(at) = self.choices.iter().position(|choice| choice.index() == index) {
-            return (!self.choices[at].is_over()).then_some(at);
+            return Some(at);
         }
         if self.choices.len() == MAX_CHOICES {
             self.losses.note("n");
@@ -106,8 +107,9 @@ impl WriteStream for Writer {
             Delta::Whole { part, .. } => to.whole(&part),
             Delta::Logprobs { tokens, .. } => to.logprobs(&tokens),
             Delta::Break { .. } => to.end_part(),
-            Delta::Stop { reason, .. } => to.stop(&reason),
-            Delta::Begin { .. } | Delta::Tier(_) | Delta::Usage(_) => (),
+            // A server that goes on after the end of a choice is passed on so, but it ends once.
+            Delta::Stop { reason, .. } if !to.choice.is_over() => to.stop(&reason),
+            Delta::Stop { .. } | Delta::Begin { .. } | Delta::Tier(_) | Delta::Usage(_) => (),
         }
     }
 
@@ -141,6 +143,10 @@ impl WriteStream for Writer {
             self.choices[first].is_begun();
         }
         true
+    }
+
+    fn resumed(&mut self) {
+        self.sharing.is_resumed = true;
     }
 
     fn fail(&mut self, error: &ErrorView<'_>, out: &mut Vec<u8>) {

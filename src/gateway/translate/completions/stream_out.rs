@@ -57,10 +57,10 @@ impl Writer {
         }
     }
 
-    /// The state of a choice. `None`: it is over, or one too many.
+    /// The state of a choice. `None`: it is one too many.
     fn choice(&mut self, index: u32) -> Option<usize> {
         if let Some(at) = self.choices.iter().position(|choice| choice.index == index) {
-            return (!self.choices[at].is_over).then_some(at);
+            return Some(at);
         }
         if self.choices.len() == MAX_CHOICES {
             self.losses.note("n");
@@ -100,7 +100,10 @@ impl Writer {
 
     fn stop(&mut self, index: u32, reason: &StopReason, out: &mut Vec<u8>) {
         let Some(at) = self.choice(index) else { return };
-        self.choices[at].is_over = true;
+        // A server that goes on after the end of a choice is passed on so, but it ends once.
+        if std::mem::replace(&mut self.choices[at].is_over, true) {
+            return;
+        }
         let (word, stop_text) = finish::write(reason, Said::default(), &mut self.losses);
         let last = TextChoice {
             finish_reason: Some(finish_word(word)),

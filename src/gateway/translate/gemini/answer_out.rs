@@ -39,6 +39,12 @@ fn candidate<'a>(
 ) -> WrittenCandidate<'a> {
     let mut calls = 0;
     let parts = choice.parts.iter().filter_map(|part| {
+        if let Content::ToolCall(call) = &part.content
+            && !choice.stop.completes(call)
+        {
+            losses.note("tool_calls");
+            return None;
+        }
         let written = parts_out::write(&part.content, id, calls, losses);
         calls += u32::from(matches!(part.content, Content::ToolCall(_)));
         written

@@ -305,6 +305,11 @@ impl WriteStream for Writer {
                 }
             }
             Delta::Stop { choice, reason } => {
+                if let Some(state) = self.choices.get_mut(&choice) {
+                    let lost = state.drop_cut_calls(&reason);
+                    self.losses.note_if(lost.is_some(), "tool_calls");
+                    self.gathered -= lost.unwrap_or(0);
+                }
                 self.write_calls(choice, true, out);
                 if let Some(state) = self.choice(choice) {
                     state.stop = reason;

@@ -116,6 +116,7 @@ pub(super) fn stop_reason(word: Option<&str>, has_calls: bool) -> StopReason {
             }
         }
         Some("length") => StopReason::MaxTokens,
+        Some("content_filter") => StopReason::Filtered,
         Some(other) => StopReason::Other(other.to_owned()),
     }
 }

@@ -30,6 +30,12 @@ pub(super) fn write(
     let choice = answer.choices.first().unwrap_or(&none);
     let mut collected = Collected::default();
     for part in &choice.parts {
+        if let Content::ToolCall(call) = &part.content
+            && !choice.stop.completes(call)
+        {
+            losses.note("tool_calls");
+            continue;
+        }
         collected.add(part, api, shown.id, losses);
     }
     let logprobs = choice.logprobs.as_deref().map(write_logprobs).unwrap_or_default();
@@ -145,12 +151,10 @@ fn done_reason<'a>(stop: &'a StopReason, losses: &mut Losses) -> &'a str {
     match stop {
         StopReason::Finished | StopReason::ToolCalls | StopReason::StopText(None) => "stop",
         StopReason::MaxTokens | StopReason::WindowFull => "length",
+        // The server has no word of its own for it: the one that is usual elsewhere.
+        StopReason::Filtered | StopReason::Refused => "content_filter",
         StopReason::Other(word) if matches!(word.as_str(), "load" | "unload") => word,
-        StopReason::StopText(Some(_))
-        | StopReason::Filtered
-        | StopReason::Refused
-        | StopReason::Paused
-        | StopReason::Other(_) => {
+        StopReason::StopText(Some(_)) | StopReason::Paused | StopReason::Other(_) => {
             losses.note("stop_reason");
             "stop"
         }

@@ -176,6 +176,11 @@ impl Writer {
             }
             Delta::Break { .. } => self.complete_thoughts(),
             Delta::Stop { reason, .. } => {
+                self.calls.growing.retain(|(_, call)| {
+                    let is_whole = reason.completes(call);
+                    self.losses.note_if(!is_whole, "tool_calls");
+                    is_whole
+                });
                 self.begin_other(out);
                 self.stop = reason;
             }

@@ -220,7 +220,7 @@ fn no_event_makes_a_reader_panic() {
 }
 
 #[test]
-fn a_choice_ends_once_and_usage_may_come_with_every_chunk() {
+fn nothing_is_lost_after_the_end_of_a_choice_and_usage_may_come_with_every_chunk() {
     let events = [
         r#"{"choices":[{"delta":{"content":"a"},"finish_reason":""}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
         r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
@@ -240,5 +240,34 @@ fn a_choice_ends_once_and_usage_may_come_with_every_chunk() {
         };
         reader.read(event.as_bytes(), &mut note).unwrap();
     }
-    assert_eq!(said, ["begin", "a", "1", "Finished", "2"]);
+    assert_eq!(said, ["begin", "a", "1", "Finished", "2", "b", "Finished"]);
+}
+
+/// As a server that ends a choice with each chunk has it, and passed on without a translation.
+#[test]
+fn what_comes_after_the_end_of_a_choice_is_written_and_the_end_only_once() {
+    let end = || stop(StopReason::Finished);
+    let (out, losses) = written(&any(), vec![text("a"), end(), text("b"), end()]);
+    let ended = r#""finish_reason":"stop""#;
+    assert!(out.contains(r#""content":"a""#) && out.contains(r#""content":"b""#), "{out}");
+    assert_eq!((out.matches(ended).count(), &*losses), (1, "lossless"), "{out}");
+}
+
+#[test]
+fn thoughts_that_another_stream_goes_on_with_are_not_put_apart() {
+    let summary =
+        |text: &'static str| Delta::Reasoning { choice: 0, text: text.into(), is_summary: true };
+    for [first, second, third] in
+        [[thought("a"), summary("b"), summary("c")], [summary("a"), thought("b"), thought("c")]]
+    {
+        let request = any();
+        let mut writer = Chat.stream_writer(&shown_for(&request));
+        let mut out = Vec::new();
+        writer.write(first, &mut out);
+        writer.resumed();
+        writer.write(second, &mut out);
+        writer.write(third, &mut out);
+        let out = String::from_utf8(out).unwrap();
+        assert!(!out.contains(r"\n"), "{out}");
+    }
 }

@@ -51,6 +51,13 @@ impl ChoiceState {
         ready
     }
 
+    /// Drops the calls that an end for this reason leaves incomplete. The bytes of their inputs, if there
+    /// are any such calls.
+    pub fn drop_cut_calls(&mut self, reason: &StopReason) -> Option<usize> {
+        let cut = self.calls.extract_if(.., |(_, call)| !reason.completes(call));
+        cut.map(|(_, call)| call.input.len()).reduce(|sum, bytes| sum + bytes)
+    }
+
     /// Keeps a source for the end. `false`: there are too many.
     pub fn cite(&mut self, citation: Citation) -> bool {
         if self.cited.len() == MAX_CITATIONS {

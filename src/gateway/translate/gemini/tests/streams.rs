@@ -213,6 +213,25 @@ fn calls_are_gathered_and_come_whole_and_in_order() {
     assert_eq!(last["candidates"][0]["finishReason"], "STOP");
 }
 
+/// A tool would be carried out with half of its input.
+#[test]
+fn a_call_in_which_an_answer_is_cut_is_not_told() {
+    for (reason, is_told) in [(StopReason::MaxTokens, false), (StopReason::ToolCalls, true)] {
+        for cut in ["", r#"{"a":"b"#] {
+            let deltas = vec![
+                begin(0, CallKind::Function),
+                input(0, r#"{"a":1}"#),
+                begin(1, CallKind::Function),
+                input(1, cut),
+                Delta::Stop { choice: 0, reason: reason.clone() },
+            ];
+            let out = stream(&Gemini, deltas);
+            assert!(out.contains(r#""args":{"a":1}"#), "{out}");
+            assert_eq!(out.matches("functionCall").count() == 2, is_told, "{out}");
+        }
+    }
+}
+
 #[test]
 fn an_event_is_one_line_whatever_it_carries() {
     let json = Json::parse("{\n\"executableCode\": {}\r\n}").unwrap();

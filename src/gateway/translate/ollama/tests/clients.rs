@@ -298,7 +298,7 @@ fn what_an_answer_cannot_say_is_lost() {
         Content::Image { source: Source::Url("https://x.test".into()), detail: None }.into(),
         call("", "f", "not JSON"),
     ];
-    let choice = Choice { parts, stop: StopReason::Filtered, logprobs: None };
+    let choice = Choice { parts, stop: StopReason::Paused, logprobs: None };
     let told = Usage { reasoning: Some(2), is_estimated: true, ..usage(3, 4) };
     let answer =
         Answer { choices: vec![choice, Choice::default()], usage: Some(told), ..Answer::default() };
@@ -448,4 +448,52 @@ fn an_error_is_one_text_in_every_place() {
     let mut out = Vec::new();
     OllamaChat.stream_writer(&shown(&request)).fail(&view, &mut out);
     assert_eq!(out, line);
+}
+
+/// A tool would be carried out with half of its input.
+#[test]
+fn a_call_in_which_an_answer_is_cut_is_not_told() {
+    for (reason, is_told) in [
+        (StopReason::MaxTokens, false),
+        (StopReason::Filtered, false),
+        (StopReason::ToolCalls, true),
+    ] {
+        let request = any_request();
+        let mut writer = OllamaChat.stream_writer(&shown(&request));
+        let mut streamed = Vec::new();
+        for (number, input) in [(0, r#"{"a":1}"#), (1, r#"{"a":"b"#)] {
+            let (id, name, kind) = ("".into(), "f".into(), CallKind::Function);
+            let begin = Delta::CallBegin { choice: 0, number, id, name, kind, seal: None };
+            writer.write(begin, &mut streamed);
+            let input = Delta::CallInput { choice: 0, number, text: input.into() };
+            writer.write(input, &mut streamed);
+        }
+        writer.write(Delta::Stop { choice: 0, reason: reason.clone() }, &mut streamed);
+        writer.finish(Usage::default(), &mut streamed);
+
+        let parts = vec![call("", "f", r#"{"a":1}"#), call("", "f", r#"{"a":"b"#)];
+        let choice = Choice { parts, stop: reason, ..Choice::default() };
+        let answer = Answer { choices: vec![choice], ..Answer::default() };
+        let mut losses = Losses::default();
+        let whole = OllamaChat.write_answer(&answer, &shown(&request), &mut losses);
+        for (out, losses) in [(streamed, writer.losses()), (whole, &losses)] {
+            let out = String::from_utf8(out).unwrap();
+            assert!(out.contains(r#""arguments":{"a":1}"#), "{out}");
+            assert_eq!(out.matches("arguments").count() == 2, is_told, "{out}");
+            assert_eq!(losses.iter().any(|it| it == "tool_calls"), !is_told, "{losses}");
+        }
+    }
+}
+
+#[test]
+fn what_was_held_back_is_not_told_as_finished() {
+    for reason in [StopReason::Filtered, StopReason::Refused] {
+        let request = any_request();
+        let mut writer = OllamaChat.stream_writer(&shown(&request));
+        let mut out = Vec::new();
+        writer.write(Delta::Stop { choice: 0, reason }, &mut out);
+        writer.finish(Usage::default(), &mut out);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains(r#""done_reason":"content_filter""#), "{out}");
+    }
 }
