@@ -42,8 +42,7 @@ pub struct LiveStream {
     response: UpstreamResponse,
     stream: Box<EventStream>,
     gathered: Gathered,
-    /// Whether the reader of the socket has had a turn since the last piece.
-    gave_a_turn: bool,
+    turns: Turns,
     ending: Option<Ending>,
     /// When all of the answer was here but for what ends its stream.
     finished_at: Option<Instant>,
@@ -73,7 +72,7 @@ impl LiveStream {
             response,
             stream,
             gathered,
-            gave_a_turn: false,
+            turns: Turns::default(),
             ending,
             finished_at: None,
             place,
@@ -150,7 +149,7 @@ impl LiveStream {
             }
             match self.response.poll_chunk(cx) {
                 Poll::Ready(Ok(Some(chunk))) => {
-                    self.gave_a_turn = false;
+                    self.turns.brought_more();
                     let output = self.stream.feed(chunk);
                     let events = self.passed_on(output.forward, output.has_foreign);
                     self.gathered.push(events);
@@ -169,17 +168,11 @@ impl LiveStream {
                     self.ending = Some(self.stream.end().map_or_else(too_early, Ending::Done));
                 }
                 Poll::Pending if self.gathered.len() == 0 => return Poll::Pending,
-                // The task that reads the socket hands on one piece at a time: it gets a turn, to
-                // hand on the next one if that has come, before the pieces are sent together.
-                Poll::Pending if !self.gave_a_turn => {
-                    self.gave_a_turn = true;
+                Poll::Pending if self.turns.wait_another() => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Poll::Pending => {
-                    self.gave_a_turn = false;
-                    return Poll::Ready(Step::Send(self.gathered.take()));
-                }
+                Poll::Pending => return Poll::Ready(Step::Send(self.gathered.take())),
             }
         }
     }
@@ -263,6 +256,54 @@ fn too_early() -> Ending {
     Ending::Failed(Failure::new(FailureClass::Cut, detail))
 }
 
+/// Whether a piece waits for one turn of the event loop before it is sent. The task that reads the socket
+/// hands on one piece at a time: with a turn it hands on the next one, if that has come, and both are sent
+/// with one write. A turn that brings nothing costs a third of what the piece costs, so turns are taken
+/// where they lately brought something, and tried again now and then.
+#[derive(Debug)]
+struct Turns {
+    is_waiting: bool,
+    /// How many turns may still bring nothing before no more are taken.
+    patience: u8,
+    /// Pieces sent at once since the last turn.
+    sent_at_once: u8,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { is_waiting: false, patience: 1, sent_at_once: 0 }
+    }
+}
+
+impl Turns {
+    /// After a turn brought something.
+    const PATIENCE: u8 = 3;
+    /// Without turns, then one is tried.
+    const AT_ONCE: u8 = 16;
+
+    /// Another piece has come.
+    fn brought_more(&mut self) {
+        if self.is_waiting {
+            *self = Self { patience: Self::PATIENCE, ..Self::default() };
+        }
+    }
+
+    /// Whether what is at hand is sent one turn later.
+    fn wait_another(&mut self) -> bool {
+        if self.is_waiting {
+            *self = Self { patience: self.patience - 1, ..Self::default() };
+        } else if self.patience > 0 {
+            self.is_waiting = true;
+        } else {
+            self.sent_at_once += 1;
+            if self.sent_at_once == Self::AT_ONCE {
+                *self = Self::default();
+            }
+        }
+        self.is_waiting
+    }
+}
+
 /// Bytes waiting to be sent. A single piece is passed on as it is; only several are copied together.
 #[derive(Default)]
 struct Gathered {
@@ -306,6 +347,32 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How many turns are taken for so many pieces of which each turn brings another, or none does.
+    fn turns_for(turns: &mut Turns, pieces: usize, brings: bool) -> usize {
+        let mut taken = 0;
+        for _ in 0..pieces {
+            while turns.wait_another() {
+                taken += 1;
+                if brings {
+                    turns.brought_more();
+                    break;
+                }
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn turns_are_taken_where_they_bring_something() {
+        let mut turns = Turns::default();
+        assert_eq!(turns_for(&mut turns, 10, true), 10);
+        // Three more bring nothing, then one in seventeen pieces is tried.
+        assert_eq!(turns_for(&mut turns, 3, false), 3);
+        assert_eq!(turns_for(&mut turns, 170, false), 10);
+        // Where they bring something again, that shows within as many pieces.
+        assert!(turns_for(&mut turns, 20, true) > 3);
+    }
 
     #[test]
     fn one_piece_is_passed_on_and_several_are_joined_in_order() {
