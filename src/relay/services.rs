@@ -29,7 +29,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How requests are relayed. The laws that these numbers serve are in the README.
+/// How requests are relayed. What these numbers mean is in docs/failover.md.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct RelaySettings {

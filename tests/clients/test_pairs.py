@@ -1,4 +1,4 @@
-"""Every official client over every upstream format, and the table in README.md that says what came
+"""Every official client over every upstream format, and the table in docs/clients.md that says what came
 of it: the last test compares the two.
 
 aimock is the upstream where it has what is needed (models `via-…`); elsewhere the test has written
@@ -17,7 +17,7 @@ import pytest
 import clients
 from scripted import WIRES, Said, vector
 
-README = pathlib.Path(__file__).parents[2] / "README.md"
+DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "clients.md"
 GREETING = "Good morning! It is a fine day to relay a request or two."
 WEATHER = {"Paris": "sunny", "Oslo": "rainy"}
 THOUGHT = "Two cities, so two calls."
@@ -414,7 +414,7 @@ def test_the_models_are_listed(ask):
 
 
 def table(missing, failed):
-    """What each pair can do, for README.md."""
+    """What each pair can do, for docs/clients.md."""
 
     def cell(pair):
         return "✗" if pair in failed else ", ".join(["✓", *missing[pair]])
@@ -427,13 +427,13 @@ def table(missing, failed):
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def test_the_table_in_the_readme_is_what_was_found(request, missing_of_pairs, failed_pairs):
+def test_the_table_in_the_documents_is_what_was_found(request, missing_of_pairs, failed_pairs):
     if request.config.getoption("-k"):
         pytest.skip("only some tests were chosen")
-    before, begin, rest = README.read_text().partition("<!-- pairs -->\n")
+    before, begin, rest = DOCUMENT.read_text().partition("<!-- pairs -->\n")
     _, end, after = rest.partition("<!-- /pairs -->")
-    assert begin and end, "README.md has no place for the table"
+    assert begin and end, "docs/clients.md has no place for the table"
     found = f"{before}{begin}{table(missing_of_pairs, failed_pairs)}{end}{after}"
-    if os.environ.get("UPDATE_README") == "1":
-        README.write_text(found)
-    assert README.read_text() == found, "UPDATE_README=1 tests/clients/run writes the table"
+    if os.environ.get("UPDATE_DOCS") == "1":
+        DOCUMENT.write_text(found)
+    assert DOCUMENT.read_text() == found, "UPDATE_DOCS=1 tests/clients/run writes the table"
