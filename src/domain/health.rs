@@ -61,6 +61,16 @@ impl Purpose {
             *scope == blamed || is_whole && matches!(penalty, Penalty::Counted(..))
         })
     }
+
+    /// Gives back what was on trial with an attempt that has failed: judged, or for the next request to
+    /// try.
+    pub fn judge(self, passes: Vec<TrialPass>, used: Use<'_>, failure: &Failure) {
+        for pass in passes {
+            if self.judges(pass.scope(), used, failure) {
+                pass.judged();
+            }
+        }
+    }
 }
 
 /// A failed attempt.
@@ -207,19 +217,18 @@ impl HealthBook {
         if let Some(length) = due {
             self.cool(now, scope.clone(), length, attempted, spread, &mut changes);
         }
-        if let Penalty::Counted(kind, _) = penalty
-            && purpose == Purpose::Answer
-            && scope.model().is_some()
-        {
+        if let Penalty::Counted(kind, _) = penalty {
+            let is_of_all = purpose == Purpose::Answer;
+            let is_of_model = is_of_all && scope.model().is_some();
             match rules.tally(kind) {
-                Some(tally) if self.is_failing(now, used, due.is_some()) => {
+                Some(tally) if is_of_model && self.is_failing(now, used, due.is_some()) => {
                     self.cool(now, whole(), tally.length(), attempted, spread, &mut changes);
                 }
                 Some(_) => {}
                 // What never cools is not kept for one request alone either.
                 None => {
                     is_released = self.view.cooldowns.passed(now, &scope)
-                        | self.view.cooldowns.passed(now, &whole());
+                        | (is_of_all && self.view.cooldowns.passed(now, &whole()));
                 }
             }
         }

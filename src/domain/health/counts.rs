@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{
     cooldown::{CooldownScope, ScopeFilter},
-    cooling::{FAILURES, Kind, Tally},
+    cooling::{FAILURES, Kind, Tally, WINDOWS_MS},
     scope_map::{ScopeMap, Use},
     time::Timestamp,
 };
@@ -28,7 +28,7 @@ struct Counted {
     scope: CooldownScope,
     server: Vec<Timestamp>,
     overload: Vec<Timestamp>,
-    /// When the last of them is too old to count.
+    /// When the last of them is too old to count, whatever the rule is.
     until: Timestamp,
 }
 
@@ -62,7 +62,7 @@ impl FailureCounts {
         failures.drain(..surplus);
         let recent = failures.iter().filter(|at| is_recent(now, **at, tally.window));
         let is_due = recent.count() >= tally.failures;
-        counted.until = counted.until.max(now.plus(tally.window));
+        counted.until = now.plus(Duration::from_millis((*WINDOWS_MS.end()).into()));
         self.scopes.insert(scope, counted);
         is_due
     }

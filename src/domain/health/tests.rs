@@ -311,6 +311,33 @@ fn a_key_that_has_answered_since_is_of_no_incident() {
     assert!(!pool.fail_with(second(2), "m", Some("b"), &auth).is_incident);
 }
 
+// Whoever is on trial by another rule is free again after a failure that cools nobody.
+#[test]
+fn what_never_cools_is_not_kept_for_one_request_alone() {
+    let never = TallySettings { failures: Some(0), ..TallySettings::default() };
+    let set = CoolingSettings { server: never, overload: never };
+    let rules = CoolingRules::default().with(Some(set));
+    let all = [whole(), of_model("m")];
+    for (class, purpose, on_trial) in [
+        (FailureClass::Server, Purpose::Answer, &all[..]),
+        (FailureClass::Overload, Purpose::Answer, &all[..]),
+        (FailureClass::Connect, Purpose::Answer, &all[..1]),
+        (FailureClass::Server, Purpose::OwnModel, &all[1..]),
+        (FailureClass::Connect, Purpose::OwnModel, &all[1..]),
+    ] {
+        let mut acme = Acme { rules, purpose, ..Acme::default() };
+        for scope in on_trial {
+            let length = Length::Fixed(seconds(5));
+            acme.book.cooldowns().impose(START, scope.clone(), length, (class, None), 0.0);
+        }
+        assert!(acme.enter(5, "m"));
+        assert!(!acme.enter(5, "m"), "somebody is trying it");
+        let blamed = acme.fail(5, "m", class);
+        assert!(blamed.is_news && blamed.changes.is_empty(), "{class:?} {purpose:?}");
+        assert!(acme.enter(5, "m"), "{class:?} {purpose:?}");
+    }
+}
+
 // Two routes may count the same failures by rules of their own.
 #[test]
 fn each_rule_counts_what_is_as_old_as_it_says() {
@@ -322,9 +349,11 @@ fn each_rule_counts_what_is_as_old_as_it_says() {
     let set = CoolingSettings { server: tally(5, 600_000), ..CoolingSettings::default() };
     let patient = CoolingRules::default().with(Some(set));
     let mut pool = Acme { rules: patient, ..Acme::default() };
+    pool.rules = CoolingRules::default();
     pool.fail(0, "m", FailureClass::Server);
     pool.fail(1, "m", FailureClass::Server);
-    pool.rules = CoolingRules::default();
+    // What is too old for this rule is not for the other.
+    pool.book.expire(second(65));
     pool.fail(70, "m", FailureClass::Server);
     assert_eq!(pool.left(70, &of_model("m")), None, "one in the last minute");
     pool.rules = patient;
@@ -478,6 +507,7 @@ fn what_is_counted_is_bounded_whatever_models_clients_make_up() {
         acme.book.view().wants_success(used)
     };
     assert!(remembers(&acme, &last) && !remembers(&acme, "m0"));
-    assert!(acme.book.expire(second(1_000)).1);
+    assert!(!acme.book.expire(second(1_000)).1, "a rule may look back for an hour");
+    assert!(acme.book.expire(second(3_700)).1);
     assert!(!remembers(&acme, &last));
 }
