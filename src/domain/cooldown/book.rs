@@ -10,7 +10,7 @@ use std::{
 
 use super::{Cooldown, CooldownScope, Length, ScopeFilter};
 use crate::domain::{
-    failure::FailureClass,
+    failure::{FailureClass, MAX_HINT},
     id::ProviderId,
     scope_map::{ScopeMap, Use},
     time::Timestamp,
@@ -37,7 +37,7 @@ const TRIAL_LOOK: Duration = Duration::from_secs(1);
 /// do not come back together.
 const JITTER: f64 = 0.1;
 
-/// Longest time that a cooldown is drawn out.
+/// Longest time that a cooldown is drawn out; none is drawn out beyond the longest hint.
 const MAX_JITTER: Duration = Duration::from_secs(30);
 
 /// How long the number of strikes is remembered after a cooldown ended without a success since.
@@ -51,7 +51,8 @@ fn trial_time(cause: FailureClass) -> Duration {
 }
 
 fn drawn_out(length: Duration, spread: f64) -> Duration {
-    length + length.mul_f64(JITTER * spread.clamp(0.0, 1.0)).min(MAX_JITTER)
+    let more = length.mul_f64(JITTER * spread.clamp(0.0, 1.0)).min(MAX_JITTER);
+    (length + more).min(MAX_HINT)
 }
 
 /// What changed in a book.

@@ -139,11 +139,15 @@ impl Line {
     }
 }
 
+/// The longest cooldown.
+const DAY: i64 = 86_400_000;
+
 /// Cooldowns are drawn out by up to a tenth, and by half a minute at most.
 pub const fn cools(scope: &'static str, cause: &'static str, seconds: i64) -> Cools {
     let tenth = seconds * 100;
-    let drawn_out = if tenth < 30_000 { tenth } else { 30_000 };
-    Cools { scope, cause, shortest: seconds * 1_000, longest: seconds * 1_000 + drawn_out }
+    let longest = seconds * 1_000 + if tenth < 30_000 { tenth } else { 30_000 };
+    let longest = if longest < DAY { longest } else { DAY };
+    Cools { scope, cause, shortest: seconds * 1_000, longest }
 }
 
 impl Cools {

@@ -124,7 +124,7 @@ proptest! {
             now = now.plus(seconds(wait));
             let before = book.active(now, &scope()).map(|cooldown| cooldown.until);
             let length = if hinted { Length::Fixed(seconds(length).min(MAX_HINT)) } else { doubling() };
-            book.impose(now, scope(), length, (FailureClass::Server, None), 0.0);
+            book.impose(now, scope(), length, (FailureClass::Server, None), 1.0);
             let after = book.active(now, &scope()).unwrap().until;
             prop_assert!(before.is_none_or(|before| after >= before));
             prop_assert!(after.since(now) <= MAX_HINT);

@@ -258,7 +258,8 @@ fn the_spread_never_shortens_and_adds_a_tenth_at_most() {
     assert_eq!(until(seconds(100), 1.0), second(110));
     assert_eq!(until(seconds(100), -3.0), second(100));
     assert_eq!(until(seconds(100), 7.0), second(110));
-    assert_eq!(until(MAX_HINT, 1.0), START.plus(MAX_HINT + MAX_JITTER));
+    assert_eq!(until(seconds(3_600), 1.0), second(3_600).plus(MAX_JITTER));
+    assert_eq!(until(MAX_HINT, 1.0), START.plus(MAX_HINT), "and none lasts longer than a day");
 }
 
 #[test]
