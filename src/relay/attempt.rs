@@ -17,7 +17,7 @@ use super::{
 use crate::{
     actors::{
         clock::steady,
-        credentials::{Binding, Lease, LeaseError, Wanted},
+        credentials::{Binding, Lease, Wanted},
         registry::InFlight,
         router::Candidate,
     },
@@ -28,11 +28,10 @@ use crate::{
         credential::Egress,
         event::FailoverStep,
         failure::Failure,
-        health::{HealthView, Purpose},
+        health::Purpose,
         id::CredentialId,
         model::ModelKind,
         rule::FailureRule,
-        time::Timestamp,
         trace::AttemptKind,
     },
     gateway::{
@@ -110,21 +109,14 @@ impl Attempt {
 
     /// What of it was on trial and has now begun a good answer.
     pub fn take_passed(&mut self) -> Vec<TrialPass> {
-        let mut passes = std::mem::take(&mut self.passes);
-        if let Some(lease) = &mut self.lease {
-            passes.extend(lease.take_passes());
-        }
-        passes
+        std::mem::take(&mut self.passes)
     }
 
     /// What was on trial and has failed is judged; what the failure says nothing about may be tried by
     /// the next request.
     pub fn failed(&mut self, failure: &Failure) {
-        for pass in self.take_passed() {
-            if self.purpose.judges(pass.scope(), self.used(), failure) {
-                pass.judged();
-            }
-        }
+        let passes = self.take_passed();
+        self.purpose.judge(passes, self.used(), failure);
     }
 }
 
@@ -133,31 +125,24 @@ impl Dispatch {
     ///
     /// Errors: why it cannot be had now.
     pub(super) fn enter(&self, slot: Slot, prepared: Rc<Prepared>) -> Result<Attempt, Unavailable> {
-        let now = steady();
         let state = self.state.borrow();
         let candidate = state.retry.candidate(slot);
-        let health = self.relay().sights.health.read();
-        let lease = if candidate.needs_credential {
-            Some(self.lease(now, &health, candidate, state.retry.tried(slot)).map_err(|error| {
-                match error {
-                    LeaseError::Cooling { until, cause } => {
-                        Unavailable::Cooling(self.at(until), cause)
-                    }
-                    LeaseError::Busy => Unavailable::Busy,
-                    LeaseError::NoneLeft => Unavailable::NoCredential,
-                }
-            })?)
-        } else {
-            None
+        let provider = &candidate.provider;
+        let bound = self.binding().filter(|binding| binding.provider_id == provider.id);
+        let tried: Vec<CredentialId> = state.retry.tried(slot).cloned().collect();
+        let wanted = Wanted {
+            provider: &provider.id,
+            model: &candidate.model,
+            strategy: provider.credential_strategy,
+            tried: &tried,
+            preferred: bound.as_ref().and_then(|binding| binding.credential_id.as_ref()),
         };
-        let used =
-            Use { provider: &candidate.provider.id, credential: None, model: &candidate.model };
-        let passes = health
-            .enter(now, used)
-            .map_err(|(until, cause)| Unavailable::Cooling(self.at(until), cause))?;
-        let is_trial = !passes.is_empty() || lease.as_ref().is_some_and(Lease::is_trial);
+        let sights = &self.relay().sights;
+        let (credentials, health) = (sights.credentials.read(), sights.health.read());
+        let entered = credentials.enter(steady(), &health, wanted, candidate.needs_credential);
+        let (lease, passes) = entered.map_err(|error| Unavailable::of(error, |it| self.at(it)))?;
         // Who asks for an answer tries it, and a count is made here meanwhile.
-        if is_trial && self.counts_tokens() {
+        if !passes.is_empty() && self.counts_tokens() {
             return Err(Unavailable::Busy);
         }
         Ok(Attempt {
@@ -184,26 +169,6 @@ impl Dispatch {
             Operation::Embed if candidate.facts.kind == ModelKind::Embedding => Purpose::OwnModel,
             Operation::Embed | Operation::CountTokens => Purpose::Aside,
         }
-    }
-
-    fn lease<'t>(
-        &self,
-        now: Timestamp,
-        health: &HealthView,
-        candidate: &Candidate,
-        tried: impl Iterator<Item = &'t CredentialId>,
-    ) -> Result<Lease, LeaseError> {
-        let provider = &candidate.provider;
-        let bound = self.binding().filter(|binding| binding.provider_id == provider.id);
-        let tried: Vec<CredentialId> = tried.cloned().collect();
-        let wanted = Wanted {
-            provider: &provider.id,
-            model: &candidate.model,
-            strategy: provider.credential_strategy,
-            tried: &tried,
-            preferred: bound.as_ref().and_then(|binding| binding.credential_id.as_ref()),
-        };
-        self.relay().sights.credentials.read().lease(now, health, wanted)
     }
 
     /// Where the session was served last.

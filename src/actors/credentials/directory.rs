@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::{lease::Lease, messages::LeaseError};
 use crate::domain::{
-    cooldown::{CooldownScope, Use},
+    cooldown::{CooldownScope, TrialPass, Use},
     credential::{Credential, StoredSecret},
     failure::FailureClass,
     health::HealthView,
@@ -257,6 +257,26 @@ impl CredentialDirectory {
             usable.remove(at);
         }
         Err(why_none(best))
+    }
+
+    /// Takes what one attempt needs: a credential, unless it can do without, and the right to try what of
+    /// it is on trial.
+    ///
+    /// Errors: [`LeaseError`].
+    pub fn enter(
+        &self,
+        now: Timestamp,
+        health: &HealthView,
+        wanted: Wanted<'_>,
+        needs_credential: bool,
+    ) -> Result<(Option<Lease>, Vec<TrialPass>), LeaseError> {
+        let lease = || self.lease(now, health, wanted);
+        let mut lease = needs_credential.then(lease).transpose()?;
+        let used = Use { provider: wanted.provider, credential: None, model: wanted.model };
+        let entered = health.enter(now, used);
+        let mut passes = entered.map_err(|(until, cause)| LeaseError::Cooling { until, cause })?;
+        passes.extend(lease.iter_mut().flat_map(Lease::take_passes));
+        Ok((lease, passes))
     }
 
     /// The credential that [`Self::lease`] would lease now. Takes nothing, no turn either.

@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::format::FormatFacts;
 use crate::{
-    actors::router::Candidate,
+    actors::{credentials::LeaseError, router::Candidate},
     domain::{
         failure::{Failure, FailureClass},
         id::CredentialId,
+        time::Timestamp,
         trace::AttemptKind,
     },
 };
@@ -68,6 +69,17 @@ pub enum Unavailable {
     Unfit,
     /// There is no other format in which it could be asked.
     NoFormat,
+}
+
+impl Unavailable {
+    /// `at`: a moment as the time since the request arrived.
+    pub fn of(error: LeaseError, at: impl FnOnce(Timestamp) -> Duration) -> Self {
+        match error {
+            LeaseError::Cooling { until, cause } => Self::Cooling(at(until), cause),
+            LeaseError::Busy => Self::Busy,
+            LeaseError::NoneLeft => Self::NoCredential,
+        }
+    }
 }
 
 /// What is known of an attempt that has failed, beside its failure.

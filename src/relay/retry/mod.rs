@@ -414,11 +414,7 @@ impl Retry {
     }
 
     fn end(&mut self) -> Action {
-        Action::End(match self.verdict.take() {
-            _ if self.is_resuming() => End::NotResumed,
-            Some(verdict) => End::Failed(verdict),
-            None => End::NobodyAsked,
-        })
+        Action::End(self.verdict.take().map_or(End::NobodyAsked, End::Failed))
     }
 
     /// Plans the stage that candidates are taken from, or the next one.

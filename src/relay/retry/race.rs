@@ -29,7 +29,7 @@ impl Retry {
                 RunState::Asked { slow_at, over_at } if !self.is_resuming() => {
                     let can_hedge = self.under_way() < SLOTS && self.may_have_next();
                     let slow_at = slow_at.filter(|at| *at > now && can_hedge);
-                    let over_at = over_at.filter(|at| *at > now && self.may_have_next());
+                    let over_at = over_at.filter(|_| self.may_have_next());
                     match (slow_at, over_at) {
                         (Some(slow), Some(over)) => Some(slow.min(over)),
                         (one, other) => one.or(other),

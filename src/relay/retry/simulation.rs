@@ -1,15 +1,17 @@
 //! The retry core and the rules of health against simulated providers, on virtual time. Each seed is one
-//! pool, one request and everything that goes wrong with it; after each run the laws are checked. To see
+//! pool, some requests and everything that goes wrong with them; after each the laws are checked. To see
 //! one again: `RETRY_SEED=n`. To try more: `RETRY_SEEDS=1000000`.
 
 mod drawn;
 mod drive;
+mod held;
 mod ways;
 mod world;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use drawn::{Drawn, DrawnProvider, MODELS, PIECES, Script};
+use held::HeldAgainst;
 use rand::{Rng as _, rngs::StdRng};
 use ways::{Met, REFUSAL, Ways, cool_some};
 
@@ -19,12 +21,13 @@ use super::{
 };
 use crate::{
     actors::{
-        credentials::{Lease, LeaseError, Wanted},
+        credentials::{Lease, Wanted},
         router::{Course, pool},
     },
     domain::{
         cooldown::{TrialPass, Use},
-        health::Purpose,
+        cooling::{CoolingRules, CoolingSettings, TallySettings},
+        health::{self, Purpose},
         provider::Location,
         route::Strategy,
         time::Timestamp,
@@ -34,6 +37,8 @@ use crate::{
 
 /// Seeds tried by default.
 const SEEDS: u64 = 4_000;
+/// Requests of one seed, one after the other.
+const REQUESTS: usize = 3;
 /// Most seeds that are shown when the laws do not hold for them.
 const MOST_SHOWN: usize = 12;
 
@@ -47,6 +52,7 @@ fn spot(candidate: &Candidate) -> Spot {
 /// An attempt that is under way, or that has answered.
 struct Attempt {
     candidate: Candidate,
+    stage: usize,
     lease: Option<Lease>,
     passes: Vec<TrialPass>,
     provider: usize,
@@ -59,7 +65,7 @@ struct Attempt {
     began: Duration,
 }
 
-/// One pool, one request.
+/// One pool, and requests that come one after the other.
 struct World {
     pool: pool::Pool,
     course: Course,
@@ -71,17 +77,29 @@ struct World {
     soft: Option<Duration>,
     hard: Option<Duration>,
     limits: Limits,
+    /// When the request arrived.
+    arrived: Timestamp,
+    /// The time since then.
     now: Duration,
     budget: u32,
-    told: String,
     log: Vec<String>,
+    seen: Seen,
+    held: HeldAgainst,
+}
+
+/// What was seen of a request so far.
+#[derive(Default)]
+struct Seen {
+    told: String,
     /// Candidates that were silent or stalled.
     silent: HashSet<Spot>,
     /// Candidates whose answer was cut.
     cut: HashSet<Spot>,
     asked: HashSet<Spot>,
-    /// Providers that something was held against before the request came.
+    /// Providers that something was held against when the request came.
     cooled: HashSet<ProviderId>,
+    /// Candidates whose model was missing when the request came: who is back is not looked for there.
+    missing: HashSet<Spot>,
     /// Candidates that were asked to go on with a stream.
     resumed: HashSet<Spot>,
     /// Candidates that could not be asked when they were to be.
@@ -110,30 +128,32 @@ enum Finished {
     BrokenOff,
 }
 
-fn at(now: Duration) -> Timestamp {
-    pool::NOW.plus(now)
-}
-
 fn check(world: &World, finished: &Finished) {
     assert!(world.now <= world.limits.deadline + Duration::from_millis(1), "the deadline is kept");
-    assert!(world.most_under_way <= SLOTS);
-    assert!(world.waited <= world.limits.max_wait, "waited {:?}", world.waited);
+    assert!(world.seen.most_under_way <= SLOTS);
+    assert!(world.seen.waited <= world.limits.max_wait, "waited {:?}", world.seen.waited);
     let is_one_text = |whole: &dyn Fn(&str) -> bool| {
         world.drawn.providers.iter().any(|provider| whole(&provider.text.concat()))
     };
     match finished {
-        Finished::Complete => assert!(is_one_text(&|text| text == world.told), "{:?}", world.told),
-        _ => assert!(is_one_text(&|text| text.starts_with(&world.told)), "{:?}", world.told),
+        Finished::Complete => {
+            assert!(is_one_text(&|text| text == world.seen.told), "{:?}", world.seen.told)
+        }
+        _ => assert!(
+            is_one_text(&|text| text.starts_with(&world.seen.told)),
+            "{:?}",
+            world.seen.told
+        ),
     }
     // Somebody who is well, in any stage, is found.
     let is_nobody_asked = matches!(finished, Finished::Failed(End::NobodyAsked | End::Failed(_)));
-    let is_there = |id: &str| world.cooled.iter().all(|cooled| cooled.as_str() != id);
+    let is_there = |id: &str| world.seen.cooled.iter().all(|cooled| cooled.as_str() != id);
     let is_there = |id: &str| {
         let n = world.drawn.providers.iter().position(|provider| provider.id == id).unwrap();
         is_there(id) && world.ways[n].is_passable(world.drawn.providers[n].keys > 0)
     };
     if world.drawn.has_healthy(is_there) && is_nobody_asked {
-        let may_stop = world.stopped.is_some() || world.is_too_long;
+        let may_stop = world.seen.stopped.is_some() || world.seen.is_too_long;
         assert!(may_stop, "somebody well was not asked");
     }
 }
@@ -142,8 +162,11 @@ fn check(world: &World, finished: &Finished) {
 fn simulate(seed: u64) -> bool {
     let mut world = World::new(seed);
     let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let finished = world.run();
-        check(&world, &finished);
+        for _ in 0..REQUESTS {
+            world.arrive();
+            let finished = world.run();
+            check(&world, &finished);
+        }
     }));
     if run.is_err() {
         println!("RETRY_SEED={seed}\n{}", world.log.join("\n"));

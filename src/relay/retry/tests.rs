@@ -12,13 +12,17 @@ use crate::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+const LIMITS: Limits = Limits {
+    deadline: Duration::from_secs(60),
+    max_wait: Duration::from_secs(30),
+    pause: Duration::from_millis(200),
+};
 
 /// A core whose first attempt is under way, at the first of some providers of one model.
 fn begun(providers: &[(&str, i32)], patience: Patience) -> Retry {
     let pool = pool::Pool::of(providers);
     let course = pool.course("m");
-    let limits = Limits { deadline: 60 * SECOND, max_wait: 30 * SECOND, pause: SECOND / 5 };
-    let mut retry = Retry::new(limits, vec![StageRules { may_hedge: true }]);
+    let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }]);
     assert!(matches!(retry.next(Duration::ZERO, Event::Begin), Action::Plan { stage: 0, .. }));
     let candidates = pool.plan_at(pool::NOW, &course.stages[0], Turn::Look).candidates;
     let planned = Event::Planned(Planned { candidates, ..Planned::default() });
@@ -129,8 +133,8 @@ fn nothing_is_done_after_the_deadline() {
     let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
     let held = fails(&mut retry, SECOND, failed(0, FailureClass::Server, None));
     assert!(matches!(held, Action::TakeBudget { repeats_at: Some(_) }), "{held:?}");
-    // The pause would end after it.
-    let next = retry.next(SECOND * 599 / 10, GRANTED);
+    // The pause would end with it.
+    let next = retry.next(SECOND * 598 / 10, GRANTED);
     assert!(matches!(next, Action::Ask { kind: AttemptKind::Failover, .. }), "{next:?}");
 }
 
@@ -236,21 +240,24 @@ fn a_refused_token_is_renewed_once_and_then_the_credential_is_to_blame() {
     }
 }
 
-#[test]
-fn no_request_makes_more_than_a_hundred_attempts() {
+/// A core whose hundredth attempt is under way.
+fn hundredth() -> Retry {
     let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
-    let token = || {
-        let failure = Failure::new(FailureClass::RateLimit, "");
-        let facts = facts(FormatFacts::default(), false);
-        Event::Failed { slot: 0, failure: Arc::new(failure), facts }
-    };
     for made in 1..100 {
         assert_eq!(retry.made(), made);
-        retry.next(SECOND, token());
+        let failure = Arc::new(Failure::new(FailureClass::RateLimit, ""));
+        let facts = facts(FormatFacts::default(), false);
+        retry.next(SECOND, Event::Failed { slot: 0, failure, facts });
         let asked = retry.next(SECOND, Event::Done);
         assert!(matches!(asked, Action::Ask { how: How::OtherCredential, .. }), "{asked:?}");
         retry.next(SECOND, Event::Started { slot: 0, patience: Patience::default() });
     }
+    retry
+}
+
+#[test]
+fn no_request_makes_more_than_a_hundred_attempts() {
+    let mut retry = hundredth();
     // Neither with another key, nor in another format, nor with a new token, nor elsewhere.
     let failure = Failure { status: Some(401), ..no_such_format(FailureClass::Auth) };
     let last = Event::Failed { slot: 0, failure: Arc::new(failure), facts: facts(GUESSED, true) };
@@ -290,8 +297,7 @@ fn who_is_told_that_the_pool_stops_waits_for_nobody() {
 
 /// A core that waits, since nobody can be asked now.
 fn waiting(soonest: Option<(Duration, FailureClass)>, has_busy: bool) -> Retry {
-    let limits = Limits { deadline: 60 * SECOND, max_wait: 30 * SECOND, pause: SECOND / 5 };
-    let mut retry = Retry::new(limits, vec![StageRules { may_hedge: true }]);
+    let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }]);
     retry.next(Duration::ZERO, Event::Begin);
     let planned = Planned { candidates: Vec::new(), soonest, has_busy };
     let waits = retry.next(Duration::ZERO, Event::Planned(planned));
@@ -326,8 +332,7 @@ fn who_is_busy_is_looked_for_every_quarter_of_a_second_for_as_long_as_a_request_
 #[test]
 fn a_wait_ends_within_what_a_request_may_wait_and_before_its_deadline() {
     for (until, may_wait) in [(30, true), (31, false)] {
-        let limits = Limits { deadline: 60 * SECOND, max_wait: 30 * SECOND, pause: SECOND / 5 };
-        let mut retry = Retry::new(limits, vec![StageRules { may_hedge: true }]);
+        let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }]);
         retry.next(Duration::ZERO, Event::Begin);
         let soonest = Some((until * SECOND, FailureClass::Server));
         let planned = Planned { soonest, ..Planned::default() };
@@ -335,7 +340,7 @@ fn a_wait_ends_within_what_a_request_may_wait_and_before_its_deadline() {
         assert_eq!(matches!(next, Action::Wait { .. }), may_wait, "{next:?}");
         assert_eq!(retry.soonest(), soonest);
     }
-    let limits = Limits { deadline: 20 * SECOND, max_wait: 30 * SECOND, pause: SECOND / 5 };
+    let limits = Limits { deadline: 20 * SECOND, ..LIMITS };
     for (until, may_wait) in [(19, true), (20, false)] {
         let mut retry = Retry::new(limits, vec![StageRules { may_hedge: true }]);
         retry.next(Duration::ZERO, Event::Begin);

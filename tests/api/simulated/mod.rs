@@ -9,7 +9,10 @@ mod play;
 #[path = "../../../src/relay/retry/simulation/drawn.rs"]
 mod drawn;
 
-use providerpool::domain::failure::FailureClass;
+use providerpool::domain::{
+    cooling::{CoolingSettings, TallySettings},
+    failure::FailureClass,
+};
 
 use super::faults::{check_all_at_once, named};
 

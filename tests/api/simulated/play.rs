@@ -112,6 +112,7 @@ fn arranged(
         ProviderConfig {
             api_format: Some(*format),
             models: drawn.models.iter().map(|name| served(name, None)).collect(),
+            cooling: drawn.cooling,
             ..of_openai
         }
     };
@@ -122,6 +123,7 @@ fn arranged(
         "targets": drawn.targets.iter().map(target).collect::<Vec<_>>(),
         "fallbacks": MODELS[1..=drawn.fallbacks],
         "hedge": drawn.hedge,
+        "cooling": drawn.cooling,
     }))
     .unwrap();
     let drawn = drawn.clone();

@@ -124,6 +124,7 @@ impl Pool {
         candidate: &Candidate,
         credential: Option<&CredentialId>,
         failure: &Failure,
+        rules: &CoolingRules,
     ) -> Blamed {
         let (provider, model) = (&candidate.provider.id, &candidate.model);
         let attempted = Attempted {
@@ -133,7 +134,7 @@ impl Pool {
             is_listed: true,
             usable: self.credentials.usable_count(provider),
         };
-        self.health.failed(now, attempted, &CoolingRules::default(), 0.0)
+        self.health.failed(now, attempted, rules, 0.0)
     }
 
     /// Takes note of a good answer.

@@ -3,7 +3,7 @@
 
 use rand::{Rng, SeedableRng as _, rngs::StdRng};
 
-use super::FailureClass;
+use super::{CoolingSettings, FailureClass, TallySettings};
 
 /// The models of a pool: what is asked for, and the fallbacks.
 pub const MODELS: [&str; 3] = ["m", "f1", "f2"];
@@ -38,6 +38,8 @@ pub struct DrawnProvider {
     pub text: [&'static str; PIECES],
     /// What its calls come to, in order; the last one is repeated.
     pub scripts: Vec<Script>,
+    /// What is set of how its failures cool.
+    pub cooling: Option<CoolingSettings>,
 }
 
 /// A pool and a request as they were drawn. Times are milliseconds.
@@ -46,6 +48,8 @@ pub struct Drawn {
     pub providers: Vec<DrawnProvider>,
     /// Which of the providers the route of `m` names as its targets, in this order. Empty: it names none.
     pub targets: Vec<usize>,
+    /// What that route sets of how failures cool.
+    pub cooling: Option<CoolingSettings>,
     pub fallbacks: usize,
     pub hedge: bool,
     pub streamed: bool,
@@ -89,6 +93,7 @@ impl Drawn {
         let drawn = Self {
             providers,
             targets,
+            cooling: cooling(&mut rng),
             fallbacks,
             hedge: rng.random_bool(0.8),
             streamed,
@@ -137,6 +142,23 @@ fn provider(
         keys: rng.random_range(0..=2),
         text: if is_same { text } else { TEXTS[rng.random_range(0..TEXTS.len())] },
         scripts: (0..rng.random_range(1..=3)).map(|_| script(rng)).collect(),
+        cooling: cooling(rng),
+    }
+}
+
+fn cooling(rng: &mut StdRng) -> Option<CoolingSettings> {
+    let is_set = rng.random_bool(0.4);
+    is_set.then(|| CoolingSettings { server: tally(rng), overload: tally(rng) })
+}
+
+fn tally(rng: &mut StdRng) -> TallySettings {
+    let base_ms = rng.random_bool(0.5).then(|| rng.random_range(100..60_000));
+    let longer = rng.random_bool(0.5).then(|| rng.random_range(0..200_000));
+    TallySettings {
+        failures: rng.random_bool(0.7).then(|| rng.random_range(0..4)),
+        window_ms: rng.random_bool(0.3).then(|| rng.random_range(1_000..120_000)),
+        base_ms,
+        cap_ms: longer.map(|longer| base_ms.unwrap_or(100) + longer),
     }
 }
 

@@ -36,11 +36,11 @@ impl World {
                     let is_cooling = repeats_at.is_some_and(|slot| {
                         let Candidate { provider, model, .. } = retry.candidate(slot);
                         let used = Use { provider: &provider.id, credential: None, model };
-                        self.pool.health.view().kept_from(at(self.now), used).is_some()
+                        self.pool.health.view().kept_from(self.at(), used).is_some()
                     });
                     let is_granted = self.budget > 0 && !is_cooling;
                     self.budget -= u32::from(is_granted);
-                    self.is_budget_denied |= !is_granted && !is_cooling;
+                    self.seen.is_budget_denied |= !is_granted && !is_cooling;
                     self.say(|_| format!("  {is_granted}"));
                     Event::Budget { is_granted, random: self.rng.random_range(0.0..1.0) }
                 }
@@ -49,7 +49,7 @@ impl World {
                     self.wait(retry, &mut at_work, until, for_others)
                 }
                 Action::Commit { slot, slow, stage } => {
-                    self.stage = stage;
+                    self.seen.stage = stage;
                     if let Some(mut attempt) = slow.and_then(|slow| at_work.slots[slow].take()) {
                         let silent = Failure::new(FailureClass::Silent, "slow");
                         self.blame(&mut attempt, &silent);
@@ -75,7 +75,7 @@ impl World {
         kind: AttemptKind,
     ) -> Event {
         assert!(at_work.slots[slot].is_none(), "two attempts in one slot");
-        assert_eq!(self.stopped, None, "something was asked after a refusal");
+        assert_eq!(self.seen.stopped, None, "something was asked after a refusal");
         let entered = match (how, at_work.kept[slot].take()) {
             (How::Again, Some(last)) => Ok(self.begin(last)),
             (How::NewToken, Some(last)) => Ok(self.begin(Attempt { has_new_token: true, ..last })),
@@ -94,30 +94,30 @@ impl World {
         let attempt = match entered {
             Ok(attempt) => attempt,
             Err(why) => {
-                self.unavailable.insert(spot(retry.candidate(slot)));
+                self.seen.unavailable.insert(spot(retry.candidate(slot)));
                 self.say(|_| format!("  {why:?}"));
                 return Event::Unavailable { slot, why };
             }
         };
         let place = spot(&attempt.candidate);
         self.say(|_| format!("  {}/{}: {:?}", place.0, place.1, attempt.script));
-        assert!(!self.silent.contains(&place), "what was silent was asked again");
+        assert!(!self.seen.silent.contains(&place), "what was silent was asked again");
         if kind == AttemptKind::Resume {
-            assert!(self.resumed.insert(place.clone()), "it was asked twice to go on");
-            let left = self.left(retry, self.stage, &self.resumed);
-            let may_ask = !self.cut.contains(&place) || left.is_empty();
+            assert!(self.seen.resumed.insert(place.clone()), "it was asked twice to go on");
+            let left = self.left(retry, self.seen.stage, &self.seen.resumed);
+            let may_ask = !self.seen.cut.contains(&place) || left.is_empty();
             assert!(may_ask, "what was cut was asked again before {left:?}");
-        } else if self.cut.contains(&place) {
+        } else if self.seen.cut.contains(&place) {
             // With another key or token, or in another format, it is still asked for the first time.
             let is_the_same =
                 matches!(how, How::OtherCredential | How::NewToken | How::OtherFormat)
-                    && self.resumed.contains(&place);
+                    && self.seen.resumed.contains(&place);
             assert!(is_the_same, "what was cut was asked again");
         }
-        self.asked.insert(place);
+        self.seen.asked.insert(place);
         at_work.slots[slot] = Some(attempt);
         let under_way = at_work.slots.iter().flatten().count();
-        self.most_under_way = self.most_under_way.max(under_way);
+        self.seen.most_under_way = self.seen.most_under_way.max(under_way);
         Event::Started { slot, patience: Patience { soft: self.soft, hard: self.hard } }
     }
 
@@ -127,7 +127,9 @@ impl World {
             let candidates = self.planned(stage, Turn::Look).candidates.into_iter();
             candidates.filter(move |candidate| !retry.excludes(candidate, stage))
         });
-        let is_left = |it: &Spot| !known.contains(it) && !self.unavailable.contains(it);
+        let passed_over =
+            |it: &Spot| self.seen.unavailable.contains(it) || self.seen.missing.contains(it);
+        let is_left = |it: &Spot| !known.contains(it) && !passed_over(it);
         planned.map(|candidate| spot(&candidate)).filter(is_left).collect()
     }
 
@@ -151,7 +153,7 @@ impl World {
     ) -> Event {
         assert!(until <= self.limits.deadline, "a wait past the deadline");
         if retry.under_way() == 0 && until.saturating_sub(self.now) > waits::WORTH_WAITING {
-            let free = self.left(retry, 0, &self.asked);
+            let free = self.left(retry, 0, &self.seen.asked);
             assert!(free.is_empty(), "a long wait before {free:?} were asked");
         }
         let due = (0..SLOTS)
@@ -162,17 +164,22 @@ impl World {
             .filter(|(due, _)| *due <= until);
         let Some((due, slot)) = due else {
             if retry.under_way() == 0 {
-                self.waited += until.saturating_sub(self.now);
+                self.seen.waited += until.saturating_sub(self.now);
             }
             self.now = self.now.max(until);
             return Event::Timer;
         };
         assert!(!for_others, "nobody waits for others beside an attempt");
         self.now = self.now.max(due);
-        let attempt = at_work.slots[slot].take().expect("it is due");
+        let mut attempt = at_work.slots[slot].take().expect("it is due");
         match self.outcome(&attempt) {
             Ok(()) if retry.is_resuming() && !self.continues(&attempt) => Event::Differs { slot },
             Ok(()) => {
+                for pass in std::mem::take(&mut attempt.passes) {
+                    self.pool.health.passed(self.at(), pass.scope());
+                    self.held.passed(pass.scope());
+                    pass.judged();
+                }
                 at_work.kept[slot] = Some(attempt);
                 Event::Answered { slot }
             }
@@ -214,9 +221,9 @@ impl World {
                 assert!(!is_absent, "nobody is blamed for a format");
                 assert!(attempt.met.is_none() || attempt.has_new_token, "the token may be old");
                 self.blame(&mut attempt, failure);
-                self.is_too_long |= failure.class == FailureClass::ContextTooLong;
+                self.seen.is_too_long |= failure.class == FailureClass::ContextTooLong;
                 if policy(failure).next == Next::Stop {
-                    self.stopped = Some(failure.class);
+                    self.seen.stopped = Some(failure.class);
                 }
             }
         }
@@ -228,31 +235,33 @@ impl World {
         let mut attempt = match self.drive(&mut retry, Event::Begin) {
             Ok(attempt) => attempt,
             Err(end) => {
-                if matches!(end, End::Failed(_)) && self.stopped.is_none() && !self.is_budget_denied
+                if matches!(end, End::Failed(_))
+                    && self.seen.stopped.is_none()
+                    && !self.seen.is_budget_denied
                 {
-                    let left = self.left(&retry, 0, &self.asked);
+                    let left = self.left(&retry, 0, &self.seen.asked);
                     assert!(left.is_empty(), "it was given up before {left:?} were asked");
                 }
                 return Finished::Failed(end);
             }
         };
         if !self.drawn.streamed {
-            self.told = self.text(&attempt);
+            self.seen.told = self.text(&attempt);
+            self.answered(&attempt);
             return Finished::Complete;
         }
         loop {
             let text = self.drawn.providers[attempt.provider].text;
             let Script::Breaks { pace, pieces, class, .. } = attempt.script.clone() else {
                 let whole = text.concat();
-                assert!(whole.starts_with(&self.told), "{whole:?} after {:?}", self.told);
-                self.told = whole;
-                let key = attempt.lease.as_ref().map(|lease| lease.id().clone());
-                self.pool.note_success(at(self.now), &attempt.candidate, key.as_ref());
+                assert!(whole.starts_with(&self.seen.told), "{whole:?} after {:?}", self.seen.told);
+                self.seen.told = whole;
+                self.answered(&attempt);
                 return Finished::Complete;
             };
             let said = text[..pieces].concat();
-            assert!(said.starts_with(&self.told), "{said:?} after {:?}", self.told);
-            self.told = said;
+            assert!(said.starts_with(&self.seen.told), "{said:?} after {:?}", self.seen.told);
+            self.seen.told = said;
             let broken_at = self.now + Duration::from_millis(pace * pieces as u64);
             self.now = broken_at.min(self.limits.deadline);
             if self.now == self.limits.deadline {
@@ -271,8 +280,8 @@ impl World {
                 }
                 Err(end) => {
                     let may_resume = policy(&failure).resume != policy::Resume::Never && is_kept;
-                    if may_resume && matches!(end, End::NotResumed) && !self.is_budget_denied {
-                        let left = self.left(&retry, self.stage, &self.resumed);
+                    if may_resume && matches!(end, End::NotResumed) && !self.seen.is_budget_denied {
+                        let left = self.left(&retry, self.seen.stage, &self.seen.resumed);
                         assert!(
                             left.is_empty(),
                             "a stream was given up before {left:?} were asked"

@@ -1,6 +1,8 @@
 //! What of a provider is in a request's way and nobody's fault: formats it does not have, tokens that are
 //! old, and what was held against it before.
 
+use std::collections::HashMap;
+
 use rand::SeedableRng as _;
 
 use super::*;
@@ -68,9 +70,13 @@ impl Ways {
 }
 
 /// Lets something be held against some of the providers when the request comes.
-pub fn cool_some(seed: u64, drawn: &Drawn, pool: &mut pool::Pool) -> HashSet<ProviderId> {
+pub fn cool_some(
+    seed: u64,
+    drawn: &Drawn,
+    pool: &mut pool::Pool,
+) -> HashMap<CooldownScope, Timestamp> {
     let mut rng = StdRng::seed_from_u64(!seed);
-    let mut cooled = HashSet::new();
+    let mut cooled = HashMap::new();
     for provider in &drawn.providers {
         if !rng.random_bool(0.2) {
             continue;
@@ -79,12 +85,13 @@ pub fn cool_some(seed: u64, drawn: &Drawn, pool: &mut pool::Pool) -> HashSet<Pro
         let scope = if rng.random_bool(0.5) {
             CooldownScope::Provider(id.clone())
         } else {
-            CooldownScope::ProviderModel(id.clone(), pool::model(provider.models[0]))
+            CooldownScope::ProviderModel(id, pool::model(provider.models[0]))
         };
         let causes = [FailureClass::Server, FailureClass::Connect, FailureClass::RateLimit];
         let cause = causes[rng.random_range(0..causes.len())];
-        pool.cool(scope, rng.random_range(1..20), cause);
-        cooled.insert(id);
+        let seconds = rng.random_range(1..20);
+        pool.cool(scope.clone(), seconds, cause);
+        cooled.insert(scope, pool::NOW.plus(Duration::from_secs(seconds)));
     }
     cooled
 }

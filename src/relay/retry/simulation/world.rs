@@ -29,6 +29,7 @@ impl World {
             if drawn.keys == 0 {
                 (provider.location, provider.enabled) = (Location::Local, Some(true));
             }
+            provider.cooling = drawn.cooling;
             (provider, drawn.keys)
         };
         let target = |n: &usize| pool::target(Some(drawn.providers[*n].id), None, 1);
@@ -36,11 +37,12 @@ impl World {
         let fallbacks = &MODELS[1..=drawn.fallbacks];
         route.fallbacks = fallbacks.iter().map(|name| pool::model(name)).collect();
         route.hedge = drawn.hedge;
+        route.cooling = drawn.cooling;
         let pool = pool::Pool::new(drawn.providers.iter().map(row).collect());
         let mut pool = pool.routes(vec![route], vec![], Strategy::Priority);
-        let cooled = cool_some(seed, &drawn, &mut pool);
+        let held = HeldAgainst::of(cool_some(seed, &drawn, &mut pool));
         Self {
-            cooled,
+            held,
             ways: Ways::of(seed, &drawn),
             course: pool.course("m"),
             pool,
@@ -52,24 +54,74 @@ impl World {
                 max_wait: Duration::from_millis(drawn.max_wait),
                 pause: Duration::from_millis(200),
             },
+            arrived: pool::NOW,
             now: Duration::ZERO,
             budget: rng.random_range(0..12),
             drawn,
             rng,
-            told: String::new(),
             log: Vec::new(),
-            silent: HashSet::new(),
-            stopped: None,
-            is_too_long: false,
-            waited: Duration::ZERO,
-            cut: HashSet::new(),
-            asked: HashSet::new(),
-            resumed: HashSet::new(),
-            unavailable: HashSet::new(),
-            stage: 0,
-            is_budget_denied: false,
-            most_under_way: 0,
+            seen: Seen::default(),
         }
+    }
+
+    pub(super) fn at(&self) -> Timestamp {
+        self.arrived.plus(self.now)
+    }
+
+    /// Lets a request arrive, some time after the one before: at once, later, or just when the first who is
+    /// cooling is back.
+    pub(super) fn arrive(&mut self) {
+        let over = self.at();
+        let first_back = self.held.first_back(over);
+        self.arrived = match (self.rng.random_range(0..3), first_back) {
+            (0, _) => over.plus(Duration::from_millis(self.rng.random_range(0..100_000))),
+            (1, Some(until)) => until,
+            _ => over,
+        };
+        (self.now, self.seen) = (Duration::ZERO, Seen::default());
+        self.say(|world| format!("a request at {:?}", world.arrived));
+        self.pool.health.expire(self.arrived);
+        self.held.expire(self.arrived);
+        self.seen.cooled = self.held.providers(self.arrived);
+        let cooling = self.pool.health.view().cooldowns().list(self.arrived).into_iter();
+        let missing = cooling.filter(|it| it.cause == FailureClass::ModelMissing);
+        let missing =
+            missing.filter_map(|it| Some((it.scope.provider().clone(), it.scope.model()?.clone())));
+        self.seen.missing = missing.collect();
+        self.check_plans();
+    }
+
+    /// Whoever no running cooldown is about is planned for, once nothing is under way.
+    fn check_plans(&self) {
+        for (stage, model) in MODELS[..=self.drawn.fallbacks].iter().enumerate() {
+            let planned = self.planned(stage, Turn::Look).candidates;
+            let planned: HashSet<Spot> = planned.iter().map(spot).collect();
+            for (n, provider) in self.drawn.providers.iter().enumerate() {
+                if !self.drawn.is_planned(n, provider, model) {
+                    continue;
+                }
+                let it = (pool::id(provider.id), pool::model(model));
+                let keys: Vec<CredentialId> =
+                    (0..provider.keys).map(|n| pool::key(&it.0, n).id).collect();
+                let is_kept = self.held.keeps_from(self.arrived, &it, &keys);
+                assert_eq!(planned.contains(&it), !is_kept, "{it:?} is planned for");
+            }
+        }
+    }
+
+    /// Takes note of a complete answer.
+    pub(super) fn answered(&mut self, attempt: &Attempt) {
+        let key = attempt.lease.as_ref().map(Lease::id);
+        let Candidate { provider, model, .. } = &attempt.candidate;
+        let used = Use { provider: &provider.id, credential: key, model };
+        self.pool.note_success(self.at(), &attempt.candidate, key);
+        let still = self.held.answered(self.at(), used);
+        let is_held = self.pool.health.view().wants_success(used);
+        assert_eq!(
+            is_held,
+            !still.is_empty(),
+            "one good answer makes up for all, but for {still:?}"
+        );
     }
 
     /// Makes an attempt after another one of the same slot, or the first.
@@ -100,7 +152,7 @@ impl World {
     }
 
     pub(super) fn since(&self, moment: Timestamp) -> Duration {
-        moment.since(pool::NOW).max(self.now)
+        moment.since(self.arrived).max(self.now)
     }
 
     pub(super) fn show_plan(&mut self, planned: &Planned) {
@@ -113,7 +165,7 @@ impl World {
     }
 
     pub(super) fn planned(&self, stage: usize, turn: Turn) -> Planned {
-        let plan = self.pool.plan_at(at(self.now), &self.course.stages[stage], turn);
+        let plan = self.pool.plan_at(self.at(), &self.course.stages[stage], turn);
         let soonest = plan.soonest_back().map(|(until, cause)| (self.since(until), cause));
         let has_busy = plan.busy().next().is_some();
         Planned { candidates: plan.candidates, soonest, has_busy }
@@ -121,34 +173,24 @@ impl World {
 
     pub(super) fn enter(&mut self, retry: &Retry, slot: Slot) -> Result<Attempt, Unavailable> {
         let candidate = retry.candidate(slot).clone();
-        let now = at(self.now);
-        let cooling = |until, cause| Unavailable::Cooling(self.since(until), cause);
-        let lease = if candidate.needs_credential {
-            let tried: Vec<CredentialId> = retry.tried(slot).cloned().collect();
-            let wanted = Wanted {
-                provider: &candidate.provider.id,
-                model: &candidate.model,
-                strategy: candidate.provider.credential_strategy,
-                tried: &tried,
-                preferred: None,
-            };
-            let health = self.pool.health.view();
-            Some(self.pool.credentials.lease(now, health, wanted).map_err(|error| match error {
-                LeaseError::Cooling { until, cause } => cooling(until, cause),
-                LeaseError::Busy => Unavailable::Busy,
-                LeaseError::NoneLeft => Unavailable::NoCredential,
-            })?)
-        } else {
-            None
+        let tried: Vec<CredentialId> = retry.tried(slot).cloned().collect();
+        let wanted = Wanted {
+            provider: &candidate.provider.id,
+            model: &candidate.model,
+            strategy: candidate.provider.credential_strategy,
+            tried: &tried,
+            preferred: None,
         };
-        let used =
-            Use { provider: &candidate.provider.id, credential: None, model: &candidate.model };
-        let entered = self.pool.health.view().enter(now, used);
-        let passes = entered.map_err(|(until, cause)| cooling(until, cause))?;
+        let health = self.pool.health.view();
+        let entered =
+            self.pool.credentials.enter(self.at(), health, wanted, candidate.needs_credential);
+        let (lease, passes) =
+            entered.map_err(|error| Unavailable::of(error, |until| self.since(until)))?;
         let of = |it: &DrawnProvider| it.id == candidate.provider.id.as_str();
         let provider = self.drawn.providers.iter().position(of).unwrap();
         let attempt = Attempt {
             candidate,
+            stage: retry.stage(slot),
             lease,
             passes,
             provider,
@@ -163,23 +205,24 @@ impl World {
 
     /// Holds a failure against whom it concerns.
     pub(super) fn blame(&mut self, attempt: &mut Attempt, failure: &Failure) {
-        let mut passes = std::mem::take(&mut attempt.passes);
-        passes.extend(attempt.lease.as_mut().map(Lease::take_passes).unwrap_or_default());
         let key = attempt.lease.as_ref().map(|lease| lease.id().clone());
         let Candidate { provider, model, .. } = &attempt.candidate;
         let used = Use { provider: &provider.id, credential: key.as_ref(), model };
-        for pass in passes {
-            if Purpose::Answer.judges(pass.scope(), used, failure) {
-                pass.judged();
-            }
-        }
-        self.pool.note_failure(at(self.now), &attempt.candidate, key.as_ref(), failure);
+        Purpose::Answer.judge(std::mem::take(&mut attempt.passes), used, failure);
+        let of_route = self.course.stages[attempt.stage].route.as_ref();
+        let rules = CoolingRules::default()
+            .with(provider.cooling)
+            .with(of_route.and_then(|route| route.cooling));
+        let (now, candidate) = (self.at(), &attempt.candidate);
+        let blamed = self.pool.note_failure(now, candidate, key.as_ref(), failure, &rules);
+        self.say(|_| format!("  held against: {:?}", blamed.changes));
+        self.held.failed(now, used, failure, &rules, &blamed.changes);
         match failure.class {
             FailureClass::Silent | FailureClass::Stalled => {
-                self.silent.insert(spot(&attempt.candidate));
+                self.seen.silent.insert(spot(&attempt.candidate));
             }
             FailureClass::Cut => {
-                self.cut.insert(spot(&attempt.candidate));
+                self.seen.cut.insert(spot(&attempt.candidate));
             }
             _ => {}
         }
@@ -220,6 +263,6 @@ impl World {
             _ => PIECES,
         };
         let said = self.drawn.providers[attempt.provider].text[..pieces].concat();
-        said.starts_with(&self.told)
+        said.starts_with(&self.seen.told)
     }
 }

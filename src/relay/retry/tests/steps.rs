@@ -4,8 +4,7 @@ use super::*;
 
 /// A core that is told of plans that nobody of is in.
 fn planned(stages: usize, plans: &[Planned]) -> (Retry, Action) {
-    let limits = Limits { deadline: 60 * SECOND, max_wait: 30 * SECOND, pause: SECOND / 5 };
-    let mut retry = Retry::new(limits, vec![StageRules { may_hedge: true }; stages]);
+    let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }; stages]);
     let mut next = retry.next(Duration::ZERO, Event::Begin);
     for planned in plans {
         assert!(matches!(next, Action::Plan { .. }), "{next:?}");
@@ -102,6 +101,7 @@ fn who_has_none_of_its_formats_is_not_asked_again() {
     let end = retry.next(SECOND, Event::Done);
     assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
     assert!(retry.rules_out(&pool::id("a"), &pool::model("m")));
+    assert!(!retry.rules_out(&pool::id("a"), &pool::model("n")));
 }
 
 /// A core that asks `b` to go on with the stream of `a`.
@@ -147,28 +147,14 @@ fn a_new_token_is_not_told_as_another_resume() {
 
 #[test]
 fn the_hundredth_attempt_is_not_repeated() {
-    let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
-    while retry.made() < 100 {
-        let failure = Arc::new(Failure::new(FailureClass::RateLimit, ""));
-        let facts = facts(FormatFacts::default(), false);
-        retry.next(SECOND, Event::Failed { slot: 0, failure, facts });
-        retry.next(SECOND, Event::Done);
-        retry.next(SECOND, Event::Started { slot: 0, patience: Patience::default() });
-    }
+    let mut retry = hundredth();
     let next = fails(&mut retry, SECOND, failed(0, FailureClass::Server, None));
     assert!(!matches!(next, Action::TakeBudget { .. } | Action::Ask { .. }), "{next:?}");
 }
 
 #[test]
 fn after_the_hundredth_attempt_no_stream_is_gone_on_with() {
-    let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
-    while retry.made() < 100 {
-        let failure = Arc::new(Failure::new(FailureClass::RateLimit, ""));
-        let facts = facts(FormatFacts::default(), false);
-        retry.next(SECOND, Event::Failed { slot: 0, failure, facts });
-        retry.next(SECOND, Event::Done);
-        retry.next(SECOND, Event::Started { slot: 0, patience: Patience::default() });
-    }
+    let mut retry = hundredth();
     retry.next(SECOND, Event::Answered { slot: 0 });
     let failure = Arc::new(Failure::new(FailureClass::Cut, ""));
     let end = retry.next(SECOND, Event::Broken { failure, is_kept: true });
@@ -238,9 +224,8 @@ fn a_limited_key_may_be_asked_again_and_one_that_a_rule_is_about_may_not() {
 
 /// A core with these stages, whose first attempt is under way; the plan of the first stage has these.
 fn staged(stages: &[bool], first: &[(&str, i32)], patience: Patience) -> (Retry, Action) {
-    let limits = Limits { deadline: 60 * SECOND, max_wait: 30 * SECOND, pause: SECOND / 5 };
     let stages = stages.iter().map(|may_hedge| StageRules { may_hedge: *may_hedge }).collect();
-    let mut retry = Retry::new(limits, stages);
+    let mut retry = Retry::new(LIMITS, stages);
     retry.next(Duration::ZERO, Event::Begin);
     retry.next(Duration::ZERO, of(first));
     let waits = retry.next(Duration::ZERO, Event::Started { slot: 0, patience });
@@ -313,4 +298,126 @@ fn a_stream_that_was_refused_is_not_gone_on_with() {
         let end = retry.next(SECOND, Event::Broken { failure, is_kept: true });
         assert!(matches!(end, Action::End(End::NotResumed)), "{end:?}");
     }
+}
+
+#[test]
+fn who_is_asked_is_of_the_stage_it_was_planned_for() {
+    let (mut retry, _) = staged(&[true, true], &[("a", 2)], Patience::default());
+    assert_eq!(retry.stage(0), 0);
+    let plan = fails(&mut retry, SECOND, failed(0, FailureClass::Cut, None));
+    assert!(matches!(plan, Action::Plan { stage: 1, .. }), "{plan:?}");
+    retry.next(SECOND, of(&[("b", 1)]));
+    assert_eq!(retry.stage(0), 1);
+}
+
+/// Candidates at providers of these names, with windows of these sizes where they are known.
+fn windows(providers: &[(&str, Option<u64>)]) -> Vec<Candidate> {
+    let candidate = |(name, window): &(&str, Option<u64>)| {
+        let mut candidate = pool::Pool::of(&[(name, 1)]).plan("m").candidates.remove(0);
+        candidate.facts.context_tokens = *window;
+        candidate
+    };
+    providers.iter().map(candidate).collect()
+}
+
+fn planning(candidates: Vec<Candidate>) -> Event {
+    Event::Planned(Planned { candidates, ..Planned::default() })
+}
+
+// Nor does anybody wake up for those who read no more than that, as far as is known; a fallback is there
+// because somebody has named it.
+#[test]
+fn after_a_prompt_was_too_long_larger_windows_and_fallbacks_are_asked() {
+    let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }; 2]);
+    retry.next(Duration::ZERO, Event::Begin);
+    let all = windows(&[("a", None), ("b", Some(1_000)), ("c", None)]);
+    retry.next(Duration::ZERO, planning(all.clone()));
+    retry.next(Duration::ZERO, Event::Started { slot: 0, patience: SLOW });
+    assert!(!retry.excludes(&all[2], 0));
+    let asked = fails(&mut retry, SECOND, failed(0, FailureClass::ContextTooLong, None));
+    assert!(matches!(asked, Action::Ask { slot: 0, .. }), "{asked:?}");
+    assert_eq!(retry.candidate(0).provider.id.as_str(), "b");
+    assert!(retry.excludes(&all[2], 0) && !retry.excludes(&all[2], 1));
+
+    let mut last = Retry::new(LIMITS, vec![StageRules { may_hedge: true }]);
+    last.next(Duration::ZERO, Event::Begin);
+    last.next(Duration::ZERO, planning(all));
+    last.next(Duration::ZERO, Event::Started { slot: 0, patience: SLOW });
+    fails(&mut last, SECOND, failed(0, FailureClass::ContextTooLong, None));
+    let waits = last.next(SECOND, Event::Started { slot: 0, patience: SLOW });
+    assert!(is_until(&waits, 60), "{waits:?}");
+
+    let plan = fails(&mut retry, SECOND, failed(0, FailureClass::ContextTooLong, None));
+    assert!(matches!(plan, Action::Plan { stage: 1, .. }), "{plan:?}");
+    retry.next(SECOND, planning(windows(&[("d", None), ("e", None)])));
+    assert_eq!(retry.candidate(0).provider.id.as_str(), "d");
+    let waits = retry.next(SECOND, Event::Started { slot: 0, patience: SLOW });
+    assert!(is_until(&waits, 6), "{waits:?}");
+}
+
+#[test]
+fn nobody_wakes_up_for_who_was_ruled_out() {
+    let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }]);
+    retry.next(Duration::ZERO, Event::Begin);
+    retry.next(Duration::ZERO, planning(windows(&[("a", None), ("b", None), ("a", None)])));
+    retry.next(Duration::ZERO, Event::Started { slot: 0, patience: SLOW });
+    fails(&mut retry, SECOND, failed(0, FailureClass::ModelMissing, None));
+    let waits = retry.next(SECOND, Event::Started { slot: 0, patience: SLOW });
+    assert!(is_until(&waits, 60), "{waits:?}");
+}
+
+#[test]
+fn who_goes_on_with_a_stream_has_the_rest_of_the_time() {
+    for patience in [SLOW, OVER] {
+        let mut retry = resuming();
+        let waits = retry.next(SECOND, Event::Started { slot: 0, patience });
+        assert!(is_until(&waits, 60), "{waits:?}");
+    }
+}
+
+const DENIED: Event = Event::Budget { is_granted: false, random: 0.0 };
+
+#[test]
+fn without_budget_no_stream_is_gone_on_with() {
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    retry.next(SECOND, Event::Answered { slot: 0 });
+    let failure = Arc::new(Failure::new(FailureClass::Cut, ""));
+    retry.next(SECOND, Event::Broken { failure, is_kept: true });
+    let budget = retry.next(SECOND, of(&[("b", 1)]));
+    assert!(matches!(budget, Action::TakeBudget { .. }), "{budget:?}");
+    let end = retry.next(SECOND, DENIED);
+    assert!(matches!(end, Action::End(End::NotResumed)), "{end:?}");
+}
+
+/// A core that was refused for a limit, and has looked who could be asked.
+fn limited(is_open: bool, soonest: Option<Duration>) -> (Retry, Action) {
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    fails(&mut retry, Duration::ZERO, failed(0, FailureClass::RateLimit, None));
+    let soonest = soonest.map(|until| (until, FailureClass::RateLimit));
+    let next = retry.next(Duration::ZERO, Event::Looked { is_open, soonest });
+    (retry, next)
+}
+
+#[test]
+fn who_is_open_again_after_a_limit_is_asked_at_once_if_the_budget_allows() {
+    let (mut retry, budget) = limited(true, None);
+    assert!(matches!(budget, Action::TakeBudget { repeats_at: None }), "{budget:?}");
+    let plan = retry.next(Duration::ZERO, GRANTED);
+    assert!(matches!(plan, Action::Plan { stage: 0, .. }), "{plan:?}");
+
+    let (mut retry, _) = limited(true, None);
+    let mut next = retry.next(Duration::ZERO, DENIED);
+    while let Action::Look { .. } = next {
+        next = retry.next(Duration::ZERO, Event::Looked { is_open: false, soonest: None });
+    }
+    assert!(matches!(next, Action::End(End::Failed(_))), "{next:?}");
+}
+
+// Three seconds, drawn out by a tenth.
+#[test]
+fn a_limit_is_worth_waiting_for_up_to_three_seconds_and_a_tenth_of_them() {
+    let (_, waits) = limited(false, Some(Duration::from_millis(3_300)));
+    assert!(matches!(waits, Action::Wait { for_others: false, .. }), "{waits:?}");
+    let (_, looks) = limited(false, Some(Duration::from_millis(3_301)));
+    assert!(matches!(looks, Action::Look { .. }), "{looks:?}");
 }
