@@ -204,6 +204,125 @@ mod tests {
         assert_eq!(Answered::take(&connection), None);
     }
 
+    /// The other side: what comes from there, and what was done with the connection.
+    #[derive(Default)]
+    struct Peer {
+        says: &'static [u8],
+        hears: Vec<u8>,
+        is_flushed: bool,
+        is_shut: bool,
+    }
+
+    impl Connection for Peer {
+        fn connected(&self) -> Connected {
+            Connected::new()
+        }
+    }
+
+    impl Read for Peer {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            mut buffer: ReadBufCursor<'_>,
+        ) -> Poll<io::Result<()>> {
+            let (now, later) = self.says.split_at(self.says.len().min(buffer.remaining()));
+            buffer.put_slice(now);
+            self.says = later;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Write for Peer {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.hears.extend(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.is_flushed = true;
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.is_shut = true;
+            Poll::Ready(Ok(()))
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+    }
+
+    impl Kept<Peer> {
+        fn reads(&mut self, room: usize) -> Vec<u8> {
+            let mut space = vec![0; room];
+            let mut buffer = ReadBuf::new(&mut space);
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            assert!(Pin::new(self).poll_read(&mut context, buffer.unfilled()).is_ready());
+            buffer.filled().to_vec()
+        }
+
+        fn writes(&mut self, bytes: &[u8], is_vectored: bool) {
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            let written = if is_vectored {
+                Pin::new(self).poll_write_vectored(&mut context, &[IoSlice::new(bytes)])
+            } else {
+                Pin::new(self).poll_write(&mut context, bytes)
+            };
+            assert!(matches!(written, Poll::Ready(Ok(length)) if length == bytes.len()));
+        }
+    }
+
+    #[test]
+    fn a_request_of_which_nothing_has_come_back_may_be_sent_again() {
+        for is_vectored in [false, true] {
+            for (says, is_lost) in [(&b""[..], true), (b"HTTP/1.1", false)] {
+                let mut kept = Kept::new(Peer::default(), Duration::ZERO);
+                let mut answer = http::Extensions::new();
+                kept.connected().get_extras(&mut answer);
+                kept.writes(b"one", is_vectored);
+                kept.stream.says = b"answer";
+                assert_eq!(kept.reads(100), b"answer");
+                Answered::note(&answer);
+                kept.writes(b"two", is_vectored);
+                kept.stream.says = says;
+                assert_eq!(kept.reads(100), says);
+                assert_eq!(Answered::take(&kept.connected()), USUAL.filter(|_| is_lost));
+                assert_eq!(kept.stream.hears, b"onetwo");
+            }
+        }
+    }
+
+    #[test]
+    fn all_that_comes_passes_whatever_room_there_is() {
+        let long: &'static [u8] = &[7; 3 * FIRST_READ];
+        for room in [1, 100, FIRST_READ, 2 * FIRST_READ] {
+            let mut kept = Kept::new(Peer { says: long, ..Peer::default() }, Duration::ZERO);
+            let mut seen = Vec::new();
+            while seen.len() < long.len() {
+                let read = kept.reads(room);
+                assert!(!read.is_empty() && read.len() <= room);
+                seen.extend(read);
+            }
+            assert_eq!(seen, long);
+        }
+    }
+
+    #[test]
+    fn what_is_done_with_the_connection_is_done_with_the_one_inside() {
+        let mut kept = Kept::new(Peer::default(), Duration::ZERO);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(kept.is_write_vectored());
+        assert!(Pin::new(&mut kept).poll_flush(&mut context).is_ready());
+        assert!(kept.stream.is_flushed && !kept.stream.is_shut);
+        assert!(Pin::new(&mut kept).poll_shutdown(&mut context).is_ready());
+        assert!(kept.stream.is_shut);
+    }
+
     #[test]
     fn what_is_lost_later_than_the_way_there_and_back_was_worked_on() {
         for (connecting, within) in [(0, 250), (125, 250), (200, 400), (500, 1_000), (9_000, 1_000)]
