@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_with_every_line_switched_on_is_the_default() {
+    fn the_example_with_every_line_switched_on_is_taken_and_its_settings_are_the_defaults() {
         let switched_on: Vec<&str> = EXAMPLE
             .lines()
             .map(|line| {
@@ -303,7 +303,13 @@ mod tests {
             })
             .filter(|line| !line.starts_with('#'))
             .collect();
-        let config = load(&switched_on.join("\n"), &[]).unwrap_or_else(|error| panic!("{error}"));
+        let environment = [("ACME_API_KEY", "sk-1")];
+        let mut config =
+            load(&switched_on.join("\n"), &environment).unwrap_or_else(|error| panic!("{error}"));
+        let lists = (&mut config.providers, &mut config.routes, &mut config.aliases);
+        let taken =
+            (lists.0.drain(..).count(), lists.1.drain(..).count(), lists.2.drain(..).count());
+        assert_eq!(taken, (1, 1, 1), "the examples of lists were not switched on");
         assert_eq!(config.show_masked(), Config::default().show_masked());
         for line in config.show_masked().lines().filter(|line| line.contains(" = ")) {
             let line = line.split(" #").next().unwrap();
