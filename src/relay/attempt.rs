@@ -35,7 +35,7 @@ use crate::{
         trace::AttemptKind,
     },
     gateway::{
-        exchange::Operation,
+        exchange::{Operation, Pair},
         secret_mask::Secrets,
         upstream::{UpstreamRequest, Waits},
     },
@@ -95,6 +95,11 @@ impl Attempt {
             egress: own.map(|own| &own.egress),
             ..Secrets::default()
         }
+    }
+
+    /// Makes of its answer what the client gets.
+    pub fn pair(&self) -> &Pair {
+        &self.prepared.pair
     }
 
     /// Gives back all that it holds, but for the request as the candidate gets it.

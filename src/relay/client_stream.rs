@@ -73,7 +73,7 @@ enum State {
     Waiting(Proving, Weak<Dispatch>),
     Live(Box<LiveStream>),
     /// Complete, but the journal could not be written: the database must take the entry first.
-    Recording(LocalBoxFuture<'static, Result<Bytes, RelayError>>),
+    Recording(LocalBoxFuture<'static, Result<Bytes, RelayError>>, Option<SharedWriter>),
     Failing(BrokenStream),
     Over,
 }
@@ -155,8 +155,8 @@ impl Passage {
                 writer = live.writer();
             }
             // What is complete, or has failed, ends as it does.
-            State::Recording(_) if matches!(error, RelayError::KeyEnded(_)) => return,
-            State::Recording(_) => {}
+            State::Recording(..) if matches!(error, RelayError::KeyEnded(_)) => return,
+            State::Recording(_, known) => writer = known.take(),
             State::Failing(_) | State::Over => return,
         }
         self.state = State::Failing(BrokenStream { error, writer });
@@ -239,10 +239,12 @@ impl Passage {
                         return this.sent(bytes);
                     }
                 }
-                State::Recording(recording) => {
+                State::Recording(recording, writer) => {
                     let recorded = ready!(recording.as_mut().poll(cx));
+                    let writer = writer.take();
                     this.state = State::Over;
-                    return Poll::Ready(Some(recorded.map_err(Into::into)));
+                    let broken = |error| BrokenStream { error, writer };
+                    return Poll::Ready(Some(recorded.map_err(broken)));
                 }
                 State::Failing(_) => {
                     let State::Failing(broken) = std::mem::replace(&mut this.state, State::Over)
@@ -261,14 +263,15 @@ impl Passage {
         let State::Live(live) = std::mem::replace(&mut self.state, State::Over) else {
             return None;
         };
-        let (mut settlement, usage) = live.finish();
+        let (mut settlement, usage, writer) = live.finish();
         if settlement.complete_now(usage) {
             return Some(last);
         }
-        self.state = State::Recording(Box::pin(async move {
+        let recording = Box::pin(async move {
             settlement.complete_by_commit().await?;
             Ok(last)
-        }));
+        });
+        self.state = State::Recording(recording, writer());
         None
     }
 }

@@ -84,22 +84,27 @@ impl LiveStream {
         live
     }
 
-    /// Who writes it, where it is written anew.
+    /// Who writes the error that ends it: see [`Pair::closing_writer`](crate::gateway::exchange::Pair::closing_writer).
     pub fn writer(&self) -> Option<SharedWriter> {
-        self.stream.writer()
+        self.place.pair().closing_writer(&self.stream)
     }
 
     pub fn deadline(&self) -> Deadline {
         self.attempts.deadline
     }
 
-    /// What is left to do with a complete answer: its account, and what was used.
-    pub(super) fn finish(self) -> (Settlement, Option<UsedTokens>) {
+    /// What is left to do with a complete answer: its account, what was used, and who writes the error
+    /// if it cannot be booked.
+    pub(super) fn finish(
+        self,
+    ) -> (Settlement, Option<UsedTokens>, impl FnOnce() -> Option<SharedWriter>) {
         let usage = self.used();
         self.note_losses();
         self.response.recycle();
         self.attempts.relay().tell_success(&self.place);
-        (self.attempts.into_settlement(), usage)
+        let (prepared, stream) = (self.place.into_prepared(), self.stream);
+        let writer = move || prepared.pair.closing_writer(&stream);
+        (self.attempts.into_settlement(), usage, writer)
     }
 
     /// Puts on the trace what of the answer could not be said.

@@ -299,6 +299,9 @@ async fn try_one(
         let last = seen.last().cloned().unwrap_or_default();
         let fault = fault_in(client, cause, code.as_deref(), &last);
         wrong.unless(fault.is_none(), "an error of its class", &fault);
+        let is_whole =
+            last["type"] == "response.failed" && last["sequence_number"] == seen.len() - 1;
+        wrong.unless(client != Client::Responses || is_whole, "the end of its response", &last);
     }
     // Who has failed may say all of it again where nobody else can, but not what limits it.
     let asks_again = !is_served && matches!(cause, Cause::Overload | Cause::Server);

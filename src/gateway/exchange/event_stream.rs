@@ -8,9 +8,8 @@ use serde::de::IgnoredAny;
 
 use super::{
     passed::Passed,
-    passed_log::PassedLog,
     seen::Seen,
-    transcript::{Sent, SharedWriter, Transcript},
+    transcript::{Sent, Transcript},
     written::Written,
 };
 use crate::{
@@ -36,7 +35,7 @@ use crate::{
 /// of Chat Completions when only the pool asked for it, and what a translation has no words for.
 pub struct EventStream {
     framer: AnyFramer,
-    events: Events,
+    pub(super) events: Events,
     is_over: bool,
 }
 
@@ -83,8 +82,8 @@ enum AnyFramer {
     Lines(lines::Framer),
 }
 
-struct Events {
-    way: Way,
+pub(super) struct Events {
+    pub way: Way,
     seen: Seen,
     /// The event that was an error.
     error: Option<Bytes>,
@@ -186,21 +185,16 @@ impl EventStream {
     /// What has been sent, where another stream could go on with it now.
     pub fn transcript(&self) -> Option<Transcript> {
         let sent = match &self.events.way {
-            Way::Passed(passed) => Sent::Passed(passed.log.clone().filter(PassedLog::can_resume)?),
+            Way::Passed(passed) => {
+                let log = passed.log.as_ref().filter(|log| log.can_resume())?;
+                Sent::Passed(log.clone(), passed.next_number)
+            }
             Way::Written(written) => {
                 let transcript = Some(&written.transcript).filter(|_| written.keeps_transcript);
                 Sent::Written(transcript.filter(|it| it.can_resume())?.clone())
             }
         };
         Some(Transcript(sent))
-    }
-
-    /// Who writes it, where it is written anew.
-    pub fn writer(&self) -> Option<SharedWriter> {
-        match &self.events.way {
-            Way::Passed(_) => None,
-            Way::Written(written) => Some(written.transcript.writer.clone()),
-        }
     }
 
     /// What of the answer could not be said in the client's dialect up to now. Of what is passed on
@@ -343,6 +337,8 @@ impl Selection {
     }
 }
 
+#[cfg(test)]
+mod broken;
 #[cfg(test)]
 mod odd;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::{
     event_stream::{EventStream, Way},
     passed::{Look, Passed},
     passed_log::PassedLog,
-    transcript::{Repetition, Sent, Transcript, WrittenTranscript},
+    transcript::{Repetition, Sent, SharedWriter, Transcript, WrittenTranscript},
     written::{Extras, Written},
 };
 use crate::{
@@ -166,7 +166,8 @@ impl Pair {
                 envelope,
                 closing: self.closing(),
                 previous: self.request.continues().map(str::to_owned),
-                log: keeps_transcript.then(PassedLog::default),
+                log: self.log(keeps_transcript),
+                next_number: 0,
             }),
             None => {
                 let writer = Rc::new(RefCell::new(self.writer()));
@@ -174,6 +175,36 @@ impl Pair {
             }
         };
         Box::new(EventStream::new(upstream.framing(), self.max_event_bytes, way))
+    }
+
+    /// What is kept of what passes. An error names what it ends in some dialects: see
+    /// [`closing_writer`](Self::closing_writer).
+    fn log(&self, keeps_transcript: bool) -> Option<PassedLog> {
+        match self.request.api() {
+            _ if keeps_transcript => Some(PassedLog::default()),
+            ClientApi::Responses => Some(PassedLog::of_first_event()),
+            _ => None,
+        }
+    }
+
+    /// Who writes the error that ends a stream. `None`: no more has to be known for that than its dialect.
+    pub fn closing_writer(&self, stream: &EventStream) -> Option<SharedWriter> {
+        let passed = match &stream.events.way {
+            Way::Written(written) => return Some(Rc::clone(&written.transcript.writer)),
+            Way::Passed(passed) => passed,
+        };
+        // Its events have numbers, and the last one holds the response.
+        if self.request.api() != ClientApi::Responses || self.request.common().is_err() {
+            return None;
+        }
+        let entries = passed.log.as_ref()?.entries();
+        let after = |entries| {
+            let reader = self.request.api().native_reader()?;
+            WrittenTranscript::of_passed(entries, passed.next_number, reader, self.writer())
+        };
+        // What cannot be gone on with can be named.
+        let known = after(entries).or_else(|| after(entries.get(..1)?))?;
+        Some(known.writer)
     }
 
     /// What an upstream of the client's own dialect leaves out that does not end its stream as that does.
@@ -191,9 +222,10 @@ impl Pair {
         self.request.common().ok()?;
         let sent = match &transcript.0 {
             Sent::Written(sent) => sent.clone(),
-            Sent::Passed(log) => {
+            Sent::Passed(log, next_number) => {
                 let reader = self.request.api().native_reader()?;
-                WrittenTranscript::of_passed(log, reader, self.writer())?
+                let writer = self.writer();
+                WrittenTranscript::of_passed(log.entries(), *next_number, reader, writer)?
             }
         };
         if !sent.can_resume() {

@@ -25,6 +25,8 @@ pub(super) struct Passed {
     pub previous: Option<String>,
     /// What has passed, where another stream may have to go on with it.
     pub log: Option<PassedLog>,
+    /// The number of the next event, where its dialect numbers them.
+    pub next_number: u64,
 }
 
 /// How an event is looked at.
@@ -48,7 +50,12 @@ impl Passed {
                 // Its reader is to understand what passes all the same.
                 let mended = mended(data);
                 let data = mended.as_deref().unwrap_or(data);
-                look_at_event(data, &mut **reader, seen, self.log.as_mut())
+                let fate = look_at_event(data, &mut **reader, seen, self.log.as_mut());
+                if let Fate::Pass | Fate::Foreign = fate {
+                    self.next_number =
+                        reader.number().unwrap_or(self.next_number).saturating_add(1);
+                }
+                fate
             }
         }
     }
@@ -88,7 +95,7 @@ fn look_at_chunk(
 fn keep_chunk(log: &mut PassedLog, data: &[u8], chunk: &Chunk<'_>) {
     // Without a choice it has no part in the answer.
     if chunk.choices == 0 {
-        return log.pass_over();
+        return;
     }
     if chunk.words.has_more || chunk.finished != 0 {
         return log.lose();
@@ -102,7 +109,7 @@ fn keep_chunk(log: &mut PassedLog, data: &[u8], chunk: &Chunk<'_>) {
     let mut said = texts.into_iter().filter_map(|(kind, written)| Some((kind, written?)));
     match (said.next(), said.next()) {
         (None, _) if log.is_empty() => log.keep(data),
-        (None, _) => log.pass_over(),
+        (None, _) => {}
         (Some((kind, written)), None) => match text_of(written) {
             Some(words) => log.say(kind, &words, data),
             None => log.lose(),
@@ -124,11 +131,12 @@ fn look_at_event(
         }
     });
     seen.end_of_event();
-    if let (Ok(said), Some(log)) = (&said, &mut log) {
-        match said {
+    if let Some(log) = &mut log {
+        match &said {
             // Nobody could compare it.
-            Said::Foreign => log.lose(),
-            said => log.end_of_event(data, *said == Said::Idle),
+            Ok(Said::Foreign) => log.lose(),
+            Ok(said @ (Said::More | Said::Idle)) => log.end_of_event(data, *said == Said::Idle),
+            Ok(Said::Done | Said::Failed(_)) | Err(_) => log.drop_event(),
         }
     }
     match said {

@@ -46,9 +46,8 @@ pub(super) struct PassedLog {
     /// Bytes of text, and of events.
     texts: usize,
     events: usize,
-    /// How many events have passed since the last one that is kept whole.
-    after: u64,
-    /// Whether something has passed that cannot be compared, or too much, or the end.
+    /// Whether something has passed that cannot be compared, or too much, or the end. Then the first event
+    /// alone is kept, for the names that an error after it has to have.
     is_lost: bool,
     event: Growing,
 }
@@ -77,6 +76,11 @@ enum Growing {
 }
 
 impl PassedLog {
+    /// Of a stream that nobody is to go on with.
+    pub fn of_first_event() -> Self {
+        Self { is_lost: true, ..Self::default() }
+    }
+
     /// Whether another stream could go on from here.
     pub fn can_resume(&self) -> bool {
         !self.is_lost
@@ -90,14 +94,12 @@ impl PassedLog {
         &self.entries
     }
 
-    /// How many events have passed since the last one that is kept whole.
-    pub fn after(&self) -> u64 {
-        self.after
-    }
-
     /// Something has passed that cannot be compared.
     pub fn lose(&mut self) {
-        *self = Self { is_lost: true, ..Self::default() };
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.truncate(1);
+        entries.shrink_to_fit();
+        *self = Self { entries, ..Self::of_first_event() };
     }
 
     /// Adds an event whose words are of one kind, and nothing else is in it.
@@ -105,9 +107,7 @@ impl PassedLog {
         if self.is_lost {
             return;
         }
-        if self.grow(kind, words) {
-            self.after += 1;
-        } else {
+        if !self.grow(kind, words) {
             self.keep(data);
             self.begin(kind);
         }
@@ -115,20 +115,14 @@ impl PassedLog {
 
     /// Adds an event that is kept whole.
     pub fn keep(&mut self, data: &[u8]) {
-        if self.is_lost {
+        if self.is_lost && !self.is_empty() {
             return;
         }
         self.events += data.len();
-        self.after = 0;
         self.entries.push(Entry::Event(data.into()));
         if self.events > MAX_EVENT_BYTES {
             self.lose();
         }
-    }
-
-    /// Adds an event that says nothing of the answer.
-    pub fn pass_over(&mut self) {
-        self.after += 1;
     }
 
     /// Adds words to the text that grows. `false`: another one does.
@@ -151,7 +145,8 @@ impl PassedLog {
         }
     }
 
-    /// Takes note of what an event says while it is read. [`end_of_event`](Self::end_of_event) follows.
+    /// Takes note of what an event says while it is read. [`end_of_event`](Self::end_of_event) follows, or
+    /// [`drop_event`](Self::drop_event).
     pub fn note(&mut self, delta: &Delta<'_>) {
         if self.is_lost {
             return;
@@ -191,12 +186,17 @@ impl PassedLog {
         self.event = Growing::Other;
     }
 
+    /// The event is not sent.
+    pub fn drop_event(&mut self) {
+        self.has_more();
+        self.event = Growing::Nothing;
+    }
+
     /// `is_idle`: it says nothing of the answer.
     pub fn end_of_event(&mut self, data: &[u8], is_idle: bool) {
         match std::mem::take(&mut self.event) {
-            _ if self.is_lost => {}
-            Growing::Usage | Growing::Words(_) => self.after += 1,
-            Growing::Nothing if is_idle => self.after += 1,
+            Growing::Usage | Growing::Words(_) => {}
+            Growing::Nothing if is_idle => {}
             Growing::Nothing | Growing::Other => self.keep(data),
             Growing::First(kind) => {
                 self.keep(data);

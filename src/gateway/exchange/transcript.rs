@@ -18,8 +18,8 @@ pub struct Transcript(pub(super) Sent);
 
 #[derive(Clone)]
 pub(super) enum Sent {
-    /// As it came.
-    Passed(PassedLog),
+    /// As it came, and the number of the event that would have come next.
+    Passed(PassedLog, u64),
     Written(WrittenTranscript),
 }
 
@@ -56,15 +56,16 @@ impl WrittenTranscript {
         Self { writer, texts: Default::default(), is_lost: false }
     }
 
-    /// Reads again what has passed, so that `writer` goes on with it. `None`: it cannot.
+    /// Reads again what has passed, so that `writer` goes on with it, at this number. `None`: it cannot.
     pub fn of_passed(
-        log: &PassedLog,
+        entries: &[Entry],
+        next_number: u64,
         mut reader: Box<dyn ReadStream>,
         writer: Box<dyn WriteStream>,
     ) -> Option<Self> {
         let mut transcript = Self::new(Rc::new(RefCell::new(writer)));
         let mut sent = Vec::new();
-        for entry in log.entries() {
+        for entry in entries {
             sent.clear();
             match entry {
                 Entry::Event(data) => {
@@ -76,7 +77,7 @@ impl WrittenTranscript {
                 Entry::Words(kind, words) => transcript.say(kind.delta(words), &mut sent),
             }
         }
-        transcript.writer.borrow_mut().adopted(log.after());
+        transcript.writer.borrow_mut().adopted(next_number);
         Some(transcript)
     }
 

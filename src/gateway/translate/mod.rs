@@ -137,6 +137,11 @@ pub trait ReadStream {
     /// never says [`Said::Done`]: then a clean end after the last [`Delta::Stop`] is the end.
     fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable>;
 
+    /// The number of the event that was read last, where its dialect numbers them.
+    fn number(&self) -> Option<u64> {
+        None
+    }
+
     /// What could not be put into the common form up to now.
     fn losses(&self) -> &Losses;
 }
@@ -157,10 +162,9 @@ pub trait WriteStream {
         false
     }
 
-    /// All has been taken over that was sent. `after`: so many events came after the last that was
-    /// [adopted](Self::adopt).
-    fn adopted(&mut self, after: u64) {
-        _ = after;
+    /// All has been taken over that was sent. The next event has this number, where events have one.
+    fn adopted(&mut self, next_number: u64) {
+        _ = next_number;
     }
 
     /// What comes from here on is said by another stream, which has repeated all that was said before. It may

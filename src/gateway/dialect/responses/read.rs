@@ -104,6 +104,8 @@ pub struct ReadEvent<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Any<'a>,
     #[serde(borrow)]
+    pub sequence_number: Any<'a>,
+    #[serde(borrow)]
     pub response: Any<'a>,
     #[serde(borrow)]
     pub output_index: Any<'a>,

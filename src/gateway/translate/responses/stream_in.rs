@@ -37,6 +37,8 @@ const MAX_OPEN: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Reader {
+    /// The number of the event that was read last.
+    number: Option<u64>,
     is_begun: bool,
     /// Whether any item has been seen.
     has_items: bool,
@@ -66,6 +68,7 @@ impl ReadStream for Reader {
             return Ok(Meant::Idle);
         }
         let event: ReadEvent<'_> = serde_json::from_slice(data).map_err(|_| Unparsable)?;
+        self.number = count_of(event.sequence_number);
         let Some(kind) = text_in(event.kind) else {
             let error = ErrorObject::parse(data).ok_or(Unparsable)?;
             return Ok(Meant::Failed(Box::new(classify(200, Some(error)))));
@@ -121,6 +124,10 @@ impl ReadStream for Reader {
             _ => return Ok(Meant::Foreign),
         }
         Ok(Meant::More)
+    }
+
+    fn number(&self) -> Option<u64> {
+        self.number
     }
 
     fn losses(&self) -> &Losses {

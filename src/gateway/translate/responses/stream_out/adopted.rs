@@ -12,8 +12,6 @@ struct SentEvent<'a> {
     #[serde(rename = "type", borrow)]
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
-    sequence_number: Option<&'a RawValue>,
-    #[serde(borrow)]
     response: Option<&'a RawValue>,
     #[serde(borrow)]
     output_index: Option<&'a RawValue>,
@@ -35,8 +33,6 @@ impl Writer {
     /// `None`: it cannot go on after such an event.
     pub(super) fn adopt_event(&mut self, data: &[u8]) -> Option<()> {
         let event: SentEvent<'_> = serde_json::from_slice(data).ok()?;
-        let number = count_of(event.sequence_number).unwrap_or(self.next_number);
-        self.next_number = number.saturating_add(1);
         self.is_begun = true;
         // What is written of an item that is taken over has been sent already.
         let mut sent = Vec::new();
@@ -97,7 +93,6 @@ impl Writer {
             }
             _ => {}
         }
-        self.desk.events.go_on_at(self.next_number);
         Some(())
     }
 

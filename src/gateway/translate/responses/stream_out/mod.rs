@@ -91,8 +91,6 @@ pub(super) struct Writer {
     incomplete: Option<IncompleteDetails>,
     /// Whether thoughts are told as a summary, where those before them have decided that.
     thinks_in_summary: Option<bool>,
-    /// The number of the next event, as those have it that were taken over.
-    next_number: u64,
 }
 
 impl Writer {
@@ -116,7 +114,6 @@ impl Writer {
             said: Said::default(),
             incomplete: None,
             thinks_in_summary: None,
-            next_number: 0,
         }
     }
 
@@ -417,8 +414,8 @@ impl WriteStream for Writer {
         self.adopt_event(data).is_some()
     }
 
-    fn adopted(&mut self, after: u64) {
-        self.desk.events.go_on_at(self.next_number + after);
+    fn adopted(&mut self, next_number: u64) {
+        self.desk.events.go_on_at(next_number);
     }
 
     fn fail(&mut self, view: &ErrorView<'_>, out: &mut Vec<u8>) {
