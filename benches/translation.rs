@@ -206,7 +206,8 @@ fn pass(input: &Bytes) -> usize {
     let asked = Asked::Answer(ClientApi::Chat);
     let request = ClientRequest::parse(asked, body, &Addressed::default()).unwrap();
     let (id, at) = (RequestId::generate(), Timestamp::from_millis(0));
-    let pair = Pair::new(Rc::new(request), ApiFormat::Openai, model(), id, at, false);
+    let pair =
+        Pair::new(Rc::new(request), ApiFormat::Openai, model(), id, at, false, MAX_EVENT_BYTES);
     let mut stream = pair.stream(true);
     let pieces = (0..input.len()).step_by(READ);
     pieces.map(|at| stream.feed(input.slice(at..input.len().min(at + READ))).forward.len()).sum()

@@ -212,16 +212,14 @@ impl Passage {
                             Due::KeepAlive => {
                                 return Poll::Ready(Some(Ok(this.keep_alive.clone())));
                             }
-                            due => match &mut this.state {
-                                State::Live(live) if due == Due::Deadline => {
-                                    live.end_with(RelayError::DeadlinePassed)
-                                }
-                                State::Live(live) => {
-                                    live.end_here();
+                            // Its client has all of an answer that is complete by then.
+                            Due::Deadline | Due::End => {
+                                let State::Live(live) = &mut this.state else { continue };
+                                if live.end_here() {
                                     continue;
                                 }
-                                _ => continue,
-                            },
+                                live.end_with(RelayError::DeadlinePassed)
+                            }
                         },
                     };
                     let last = match step {

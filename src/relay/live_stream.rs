@@ -165,10 +165,7 @@ impl LiveStream {
                     }
                 }
                 // An answer that is here as a whole is so, however its connection ends.
-                Poll::Ready(Err(failure)) => {
-                    let ended = self.stream.end();
-                    self.ending = Some(ended.map_or(Ending::Failed(failure), Ending::Done));
-                }
+                Poll::Ready(Err(failure)) => self.ending = Some(self.stream.break_off(failure)),
                 Poll::Ready(Ok(None)) => {
                     self.ending = Some(self.stream.end().map_or_else(too_early, Ending::Done));
                 }
@@ -187,9 +184,11 @@ impl LiveStream {
         Some(self.finished_at? + self.attempts.relay().settings.end_wait)
     }
 
-    /// Takes it as complete that has no end: see [`complete_by`](Self::complete_by).
-    pub fn end_here(&mut self) {
-        self.ending = self.stream.end().map(Ending::Done);
+    /// Takes as complete what has no end, if all of it is here.
+    pub fn end_here(&mut self) -> bool {
+        self.ending =
+            self.stream.is_complete().then(|| self.stream.end()).flatten().map(Ending::Done);
+        self.ending.is_some()
     }
 
     /// What is sent of the answer: without what was sent upstream in secret.
@@ -241,9 +240,8 @@ impl LiveStream {
 
     /// What was used up to now belongs on the ledger also when it goes wrong, or when the client leaves.
     fn note_progress(&mut self) {
-        if self.finished_at.is_none() && self.stream.is_finished() {
-            self.finished_at = Some(Instant::now());
-        }
+        let may_be_ended = self.stream.may_be_ended();
+        self.finished_at = may_be_ended.then(|| self.finished_at.unwrap_or_else(Instant::now));
         let now = self.stream.partial_usage();
         self.attempts.state.borrow_mut().settlement.note_stream(self.used_before, now);
     }

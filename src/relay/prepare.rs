@@ -155,8 +155,8 @@ impl Dispatch {
                 self.inquiry.id,
                 now(),
                 request.strips_usage(asks_usage),
+                self.relay().settings.max_event_bytes,
             );
-            let pair = pair.up_to(self.relay().settings.max_event_bytes);
             let (endpoints, plan) = (Arc::clone(&candidate.endpoints), Rc::clone(plan));
             let (body, losses) = (ready.body, ready.losses);
             return Ok(Some(Prepared { endpoints, plan, place, other_url, body, losses, pair }));

@@ -3,7 +3,7 @@
 
 use providerpool::domain::provider::ApiFormat;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     Reply, Setup, Streaming, TestApp,
@@ -233,6 +233,63 @@ async fn a_whole_answer_is_not_held_open_by_an_upstream_that_does_not_end_its_st
         }
         let ledger = app.ledger().await;
         assert_eq!((ledger.completed, ledger.failed), (CLIENTS.len() as u64, 0), "{format:?}");
+    }
+}
+
+#[actix_web::test]
+async fn an_answer_that_is_here_is_complete_whatever_its_upstream_sends_then() {
+    for (format, error) in [
+        (ApiFormat::Openai, json!({"error": {"message": "m", "code": "rate_limit_exceeded"}})),
+        (ApiFormat::Anthropic, json!({"type": "error", "error": {"type": "rate_limit_error"}})),
+        (ApiFormat::Google, json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}})),
+    ] {
+        let app = TestApp::speaking(format).await;
+        let (events, last) = events(format);
+        let last = (format == ApiFormat::Google).then_some(last);
+        for client in CLIENTS {
+            let all = events.iter().cloned().chain(last.clone()).fold(script(format), Script::send);
+            app.upstream.next(all.send(format!("data: {error}\n\n")));
+
+            let streaming = Streaming::to(client.ask(&app, true)).await;
+            let id = streaming.header("x-request-id").to_owned();
+            let text = streaming.rest().await;
+
+            assert!(client.is_complete(&text), "{client:?} of {format:?}: {text}");
+            let trace = app.trace(&id).await;
+            assert_eq!(trace["outcome"], "completed", "{client:?} of {format:?}");
+            let losses = &trace["attempts"][0]["losses"];
+            let has_receipt = |name: &Value| name == "stream.error.rate_limit";
+            assert!(losses.as_array().unwrap().iter().any(has_receipt), "{client:?}: {trace}");
+        }
+        assert_eq!(app.cooldowns().await, [json!(null); 0], "{format:?}");
+    }
+}
+
+#[actix_web::test]
+async fn an_upstream_that_may_end_each_event_is_not_cut_short() {
+    let configure = |config: &mut providerpool::config::Config| {
+        config.relay.end_wait_ms = 1;
+        config.relay.timeout_ms = 10_000;
+    };
+    let format = ApiFormat::Google;
+    let app = TestApp::with(Setup { speaks: Some(format), configure, ..Setup::default() }).await;
+    let chunk = |text: &str| {
+        let candidate = json!({"content": {"role": "model", "parts": [{"text": text}]},
+            "finishReason": "STOP", "index": 0});
+        let usage = json!({"promptTokenCount": 5, "candidatesTokenCount": 2});
+        format!("data: {}\n\n", json!({"candidates": [candidate], "usageMetadata": usage}))
+    };
+    for client in CLIENTS {
+        let pause = std::time::Duration::from_millis(30);
+        let begun = script(format).send(chunk("one")).pause(pause).send(chunk(" two"));
+        app.upstream.next(begun.pause(pause).send(chunk(" three")));
+
+        let text = Streaming::to(client.ask(&app, true)).await.rest().await;
+
+        let seen = client.events(&text);
+        let said: String = seen.iter().map(|event| client.said_in(event)).collect();
+        assert_eq!(said, "one two three", "{client:?}: {text}");
+        assert!(client.is_complete(&text), "{client:?}: {text}");
     }
 }
 

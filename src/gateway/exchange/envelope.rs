@@ -67,6 +67,7 @@ mod tests {
         },
         gateway::{
             exchange::{Asked, ClientApi, ClientRequest, Ending, EventStream, Pair},
+            stream::sse::MAX_EVENT_BYTES,
             translate::{Addressed, Target},
         },
     };
@@ -86,7 +87,15 @@ mod tests {
         let request = request(r#"{"contents":[{"parts":[{"text":"hi"}]}]}"#, stream);
         let model = ModelName::parse("gemini-2.5-pro").unwrap();
         let at = Timestamp::from_millis(0);
-        Pair::new(request, ApiFormat::Cloudcode, model, RequestId::generate(), at, false)
+        Pair::new(
+            request,
+            ApiFormat::Cloudcode,
+            model,
+            RequestId::generate(),
+            at,
+            false,
+            MAX_EVENT_BYTES,
+        )
     }
 
     fn enveloped(response: &str) -> String {

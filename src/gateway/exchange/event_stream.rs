@@ -25,7 +25,7 @@ use crate::{
             sse::{Event, EventTooLong, Framer},
         },
         tokens::PartialUsage,
-        translate::Framing,
+        translate::{Framing, UpstreamSide},
     },
 };
 
@@ -73,6 +73,8 @@ pub(super) enum Fate {
     /// It is the last one of a complete answer.
     Done,
     Failed(Failure),
+    /// It cannot be read, and may hold something of the answer.
+    Unclear(Failure),
     /// It does not repeat what was sent.
     Differs,
 }
@@ -85,6 +87,8 @@ enum AnyFramer {
 pub(super) struct Events {
     pub way: Way,
     seen: Seen,
+    /// See [`UpstreamSide::may_end_each_event`].
+    may_end_each_event: bool,
     /// The event that was an error.
     error: Option<Bytes>,
 }
@@ -107,12 +111,13 @@ impl Way {
 
 impl EventStream {
     /// `max_event_bytes`: the largest event that is taken.
-    pub(super) fn new(framing: Framing, max_event_bytes: usize, way: Way) -> Self {
-        let framer = match framing {
+    pub(super) fn new(upstream: &dyn UpstreamSide, max_event_bytes: usize, way: Way) -> Self {
+        let framer = match upstream.framing() {
             Framing::Sse => AnyFramer::Sse(Framer::new(max_event_bytes)),
             Framing::Lines => AnyFramer::Lines(lines::Framer::new(max_event_bytes)),
         };
-        let events = Events { way, seen: Seen::default(), error: None };
+        let may_end_each_event = upstream.may_end_each_event();
+        let events = Events { way, seen: Seen::default(), may_end_each_event, error: None };
         Self { framer, events, is_over: false }
     }
 
@@ -140,7 +145,20 @@ impl EventStream {
     /// Whether every choice has ended and all of the answer is here: at most what ends the stream is
     /// missing, and the last count of what was used.
     pub fn is_finished(&self) -> bool {
-        self.events.seen.is_finished() && !self.is_behind()
+        self.events.seen.is_finished() && !self.events.is_behind()
+    }
+
+    /// Whether it is so for good, and whatever comes now changes nothing: an answer of which more has come
+    /// after its end may be in the middle of its words.
+    pub fn is_complete(&self) -> bool {
+        self.events.is_complete()
+    }
+
+    /// Whether it is complete, and its end is no longer worth a wait: who has not yet sent an event without
+    /// an end may say one in each.
+    pub fn may_be_ended(&self) -> bool {
+        let Events { seen, may_end_each_event, .. } = &self.events;
+        self.is_complete() && !(*may_end_each_event && seen.is_at_once())
     }
 
     /// What is still to be sent of an answer of which no more comes. `None`: it is not whole.
@@ -148,17 +166,18 @@ impl EventStream {
         self.is_finished().then(|| self.events.close())
     }
 
+    /// The same of one whose connection breaks, with this failure.
+    pub fn break_off(&mut self, failure: Failure) -> Ending {
+        match self.is_complete() {
+            true => Ending::Done(self.events.close()),
+            false => Ending::Failed(failure),
+        }
+    }
+
     /// Whether the candidate has proved itself: a first content event was seen, or the end of an answer
     /// without content. One that resumes an answer must first have repeated all of it.
     pub fn is_proved(&self) -> bool {
-        self.events.seen.proved && !self.is_behind()
-    }
-
-    fn is_behind(&self) -> bool {
-        match &self.events.way {
-            Way::Passed(_) => false,
-            Way::Written(written) => written.is_behind(),
-        }
+        self.events.seen.proved && !self.events.is_behind()
     }
 
     /// What the event held that has ended it with an error, if one has.
@@ -197,13 +216,15 @@ impl EventStream {
         Some(Transcript(sent))
     }
 
-    /// What of the answer could not be said in the client's dialect up to now. Of what is passed on
-    /// nothing is lost, whatever its reader has no words for.
+    /// What of the answer could not be said in the client's dialect up to now, and what of its events was
+    /// left out. Of what is passed on nothing is lost, whatever its reader has no words for.
     pub fn losses(&self) -> Losses {
-        match &self.events.way {
+        let mut losses = match &self.events.way {
             Way::Passed(_) => Losses::default(),
             Way::Written(written) => written.losses(),
-        }
+        };
+        losses.absorb(&self.events.seen.unread);
+        losses
     }
 }
 
@@ -218,7 +239,26 @@ pub(super) fn no_json(data: &[u8]) -> Option<Failure> {
     (!is_json).then(|| Failure::new(FailureClass::Cut, "an event of the stream is no JSON"))
 }
 
+/// The name of what came in the place of an answer's end.
+fn name_after_end(failure: &Failure) -> String {
+    match failure.class {
+        FailureClass::Cut => "stream.event".to_owned(),
+        class => format!("stream.error.{}", class.as_str()),
+    }
+}
+
 impl Events {
+    fn is_behind(&self) -> bool {
+        match &self.way {
+            Way::Passed(_) => false,
+            Way::Written(written) => written.is_behind(),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.seen.is_complete() && !self.is_behind()
+    }
+
     fn take_all(
         &mut self,
         frames: impl Iterator<Item = Result<Event, EventTooLong>>,
@@ -260,6 +300,7 @@ impl Events {
         let other = |way: &Way| {
             way.changed(data, raw).or_else(|| mended.as_ref().map(|(_, raw)| raw.clone()))
         };
+        let was_complete = self.is_complete();
         let fate = match &mut self.way {
             Way::Passed(passed) => passed.take(data, &mut self.seen),
             Way::Written(written) => written.take(data, &mut self.seen, selection.others()),
@@ -280,7 +321,12 @@ impl Events {
                     other(way).unwrap_or_else(|| buffer.slice(event.raw.clone()))
                 }
             })),
-            Fate::Failed(failure) => {
+            // The answer is here, and this is none of it.
+            Fate::Failed(failure) if was_complete => {
+                self.seen.leave_out(name_after_end(&failure));
+                Some(Ending::Done(self.close()))
+            }
+            Fate::Failed(failure) | Fate::Unclear(failure) => {
                 self.error = Some(Bytes::copy_from_slice(data));
                 Some(Ending::Failed(failure))
             }
@@ -337,6 +383,8 @@ impl Selection {
     }
 }
 
+#[cfg(test)]
+mod after_end;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]

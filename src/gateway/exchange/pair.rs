@@ -30,7 +30,7 @@ use crate::{
     gateway::{
         dialect::openai_chat::{self, DONE_EVENT},
         mended::{in_utf8, mended},
-        stream::{halves::Halves, sse::MAX_EVENT_BYTES},
+        stream::halves::Halves,
         translate::{Shown, WriteStream, embeddings::EmbeddingApi, responses::naming_previous},
     },
 };
@@ -66,7 +66,8 @@ pub fn counted(api: ClientApi, tokens: u64) -> WholeAnswer {
 const MESSAGE_STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
 impl Pair {
-    /// `strips_usage`: the pool asked for usage and the client did not.
+    /// `strips_usage`: the pool asked for usage and the client did not. `max_event_bytes`: the largest event
+    /// of a stream.
     pub fn new(
         request: Rc<ClientRequest>,
         format: ApiFormat,
@@ -74,14 +75,9 @@ impl Pair {
         id: RequestId,
         created: Timestamp,
         strips_usage: bool,
+        max_event_bytes: usize,
     ) -> Self {
-        let max_event_bytes = MAX_EVENT_BYTES;
         Self { request, format, model, id, created, strips_usage, max_event_bytes }
-    }
-
-    /// The same, whose streams have events of so many bytes at most.
-    pub fn up_to(self, max_event_bytes: usize) -> Self {
-        Self { max_event_bytes, ..self }
     }
 
     /// What is around the client's own dialect, where the upstream speaks it.
@@ -174,7 +170,7 @@ impl Pair {
                 self.written(WrittenTranscript::new(writer), keeps_transcript, None)
             }
         };
-        Box::new(EventStream::new(upstream.framing(), self.max_event_bytes, way))
+        Box::new(EventStream::new(upstream, self.max_event_bytes, way))
     }
 
     /// What is kept of what passes. An error names what it ends in some dialects: see
@@ -233,8 +229,7 @@ impl Pair {
         }
         let repetition = (!sent.is_empty()).then(Repetition::default);
         let way = self.written(sent, true, repetition);
-        let framing = upstream_side(self.format).framing();
-        Some(Box::new(EventStream::new(framing, self.max_event_bytes, way)))
+        Some(Box::new(EventStream::new(upstream_side(self.format), self.max_event_bytes, way)))
     }
 
     fn written(
@@ -243,11 +238,12 @@ impl Pair {
         keeps_transcript: bool,
         repetition: Option<Repetition>,
     ) -> Way {
-        let reader = upstream_side(self.format).stream_reader();
+        let upstream = upstream_side(self.format);
+        let reader = upstream.stream_reader();
         let extras = Extras { estimate: self.estimate(), custom_calls: self.custom_calls() };
-        let (unread, halves) = (Losses::default(), Halves::default());
+        let (halves, ends) = (Halves::default(), upstream.may_end_each_event().then(Vec::new));
         let written =
-            Written { reader, transcript, keeps_transcript, repetition, extras, unread, halves };
+            Written { reader, transcript, keeps_transcript, repetition, extras, halves, ends };
         Way::Written(Box::new(written))
     }
 

@@ -1,7 +1,9 @@
 //! What is known of a stream so far, whatever becomes of its events.
 
+use std::borrow::Cow;
+
 use crate::{
-    domain::chat::{Delta, Usage},
+    domain::chat::{Delta, Losses, Usage},
     gateway::{
         dialect::openai_chat::Chunk,
         tokens::{PartialUsage, TextLength},
@@ -15,6 +17,8 @@ pub(super) struct Seen {
     pub proved: bool,
     /// Events that could not be read and were dropped.
     pub dropped: u64,
+    /// What they were.
+    pub unread: Losses,
     /// What the upstream reported last. Some report running totals with every event.
     pub usage: Option<Usage>,
     /// Whether the event that is being read has told usage.
@@ -25,12 +29,34 @@ pub(super) struct Seen {
     /// Choices seen, and those that have ended: one bit each, and the last one for all past 127.
     choices: u128,
     finished: u128,
+    /// Whether a choice has said more after it had ended: what gives a reason to end does not mean it.
+    goes_on: bool,
+    /// Whether anything has come of the answer before the event that is being read.
+    is_begun: bool,
+    /// Whether all of the answer stood in the event that ended it first.
+    is_at_once: bool,
 }
 
 impl Seen {
     /// Whether every choice that was begun has ended.
     pub fn is_finished(&self) -> bool {
         self.finished != 0 && self.finished == self.choices
+    }
+
+    /// Whether it is so for good: what comes now is no part of the answer, unless it says more of it.
+    pub fn is_complete(&self) -> bool {
+        self.is_finished() && !self.goes_on
+    }
+
+    /// Whether it is so although no event has come yet that did not end the answer.
+    pub fn is_at_once(&self) -> bool {
+        self.is_at_once
+    }
+
+    /// An event was left out that holds nothing of the answer.
+    pub fn leave_out(&mut self, name: impl Into<Cow<'static, str>>) {
+        self.unread.note(name);
+        self.dropped += 1;
     }
 
     /// What was used if nothing more comes.
@@ -44,6 +70,7 @@ impl Seen {
         if std::mem::take(&mut self.is_told) {
             self.said_then = self.said;
         }
+        self.is_begun = self.proved;
     }
 
     pub fn note(&mut self, delta: &Delta<'_>) {
@@ -53,6 +80,7 @@ impl Seen {
             Delta::Usage(usage) => (self.usage, self.is_told) = (Some(*usage), true),
             Delta::Stop { choice, .. } => {
                 let bit = 1_u128 << (*choice).min(127);
+                self.is_at_once |= self.finished == 0 && self.proved && !self.is_begun;
                 self.choices |= bit;
                 self.finished |= bit;
                 self.proved = true;
@@ -60,7 +88,11 @@ impl Seen {
             Delta::Text { choice, .. }
             | Delta::Reasoning { choice, .. }
             | Delta::Refusal { choice, .. }
-            | Delta::CallBegin { choice, .. } => self.choices |= 1_u128 << (*choice).min(127),
+            | Delta::CallBegin { choice, .. } => {
+                let bit = 1_u128 << (*choice).min(127);
+                self.choices |= bit;
+                self.goes_on |= self.finished & bit != 0 && delta.is_content();
+            }
             _ => {}
         }
     }
@@ -69,6 +101,7 @@ impl Seen {
     pub fn note_chunk(&mut self, chunk: &Chunk<'_>) {
         self.proved |= chunk.has_content || chunk.finished != 0;
         self.said.add_all(chunk.said);
+        self.goes_on |= self.finished & chunk.choices != 0 && chunk.has_content;
         self.choices |= chunk.choices;
         self.finished |= chunk.finished;
         if chunk.usage.is_some() {

@@ -12,7 +12,7 @@ use crate::{
         provider::ApiFormat,
         time::Timestamp,
     },
-    gateway::translate::Addressed,
+    gateway::{stream::sse::MAX_EVENT_BYTES, translate::Addressed},
 };
 
 /// One attempt at a streamed answer of a client of `api` by an upstream of `format`. `strips_usage`: see
@@ -20,8 +20,13 @@ use crate::{
 pub fn pair(api: ClientApi, format: ApiFormat, strips_usage: bool) -> Pair {
     let turns = json!([{"role": "user", "content": "hi"}]);
     let body = match api {
-        ClientApi::Gemini => json!({"contents": [{"parts": [{"text": "hi"}]}]}),
+        ClientApi::Gemini | ClientApi::GeminiArray => {
+            json!({"contents": [{"parts": [{"text": "hi"}]}]})
+        }
         ClientApi::Responses => json!({"model": "m", "stream": true, "input": "hi"}),
+        ClientApi::Completions | ClientApi::OllamaGenerate => {
+            json!({"model": "m", "stream": true, "prompt": "hi"})
+        }
         _ => json!({"model": "m", "stream": true, "max_tokens": 9, "messages": turns}),
     };
     let addressed = Addressed { model: ModelName::parse("m").ok(), stream: Some(true) };
@@ -30,7 +35,7 @@ pub fn pair(api: ClientApi, format: ApiFormat, strips_usage: bool) -> Pair {
     let model = ModelName::parse("upstream-m").unwrap();
     let id = RequestId::parse("req_00000000000000000000000000000001").unwrap();
     let at = Timestamp::from_millis(0);
-    Pair::new(Rc::new(request), format, model, id, at, strips_usage)
+    Pair::new(Rc::new(request), format, model, id, at, strips_usage, MAX_EVENT_BYTES)
 }
 
 /// All that a stream sends of what comes in such pieces, and how it ends by its own word.

@@ -27,9 +27,9 @@ pub(super) struct Written {
     /// How far it has come with repeating what another one has said. Absent once it has.
     pub repetition: Option<Repetition>,
     pub extras: Extras,
-    /// What of its events could not be read, and held nothing of the answer.
-    pub unread: Losses,
     pub halves: Halves,
+    /// The reasons to end of an upstream that may give one with each event: they come last.
+    pub ends: Option<Vec<Delta<'static>>>,
 }
 
 /// What a stream that is written anew has beside reader and writer.
@@ -45,7 +45,7 @@ impl Written {
     /// What is no event of the dialect is passed over with a receipt, unless something of the answer may
     /// be lost with it: then the stream ends here.
     pub fn take(&mut self, data: &[u8], seen: &mut Seen, out: &mut Vec<u8>) -> Fate {
-        let Self { reader, transcript, keeps_transcript, repetition, extras, halves, .. } = self;
+        let Self { reader, transcript, keeps_transcript, repetition, extras, halves, ends } = self;
         let Extras { estimate, custom_calls } = extras;
         let mut differs = false;
         let mut write = |delta: Delta<'_>| {
@@ -69,6 +69,10 @@ impl Written {
                     }
                 },
             };
+            if let (Some(ends), Delta::Stop { .. }) = (ends.as_mut(), &delta) {
+                ends.push(delta.into_owned());
+                return;
+            }
             if *keeps_transcript {
                 transcript.record(&delta);
             }
@@ -97,12 +101,15 @@ impl Written {
             Ok(Said::Done) => Fate::Done,
             Ok(Said::Failed(failure)) => Fate::Failed(*failure),
             Ok(Said::More | Said::Idle) => Fate::Drop,
-            Err(_) if holds_text(data) => Fate::Failed(no_json(data).unwrap_or_else(|| {
-                Failure::new(FailureClass::Cut, "an event of the stream is of an unknown shape")
-            })),
+            Err(_) if holds_text(data) => match no_json(data) {
+                Some(failure) => Fate::Failed(failure),
+                None => {
+                    let detail = "an event of the stream is of an unknown shape";
+                    Fate::Unclear(Failure::new(FailureClass::Cut, detail))
+                }
+            },
             Ok(Said::Foreign) | Err(_) => {
-                self.unread.note("stream.event");
-                seen.dropped += 1;
+                seen.leave_out("stream.event");
                 Fate::Drop
             }
         }
@@ -120,6 +127,9 @@ impl Written {
         let mut out = Vec::new();
         let mut writer = self.transcript.writer.borrow_mut();
         self.halves.finish(&mut |delta| writer.write(delta, &mut out));
+        for end in self.ends.iter_mut().flat_map(std::mem::take) {
+            writer.write(end, &mut out);
+        }
         writer.finish(usage, &mut out);
         drop(writer);
         out
@@ -129,7 +139,6 @@ impl Written {
     pub fn losses(&self) -> Losses {
         let mut losses = self.reader.losses().clone();
         losses.absorb(self.transcript.writer.borrow().losses());
-        losses.absorb(&self.unread);
         losses
     }
 }

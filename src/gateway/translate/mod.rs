@@ -193,6 +193,11 @@ pub trait UpstreamSide: Sync {
         Framing::Sse
     }
 
+    /// Whether some servers give a reason to end with each event of a stream, the last one or not.
+    fn may_end_each_event(&self) -> bool {
+        false
+    }
+
     fn stream_reader(&self) -> Box<dyn ReadStream>;
 }
 

@@ -95,6 +95,10 @@ impl UpstreamSide for Cloudcode<'_> {
         Ok(answer)
     }
 
+    fn may_end_each_event(&self) -> bool {
+        true
+    }
+
     fn stream_reader(&self) -> Box<dyn ReadStream> {
         Box::new(Reader::default())
     }

@@ -133,6 +133,11 @@ impl UpstreamSide for Gemini {
         answer_in::read(body)
     }
 
+    /// As `gemini-pro` was known to: `"finishReason": "STOP"` in each chunk.
+    fn may_end_each_event(&self) -> bool {
+        true
+    }
+
     fn stream_reader(&self) -> Box<dyn ReadStream> {
         Box::new(stream_in::Reader::default())
     }
