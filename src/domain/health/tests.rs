@@ -338,6 +338,29 @@ fn what_never_cools_is_not_kept_for_one_request_alone() {
     }
 }
 
+#[test]
+fn a_failure_is_news_when_somebody_begins_to_be_counted_or_to_cool() {
+    let mut acme = Acme::default();
+    let news: Vec<bool> =
+        (0..3).map(|at| acme.fail(at, "m", FailureClass::Server).is_news).collect();
+    assert_eq!(news, [true, false, true]);
+    assert_eq!(acme.fail(4, "m", FailureClass::ClientFault), Blamed::default());
+}
+
+#[test]
+fn a_trial_is_judged_by_what_says_something_of_it_and_else_left_to_the_next() {
+    for (class, is_judged) in [(FailureClass::Server, true), (FailureClass::ClientFault, false)] {
+        let mut acme = Acme::default();
+        acme.fails(3, 0, "m", FailureClass::Server);
+        let (provider, model) = (super::tests::acme(), ModelName::parse("m").unwrap());
+        let used = Use { provider: &provider, credential: None, model: &model };
+        let passes = acme.book.view().enter(second(10), used).unwrap();
+        Purpose::Answer.judge(passes, used, &Failure::new(class, "no"));
+        assert_eq!(acme.book.view().kept_from(second(10), used).is_some(), is_judged, "{class:?}");
+        assert_eq!(acme.enter(10, "m"), !is_judged, "{class:?}");
+    }
+}
+
 // Two routes may count the same failures by rules of their own.
 #[test]
 fn each_rule_counts_what_is_as_old_as_it_says() {
