@@ -11,6 +11,7 @@ mod settings;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "shared with the tests of the commands, which use more of it")]
 mod support;
+mod words;
 
 use std::{
     fs,
