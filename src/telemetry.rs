@@ -15,12 +15,10 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 use thiserror::Error;
-use tracing_subscriber::{
-    EnvFilter, filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt,
-};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
-    config::{Log, LogFormat},
+    config::{FilterError, Log, LogFormat, parse_filter},
     domain::{
         cooldown::CooldownScope, failure::FailureClass, id::ProviderId, trace::AttemptKind,
         usage::Outcome,
@@ -41,7 +39,7 @@ const FIRST_EVENT_BUCKETS: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0
 #[derive(Debug, Error)]
 pub enum TelemetryError {
     #[error("the log filter {filter:?} is not valid: {source}")]
-    Filter { filter: String, source: ParseError },
+    Filter { filter: String, source: FilterError },
     #[error("the log was set up before")]
     AlreadySet,
 }
@@ -57,7 +55,7 @@ pub fn init(config: &Log) -> Result<(), TelemetryError> {
         || format!("actix_server=warn,actix_http::h1::dispatcher=off,{}", config.level);
     let filter = from_environment.unwrap_or_else(configured);
     let filter =
-        EnvFilter::try_new(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
+        parse_filter(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
     let layer = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {

@@ -35,7 +35,7 @@ pub use data::Data;
 pub use database::Database;
 pub use error::ConfigError;
 pub use events::Events;
-pub use log::{Log, LogFormat};
+pub use log::{FilterError, Log, LogFormat, parse_filter};
 pub use provider::ProviderConfig;
 pub use relay::Relay;
 pub use routing::{AliasConfig, RouteConfig, Routing};
