@@ -64,12 +64,13 @@ pub struct RuleText {
     /// began well.
     #[schema(minimum = 200, maximum = 599)]
     pub status: u16,
-    /// Texts of which one must be in the upstream's body. With no texts and no expressions the
-    /// status alone decides.
+    /// Texts of which one must be in the upstream's body, in this case. With no texts and no expressions
+    /// the status alone decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 64)]
     pub contains: Vec<String>,
-    /// Regular expressions of which one must fit the upstream's body.
+    /// Regular expressions of which one must fit the upstream's body, or the message in it: there `^` and `$`
+    /// are its ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 64)]
     pub matches: Vec<String>,
@@ -122,13 +123,15 @@ impl FailureRule {
         self.text.action
     }
 
-    /// Whether an upstream's error is one this rule is about.
-    pub fn fits(&self, status: u16, body: &str) -> bool {
+    /// Whether an upstream's error is one this rule is about. `message`: what the body tells people.
+    pub fn fits(&self, status: u16, body: &str, message: Option<&str>) -> bool {
         let is_unconditional = self.text.contains.is_empty() && self.expressions.is_empty();
         self.text.status == status
             && (is_unconditional
                 || self.text.contains.iter().any(|text| body.contains(text.as_str()))
-                || self.expressions.iter().any(|expression| expression.is_match(body)))
+                || self.expressions.iter().any(|expression| {
+                    expression.is_match(body) || message.is_some_and(|it| expression.is_match(it))
+                }))
     }
 }
 
@@ -163,11 +166,14 @@ mod tests {
     #[test]
     fn a_rule_fits_by_status_and_any_of_its_texts() {
         let both = rule(&["plan"], &["^quota [0-9]+$"]).unwrap();
-        assert!(both.fits(403, "not in your plan"));
-        assert!(both.fits(403, "quota 12"));
-        assert!(!both.fits(403, "quota none"));
-        assert!(!both.fits(400, "plan"));
-        assert!(rule(&[], &[]).unwrap().fits(403, ""));
+        assert!(both.fits(403, "not in your plan", None));
+        assert!(both.fits(403, "quota 12", None));
+        assert!(!both.fits(403, "quota none", None));
+        assert!(!both.fits(400, "plan", None));
+        let (body, message) = (r#"{"error":{"message":"quota 12"}}"#, Some("quota 12"));
+        assert!(both.fits(403, body, message));
+        assert!(!both.fits(403, body, None));
+        assert!(rule(&[], &[]).unwrap().fits(403, "", None));
     }
 
     #[test]

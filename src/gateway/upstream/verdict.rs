@@ -43,7 +43,8 @@ pub fn judge(
     }
     if !rules.is_empty() {
         let text = String::from_utf8_lossy(body);
-        let rule = rules.iter().find(|rule| rule.fits(status, &text));
+        let message = failure.reason.as_ref().map(|reason| reason.message.as_str());
+        let rule = rules.iter().find(|rule| rule.fits(status, &text, message));
         failure.rule = rule.map(FailureRule::action);
     }
     failure
@@ -61,7 +62,11 @@ pub fn ruled_inside(failure: Failure, error: &[u8], rules: &[FailureRule]) -> Fa
     let Some(object) = ErrorObject::parse(error) else { return failure };
     let text = String::from_utf8_lossy(error);
     let fits = |rule: &&FailureRule| {
-        rule.fits(200, &text) || object.status.is_some_and(|status| rule.fits(status, &text))
+        let statuses = [Some(200), object.status];
+        statuses
+            .into_iter()
+            .flatten()
+            .any(|status| rule.fits(status, &text, Some(&object.reason.message)))
     };
     let rule = rules.iter().find(fits).map(FailureRule::action);
     Failure { rule, ..failure }
