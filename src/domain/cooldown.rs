@@ -32,7 +32,8 @@ pub enum CooldownScope {
 pub struct ScopeFilter {
     pub provider: Option<ProviderId>,
     pub credential: Option<CredentialId>,
-    pub model: Option<ModelName>,
+    /// One of these; none: any.
+    pub models: Vec<ModelName>,
 }
 
 impl ScopeFilter {
@@ -44,7 +45,8 @@ impl ScopeFilter {
     pub fn fits(&self, scope: &CooldownScope) -> bool {
         self.provider.as_ref().is_none_or(|provider| provider == scope.provider())
             && (self.credential.is_none() || self.credential.as_ref() == scope.credential())
-            && (self.model.is_none() || self.model.as_ref() == scope.model())
+            && (self.models.is_empty()
+                || scope.model().is_some_and(|model| self.models.contains(model)))
     }
 }
 

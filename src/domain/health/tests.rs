@@ -479,8 +479,8 @@ fn what_a_filter_picks_is_forgotten_with_its_counts() {
     acme.fails(2, 0, "m", FailureClass::Server);
     acme.fails(3, 0, "n", FailureClass::Server);
     acme.fail_with(START, "m", Some("a"), &Failure::new(FailureClass::Auth, "401"));
-    let model = Some(ModelName::parse("m").unwrap());
-    assert!(acme.book.clear(&ScopeFilter { model, ..ScopeFilter::default() }).is_empty());
+    let models = vec![ModelName::parse("m").unwrap()];
+    assert!(acme.book.clear(&ScopeFilter { models, ..ScopeFilter::default() }).is_empty());
     acme.fail(1, "m", FailureClass::Server);
     assert_eq!(acme.left(1, &of_model("m")), None, "it is counted anew");
     let key = ScopeFilter { credential: Some("a".into()), ..ScopeFilter::of(super::tests::acme()) };

@@ -4,7 +4,10 @@ use actix_web::web::{Data, Json};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actors::health::{ClearCooldowns, ListCooldowns},
+    actors::{
+        health::{ClearCooldowns, ListCooldowns},
+        registry::Serving,
+    },
     domain::{
         cooldown::{CooldownView, ScopeFilter},
         id::{ModelName, ProviderId},
@@ -46,7 +49,7 @@ pub struct ClearQuery {
     provider_id: Option<String>,
     /// Only those of this key of the provider, which has to be named too.
     credential_id: Option<String>,
-    /// Only those of this model, by its upstream name.
+    /// Only those of this model, by the name that clients use or by its upstream name.
     #[param(value_type = Option<ModelName>)]
     model_id: Option<String>,
 }
@@ -72,14 +75,23 @@ pub async fn clear(
     query: Query<ClearQuery>,
 ) -> Result<Json<ClearedCooldowns>, Failure<Management>> {
     let ClearQuery { provider_id, credential_id, model_id } = query.into_inner();
-    let filter = ScopeFilter {
-        provider: provider_id.as_deref().map(ProviderId::parse).transpose()?,
-        credential: credential_id.map(Into::into),
-        model: model_id.as_deref().map(ModelName::parse).transpose()?,
-    };
+    let provider = provider_id.as_deref().map(ProviderId::parse).transpose()?;
+    let model = model_id.as_deref().map(ModelName::parse).transpose()?;
+    let models = model.map_or_else(Vec::new, |name| names_of(&actors, provider.as_ref(), name));
+    let filter = ScopeFilter { provider, credential: credential_id.map(Into::into), models };
     check_known(&actors, &filter)?;
     let cleared = ask(&actors.health, ClearCooldowns(filter)).await?;
     Ok(Json(ClearedCooldowns { cleared: cleared.iter().map(CooldownView::from).collect() }))
+}
+
+/// A model's name, and what those who serve it under that name call it upstream.
+fn names_of(actors: &Actors, provider: Option<&ProviderId>, name: ModelName) -> Vec<ModelName> {
+    let table = actors.providers.read();
+    let is_meant = |serving: &Serving<'_>| provider.is_none_or(|id| *id == serving.row.provider.id);
+    let serving = table.serving(&name).filter(is_meant);
+    let mut names: Vec<_> = serving.map(|serving| serving.upstream.clone()).collect();
+    names.push(name);
+    names
 }
 
 /// Refuses to pick what does not exist. Models may be known to a provider alone.
