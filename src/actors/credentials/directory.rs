@@ -142,8 +142,10 @@ pub enum Availability {
     Busy,
     /// The first comes back then.
     Cooling { until: Timestamp, cause: FailureClass },
-    /// There is none.
+    /// None can be used.
     None,
+    /// The provider has none, and may take requests without one.
+    NotNeeded,
 }
 
 /// How a credential stands, whatever the model.
@@ -219,9 +221,13 @@ impl CredentialDirectory {
         model: &ModelName,
         strategy: CredentialStrategy,
     ) -> Availability {
+        let all = self.of(provider);
+        if all.is_empty() {
+            return Availability::NotNeeded;
+        }
         let mut best = Availability::None;
         let mut ready = 0;
-        for held in self.of(provider) {
+        for held in all {
             match held.standing(now, health, model, strategy) {
                 Availability::Ready(_) => ready += 1,
                 other => best = nearer(best, other),
@@ -394,7 +400,9 @@ fn why_none(best: Availability) -> LeaseError {
     match best {
         Availability::Busy => LeaseError::Busy,
         Availability::Cooling { until, cause } => LeaseError::Cooling { until, cause },
-        Availability::None | Availability::Ready(_) => LeaseError::NoneLeft,
+        Availability::None | Availability::NotNeeded | Availability::Ready(_) => {
+            LeaseError::NoneLeft
+        }
     }
 }
 

@@ -249,15 +249,13 @@ fn consider(
     if let Some((until, cause)) = ground.health.kept_from(ask.now, used) {
         return Err(ExclusionReason::Cooling { until, cause });
     }
-    if *credentials == 0 {
-        return Ok(1);
-    }
     let strategy = provider.credential_strategy;
     match ground.credentials.availability(ask.now, ground.health, id, model, strategy) {
         Availability::Ready(slots) => Ok(slots),
+        Availability::NotNeeded if *credentials == 0 => Ok(1),
         Availability::Busy => Err(ExclusionReason::Busy),
         Availability::Cooling { until, cause } => Err(ExclusionReason::Cooling { until, cause }),
-        Availability::None => Err(ExclusionReason::NoCredential),
+        Availability::None | Availability::NotNeeded => Err(ExclusionReason::NoCredential),
     }
 }
 

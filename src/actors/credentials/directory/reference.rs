@@ -367,6 +367,7 @@ impl World {
             let name = ModelName::parse(MODELS[model]).unwrap();
             let told = directory.availability(self.now(), &health, &acme(), &name, strategy);
             let all: Vec<_> = self.keys.keys().map(|k| self.stands(*k, model, strategy)).collect();
+            prop_assert_eq!(told == Availability::NotNeeded, all.is_empty());
             match all.iter().filter(|stands| **stands == Stands::Ready).count() {
                 0 => prop_assert!(is_told(told, &Self::refusal(&all)), "{told:?} of {all:?}"),
                 count => prop_assert_eq!(told, Availability::Ready(count.try_into().unwrap())),
@@ -384,7 +385,8 @@ impl World {
 
 fn is_told(told: Availability, expected: &Stands) -> bool {
     match (told, expected) {
-        (Availability::None, Stands::Out) | (Availability::Busy, Stands::Busy) => true,
+        (Availability::None | Availability::NotNeeded, Stands::Out)
+        | (Availability::Busy, Stands::Busy) => true,
         (Availability::Cooling { until, cause }, Stands::Cooling(end, causes)) => {
             until.as_millis() == *end && causes.contains(&cause)
         }

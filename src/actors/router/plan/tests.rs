@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use super::{
-    pool::{NOW, Pool, id, model, provider, route, shown, target},
+    pool::{NOW, Pool, id, key, model, provider, route, shown, target},
     *,
 };
+use crate::actors::credentials::CredentialPool;
 use crate::domain::{
     cooldown::CooldownScope,
     model::Capability,
@@ -170,6 +171,19 @@ fn a_provider_without_a_usable_credential_is_left_out() {
     let until = NOW.plus(Duration::from_mins(1));
     let cooling = ExclusionReason::Cooling { until, cause: FailureClass::Auth };
     assert_eq!(pool.reasons("m"), [("a".into(), cooling)]);
+}
+
+#[test]
+fn who_may_do_without_a_key_is_not_asked_without_those_that_are_switched_off() {
+    let near = provider("near", 9, &["m"]);
+    let near = Provider { location: Location::Local, enabled: Some(true), ..near };
+    let mut pool = Pool::new(vec![(near, 0), (provider("b", 1, &["m"]), 1)]);
+    assert_eq!(pool.providers("m"), ["near", "b"]);
+    let mut off = key(&id("near"), 0);
+    off.settings.enabled = false;
+    pool.credentials = CredentialPool::new([off, key(&id("b"), 0)]).directory();
+    assert_eq!(pool.providers("m"), ["b"]);
+    assert_eq!(pool.reasons("m"), [("near".into(), ExclusionReason::NoCredential)]);
 }
 
 #[test]
