@@ -109,3 +109,32 @@ async fn half_a_character_in_a_request_is_replaced_when_it_is_translated() {
         assert!(app.upstream.last().text().contains(expected), "{format:?}");
     }
 }
+
+/// Each format's answer with its text in a shape that nobody has promised.
+fn in_another_shape(format: ApiFormat) -> String {
+    let body = saying(format, "Hello").body;
+    match format {
+        ApiFormat::Google => body.replace("\"text\":", "\"Text\":"),
+        ApiFormat::Ollama => body.replace("\"content\":", "\"Content\":"),
+        _ => body.replace("\"Hello\"", r#"{"text":"Hello"}"#),
+    }
+}
+
+#[actix_web::test]
+async fn a_whole_answer_whose_text_cannot_be_read_passes_or_fails() {
+    for format in FORMATS {
+        let body = in_another_shape(format);
+        for client in [Client::Chat, Client::Responses, Client::Messages, Client::Gemini] {
+            let app = TestApp::speaking(format).await;
+            let answer = body.clone();
+            app.upstream.answer(move |_| raw(200, answer.clone()).into());
+            let reply = Reply::to(client.ask(&app, false)).await;
+            let what = format!("{client:?} over {format:?}: {}", reply.text());
+            if passes(client, format) {
+                assert_eq!((reply.status, reply.text()), (200, &*body), "{what}");
+            } else {
+                assert_eq!(reply.status, 502, "{what}");
+            }
+        }
+    }
+}

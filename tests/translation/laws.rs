@@ -75,7 +75,8 @@ fn assert_heard(dialect: &Spoken, told: &[u8], is_whole: bool) {
     let framing = dialect.upstream.framing();
     let events = events(framing, [told]).expect("no event is too long");
     let heard = hear(dialect.upstream, &events);
-    assert_eq!(heard.dropped, 0, "an event is not of its own dialect");
+    let told_as = told.escape_ascii();
+    assert_eq!(heard.dropped, 0, "an event is not of its own dialect: {told_as}");
     match heard.ending {
         Ending::Failed(_) => (),
         Ending::Done | Ending::Open => {

@@ -35,7 +35,7 @@ pub enum CredentialError {
 }
 
 /// Why no credential can be had now.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LeaseError {
     #[error("no enabled key that has not been tried")]
     NoneLeft,

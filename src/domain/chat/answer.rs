@@ -17,6 +17,8 @@ pub struct Answer {
     pub service_tier: Option<String>,
     /// What the reader met and could not put into this form.
     pub losses: Losses,
+    /// Whether text or a call may be among it. Such an answer is not to be translated.
+    pub has_unread: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]

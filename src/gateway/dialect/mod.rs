@@ -7,3 +7,4 @@ pub mod ollama;
 pub mod openai_chat;
 pub mod responses;
 pub mod strict;
+pub mod unread;

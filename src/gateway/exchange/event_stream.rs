@@ -168,10 +168,7 @@ impl EventStream {
 
     /// The same of one whose connection breaks, with this failure.
     pub fn break_off(&mut self, failure: Failure) -> Ending {
-        match self.is_complete() {
-            true => Ending::Done(self.events.close()),
-            false => Ending::Failed(failure),
-        }
+        if self.is_complete() { Ending::Done(self.events.close()) } else { Ending::Failed(failure) }
     }
 
     /// Whether the candidate has proved itself: a first content event was seen, or the end of an answer

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{
         chat::{Dialect, Losses},
-        failure::Failure,
+        failure::{Failure, FailureClass},
         id::{ModelName, RequestId},
         provider::ApiFormat,
         time::Timestamp,
@@ -136,6 +136,10 @@ impl Pair {
             let named = previous.and_then(|previous| naming_previous(&body, previous));
             let body = named.map_or_else(|| envelope.unwrap(body), Bytes::from);
             return Ok(WholeAnswer { body, usage, losses });
+        }
+        if answer.has_unread {
+            let what = "text or a call of the answer is of an unknown shape";
+            return Err(Failure { status: Some(200), ..Failure::new(FailureClass::Server, what) });
         }
         if answer.usage.is_none() {
             answer.usage = Some(self.estimate().of_answer(&answer));

@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// What is known of a stream so far.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// Whether a first content event was seen, or a finish reason: an empty answer is an answer.

@@ -74,7 +74,10 @@ impl WrittenTranscript {
                         return None;
                     }
                 }
-                Entry::Words(kind, words) => transcript.say(kind.delta(words), &mut sent),
+                Entry::Words(kind, words) => {
+                    reader.skip(words);
+                    transcript.say(kind.delta(words), &mut sent);
+                }
             }
         }
         transcript.writer.borrow_mut().adopted(next_number);

@@ -261,7 +261,13 @@ impl Scan {
 }
 
 /// Where the value begins in a `data` line; `None` for any other line.
+///
+/// A JSON object is no name of a field: some servers forget the name before it, and what such a line says is
+/// not to be passed over.
 fn data_value(line: &[u8]) -> Option<usize> {
+    if line.first() == Some(&b'{') {
+        return Some(0);
+    }
     let rest = line.strip_prefix(b"data")?;
     match rest {
         [] => Some(4),
@@ -373,6 +379,11 @@ mod tests {
         );
         assert_eq!(data(b"data\n\ndata\ndata\n\ndata:"), ["", "\n"]);
         assert_eq!(data(b"data:test\n\ndata: test\n\n"), ["test", "test"]);
+    }
+
+    #[test]
+    fn an_object_without_the_name_of_its_field_is_data() {
+        assert_eq!(data(b"{\"a\":1}\n\nevent: x\n{}\n\n"), ["{\"a\":1}", "{}"]);
     }
 
     #[test]

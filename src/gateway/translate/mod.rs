@@ -142,6 +142,11 @@ pub trait ReadStream {
         None
     }
 
+    /// Takes note of words of the first choice that another reader has handed on.
+    fn skip(&mut self, words: &str) {
+        _ = words;
+    }
+
     /// What could not be put into the common form up to now.
     fn losses(&self) -> &Losses;
 }

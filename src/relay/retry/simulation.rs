@@ -137,7 +137,7 @@ fn check(world: &World, finished: &Finished) {
     };
     match finished {
         Finished::Complete => {
-            assert!(is_one_text(&|text| text == world.seen.told), "{:?}", world.seen.told)
+            assert!(is_one_text(&|text| text == world.seen.told), "{:?}", world.seen.told);
         }
         _ => assert!(
             is_one_text(&|text| text.starts_with(&world.seen.told)),

@@ -13,7 +13,7 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIMITS: Limits = Limits {
-    deadline: Duration::from_secs(60),
+    deadline: Duration::from_mins(1),
     max_wait: Duration::from_secs(30),
     pause: Duration::from_millis(200),
 };

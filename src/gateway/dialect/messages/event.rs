@@ -10,6 +10,34 @@ use serde_json::value::RawValue;
 #[serde(transparent)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
+/// A block of an answer, or the beginning of one: which of its fields are there depends on its `type`.
+#[derive(Debug, Deserialize)]
+pub struct ReadBlock<'a> {
+    #[serde(rename = "type", borrow)]
+    pub kind: Text<'a>,
+    #[serde(borrow)]
+    pub text: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub thinking: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub signature: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub input: Option<&'a RawValue>,
+}
+
+impl ReadBlock<'_> {
+    /// Whether what it says is read. All others are kept as they are.
+    pub fn is_read(&self) -> bool {
+        matches!(&*self.kind.0, "text" | "thinking" | "redacted_thinking" | "tool_use")
+    }
+}
+
 /// Any event: which of its fields are there depends on its `type`.
 #[derive(Debug, Deserialize)]
 pub struct Event<'a> {

@@ -14,7 +14,7 @@ mod usage;
 
 pub use block::{Block, CacheControl, CitationsConfig, FileSource, WireBlock};
 pub use error::{error_body, error_event, error_kind};
-pub use event::{Event, EventDelta, Text};
+pub use event::{Event, EventDelta, ReadBlock, Text};
 pub use message::{MessageDelta, WireMessage};
 pub use request::{
     Format, Metadata, OutputConfig, RequestMessage, ThinkingConfig, ToolChoice, WireRequest,

@@ -9,10 +9,20 @@ use serde::{
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{ErrorObject, is_blank, usage::parse_usage, wire::shown::ThoughtFields};
+use super::{
+    ErrorObject, is_blank,
+    usage::parse_usage,
+    wire::{answer::WireAnswer, shown::ThoughtFields},
+};
 use crate::{
     domain::chat::Usage,
-    gateway::{dialect::object::Borrowed, tokens::TextLength},
+    gateway::{
+        dialect::{
+            object::Borrowed,
+            unread::{self, Unread},
+        },
+        tokens::TextLength,
+    },
 };
 
 /// The data of an event is no chunk and no error either.
@@ -106,7 +116,7 @@ impl<'a> Chunk<'a> {
             has_tool_call: choices.has_tool_call,
             choices: choices.seen,
             finished: choices.finished,
-            is_usage_only: choices.seen == 0 && wire.usage.is_some(),
+            is_usage_only: choices.seen == 0 && wire.usage.is_some() && says_no_more(text),
             usage: wire.usage.and_then(parse_usage),
             words: choices.words,
             is_foreign: false,
@@ -114,6 +124,11 @@ impl<'a> Chunk<'a> {
             error: None,
         })
     }
+}
+
+/// Whether a chunk without choices has no words in another place either.
+fn says_no_more(text: &str) -> bool {
+    unread::from_str::<WireAnswer<'_>>(text).is_ok_and(|(_, unread)| unread == Unread::Nothing)
 }
 
 impl Chunk<'_> {
@@ -374,6 +389,10 @@ mod tests {
         );
         assert!(!last.is_usage_only && last.usage.is_some());
         assert!(!chunk(r#"{"choices":[],"usage":null}"#).is_usage_only);
+        for more in [r#""content":"x""#, r#""Text":["x"]"#, r#""vendor":{"text":"x"}"#] {
+            let json = format!(r#"{{"choices":[],"usage":{{"prompt_tokens":3}},{more}}}"#);
+            assert!(!chunk(&json).is_usage_only, "{more}");
+        }
     }
 
     #[test]

@@ -30,10 +30,28 @@ pub struct ReadResponse<'a> {
     pub incomplete_details: Any<'a>,
     #[serde(borrow)]
     pub output: Any<'a>,
+    /// All text of the output, as SDKs put it together: some servers send it.
+    #[serde(borrow)]
+    pub output_text: Any<'a>,
     #[serde(borrow)]
     pub usage: Any<'a>,
     #[serde(borrow)]
     pub service_tier: Any<'a>,
+    /// What follows repeats the request.
+    #[serde(borrow)]
+    pub text: Any<'a>,
+    #[serde(borrow)]
+    pub reasoning: Any<'a>,
+    #[serde(borrow)]
+    pub input: Any<'a>,
+    #[serde(borrow)]
+    pub instructions: Any<'a>,
+    #[serde(borrow)]
+    pub tools: Any<'a>,
+    #[serde(borrow)]
+    pub prompt: Any<'a>,
+    #[serde(borrow)]
+    pub metadata: Any<'a>,
 }
 
 impl ReadResponse<'_> {
@@ -110,9 +128,15 @@ pub struct ReadEvent<'a> {
     #[serde(borrow)]
     pub output_index: Any<'a>,
     #[serde(borrow)]
+    pub content_index: Any<'a>,
+    #[serde(borrow)]
+    pub summary_index: Any<'a>,
+    #[serde(borrow)]
     pub item_id: Any<'a>,
     #[serde(borrow)]
     pub item: Any<'a>,
+    #[serde(borrow)]
+    pub part: Any<'a>,
     #[serde(borrow)]
     pub delta: Any<'a>,
     #[serde(borrow)]
@@ -129,6 +153,21 @@ pub struct ReadEvent<'a> {
     pub logprobs: Any<'a>,
     #[serde(borrow)]
     pub error: Any<'a>,
+}
+
+impl<'a> ReadEvent<'a> {
+    /// What may be said in it, by name.
+    pub fn texts(&self) -> [(&'static str, Any<'a>); 7] {
+        [
+            ("delta", self.delta),
+            ("text", self.text),
+            ("refusal", self.refusal),
+            ("arguments", self.arguments),
+            ("input", self.input),
+            ("part", self.part),
+            ("response", self.response),
+        ]
+    }
 }
 
 /// The text that a field holds, borrowed where it stands without escapes.

@@ -117,7 +117,8 @@ fn what_cannot_be_gone_on_with_ends_in_the_same_way() {
     let foreign = json!({"type": "vendor.notice", "sequence_number": 2});
     let begun = &places(&SAID)[1];
     for events in [vec![call, input], vec![search], vec![foreign]] {
-        let more: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        let more = events.iter().map(|event| format!("data: {event}\n\n"));
+        let more = more.collect::<Vec<_>>().concat();
         for wrong in BREAKS {
             let (sent, stream) = broken(true, &format!("{begun}{more}"), wrong);
             let sent = String::from_utf8(sent).unwrap() + &fail(ApiFormat::Responses, &stream);

@@ -1,6 +1,8 @@
 //! Events of unknown types and shapes: between equal dialects they pass byte for byte; in a translation what
 //! can be read goes on, and nothing that may be text or a call is left out in silence.
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::{
     domain::provider::ApiFormat,
@@ -25,7 +27,7 @@ enum Odd {
 
 use Odd::{Cut, Read, Told};
 
-const CASES: [(ApiFormat, Odd, &str); 27] = [
+const CASES: [(ApiFormat, Odd, &str); 44] = [
     (ApiFormat::Openai, Cut, r#"{"choices":[{"index":0,"delta":{"content":{"text":"x"}}}]}"#),
     (ApiFormat::Openai, Cut, r#"{"choices":[{"index":0,"delta":{"reasoning":["x"]}}]}"#),
     (
@@ -93,6 +95,136 @@ const CASES: [(ApiFormat, Odd, &str); 27] = [
     ),
     (ApiFormat::Ollama, Told, r#"{"notice":"x"}"#),
     (ApiFormat::Ollama, Cut, r#"["x"]"#),
+    (ApiFormat::Ollama, Cut, r#"{"message":{"content":""},"response":"x","done":false}"#),
+    (ApiFormat::Openai, Cut, r#"{"choices":[],"usage":{"prompt_tokens":1},"content":"x"}"#),
+    (ApiFormat::Openai, Cut, r#"{"choices":[{"index":0,"delta":{"content":"y"},"text":"x"}]}"#),
+    (ApiFormat::Openai, Cut, r#"{"choices":[{"index":0,"delta":{"Content":"x"}}]}"#),
+    (
+        ApiFormat::Openai,
+        Cut,
+        r#"{"choices":[{"index":0,"delta":{"content":"y","tool_calls":{"0":{"id":"c"}}}}]}"#,
+    ),
+    (
+        ApiFormat::Openai,
+        Read,
+        r#"{"choices":[{"index":0,"delta":{"content":""},"message":{"content":"one"}}]}"#,
+    ),
+    (
+        ApiFormat::Openai,
+        Cut,
+        r#"{"choices":[{"index":0,"delta":{"content":""},"message":{"content":"one more"}}]}"#,
+    ),
+    (ApiFormat::Responses, Cut, r#"{"type":"response.vendor.delta","delta":"x"}"#),
+    (
+        ApiFormat::Responses,
+        Cut,
+        r#"{"type":"response.output_text.delta","output_index":0,"text":"x"}"#,
+    ),
+    (
+        ApiFormat::Responses,
+        Cut,
+        r#"{"type":"response.custom_tool_call_input.delta","output_index":7,"delta":"x"}"#,
+    ),
+    (
+        ApiFormat::Responses,
+        Cut,
+        r#"{"type":"response.content_part.added","output_index":0,"content_index":1,"part":{"type":"output_text","text":"never said in the end"}}"#,
+    ),
+    (
+        ApiFormat::Responses,
+        Cut,
+        r#"{"type":"response.output_item.added","output_index":1,"item":{"type":"message","content":[{"type":"output_text","text":"x"}]}}"#,
+    ),
+    (
+        ApiFormat::Anthropic,
+        Cut,
+        r#"{"type":"content_block_delta","delta":{"type":"text_delta","thinking":"x"}}"#,
+    ),
+    (
+        ApiFormat::Anthropic,
+        Cut,
+        r#"{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"x"}}"#,
+    ),
+    (
+        ApiFormat::Anthropic,
+        Cut,
+        r#"{"type":"content_block_delta","delta":{"type":"foo_delta","text":"x"}}"#,
+    ),
+    (ApiFormat::Google, Cut, r#"{"candidates":[{"output":"x"}]}"#),
+    (ApiFormat::Google, Cut, r#"{"candidates":[{"content":{"text":"x","parts":[{"text":"y"}]}}]}"#),
+];
+
+/// Whole answers of odd shapes.
+const WHOLE: [(ApiFormat, Odd, &str); 29] = [
+    (ApiFormat::Openai, Cut, r#"{"choices":[{"message":{"content":{"text":"x"}}}]}"#),
+    (ApiFormat::Openai, Cut, r#"{"choices":[{"message":{"content":"y"},"text":"x"}]}"#),
+    (
+        ApiFormat::Openai,
+        Cut,
+        r#"{"choices":[{"message":{"content":"y","reasoning":{"text":"x"}}}]}"#,
+    ),
+    (
+        ApiFormat::Openai,
+        Cut,
+        r#"{"choices":[{"message":{"content":"y","tool_calls":{"0":{"id":"c"}}}}]}"#,
+    ),
+    (ApiFormat::Openai, Cut, r#"{"choices":[{"message":{"Content":"x"}}]}"#),
+    (
+        ApiFormat::Openai,
+        Cut,
+        r#"{"choices":[{"message":{"content":"y"},"delta":{"content":"x"}}]}"#,
+    ),
+    (
+        ApiFormat::Openai,
+        Read,
+        r#"{"choices":[{"message":{"content":"x"},"delta":{"content":""}}]}"#,
+    ),
+    (ApiFormat::Openai, Told, r#"{"choices":[{"message":{"content":"x"}}],"message":"success"}"#),
+    (
+        ApiFormat::Openai,
+        Told,
+        r#"{"choices":[{"message":{"content":"x","tools_run":[{"output":"y"}]}}]}"#,
+    ),
+    (
+        ApiFormat::Responses,
+        Cut,
+        r#"{"output":[{"type":"message","content":[{"type":"output_text","text":["x"]}]}]}"#,
+    ),
+    (ApiFormat::Responses, Cut, r#"{"output":[{"type":"message","content":{"text":"x"}}]}"#),
+    (ApiFormat::Responses, Cut, r#"{"output":[{"content":[{"type":"output_text","text":"x"}]}]}"#),
+    (ApiFormat::Responses, Cut, r#"{"output":[{"type":"message","content":["x"]}]}"#),
+    (ApiFormat::Responses, Cut, r#"{"output":[{"type":"message","content":[]}],"text":"x"}"#),
+    (
+        ApiFormat::Responses,
+        Read,
+        r#"{"output":[],"output_text":"x","text":{"format":{"type":"text"}}}"#,
+    ),
+    (
+        ApiFormat::Responses,
+        Read,
+        r#"{"output":[{"type":"message","content":"x"}],"output_text":"x","tools":[{"text":"y"}]}"#,
+    ),
+    (ApiFormat::Anthropic, Cut, r#"{"content":[{"text":"x"}]}"#),
+    (ApiFormat::Anthropic, Cut, r#"{"content":[{"type":"text","text":["x"]}]}"#),
+    (ApiFormat::Anthropic, Cut, r#"{"content":[{"type":"text","text":"y","content":"x"}]}"#),
+    (
+        ApiFormat::Anthropic,
+        Cut,
+        r#"{"content":[{"type":"tool_use","id":7,"name":"f","input":{"a":1}}]}"#,
+    ),
+    (ApiFormat::Anthropic, Told, r#"{"content":[{"type":"text"},{"type":"text","text":"x"}]}"#),
+    (ApiFormat::Google, Cut, r#"{"candidates":[{"output":"x"}]}"#),
+    (ApiFormat::Google, Cut, r#"{"candidates":[{"content":{"parts":[{"text":"y","Text":"x"}]}}]}"#),
+    (
+        ApiFormat::Google,
+        Read,
+        r#"{"candidates":[{"content":{"parts":[{"text":"x","functionCall":{"name":"f"}}]}}]}"#,
+    ),
+    (ApiFormat::Ollama, Cut, r#"{"message":{"content":"y"},"response":"x","done":true}"#),
+    (ApiFormat::Ollama, Cut, r#"{"message":{"content":"","reasoning":"x"},"done":true}"#),
+    (ApiFormat::Ollama, Cut, r#"{"message":{"content":["x"]},"done":true}"#),
+    (ApiFormat::Ollama, Read, r#"{"message":{"content":"x"},"done":true,"eval_count":"many"}"#),
+    (ApiFormat::Ollama, Told, r#"{"message":{"content":"x"},"done":true,"notes":{"text":"y"}}"#),
 ];
 
 const CLIENTS: [(ClientApi, ApiFormat); 5] = [
@@ -150,6 +282,209 @@ fn in_a_translation_nothing_is_left_out_in_silence() {
                 _ => Read,
             };
             assert_eq!(became, expected, "{api:?} of {format:?}: {odd}");
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_whole_answer_is_left_out_in_silence() {
+    for (format, expected, body) in WHOLE {
+        for (api, spoken) in CLIENTS {
+            let body = Bytes::from(body);
+            let whole = pair(api, format, false).whole(body.clone());
+            let what = format!("{api:?} of {format:?}: {body:?}");
+            match whole {
+                // One of another JSON type than it is read as is no answer of the dialect at all.
+                Err(failure) => {
+                    assert_eq!(failure.class, FailureClass::Server, "{what}");
+                    assert_eq!(expected, Cut, "{what}");
+                }
+                Ok(whole) if spoken == format => assert_eq!(whole.body, body, "{what}"),
+                Ok(whole) => {
+                    assert!(String::from_utf8_lossy(&whole.body).contains('x'), "{what}");
+                    let is_told = !whole.losses.is_empty();
+                    assert_eq!(if is_told { Told } else { Read }, expected, "{what}");
+                }
+            }
+        }
+    }
+}
+
+/// Names under which words may stand.
+const NAMES: [&str; 15] = [
+    "text",
+    "content",
+    "output",
+    "output_text",
+    "message",
+    "response",
+    "delta",
+    "reasoning",
+    "thinking",
+    "arguments",
+    "refusal",
+    "Content",
+    "TEXT",
+    "parts",
+    "tool_calls",
+];
+
+/// Each object within a value, with a field more or another value in its place.
+fn variants(value: &Value, name: &str, odd: &Value) -> Vec<Value> {
+    let mut all = Vec::new();
+    match value {
+        Value::Object(fields) => {
+            let mut copy = fields.clone();
+            copy.insert(name.to_owned(), odd.clone());
+            all.push(Value::Object(copy));
+            for (inner_name, inner) in fields.iter().filter(|(name, _)| *name != "usage") {
+                for variant in variants(inner, name, odd) {
+                    let mut copy = fields.clone();
+                    copy.insert(inner_name.clone(), variant);
+                    all.push(Value::Object(copy));
+                }
+            }
+        }
+        Value::Array(values) => {
+            for (n, inner) in values.iter().enumerate() {
+                for variant in variants(inner, name, odd) {
+                    let mut copy = values.clone();
+                    copy[n] = variant;
+                    all.push(Value::Array(copy));
+                }
+            }
+        }
+        _ => (),
+    }
+    all
+}
+
+fn all_variants(json: &str) -> Vec<String> {
+    let json: Value = serde_json::from_str(json).unwrap();
+    let odds = [
+        json!("zebra"),
+        json!(["zebra"]),
+        json!({"text": "zebra"}),
+        json!([{"type": "text", "text": "zebra"}]),
+    ];
+    let of_name = |name| odds.iter().flat_map(move |odd| [(name, odd)]);
+    let all = NAMES.into_iter().flat_map(of_name);
+    all.flat_map(|(name, odd)| variants(&json, name, odd)).map(|json| json.to_string()).collect()
+}
+
+#[test]
+fn wherever_words_stand_in_a_whole_answer_they_arrive_or_are_told() {
+    let bodies = [
+        (
+            ApiFormat::Openai,
+            r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"}}]}"#,
+        ),
+        (
+            ApiFormat::Responses,
+            r#"{"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"Hi"}]}]}"#,
+        ),
+        (ApiFormat::Anthropic, r#"{"type":"message","content":[{"type":"text","text":"Hi"}]}"#),
+        (
+            ApiFormat::Google,
+            r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"Hi"}]}}]}"#,
+        ),
+        (ApiFormat::Ollama, r#"{"message":{"role":"assistant","content":"Hi"},"done":true}"#),
+    ];
+    let mut silent = Vec::new();
+    for (format, body) in bodies {
+        for variant in all_variants(body) {
+            for (api, _) in CLIENTS.into_iter().filter(|(_, spoken)| *spoken != format) {
+                let Ok(whole) = pair(api, format, false).whole(Bytes::from(variant.clone())) else {
+                    continue;
+                };
+                if !arrives(&whole.body) && whole.losses.is_empty() {
+                    silent.push(format!("{api:?} of {format:?}: {variant}"));
+                }
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{silent:#?}");
+}
+
+#[test]
+fn wherever_words_stand_in_an_event_they_arrive_or_are_told() {
+    let deltas = [
+        (ApiFormat::Openai, r#"{"choices":[{"index":0,"delta":{"content":"Hi"}}]}"#),
+        (
+            ApiFormat::Responses,
+            r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hi"}"#,
+        ),
+        (
+            ApiFormat::Anthropic,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}"#,
+        ),
+        (ApiFormat::Google, r#"{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}]}"#),
+        (ApiFormat::Ollama, r#"{"message":{"role":"assistant","content":"Hi"},"done":false}"#),
+    ];
+    let mut silent = Vec::new();
+    for (format, delta) in deltas {
+        for variant in all_variants(delta) {
+            for (api, _) in CLIENTS.into_iter().filter(|(_, spoken)| *spoken != format) {
+                let whole = stream_with(format, &variant);
+                let mut stream = pair(api, format, false).stream(true);
+                if !is_honest(&mut stream, &whole) {
+                    silent.push(format!("{api:?} of {format:?}: {variant}"));
+                }
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{silent:#?}");
+}
+
+/// Whether the word `zebra` is in what was sent. Gemini's writer holds its last character back.
+fn arrives(sent: &[u8]) -> bool {
+    String::from_utf8_lossy(sent).contains("zebr")
+}
+
+/// Whether the word `zebra` in a stream arrives, or it is told that something does not.
+fn is_honest(stream: &mut EventStream, whole: &str) -> bool {
+    let (mut sent, ending) = feed(stream, whole.as_bytes(), whole.len());
+    match ending {
+        Some(Ending::Done(last)) => sent.extend_from_slice(&last),
+        Some(_) => return true,
+        None => match stream.end() {
+            Some(last) => sent.extend_from_slice(&last),
+            None => return true,
+        },
+    }
+    arrives(&sent) || !stream.losses().is_empty()
+}
+
+#[test]
+fn words_after_the_end_of_a_choice_arrive_or_are_told() {
+    let late = [
+        (ApiFormat::Openai, r#"{"choices":[{"index":0,"delta":{"content":"zebra"}}]}"#),
+        (
+            ApiFormat::Anthropic,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"zebra"}}"#,
+        ),
+        (ApiFormat::Google, r#"{"candidates":[{"content":{"parts":[{"text":"zebra"}]}}]}"#),
+    ];
+    for (format, late) in late {
+        for (api, _) in CLIENTS.into_iter().filter(|(_, spoken)| *spoken != format) {
+            let mut events = events(format, "first", &[(Text, "one")]);
+            let at = events.len() - usize::from(format != ApiFormat::Google);
+            events.insert(at, format!("data: {late}\n\n"));
+            let mut stream = pair(api, format, false).stream(true);
+            assert!(is_honest(&mut stream, &events.concat()), "{api:?} of {format:?}");
+        }
+    }
+}
+
+#[test]
+fn objects_without_the_name_of_their_field_are_read_or_are_a_cut() {
+    for (api, spoken) in CLIENTS {
+        for end in ["\n", "\n\n"] {
+            let events = events(ApiFormat::Openai, "first", &[(Text, "zebra")]);
+            let lines = events.iter().map(|event| event.trim().trim_start_matches("data: "));
+            let whole: String = lines.map(|line| [line, end].concat()).collect();
+            let mut stream = pair(api, ApiFormat::Openai, false).stream(true);
+            assert!(is_honest(&mut stream, &whole), "{api:?} {spoken:?} {end:?}");
         }
     }
 }

@@ -223,6 +223,20 @@ fn an_answer_can_be_resumed_more_than_once() {
     }
 }
 
+/// The maker alone could go on with what it has signed.
+#[test]
+fn thoughts_are_not_resumed_once_their_signature_was_sent() {
+    let mut first = events(ApiFormat::Anthropic, "first", &[(Reasoning, "hm"), (Text, "Hi")]);
+    let at = first.iter().position(|event| event.contains("content_block_stop")).unwrap();
+    let signed = r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"s"}}"#;
+    first.insert(at, format!("{signed}\n\n"));
+    for (sent, is_resumable) in [(at, true), (at + 1, false), (at + 2, false)] {
+        let first = first[..sent].concat();
+        let (_, stream) = cut(ClientApi::Messages, ApiFormat::Anthropic, &first, first.len());
+        assert_eq!(stream.transcript().is_some(), is_resumable, "{first}");
+    }
+}
+
 fn words() -> impl Strategy<Value = Vec<(TextKind, String)>> {
     let kind = prop::sample::select(&[Text, Reasoning][..]);
     prop::collection::vec((kind, "[ab\"\\\\é日👩\n]{1,6}"), 1..8)

@@ -20,15 +20,18 @@ use crate::{
         failure::{Failure, FailureClass},
     },
     gateway::{
-        dialect::openai_chat::{
-            ErrorObject, is_blank, parse_usage,
-            wire::{
-                answer::{
-                    Spoken, WireAnswer, WireCall, WireChoice, WireExtra, WireLogprobs, WireMessage,
-                    WirePart, WireToken,
+        dialect::{
+            openai_chat::{
+                ErrorObject, is_blank, parse_usage,
+                wire::{
+                    answer::{
+                        Spoken, WireAnswer, WireCall, WireChoice, WireExtra, WireLogprobs,
+                        WireMessage, WirePart, WireToken,
+                    },
+                    lenient::{Items, Text},
                 },
-                lenient::{Items, Text},
             },
+            unread,
         },
         failure::classify,
     },
@@ -49,7 +52,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
             None => unusable("the answer is not a JSON object"),
         });
     }
-    let wire: WireAnswer<'_> = serde_json::from_str(text)
+    let (wire, unread) = unread::from_str::<WireAnswer<'_>>(text)
         .map_err(|_| unusable("the answer is not a JSON object of the expected shape"))?;
     if wire.error.is_some_and(|error| !is_blank(error)) {
         return Err(classify(200, ErrorObject::parse(body)));
@@ -71,12 +74,14 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
         service_tier: wire.service_tier.owned(),
         ..Answer::default()
     };
+    answer.has_unread = unread.is_text(&mut answer.losses);
     let mut choices = choices;
     choices.sort_by_key(|choice| choice.index.0.unwrap_or(0));
     answer.losses.note_if(choices.len() > MAX_CHOICES, "n");
     choices.truncate(MAX_CHOICES);
+    let Answer { losses, has_unread, .. } = &mut answer;
     answer.choices =
-        choices.into_iter().map(|choice| read_choice(choice, &mut answer.losses)).collect();
+        choices.into_iter().map(|choice| read_choice(choice, losses, has_unread)).collect();
     if let [choice] = &mut *answer.choices {
         add_addresses(choice, wire.citations);
     }
@@ -98,11 +103,18 @@ pub(super) fn addresses_cited(addresses: Items<Text<'_>>) -> impl Iterator<Item 
     urls.map(|url| Citation { url: Some(url), ..Citation::default() })
 }
 
-fn read_choice(choice: WireChoice<'_>, losses: &mut Losses) -> Choice {
-    let parts = match choice.message.or(choice.delta) {
+fn read_choice(choice: WireChoice<'_>, losses: &mut Losses, has_unread: &mut bool) -> Choice {
+    let mut read = |message: Option<WireMessage<'_>>| match message {
         Some(message) => read_message(message, losses),
         None => Vec::new(),
     };
+    // Perplexity has both, and one of them is empty.
+    let (mut parts, delta) = (read(choice.message), read(choice.delta));
+    if parts.is_empty() {
+        parts = delta;
+    } else {
+        *has_unread |= !delta.is_empty();
+    }
     let said = Said {
         calls: parts.iter().any(|part| matches!(part.content, Content::ToolCall(_))),
         refusal: parts.iter().any(|part| matches!(part.content, Content::Refusal(_))),
@@ -134,9 +146,13 @@ fn read_message(mut message: WireMessage<'_>, losses: &mut Losses) -> Vec<Part> 
     }
     let is_sealed = message.extra_content.and_then(WireExtra::thought_signature).is_some();
     losses.note_if(is_sealed, "reasoning.signature");
-    parts.extend(message.tool_calls.0.into_iter().filter_map(read_call));
-    if let Some(called) = message.function_call {
-        parts.extend(read_call(WireCall { function: Some(called), ..WireCall::default() }));
+    let called = message
+        .function_call
+        .map(|called| WireCall { function: Some(called), ..WireCall::default() });
+    for call in message.tool_calls.0.into_iter().chain(called) {
+        let call = read_call(call);
+        losses.note_if(call.is_none(), "content.tool_call");
+        parts.extend(call);
     }
     parts
 }

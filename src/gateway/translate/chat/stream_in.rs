@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
@@ -16,13 +15,16 @@ use super::{
 use crate::{
     domain::chat::{Delta, Losses},
     gateway::{
-        dialect::openai_chat::{
-            Chunk, DONE, ErrorObject, is_blank, parse_usage,
-            wire::{
-                answer::{Spoken, WireAnswer, WireChoice, WireExtra, WireMessage},
-                lenient::{Items, Text},
-                reasoning::{Detail, ENCRYPTED},
+        dialect::{
+            openai_chat::{
+                DONE, ErrorObject, is_blank, parse_usage,
+                wire::{
+                    answer::{Spoken, WireAnswer, WireChoice, WireExtra, WireMessage, WirePart},
+                    lenient::{Items, Text},
+                    reasoning::{Detail, ENCRYPTED},
+                },
             },
+            unread,
         },
         failure::classify,
         translate::{ReadStream, Said, Unparsable},
@@ -58,6 +60,8 @@ struct Choice {
     has_citation: bool,
     thoughts: Thoughts,
     calls: Calls,
+    /// How much it has said in words, in bytes.
+    said: usize,
 }
 
 impl ReadStream for Reader {
@@ -69,7 +73,7 @@ impl ReadStream for Reader {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(Unparsable);
         }
-        let wire: WireAnswer<'_> = serde_json::from_str(text).map_err(|_| Unparsable)?;
+        let (wire, unread) = unread::from_str::<WireAnswer<'_>>(text).map_err(|_| Unparsable)?;
         let is_bare = wire.choices.is_none() && wire.usage.is_none();
         if is_bare || wire.error.is_some_and(|error| !is_blank(error)) {
             // Some servers send their error objects bare. Any other object without choices is
@@ -88,18 +92,20 @@ impl ReadStream for Reader {
             sink(Delta::Tier(tier));
         }
         let mut addresses = Some(wire.citations);
-        let mut has_read = false;
+        let mut is_lost = unread.is_text(&mut self.losses);
         for choice in wire.choices.unwrap_or_default().0 {
-            has_read |= choice.delta.as_ref().is_some_and(says_something);
-            self.read_choice(choice, &mut addresses, sink);
-        }
-        if !has_read && has_unread(data) {
-            return Err(Unparsable);
+            is_lost |= !self.read_choice(choice, &mut addresses, sink);
         }
         if let Some(usage) = wire.usage.and_then(parse_usage) {
             sink(Delta::Usage(usage));
         }
-        Ok(Said::More)
+        if is_lost { Err(Unparsable) } else { Ok(Said::More) }
+    }
+
+    fn skip(&mut self, words: &str) {
+        if let Some(at) = self.place_of(0) {
+            self.choices[at].said += words.len();
+        }
     }
 
     fn losses(&self) -> &Losses {
@@ -107,60 +113,31 @@ impl ReadStream for Reader {
     }
 }
 
-/// Whether anything of the answer was read from a message.
-fn says_something(message: &WireMessage<'_>) -> bool {
-    let has_content = match &message.content {
-        Spoken::Nothing => false,
-        Spoken::Text(text) => !text.is_empty(),
-        Spoken::Parts(parts) => parts.iter().any(|part| {
-            !part.text.as_str().is_empty() || !matches!(part.thinking, Spoken::Nothing)
-        }),
-    };
-    let texts =
-        [&message.reasoning_content, &message.reasoning, &message.reasoning_text, &message.refusal];
-    has_content
-        || texts.iter().any(|text| !text.as_str().is_empty())
-        || !message.tool_calls.0.is_empty()
-        || message.function_call.is_some()
-}
-
-/// Whether a chunk of which nothing was read has words or calls all the same, in another shape.
-fn has_unread(data: &[u8]) -> bool {
-    // Choices that are no list are no chunk's.
-    let Ok(chunk) = Chunk::parse(data) else { return !has_choices(data) };
-    let is_odd = |written: &&str| written.starts_with(['{', '[']);
-    chunk.has_tool_call || chunk.words.texts.iter().flatten().any(is_odd)
-}
-
-fn has_choices(data: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Listed<'a> {
-        #[serde(borrow)]
-        choices: Option<Vec<&'a RawValue>>,
-    }
-    serde_json::from_slice::<Listed<'_>>(data).is_ok_and(|it| it.choices.is_some())
-}
-
 impl Reader {
+    /// `false`: what it says may not be all that was said.
     fn read_choice<'a>(
         &mut self,
         wire: WireChoice<'a>,
         addresses: &mut Option<Items<Text<'a>>>,
         sink: Sink<'_>,
-    ) {
+    ) -> bool {
         let index = wire.index.0.unwrap_or(0);
-        let Some(at) = self.place_of(index) else { return };
+        let Some(at) = self.place_of(index) else { return true };
         let Self { choices, losses, .. } = self;
         let state = &mut choices[at];
-        let Ok(choice) = u32::try_from(index) else { return };
+        let Ok(choice) = u32::try_from(index) else { return true };
         if let Some(message) = wire.delta {
             state.read_message(choice, message, losses, sink);
         }
+        let is_all = match wire.message {
+            Some(message) => state.read_whole(choice, message, losses, sink),
+            None => true,
+        };
         if let Some(tokens) = wire.logprobs.and_then(read_logprobs) {
             sink(Delta::Logprobs { choice, tokens });
         }
         if wire.finish_reason.as_str().is_empty() {
-            return;
+            return is_all;
         }
         // Some servers go on after they have ended a choice, and end it again: the last word counts.
         let is_first = !std::mem::replace(&mut state.is_over, true);
@@ -175,6 +152,7 @@ impl Reader {
         let stop_texts = [wire.stop_reason, wire.matched_stop];
         let reason = finish::read(wire.finish_reason.as_str(), said, stop_texts);
         sink(Delta::Stop { choice, reason });
+        is_all
     }
 
     /// `None`: there are too many choices.
@@ -192,6 +170,26 @@ impl Reader {
 }
 
 impl Choice {
+    /// Reads a whole message in a chunk: all that was said up to now, as Perplexity repeats it, or an
+    /// answer that comes at once. `false`: it is neither.
+    fn read_whole(
+        &mut self,
+        choice: u32,
+        message: WireMessage<'_>,
+        losses: &mut Losses,
+        sink: Sink<'_>,
+    ) -> bool {
+        if self.said == 0 && self.calls.is_empty() {
+            self.read_message(choice, message, losses, sink);
+            return true;
+        }
+        let words = [&message.reasoning_content, &message.reasoning, &message.reasoning_text];
+        let thought = words.iter().map(|text| text.as_str().len()).max().unwrap_or(0);
+        let refused = message.refusal.as_str().len();
+        let repeated = message.content.into_text().len() + thought + refused;
+        repeated <= self.said && (message.tool_calls.0.is_empty() || !self.calls.is_empty())
+    }
+
     fn read_message(
         &mut self,
         choice: u32,
@@ -208,13 +206,15 @@ impl Choice {
                 for part in parts {
                     self.think(choice, part.thinking.into_text(), false, sink);
                     self.say(choice, part.text.0.unwrap_or_default(), sink);
+                    self.refuse(choice, part.refusal, sink);
+                    if part.image_url.is_some() {
+                        let image = WirePart { image_url: part.image_url, ..WirePart::default() };
+                        message.images.0.push(image);
+                    }
                 }
             }
         }
-        if let Some(text) = message.refusal.filled() {
-            self.has_refusal = true;
-            sink(Delta::Refusal { choice, text });
-        }
+        self.refuse(choice, message.refusal, sink);
         for citation in message.annotations.0.into_iter().filter_map(citation_of) {
             self.has_citation = true;
             sink(Delta::Citation { choice, citation: Box::new(citation) });
@@ -235,8 +235,17 @@ impl Choice {
         }
     }
 
+    fn refuse(&mut self, choice: u32, text: Text<'_>, sink: Sink<'_>) {
+        if let Some(text) = text.filled() {
+            self.has_refusal = true;
+            self.said += text.len();
+            sink(Delta::Refusal { choice, text });
+        }
+    }
+
     fn say(&mut self, choice: u32, text: Cow<'_, str>, sink: Sink<'_>) {
         if !text.is_empty() {
+            self.said += text.len();
             self.thoughts.are_open = false;
             sink(Delta::Text { choice, text });
         }
@@ -244,6 +253,7 @@ impl Choice {
 
     fn think(&mut self, choice: u32, text: Cow<'_, str>, is_summary: bool, sink: Sink<'_>) {
         if !text.is_empty() {
+            self.said += text.len();
             self.thoughts.are_open = true;
             sink(Delta::Reasoning { choice, text, is_summary });
         }

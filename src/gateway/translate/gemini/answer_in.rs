@@ -14,8 +14,8 @@ use crate::{
 pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
     let unusable =
         |what: &str| Failure { status: Some(200), ..Failure::new(FailureClass::Server, what) };
-    let response = match parse(body) {
-        Some(response) if response.error.is_none() => response,
+    let (response, unread) = match parse(body) {
+        Some((response, unread)) if response.error.is_none() => (response, unread),
         parsed => {
             return Err(match (parsed, ErrorObject::parse(body)) {
                 (None, None) => unusable("the answer is not a JSON object of the expected shape"),
@@ -30,6 +30,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
         return Err(unusable("the answer has no candidates"));
     }
     answer.losses.absorb(reader.losses());
+    answer.has_unread = unread.is_text(&mut answer.losses);
     Ok(answer)
 }
 

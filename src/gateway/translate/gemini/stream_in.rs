@@ -18,6 +18,7 @@ use crate::{
                 Candidate, FunctionCall, GenerateContentResponse, Part, PromptFeedback, Text,
             },
             openai_chat::ErrorObject,
+            unread::{self, Unread},
         },
         failure::classify,
         translate::{ReadStream, Said, Unparsable},
@@ -48,8 +49,8 @@ struct ChoiceState {
 
 impl ReadStream for Reader {
     fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable> {
-        let response = match parse(data) {
-            Some(response) if response.error.is_none() => response,
+        let (response, unread) = match parse(data) {
+            Some((response, unread)) if response.error.is_none() => (response, unread),
             parsed => {
                 let error = ErrorObject::parse(data);
                 return match (parsed, error) {
@@ -62,7 +63,7 @@ impl ReadStream for Reader {
             return Ok(Said::Foreign);
         }
         self.add(response, sink);
-        Ok(Said::More)
+        if unread.is_text(&mut self.losses) { Err(Unparsable) } else { Ok(Said::More) }
     }
 
     fn losses(&self) -> &Losses {
@@ -71,10 +72,10 @@ impl ReadStream for Reader {
 }
 
 /// `None` when it is no object of this shape.
-pub(super) fn parse(data: &[u8]) -> Option<GenerateContentResponse<'_>> {
+pub(super) fn parse(data: &[u8]) -> Option<(GenerateContentResponse<'_>, Unread<'_>)> {
     let text = std::str::from_utf8(data).ok()?;
     // A struct is read from a list too.
-    text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+    text.trim_ascii_start().starts_with('{').then(|| unread::from_str(text).ok()).flatten()
 }
 
 /// Whether it says nothing that this dialect has.
@@ -175,6 +176,15 @@ fn add_part(
     losses.note_if(part.is_unknown(), "content.part");
     let signature = part.thought_signature.map(|signature| signature.0);
     let signature = signature.filter(|signature| !signature.is_empty());
+    // Mostly it stands alone.
+    if let Some(Text(text)) = part.text.filter(|text| !text.0.is_empty()) {
+        if part.thought == Some(true) {
+            sink(Delta::Reasoning { choice, text, is_summary: true });
+        } else {
+            state.text.push(&text);
+            sink(Delta::Text { choice, text });
+        }
+    }
     if let Some(call) = part.function_call {
         if state.calls == MAX_CALLS {
             losses.note("tool_calls");
@@ -206,13 +216,6 @@ fn add_part(
     };
     if let Some(content) = media {
         sink(Delta::Whole { choice, part: Box::new(content.into()) });
-    } else if let Some(Text(text)) = part.text.filter(|text| !text.0.is_empty()) {
-        if part.thought == Some(true) {
-            sink(Delta::Reasoning { choice, text, is_summary: true });
-        } else {
-            state.text.push(&text);
-            sink(Delta::Text { choice, text });
-        }
     }
     if let Some(signature) = signature {
         let seal = seals::from_maker(&signature);

@@ -13,7 +13,11 @@ use crate::{
         failure::{Failure, FailureClass},
     },
     gateway::{
-        dialect::{messages::UsageCounts, openai_chat::ErrorObject},
+        dialect::{
+            messages::{ReadBlock, UsageCounts},
+            openai_chat::ErrorObject,
+            unread::{self, Unread},
+        },
         failure::classify,
     },
 };
@@ -43,7 +47,7 @@ struct WireAnswer<'a> {
 
 pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
     let text = std::str::from_utf8(body).map_err(|_| unusable("the answer is not UTF-8"))?;
-    let wire: WireAnswer<'_> = serde_json::from_str(text)
+    let (wire, unread) = unread::from_str::<WireAnswer<'_>>(text)
         .map_err(|_| unusable("the answer is not a JSON object of the expected shape"))?;
     if wire.error.is_some() {
         return Err(classify(200, ErrorObject::parse(body)));
@@ -56,7 +60,8 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
     };
     let mut losses = Losses::default();
     losses.note_if(wire.container.is_some(), "container");
-    let mut parts = read_parts(content, &mut losses);
+    let (mut parts, unread_parts) = read_parts(content, &mut losses);
+    let has_unread = unread.or(unread_parts).is_text(&mut losses);
     let has_calls = parts.iter().any(|part| matches!(part.content, Content::ToolCall(_)));
     let stop = match text_of(wire.stop_reason) {
         Some(word) => stop::read(&word, text_of(wire.stop_sequence).as_deref()),
@@ -73,6 +78,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
         usage: wire.usage.and_then(read_counts).and_then(|counts| counts.usage()),
         service_tier: wire.usage.and_then(read_tier),
         losses,
+        has_unread,
     })
 }
 
@@ -81,14 +87,20 @@ fn unusable(what: &str) -> Failure {
 }
 
 /// A block that cannot be read is dropped, and that is told.
-fn read_parts(content: Vec<&RawValue>, losses: &mut Losses) -> Vec<Part> {
+fn read_parts<'a>(content: Vec<&'a RawValue>, losses: &mut Losses) -> (Vec<Part>, Unread<'a>) {
     let mut parts = Vec::with_capacity(content.len());
+    let mut unread = Unread::default();
     for block in content {
         if read_block(String::new(), block, Place::Message, &mut parts, losses).is_err() {
             losses.note("content.unreadable");
+            unread = unread.or(Unread::in_part(block.get()));
+        } else if let Ok((known, rest)) = unread::from_str::<ReadBlock<'a>>(block.get())
+            && known.is_read()
+        {
+            unread = unread.or(rest);
         }
     }
-    parts
+    (parts, unread)
 }
 
 pub(super) fn text_of(raw: Option<&RawValue>) -> Option<String> {

@@ -16,8 +16,9 @@ use crate::{
     domain::chat::{CallKind, Citation, Delta, Dialect, Losses, Seal, StopReason},
     gateway::{
         dialect::{
-            messages::{Event, EventDelta, Text, UsageCounts},
+            messages::{Event, EventDelta, ReadBlock, Text, UsageCounts},
             openai_chat::ErrorObject,
+            unread::{self, Unread},
         },
         failure::classify,
     },
@@ -46,7 +47,7 @@ enum Open {
     Text {
         citations: Vec<Citation>,
     },
-    /// The last signature counts.
+    /// The last signature that was said, if any was.
     Thinking {
         signature: String,
     },
@@ -61,12 +62,22 @@ enum Open {
 impl ReadStream for StreamReader {
     fn read(&mut self, data: &[u8], sink: Sink<'_>) -> Result<Said, Unparsable> {
         let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
-        let event: Event<'_> = serde_json::from_str(text).map_err(|_| Unparsable)?;
+        let (event, unread) = unread::from_str::<Event<'_>>(text).map_err(|_| Unparsable)?;
         let kind = event.kind.as_ref().map(|kind| &*kind.0);
         if event.error.is_some() || kind == Some("error") {
             return Ok(Said::Failed(Box::new(classify(200, ErrorObject::parse(data)))));
         }
-        match kind.ok_or(Unparsable)? {
+        let kind = kind.ok_or(Unparsable)?;
+        let mut unread = unread;
+        for (name, raw, of) in [
+            ("message", event.message, "message_start"),
+            ("content", event.content_block, "content_block_start"),
+        ] {
+            if let Some(raw) = raw.filter(|_| kind != of) {
+                unread = unread.or(Unread::in_field(name, raw.get()));
+            }
+        }
+        match kind {
             "content_block_delta" => self.grow(event.delta.ok_or(Unparsable)?, sink)?,
             "content_block_start" => {
                 self.close(sink);
@@ -78,6 +89,7 @@ impl ReadStream for StreamReader {
                 self.close(sink);
                 if let Some(delta) = event.delta {
                     self.stop(&delta, sink);
+                    unread = unread.or(left(&[delta.text, delta.thinking, delta.partial_json]));
                 }
                 self.count(event.usage, sink);
             }
@@ -91,6 +103,7 @@ impl ReadStream for StreamReader {
             "ping" => return Ok(Said::Idle),
             _ => return Ok(Said::Foreign),
         }
+        self.pass_over(unread)?;
         Ok(Said::More)
     }
 
@@ -111,7 +124,8 @@ impl StreamReader {
             usage: Option<&'a RawValue>,
         }
 
-        let message: Message<'_> = serde_json::from_str(message.get()).map_err(|_| Unparsable)?;
+        let (message, unread) =
+            unread::from_str::<Message<'_>>(message.get()).map_err(|_| Unparsable)?;
         let id = text_of(message.id).map(Cow::Owned);
         let model = text_of(message.model).map(Cow::Owned);
         sink(Delta::Begin { id, model });
@@ -119,40 +133,29 @@ impl StreamReader {
             sink(Delta::Tier(tier.into()));
         }
         self.count(message.usage, sink);
-        Ok(())
+        self.pass_over(unread)
+    }
+
+    /// Takes note of what was not read. What is of a block that is kept as it is is no part of the answer.
+    fn pass_over(&mut self, unread: Unread<'_>) -> Result<(), Unparsable> {
+        let is_own = matches!(self.open, Some(Open::Own(_)));
+        let is_lost = unread.is_text(&mut self.losses);
+        self.losses.note_if(is_lost && is_own, "content.delta");
+        if is_lost && !is_own { Err(Unparsable) } else { Ok(()) }
     }
 
     fn begin_block(&mut self, block: &RawValue, sink: Sink<'_>) -> Result<(), Unparsable> {
-        #[derive(Deserialize)]
-        struct Block<'a> {
-            #[serde(rename = "type", borrow)]
-            kind: Text<'a>,
-            #[serde(borrow)]
-            text: Option<Text<'a>>,
-            #[serde(borrow)]
-            thinking: Option<Text<'a>>,
-            #[serde(borrow)]
-            signature: Option<Text<'a>>,
-            #[serde(borrow)]
-            data: Option<&'a RawValue>,
-            #[serde(borrow)]
-            id: Option<&'a RawValue>,
-            #[serde(borrow)]
-            name: Option<&'a RawValue>,
-            #[serde(borrow)]
-            input: Option<&'a RawValue>,
-        }
-
-        let begun: Block<'_> = serde_json::from_str(block.get()).map_err(|_| Unparsable)?;
+        let (mut begun, unread) =
+            unread::from_str::<ReadBlock<'_>>(block.get()).map_err(|_| Unparsable)?;
         match &*begun.kind.0 {
             "text" => {
                 self.open = Some(Open::Text { citations: Vec::new() });
-                say_text(begun.text, sink);
+                say_text(begun.text.take(), sink);
             }
             "thinking" => {
-                let signature = begun.signature.map(|text| text.0.into_owned());
-                self.open = Some(Open::Thinking { signature: signature.unwrap_or_default() });
-                say_thought(begun.thinking, sink);
+                self.open = Some(Open::Thinking { signature: String::new() });
+                say_thought(begun.thinking.take(), sink);
+                self.seal(begun.signature.take().map(|text| text.0).unwrap_or_default(), sink);
             }
             "redacted_thinking" => {
                 let seal =
@@ -174,27 +177,30 @@ impl StreamReader {
                 let input = begun.input.map_or("{}", RawValue::get).to_owned();
                 self.open = Some(Open::Call { number, unsaid: Some(input) });
             }
-            kind => self.open = Some(Open::Own(OwnBlock::new(kind, block))),
+            kind => {
+                self.open = Some(Open::Own(OwnBlock::new(kind, block)));
+                return Ok(());
+            }
         }
-        Ok(())
+        self.pass_over(unread.or(left(&[begun.text, begun.thinking, None])))
     }
 
     /// Adds to the block that is growing. Texts and thoughts are taken even where none has begun.
-    fn grow(&mut self, delta: EventDelta<'_>, sink: Sink<'_>) -> Result<(), Unparsable> {
+    fn grow(&mut self, mut delta: EventDelta<'_>, sink: Sink<'_>) -> Result<(), Unparsable> {
         match &*delta.kind.as_ref().ok_or(Unparsable)?.0 {
-            "text_delta" => say_text(delta.text, sink),
-            "thinking_delta" => say_thought(delta.thinking, sink),
+            "text_delta" => say_text(delta.text.take(), sink),
+            "thinking_delta" => say_thought(delta.thinking.take(), sink),
             "input_json_delta" => {
-                if let Some(piece) = delta.partial_json.filter(|piece| !piece.0.is_empty()) {
-                    self.add_input(piece.0, sink);
-                }
+                let piece = delta.partial_json.take().filter(|piece| !piece.0.is_empty());
+                piece.map_or(Ok(()), |piece| self.add_input(piece.0, sink))?;
             }
             "signature_delta" => {
-                let text = delta.signature.ok_or(Unparsable)?.0.into_owned();
+                let text = delta.signature.take().ok_or(Unparsable)?.0;
                 if !matches!(self.open, Some(Open::Thinking { .. })) {
                     self.close(sink);
+                    self.open = Some(Open::Thinking { signature: String::new() });
                 }
-                self.open = Some(Open::Thinking { signature: text });
+                self.seal(text, sink);
             }
             "citations_delta" => {
                 let read = delta.citation.and_then(citations::read);
@@ -209,10 +215,24 @@ impl StreamReader {
             }
             _ => self.losses.note("content.delta"),
         }
-        Ok(())
+        self.pass_over(left(&[delta.text, delta.thinking, delta.partial_json]))
     }
 
-    fn add_input(&mut self, piece: Cow<'_, str>, sink: Sink<'_>) {
+    /// Says at once what seals the thoughts: once a client has seen it, nobody else can go on. Some
+    /// servers repeat it.
+    fn seal(&mut self, text: Cow<'_, str>, sink: Sink<'_>) {
+        if let Some(Open::Thinking { signature }) = &mut self.open
+            && !text.is_empty()
+            && *signature != text
+        {
+            let seal = Seal::from_wire(Dialect::Messages, &text);
+            *signature = text.into_owned();
+            sink(Delta::ReasoningSeal { choice: 0, seal, is_redacted: false });
+        }
+    }
+
+    /// A piece that no block takes may be of a call.
+    fn add_input(&mut self, piece: Cow<'_, str>, sink: Sink<'_>) -> Result<(), Unparsable> {
         match &mut self.open {
             Some(Open::Call { number, unsaid }) => {
                 *unsaid = None;
@@ -222,8 +242,9 @@ impl StreamReader {
                 let fits = block.add_input(&piece);
                 self.losses.note_if(!fits, "tool_call.input");
             }
-            _ => self.losses.note("tool_call.input"),
+            _ => return Err(Unparsable),
         }
+        Ok(())
     }
 
     fn close(&mut self, sink: Sink<'_>) {
@@ -234,13 +255,7 @@ impl StreamReader {
                 }
                 sink(Delta::Break { choice: 0 });
             }
-            Some(Open::Thinking { signature }) => {
-                if !signature.is_empty() {
-                    let seal = Seal::from_wire(Dialect::Messages, &signature);
-                    sink(Delta::ReasoningSeal { choice: 0, seal, is_redacted: false });
-                }
-                sink(Delta::Break { choice: 0 });
-            }
+            Some(Open::Thinking { .. }) => sink(Delta::Break { choice: 0 }),
             Some(Open::Call { number, unsaid: Some(input) }) => {
                 sink(Delta::CallInput { choice: 0, number, text: input.into() });
             }
@@ -279,6 +294,12 @@ impl StreamReader {
             sink(Delta::Usage(usage));
         }
     }
+}
+
+/// What is left of the texts of a block or a delta when those of its kind were taken.
+fn left(texts: &[Option<Text<'_>>; 3]) -> Unread<'static> {
+    let is_said = |text: &Text<'_>| !text.0.is_empty();
+    if texts.iter().flatten().any(is_said) { Unread::Text } else { Unread::Nothing }
 }
 
 fn say_text(text: Option<Text<'_>>, sink: Sink<'_>) {

@@ -14,6 +14,7 @@ use crate::{
         dialect::{
             ollama::{AnswerLine, Logprob, SaidCall, Words},
             openai_chat::ErrorObject,
+            unread,
         },
         failure::classify,
     },
@@ -26,7 +27,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
     let unusable =
         |what: &str| Failure { status: Some(200), ..Failure::new(FailureClass::Server, what) };
     let text = std::str::from_utf8(body).map_err(|_| unusable("the answer is not UTF-8"))?;
-    let line: AnswerLine<'_> = serde_json::from_str(text)
+    let (line, unread) = unread::from_str::<AnswerLine<'_>>(text)
         .map_err(|_| unusable("the answer is not a JSON object of the expected shape"))?;
     if let Some(failure) = failure_of(&line, body) {
         return Err(failure);
@@ -38,6 +39,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
         return Err(unusable("the answer is not complete"));
     }
     let mut losses = Losses::default();
+    let has_unread = unread.is_text(&mut losses);
     let mut parts = Vec::new();
     if let Some(text) = message.thinking.filter(|text| !text.0.is_empty()) {
         let text = text.0.into_owned();
@@ -71,6 +73,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
         usage: usage_of(line.prompt_eval_count, line.eval_count),
         service_tier: None,
         losses,
+        has_unread,
     })
 }
 

@@ -10,7 +10,10 @@ use super::{
 use crate::{
     domain::chat::{CallKind, Delta, Losses},
     gateway::{
-        dialect::ollama::{AnswerLine, SaidCall, SaidMessage, Words},
+        dialect::{
+            ollama::{AnswerLine, SaidCall, SaidMessage, Words},
+            unread,
+        },
         translate::{ReadStream, Said, Unparsable},
     },
 };
@@ -28,7 +31,7 @@ impl ReadStream for Reader {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(Unparsable);
         }
-        let line: AnswerLine<'_> = serde_json::from_str(text).map_err(|_| Unparsable)?;
+        let (line, unread) = unread::from_str::<AnswerLine<'_>>(text).map_err(|_| Unparsable)?;
         if let Some(failure) = failure_of(&line, data) {
             return Ok(Said::Failed(Box::new(failure)));
         }
@@ -42,6 +45,9 @@ impl ReadStream for Reader {
         self.read_message(line.message.unwrap_or_default(), sink);
         if let Some(list) = line.logprobs.filter(|list| !list.is_empty()) {
             sink(Delta::Logprobs { choice: 0, tokens: read_logprobs(list) });
+        }
+        if unread.is_text(&mut self.losses) {
+            return Err(Unparsable);
         }
         if line.done != Some(true) {
             return Ok(Said::More);

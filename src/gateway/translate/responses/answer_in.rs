@@ -15,6 +15,7 @@ use crate::{
         dialect::{
             openai_chat::ErrorObject,
             responses::{ReadResponse, parse_usage, text_in},
+            unread,
         },
         failure::classify,
     },
@@ -26,7 +27,7 @@ fn unusable(what: &str) -> Failure {
 
 pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
     let text = std::str::from_utf8(body).map_err(|_| unusable("the answer is not UTF-8"))?;
-    let response: ReadResponse<'_> = serde_json::from_str(text)
+    let (response, unread) = unread::from_str::<ReadResponse<'_>>(text)
         .map_err(|_| unusable("the answer is not a JSON object of the expected shape"))?;
     if response.error.is_some_and(|error| !matches!(error.get(), "null" | "false" | "{}" | "\"\""))
     {
@@ -46,7 +47,9 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
         });
     }
     let mut losses = Losses::default();
-    let Output { parts, logprobs } = Output::read_all(response.output, &mut losses);
+    let has_unread = unread.is_text(&mut losses);
+    let Output { parts, logprobs, has_unread: is_partial } =
+        Output::of_response(&response, &mut losses);
     let reason = (status == "incomplete").then(|| response.incomplete_reason().unwrap_or_default());
     let owned = |raw| text_in(raw).filter(|text| !text.is_empty()).map(Cow::into_owned);
     let choice = Choice {
@@ -61,6 +64,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
         usage: response.usage.and_then(parse_usage),
         service_tier: owned(response.service_tier),
         losses,
+        has_unread: has_unread || is_partial,
     })
 }
 

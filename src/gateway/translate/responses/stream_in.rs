@@ -3,7 +3,10 @@
 //! Servers that leave events out are read too: what an item has when it is done, and what the answer
 //! has in the end, counts as far as no event before has said it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::value::RawValue;
 
@@ -11,21 +14,23 @@ use super::{
     answer_in::said_in,
     citations,
     deltas::say,
-    output_in::{Output, input_of},
+    output_in::{Output, input_of, size_of},
     seals,
     stop::{self, Said},
 };
 use crate::{
     domain::{
-        chat::{CallKind, Delta, Losses},
+        chat::{CallKind, Content, Delta, Losses},
         failure::{Failure, FailureClass},
     },
     gateway::{
         dialect::{
             openai_chat::ErrorObject,
             responses::{
-                ReadEvent, ReadItem, ReadResponse, count_of, parse_logprobs, parse_usage, text_in,
+                ReadEvent, ReadItem, ReadPart, ReadResponse, count_of, elements_of, parse_logprobs,
+                parse_usage, text_in,
             },
+            unread::{self, Unread},
         },
         failure::classify,
         translate::{ReadStream, Said as Meant, Unparsable},
@@ -46,6 +51,10 @@ pub(super) struct Reader {
     open: BTreeMap<u64, OpenItem>,
     calls: u32,
     said: Said,
+    /// How much its messages have said, in bytes.
+    length: usize,
+    /// Whether there is something of the answer in the event that is being read which was not handed on.
+    has_unread: bool,
     losses: Losses,
 }
 
@@ -55,75 +64,70 @@ struct OpenItem {
     id: Option<String>,
     /// Of a call that has begun: its number.
     call: Option<u32>,
+    /// Whether it is of a kind that is kept as it is, and said when it is done.
+    is_own: bool,
     /// Whether any of its words have been handed on.
     is_said: bool,
-    /// Whether any words of the part that grows have been handed on.
-    is_part_said: bool,
+    /// The part that grows: of which list of its parts, and where in it.
+    part: (bool, u64),
+    /// Of which parts any words have been handed on.
+    said_parts: BTreeSet<(bool, u64)>,
     has_logprobs: bool,
+    /// How many bytes of it have been handed on, and how many there are at least.
+    length: usize,
+    owed: usize,
 }
+
+impl OpenItem {
+    /// Turns to the part that an event is about, where it says so.
+    fn turn_to(&mut self, event: &ReadEvent<'_>) {
+        let content = count_of(event.content_index).map(|at| (false, at));
+        let at = content.or_else(|| count_of(event.summary_index).map(|at| (true, at)));
+        self.part = at.unwrap_or(self.part);
+    }
+
+    fn is_part_said(&self) -> bool {
+        self.said_parts.contains(&self.part)
+    }
+
+    /// Takes note of words of the part that grows. `false`: they are not the first.
+    fn say(&mut self, text: &str) -> bool {
+        self.is_said = true;
+        self.length += text.len();
+        self.said_parts.len() < MAX_OPEN && self.said_parts.insert(self.part)
+    }
+}
+
+/// What events of sound, and of what is said in it, begin with.
+const AUDIO: &str = "response.audio";
 
 impl ReadStream for Reader {
     fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Meant, Unparsable> {
         if data == b"[DONE]" {
             return Ok(Meant::Idle);
         }
-        let event: ReadEvent<'_> = serde_json::from_slice(data).map_err(|_| Unparsable)?;
+        let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
+        let (event, unread) = unread::from_str::<ReadEvent<'_>>(text).map_err(|_| Unparsable)?;
         self.number = count_of(event.sequence_number);
         let Some(kind) = text_in(event.kind) else {
             let error = ErrorObject::parse(data).ok_or(Unparsable)?;
             return Ok(Meant::Failed(Box::new(classify(200, Some(error)))));
         };
-        if is_unread(&kind, event.delta) {
-            return Err(Unparsable);
+        let meant = self.take(&kind, &event, data, sink);
+        if matches!(meant, Meant::Foreign | Meant::Failed(_)) {
+            return Ok(meant);
         }
-        match &*kind {
-            "response.output_text.delta" => self.text(&event, sink),
-            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                self.call_input(&event, text_in(event.delta).unwrap_or_default(), sink);
-            }
-            "response.reasoning_summary_text.delta" => self.reasoning(&event, true, sink),
-            "response.reasoning_text.delta" => self.reasoning(&event, false, sink),
-            "response.refusal.delta" => self.refusal(&event, text_in(event.delta), sink),
-            "response.created" | "response.in_progress" | "response.queued" => {
-                if self.is_begun {
-                    return Ok(Meant::Idle);
-                }
-                self.begin(&event, sink);
-            }
-            "response.output_item.added" => self.item_added(&event, sink),
-            "response.output_item.done" => self.item_done(&event, sink),
-            "response.content_part.added" | "response.reasoning_summary_part.added" => {
-                self.part_added(&event, sink);
-            }
-            "response.output_text.done" => self.text_done(&event, sink),
-            "response.reasoning_summary_text.done" | "response.reasoning_text.done" => {
-                self.reasoning_done(&event, kind.contains("summary"), sink);
-            }
-            "response.refusal.done" => {
-                let is_said = self.item(&event).is_part_said;
-                self.refusal(&event, text_in(event.refusal).filter(|_| !is_said), sink);
-            }
-            "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
-                self.call_done(&event, sink);
-            }
-            "response.output_text.annotation.added" => {
-                if let Some(citation) = event.annotation.and_then(citations::read) {
-                    sink(Delta::Citation { choice: 0, citation: Box::new(citation) });
-                }
-            }
-            "response.completed" | "response.incomplete" | "response.done" => {
-                return Ok(self.end(&event, data, sink));
-            }
-            "response.failed" | "response.cancelled" | "response.error" | "error" => {
-                return Ok(Meant::Failed(Box::new(failure(data))));
-            }
-            "response.audio.delta" => self.losses.note("audio"),
-            // Ours to pass over: what keeps a stream open, and how built-in tools get on.
-            "keepalive" => return Ok(Meant::Idle),
-            other if other.starts_with("response.") => (),
-            _ => return Ok(Meant::Foreign),
+        let mut is_lost = std::mem::take(&mut self.has_unread);
+        let unread = unread.or(left(&kind, &event));
+        is_lost |= unread.is_text(&mut self.losses) && !self.is_of_own(&event);
+        if is_lost { Err(Unparsable) } else { Ok(meant) }
+    }
+
+    fn skip(&mut self, words: &str) {
+        self.length += words.len();
+        if let Some(mut last) = self.open.last_entry() {
+            last.get_mut().say(words);
         }
-        Ok(Meant::More)
     }
 
     fn number(&self) -> Option<u64> {
@@ -135,18 +139,118 @@ impl ReadStream for Reader {
     }
 }
 
-/// Whether an event adds to the answer, and what it adds is no text.
-fn is_unread(kind: &str, delta: Option<&RawValue>) -> bool {
-    let is_known = matches!(
-        kind,
+/// The field in which an event of this kind says what it says.
+fn said_as(kind: &str) -> &'static str {
+    match kind {
         "response.output_text.delta"
-            | "response.refusal.delta"
-            | "response.reasoning_text.delta"
-            | "response.reasoning_summary_text.delta"
-            | "response.function_call_arguments.delta"
-            | "response.custom_tool_call_input.delta"
-    );
-    is_known && delta.is_some_and(|raw| raw.get() != "null" && text_in(Some(raw)).is_none())
+        | "response.refusal.delta"
+        | "response.reasoning_text.delta"
+        | "response.reasoning_summary_text.delta"
+        | "response.function_call_arguments.delta"
+        | "response.custom_tool_call_input.delta" => "delta",
+        "response.output_text.done"
+        | "response.reasoning_text.done"
+        | "response.reasoning_summary_text.done" => "text",
+        "response.refusal.done" => "refusal",
+        "response.function_call_arguments.done" => "arguments",
+        "response.custom_tool_call_input.done" => "input",
+        "response.content_part.added"
+        | "response.content_part.done"
+        | "response.reasoning_summary_part.added"
+        | "response.reasoning_summary_part.done" => "part",
+        "response.created"
+        | "response.in_progress"
+        | "response.queued"
+        | "response.completed"
+        | "response.incomplete"
+        | "response.done" => "response",
+        _ => "",
+    }
+}
+
+/// What an event says in other fields than its kind has, or in one of another shape.
+fn left<'a>(kind: &str, event: &ReadEvent<'a>) -> Unread<'a> {
+    if kind.starts_with(AUDIO) {
+        return Unread::Nothing;
+    }
+    let said_as = said_as(kind);
+    let mut unread = Unread::Nothing;
+    for (name, raw) in event.texts() {
+        let Some(raw) = raw else { continue };
+        unread = unread.or(match name {
+            "delta" if name == said_as => {
+                let is_odd = raw.get() != "null" && text_in(Some(raw)).is_none();
+                if is_odd { Unread::Text } else { Unread::Nothing }
+            }
+            "text" | "refusal" if name == said_as && text_in(Some(raw)).is_none() => {
+                Unread::in_field(name, raw.get())
+            }
+            _ if name == said_as => Unread::Nothing,
+            // What tools of the maker's put out comes in objects of their own.
+            "delta" if raw.get().starts_with('{') => Unread::in_object(raw.get()),
+            _ => Unread::in_field(name, raw.get()),
+        });
+    }
+    unread
+}
+
+impl Reader {
+    fn take(
+        &mut self,
+        kind: &str,
+        event: &ReadEvent<'_>,
+        data: &[u8],
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Meant {
+        match kind {
+            "response.output_text.delta" => self.text(event, sink),
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
+                self.call_input(event, text_in(event.delta).unwrap_or_default(), sink);
+            }
+            "response.reasoning_summary_text.delta" => self.reasoning(event, true, sink),
+            "response.reasoning_text.delta" => self.reasoning(event, false, sink),
+            "response.refusal.delta" => self.refusal(event, text_in(event.delta), sink),
+            "response.created" | "response.in_progress" | "response.queued" => {
+                if self.is_begun {
+                    return Meant::Idle;
+                }
+                self.begin(event, sink);
+            }
+            "response.output_item.added" => self.item_added(event, sink),
+            "response.output_item.done" => self.item_done(event, sink),
+            "response.content_part.added" | "response.reasoning_summary_part.added" => {
+                self.part_added(event, sink);
+            }
+            "response.output_text.done" => self.text_done(event, sink),
+            "response.reasoning_summary_text.done" | "response.reasoning_text.done" => {
+                self.reasoning_done(event, kind.contains("summary"), sink);
+            }
+            "response.refusal.done" => {
+                let is_said = self.part_of(event).is_part_said();
+                self.refusal(event, text_in(event.refusal).filter(|_| !is_said), sink);
+            }
+            "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
+                self.call_done(event, sink);
+            }
+            "response.output_text.annotation.added" => {
+                if let Some(citation) = event.annotation.and_then(citations::read) {
+                    sink(Delta::Citation { choice: 0, citation: Box::new(citation) });
+                }
+            }
+            "response.completed" | "response.incomplete" | "response.done" => {
+                return self.end(event, data, sink);
+            }
+            "response.failed" | "response.cancelled" | "response.error" | "error" => {
+                return Meant::Failed(Box::new(failure(data)));
+            }
+            other if other.starts_with(AUDIO) => self.losses.note("audio"),
+            // Ours to pass over: what keeps a stream open, and how built-in tools get on.
+            "keepalive" => return Meant::Idle,
+            other if other.starts_with("response.") => (),
+            _ => return Meant::Foreign,
+        }
+        Meant::More
+    }
 }
 
 fn failure(data: &[u8]) -> Failure {
@@ -187,6 +291,25 @@ impl Reader {
         self.open_at(place)
     }
 
+    /// The same item, turned to the part that the event is about.
+    fn part_of(&mut self, event: &ReadEvent<'_>) -> &mut OpenItem {
+        let item = self.item(event);
+        item.turn_to(event);
+        item
+    }
+
+    /// Whether an event is about an item that is said as a whole when it is done.
+    fn is_of_own(&self, event: &ReadEvent<'_>) -> bool {
+        let id = text_in(event.item_id);
+        let by_id =
+            || self.open.values().find(|item| id.is_some() && item.id.as_deref() == id.as_deref());
+        let item = match count_of(event.output_index) {
+            Some(place) => self.open.get(&place),
+            None => by_id(),
+        };
+        item.is_some_and(|item| item.is_own)
+    }
+
     fn open_at(&mut self, place: u64) -> &mut OpenItem {
         if self.open.len() >= MAX_OPEN && !self.open.contains_key(&place) {
             self.open.pop_first();
@@ -200,12 +323,19 @@ impl Reader {
         let next = self.open.keys().next_back().map_or(0, |place| place.saturating_add(1));
         let place = count_of(event.output_index).unwrap_or(next);
         self.has_items = true;
-        let mut open =
-            OpenItem { id: text_in(item.id).map(Cow::into_owned), ..OpenItem::default() };
+        let mut open = OpenItem {
+            id: text_in(item.id).map(Cow::into_owned),
+            owed: size_of(raw).0,
+            ..OpenItem::default()
+        };
         let kind = match text_in(item.kind).as_deref() {
             Some("function_call") => Some(CallKind::Function),
             Some("custom_tool_call") => Some(CallKind::Custom),
-            _ => None,
+            Some("message" | "reasoning") | None => None,
+            Some(_) => {
+                open.is_own = true;
+                None
+            }
         };
         let name = text_in(item.name).filter(|name| !name.is_empty());
         // One that is announced without its name is said when it is done.
@@ -221,9 +351,15 @@ impl Reader {
     }
 
     fn part_added(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
+        let part = event.part.and_then(|raw| serde_json::from_str::<ReadPart<'_>>(raw.get()).ok());
+        let text = part.and_then(|part| text_in(part.text.or(part.refusal)));
         let item = self.item(event);
-        item.is_part_said = false;
+        // Where its place is not told, it is the next one.
+        item.part.1 = item.part.1.saturating_add(1);
+        item.turn_to(event);
+        item.said_parts.remove(&item.part);
         item.has_logprobs = false;
+        item.owed = item.owed.max(item.length + text.map_or(0, |text| text.len()));
         if item.is_said {
             sink(Delta::Break { choice: 0 });
         }
@@ -232,11 +368,11 @@ impl Reader {
     fn text(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let text = text_in(event.delta).unwrap_or_default();
         let tokens = parse_logprobs(event.logprobs);
-        let item = self.item(event);
-        item.is_said |= !text.is_empty();
-        item.is_part_said |= !text.is_empty();
+        let item = self.part_of(event);
         item.has_logprobs |= !tokens.is_empty();
         if !text.is_empty() {
+            item.say(&text);
+            self.length += text.len();
             sink(Delta::Text { choice: 0, text });
         }
         if !tokens.is_empty() {
@@ -245,16 +381,16 @@ impl Reader {
     }
 
     fn text_done(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        let item = self.item(event);
-        let (is_said, has_logprobs) = (item.is_part_said, item.has_logprobs);
+        let item = self.part_of(event);
+        let (is_said, has_logprobs) = (item.is_part_said(), item.has_logprobs);
+        let tokens = parse_logprobs(event.logprobs);
+        item.has_logprobs |= !tokens.is_empty();
         if let Some(text) = text_in(event.text).filter(|text| !is_said && !text.is_empty()) {
-            item.is_said = true;
-            item.is_part_said = true;
+            item.say(&text);
+            self.length += text.len();
             sink(Delta::Text { choice: 0, text });
         }
-        let tokens = parse_logprobs(event.logprobs);
         if !has_logprobs && !tokens.is_empty() {
-            item.has_logprobs = true;
             sink(Delta::Logprobs { choice: 0, tokens });
         }
     }
@@ -266,9 +402,8 @@ impl Reader {
         sink: &mut dyn FnMut(Delta<'_>),
     ) {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-        let item = self.item(event);
-        item.is_said = true;
-        item.is_part_said = true;
+        self.part_of(event).say(&text);
+        self.length += text.len();
         self.said.refusal = true;
         sink(Delta::Refusal { choice: 0, text });
     }
@@ -289,7 +424,7 @@ impl Reader {
         is_summary: bool,
         sink: &mut dyn FnMut(Delta<'_>),
     ) {
-        if !self.item(event).is_part_said {
+        if !self.part_of(event).is_part_said() {
             let text = text_in(event.text).unwrap_or_default();
             self.think(event, text, is_summary, sink);
         }
@@ -305,9 +440,8 @@ impl Reader {
         if text.is_empty() {
             return;
         }
-        let item = self.item(event);
-        item.is_said = true;
-        if !std::mem::replace(&mut item.is_part_said, true)
+        let item = self.part_of(event);
+        if item.say(&text)
             && let Some(id) = item.id.as_deref()
         {
             sink(Delta::ReasoningBegin { choice: 0, id: id.into() });
@@ -322,14 +456,20 @@ impl Reader {
         sink: &mut dyn FnMut(Delta<'_>),
     ) {
         let item = self.item(event);
-        if let Some(number) = item.call.filter(|_| !text.is_empty()) {
-            item.is_said = true;
-            sink(Delta::CallInput { choice: 0, number, text });
+        match item.call.filter(|_| !text.is_empty()) {
+            Some(number) => {
+                item.say(&text);
+                sink(Delta::CallInput { choice: 0, number, text });
+            }
+            // It may yet be said by an item that is done.
+            None => item.owed += text.len(),
         }
     }
 
     fn call_done(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        if !self.item(event).is_said {
+        let item = self.item(event);
+        // What nobody took in pieces is owed already.
+        if !item.is_said && (item.call.is_some() || item.owed == 0) {
             self.call_input(event, input_of(event.arguments.or(event.input)), sink);
         }
     }
@@ -343,6 +483,7 @@ impl Reader {
         match (text_in(item.kind).as_deref(), open.call) {
             (Some("function_call" | "custom_tool_call"), Some(number)) => {
                 let text = input_of(item.arguments.or(item.input));
+                self.has_unread |= open.length.max(text.len()) < open.owed;
                 if !open.is_said && !text.is_empty() {
                     sink(Delta::CallInput { choice: 0, number, text });
                 }
@@ -355,8 +496,14 @@ impl Reader {
                 }
                 sink(Delta::Break { choice: 0 });
             }
-            (Some("message"), _) if open.is_said => sink(Delta::Break { choice: 0 }),
-            _ => self.say_whole(raw, sink),
+            (Some("message"), _) if open.is_said => {
+                self.has_unread |= open.length < open.owed.max(size_of(raw).0);
+                sink(Delta::Break { choice: 0 });
+            }
+            _ => {
+                self.has_unread |= size_of(raw).0 < open.owed;
+                self.say_whole(raw, sink);
+            }
         }
     }
 
@@ -377,7 +524,28 @@ impl Reader {
         let said = said_in(&output.parts);
         self.said.calls |= said.calls;
         self.said.refusal |= said.refusal;
+        self.has_unread |= output.has_unread;
+        self.length += output
+            .parts
+            .iter()
+            .map(|part| match &part.content {
+                Content::Text { text, .. } | Content::Refusal(text) => text.len(),
+                _ => 0,
+            })
+            .sum::<usize>();
         say(output, &mut self.calls, sink);
+    }
+
+    /// Whether events have said all that there is in the end.
+    fn compare(&mut self, response: &ReadResponse<'_>) {
+        let (mut length, mut calls) = (0, 0);
+        for raw in elements_of(response.output) {
+            let (of_item, is_call) = size_of(raw);
+            length += if is_call { 0 } else { of_item };
+            calls += u32::from(is_call);
+        }
+        let is_owed = self.open.values().any(|item| item.length < item.owed);
+        self.has_unread |= is_owed || self.length < length || self.calls < calls;
     }
 
     fn end(
@@ -393,8 +561,10 @@ impl Reader {
         if matches!(&*status, "failed" | "cancelled") {
             return Meant::Failed(Box::new(failure(data)));
         }
-        if !self.has_items {
-            let output = Output::read_all(response.output, &mut self.losses);
+        if self.has_items {
+            self.compare(&response);
+        } else {
+            let output = Output::of_response(&response, &mut self.losses);
             self.say_output(output, sink);
         }
         if let Some(tier) = text_in(response.service_tier).filter(|tier| !tier.is_empty()) {
