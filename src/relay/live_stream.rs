@@ -261,7 +261,7 @@ fn too_early() -> Ending {
 
 /// Whether a piece waits for one turn of the event loop before it is sent. The task that reads the socket
 /// hands on one piece at a time: with a turn it hands on the next one, if that has come, and both are sent
-/// with one write. A turn that brings nothing costs a third of what the piece costs, so turns are taken
+/// with one write. A turn that brings nothing costs a fifth of what the piece costs, so turns are taken
 /// where they lately brought something, and tried again now and then.
 #[derive(Debug)]
 struct Turns {
