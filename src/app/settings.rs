@@ -47,8 +47,8 @@ pub fn server(config: &Config) -> ServerSettings {
             linger: Duration::from_millis(server.linger_timeout_ms),
             write: Duration::from_millis(server.write_timeout_ms),
             min_bytes_per_second: server.min_bytes_per_second,
-            // Nobody sends more who may be answered.
-            max_drained_bytes: server.max_body_bytes as u64,
+            // Who sends too much hears so only after all of it, if it reads nothing before.
+            max_drained_bytes: (server.max_body_bytes as u64).saturating_mul(4),
         },
         max_body_bytes: server.max_body_bytes,
         bodies: BodyLimits {

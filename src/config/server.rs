@@ -45,7 +45,8 @@ pub struct Server {
     pub keep_alive_timeout_ms: u64,
     /// Time in which a client takes nothing of what is written to it.
     pub write_timeout_ms: u64,
-    /// Time for the rest of a body that was refused, and for the end of a connection.
+    /// Time in which nothing comes of a body that was refused (six times as long for all of it), and for
+    /// the end of a connection.
     pub linger_timeout_ms: u64,
     /// Web pages that may open the event stream, besides those served from our own address.
     pub allowed_origins: Vec<String>,

@@ -225,6 +225,27 @@ fn a_refused_request_whose_body_comes_drop_by_drop_is_closed_too() {
     }
 }
 
+// As many clients do: a connection that is reset meanwhile takes the answer with it.
+#[test]
+fn who_reads_nothing_before_all_is_sent_hears_why_it_was_too_much() {
+    let pool = Pool::start(&[("max_body_bytes", "1048576")]);
+    let megabyte = vec![b'x'; 1 << 20];
+    for (key, expected) in [(pool.client.as_str(), "413"), ("nobody", "401")] {
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+             content-length: {}\r\n\r\n",
+            megabyte.len() * 3
+        );
+        let mut connection = send(pool.address(), &head);
+        for _ in 0..3 {
+            connection.write_all(&megabyte).unwrap();
+        }
+        let mut heard = [0; "HTTP/1.1 413".len()];
+        connection.read_exact(&mut heard).unwrap();
+        assert_eq!(status(&String::from_utf8_lossy(&heard)), expected);
+    }
+}
+
 #[test]
 fn a_body_that_nobody_wants_is_not_read_without_end() {
     let pool = Pool::start(&[("max_body_bytes", "1048576")]);

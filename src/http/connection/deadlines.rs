@@ -12,6 +12,10 @@ const READ_AHEAD: usize = 4096;
 /// How far the clock may be behind by which the HTTP server sets the deadline of a first head.
 pub const CLOCK_LAG: Duration = Duration::from_millis(500);
 
+/// How often the time to linger passes before a client that still sends a body nobody wants is cut off.
+/// Many clients read no answer before all was sent: cut off at once, they would never hear why.
+const DRAIN_LINGERS: u32 = 6;
+
 /// How long a client may take, and how much of what nobody wants is read meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -19,7 +23,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// From one request to the next.
     pub keep_alive: Duration,
-    /// For what is left to say and to hear when an answer is the last.
+    /// For what is left to say and to hear when an answer is the last: from one byte to the next, and
+    /// [`DRAIN_LINGERS`] times as long for all of it.
     pub linger: Duration,
     /// Without any progress in writing.
     pub write: Duration,
@@ -61,8 +66,8 @@ enum Phase {
     Head { since: Instant },
     /// A request is under way. `body`: it has one, which has not been read to its end.
     Request { body: bool },
-    /// It is answered, and its body was not read to its end.
-    Drain { since: Instant },
+    /// It is answered, and its body was not read to its end. `heard`: when the last of it came.
+    Drain { since: Instant, heard: Instant },
 }
 
 /// How far a connection has come.
@@ -98,8 +103,10 @@ impl Progress {
 
     /// `length` is not 0. `now` is only asked when it matters.
     pub fn received(&mut self, length: usize, now: impl FnOnce() -> Instant) {
-        if let Phase::Idle { .. } = self.phase {
-            self.enter(Phase::Head { since: now() });
+        match &mut self.phase {
+            Phase::Idle { .. } => self.enter(Phase::Head { since: now() }),
+            Phase::Drain { heard, .. } => *heard = now(),
+            _ => {}
         }
         self.received = self.received.saturating_add(length as u64);
     }
@@ -115,7 +122,7 @@ impl Progress {
 
     pub fn request_ended(&mut self, now: Instant) {
         self.enter(match self.phase {
-            Phase::Request { body: true } => Phase::Drain { since: now },
+            Phase::Request { body: true } => Phase::Drain { since: now, heard: now },
             _ => Phase::Idle { since: now },
         });
     }
@@ -138,10 +145,10 @@ impl Progress {
         if all {
             self.blocked_until = None;
             // What has waited for the client to read waits from now on.
-            if let Phase::Idle { since } | Phase::Head { since } | Phase::Drain { since } =
-                &mut self.phase
-            {
-                *since = now;
+            match &mut self.phase {
+                Phase::Idle { since } | Phase::Head { since } => *since = now,
+                Phase::Drain { since, heard } => (*since, *heard) = (now, now),
+                Phase::First { .. } | Phase::Request { .. } => {}
             }
         } else if let Some(until) = &mut self.blocked_until {
             let rate = self.timeouts.min_bytes_per_second.max(1);
@@ -195,7 +202,9 @@ impl Progress {
             Phase::First { since } => (since + head + CLOCK_LAG + linger, Deadline::Head),
             Phase::Idle { since } => (since + keep_alive, Deadline::KeepAlive),
             Phase::Head { since } => (since + head, Deadline::Head),
-            Phase::Drain { since } => (since + linger, Deadline::Drain),
+            Phase::Drain { since, heard } => {
+                ((heard + linger).min(since + linger * DRAIN_LINGERS), Deadline::Drain)
+            }
             Phase::Request { .. } => return None,
         })
     }
@@ -267,6 +276,18 @@ mod tests {
     fn a_body_that_nobody_wants_is_not_waited_for() {
         let (progress, now) = answered(true);
         assert_eq!(end(&progress, now), Some((5, Deadline::Drain)));
+    }
+
+    #[test]
+    fn a_body_that_nobody_wants_may_come_slowly_but_not_for_ever() {
+        let (mut progress, now) = answered(true);
+        progress.received(1, || now + seconds(4));
+        assert_eq!(end(&progress, now), Some((9, Deadline::Drain)));
+        for s in 4..30 {
+            assert_eq!(progress.overdue(now + seconds(s)), None);
+            progress.received(1, || now + seconds(s));
+        }
+        assert_eq!(end(&progress, now), Some((30, Deadline::Drain)));
     }
 
     #[test]
