@@ -151,11 +151,26 @@ async fn a_fallback_at_the_same_provider_is_asked() {
 #[actix_web::test]
 async fn an_overload_that_says_when_it_is_over_is_not_asked_before() {
     let app = TestApp::start().await;
-    app.upstream.next(error(503).header("retry-after", "20"));
+    app.upstream.next(error(503).header("retry-after", "77"));
 
     let refused = app.chat("hello").await;
 
     assert_eq!((refused.status, app.upstream.calls()), (503, 1));
+    assert!((76..=85).contains(&refused.retry_after()), "{}", refused.retry_after());
+}
+
+#[actix_web::test]
+async fn an_overload_that_is_over_in_time_is_waited_for() {
+    for status in [500, 503, 529] {
+        let app = TestApp::start().await;
+        app.upstream.next(error(status).header("retry-after", "1"));
+
+        let answer = app.chat("hello").await;
+
+        assert_eq!((answer.status, app.upstream.calls()), (200, 2), "{status}");
+        let trace = app.trace(answer.header("x-request-id")).await;
+        assert!(trace["duration_ms"].as_u64().unwrap() >= 1_000, "{trace}");
+    }
 }
 
 #[actix_web::test]

@@ -22,7 +22,7 @@ pub enum Next {
 /// Where the request need not go again. Nothing of it outlasts the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RulesOut {
-    /// Nobody: it may be over in a moment, and its cooldown keeps the request away for as long as it lasts.
+    /// Nobody: it says when it is over, and its cooldown keeps the request away until then.
     Nobody,
     /// This model of the provider.
     Model,
@@ -70,10 +70,22 @@ pub fn policy(failure: &Failure) -> Policy {
         return Policy { next: Next::OtherCredential, resume: Resume::Never, ..row };
     }
     // To ask once more in a moment what has said when to come back would be in vain.
-    if row.next == Next::Repeat && failure.retry_after.is_some_and(|hint| hint > LONGEST_PAUSE) {
-        return Policy { next: Next::OtherCandidate, ..row };
+    if row.next == Next::Repeat && tells_when(failure) {
+        return Policy { next: Next::OtherCandidate, rules_out: RulesOut::Nobody, ..row };
     }
     row
+}
+
+/// Whether a failure passes by itself at a time that is known: a rate limit, or what says so. Whoever has
+/// nobody else to ask waits for it, as the next request would.
+pub fn tells_when(failure: &Failure) -> bool {
+    let says_later = failure.retry_after.is_some_and(|hint| hint > LONGEST_PAUSE);
+    failure.rule.is_none()
+        && match failure.class {
+            FailureClass::RateLimit => true,
+            FailureClass::Overload | FailureClass::Server => says_later && !failure.by_proxy,
+            _ => false,
+        }
 }
 
 /// The longest that a repeat waits, whatever the provider says.
@@ -157,17 +169,36 @@ mod tests {
 
     #[test]
     fn a_hint_is_waited_for_up_to_the_longest_pause() {
-        let next = |millis| {
+        let hinted = |millis| {
             let retry_after = Some(Duration::from_millis(millis));
-            policy(&Failure { retry_after, ..Failure::new(FailureClass::Server, "") }).next
+            policy(&Failure { retry_after, ..Failure::new(FailureClass::Server, "") })
         };
+        let (next, rules_out) = (|ms| hinted(ms).next, |ms| hinted(ms).rules_out);
         assert_eq!((next(800), next(801)), (Next::Repeat, Next::OtherCandidate));
+        assert_eq!((rules_out(800), rules_out(801)), (RulesOut::Model, RulesOut::Nobody));
         // Only who would be asked again is left for it.
         let retry_after = Some(Duration::from_mins(1));
         let limited = Failure { retry_after, ..Failure::new(FailureClass::RateLimit, "") };
         assert_eq!(policy(&limited).next, Next::OtherCredential);
         let proxy = Failure { by_proxy: true, ..Failure::new(FailureClass::Overload, "") };
         assert_eq!(policy(&proxy).resume, Resume::Never);
+    }
+
+    #[test]
+    fn limits_and_what_says_later_pass_at_a_time_that_is_known() {
+        let (soon, later) = (Duration::from_millis(800), Duration::from_secs(1));
+        for class in FailureClass::ALL {
+            let failed = |retry_after| Failure { retry_after, ..Failure::new(class, "") };
+            let is_limit = class == FailureClass::RateLimit;
+            let may_say = matches!(class, FailureClass::Overload | FailureClass::Server);
+            assert_eq!(tells_when(&failed(None)), is_limit, "{class:?}");
+            assert_eq!(tells_when(&failed(Some(soon))), is_limit, "{class:?}");
+            assert_eq!(tells_when(&failed(Some(later))), is_limit || may_say, "{class:?}");
+            let by_proxy = Failure { by_proxy: true, ..failed(Some(later)) };
+            assert_eq!(tells_when(&by_proxy), is_limit, "{class:?}");
+            let ruled = Failure { rule: Some(RuleAction::Continue), ..failed(Some(later)) };
+            assert!(!tells_when(&ruled), "{class:?}");
+        }
     }
 
     #[test]
@@ -186,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_failing_server_is_asked_once_more_unless_it_says_when_to_come_back() {
-        for class in [FailureClass::Server, FailureClass::Overload, FailureClass::Connect] {
+        assert_eq!(next(FailureClass::Connect), Next::Repeat);
+        for class in [FailureClass::Server, FailureClass::Overload] {
             assert_eq!(next(class), Next::Repeat);
             let hinted = |millis| {
                 let retry_after = Some(Duration::from_millis(millis));

@@ -110,7 +110,10 @@ fn of_several_failures_the_one_that_passes_soonest_is_told() {
         let mut last = None;
         for n in order {
             let (class, hint) = failures[n];
-            let next = fails(&mut retry, SECOND, failed(0, class, hint));
+            let mut next = fails(&mut retry, SECOND, failed(0, class, hint));
+            if let Action::Look { .. } = next {
+                next = retry.next(SECOND, Event::Looked { is_open: false, soonest: None });
+            }
             if let Action::Ask { slot, .. } = next {
                 retry.next(SECOND, Event::Started { slot, patience: Patience::default() });
             } else {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Action, Asked, Retry};
+use super::{Action, Asked, Retry, policy::tells_when};
 use crate::domain::failure::{Failure, FailureClass};
 
-/// How often a request that was refused for a rate limit waits for it to end.
+/// How often a request waits for what refused it and says when that ends.
 pub(super) const MAX_LIMIT_WAITS: u32 = 2;
 /// The longest rate limit that is worth waiting for while there are other models to go to: three
 /// seconds, and the tenth by which a cooldown is drawn out.
@@ -40,9 +40,11 @@ impl Retry {
             }
             Asked::LookAtAll => {
                 self.soonest = soonest;
-                let until = if is_open { Some(now + BUSY_LOOK) } else { soonest.map(|it| it.0) };
-                Some(match until {
-                    Some(until) => self.wait_long(now, until),
+                Some(match soonest {
+                    // Nothing keeps the next request from who was overloaded: this one has its answer.
+                    _ if is_open && !was_refused => self.end(),
+                    _ if is_open => self.wait_long(now, now + BUSY_LOOK),
+                    Some((until, _)) => self.wait_long(now, until),
                     None => self.end(),
                 })
             }
@@ -106,7 +108,7 @@ impl Retry {
                 self.asked = Asked::LookAgain;
                 Action::Look { from: 0, to: self.stages.len() }
             }
-            (Some(verdict), _) if is_limit(verdict) && self.limit_waits < MAX_LIMIT_WAITS => {
+            (Some(verdict), _) if tells_when(verdict) && self.limit_waits < MAX_LIMIT_WAITS => {
                 self.asked = Asked::LookAtAll;
                 Action::Look { from: 0, to: self.stages.len() }
             }

@@ -15,11 +15,13 @@ pub enum Kind {
     /// One that is over in a moment, and there again.
     LimitedShort,
     Overload,
-    /// An overload that says that it lasts longer than a pause.
-    OverloadHinted,
+    /// An overload that says that it lasts longer than anybody waits.
+    OverloadLong,
     Server,
     Connect,
     ModelMissing,
+    /// An overload that says that it is over in a moment, longer than a pause, and is there again.
+    OverloadShort,
     /// Never a word.
     Silent,
     /// An answer that begins and stops, before there is anything to read in it.
@@ -33,7 +35,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ClientFault,
         Self::TooLong,
         Self::Refusal,
@@ -42,10 +44,11 @@ impl Kind {
         Self::LimitedLong,
         Self::LimitedShort,
         Self::Overload,
-        Self::OverloadHinted,
+        Self::OverloadLong,
         Self::Server,
         Self::Connect,
         Self::ModelMissing,
+        Self::OverloadShort,
         Self::Silent,
         Self::Stalled,
         Self::Cut,
@@ -157,6 +160,8 @@ impl Cell {
             Kind::LimitedShort if self.beside == Beside::Target => exactly(each_key),
             Kind::LimitedShort if each_key == 2 => (4, 6),
             Kind::LimitedShort => exactly(3),
+            // Where there is nobody else it is waited for, twice, as the next request would.
+            Kind::OverloadShort if self.beside == Beside::Nobody => exactly(3),
             // Once more there.
             Kind::Overload | Kind::Server | Kind::Connect => exactly(2),
             // Where nobody else is left, whoever broke off may say all of it again.
@@ -174,7 +179,9 @@ impl Cell {
             Kind::Auth => End::Fails(502, "upstream_auth"),
             Kind::Payment => End::Fails(429, "insufficient_quota"),
             Kind::LimitedLong | Kind::LimitedShort => End::Fails(429, "rate_limited"),
-            Kind::Overload | Kind::OverloadHinted => End::Fails(503, "overloaded"),
+            Kind::Overload | Kind::OverloadLong | Kind::OverloadShort => {
+                End::Fails(503, "overloaded")
+            }
             Kind::Server | Kind::Connect | Kind::Cut => End::Fails(502, "upstream_error"),
             Kind::ModelMissing => End::Fails(404, "model_not_found"),
             // The last one has the rest of the request's time.
@@ -203,7 +210,8 @@ impl Cell {
             Kind::Payment => of_keys("payment"),
             Kind::LimitedLong => limit(77_000),
             Kind::LimitedShort => limit(100),
-            Kind::OverloadHinted => vec![("provider_model", "overload", 20_000)],
+            Kind::OverloadLong => vec![("provider_model", "overload", 77_000)],
+            Kind::OverloadShort => vec![("provider_model", "overload", 900)],
             Kind::ModelMissing => vec![("provider_model", "model_missing", HOUR)],
             // Two failures in a minute, or one, cool nothing yet.
             _ => vec![],

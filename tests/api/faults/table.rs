@@ -37,7 +37,8 @@ fn step(kind: Kind, streamed: bool) -> MakeStep {
         Kind::LimitedLong => || error(429).header("retry-after", "77").into(),
         Kind::LimitedShort => || error(429).header("retry-after-ms", "100").into(),
         Kind::Overload => || error(503).into(),
-        Kind::OverloadHinted => || error(503).header("retry-after", "20").into(),
+        Kind::OverloadLong => || error(503).header("retry-after", "77").into(),
+        Kind::OverloadShort => || error(503).header("retry-after-ms", "900").into(),
         Kind::Server => || error(500).into(),
         Kind::Connect => || Step::Reset,
         Kind::ModelMissing => || error_with_code(404, &json!("model_not_found")).into(),
@@ -71,6 +72,10 @@ fn setup(cell: Cell) -> Setup {
         // Long enough for everyone who is well.
         relay.idle_timeout_ms = 2_500;
         relay.attempt_timeout_ms = 2_500;
+        if cell.kind == Kind::OverloadShort {
+            (relay.max_wait_ms, relay.attempt_timeout_ms, relay.idle_timeout_ms) =
+                (60_000, 60_000, 60_000);
+        }
         if cell.kind == Kind::Silent && cell.beside != Beside::Nobody {
             // Only the one that never says a word is left for its slowness, however busy the machine is.
             relay.idle_timeout_ms = 60_000;
@@ -267,6 +272,8 @@ fn is_first(cell: Cell) -> bool {
     match cell.kind {
         Kind::Auth | Kind::Payment => cell.keys > 1,
         Kind::LimitedShort | Kind::Connect => true,
+        // It takes its time, and need not wait for others.
+        Kind::OverloadShort => cell.beside == Beside::Nobody,
         Kind::Silent => !cell.streamed,
         _ => false,
     }
@@ -299,7 +306,7 @@ const MOSTLY_IDLE: usize = 16;
 
 #[test]
 fn no_kind_is_forgotten() {
-    let tested = [REQUESTS, KEYS, LIMITS, SERVERS, SILENCES, BREAKS].concat();
+    let tested = [REQUESTS, KEYS, LIMITS, SERVERS, WAITED_FOR, SILENCES, BREAKS].concat();
     assert_eq!(tested, Kind::ALL);
 }
 
@@ -307,7 +314,8 @@ const REQUESTS: &[Kind] = &[Kind::ClientFault, Kind::TooLong, Kind::Refusal];
 const KEYS: &[Kind] = &[Kind::Auth, Kind::Payment];
 const LIMITS: &[Kind] = &[Kind::LimitedLong, Kind::LimitedShort];
 const SERVERS: &[Kind] =
-    &[Kind::Overload, Kind::OverloadHinted, Kind::Server, Kind::Connect, Kind::ModelMissing];
+    &[Kind::Overload, Kind::OverloadLong, Kind::Server, Kind::Connect, Kind::ModelMissing];
+const WAITED_FOR: &[Kind] = &[Kind::OverloadShort];
 const SILENCES: &[Kind] = &[Kind::Silent, Kind::Stalled];
 const BREAKS: &[Kind] = &[Kind::Cut, Kind::StalledLater, Kind::CutLater];
 
@@ -324,6 +332,11 @@ async fn the_law_holds_for_what_is_wrong_with_a_key() {
 #[actix_web::test]
 async fn the_law_holds_for_limits() {
     check(LIMITS, BUSY).await;
+}
+
+#[actix_web::test]
+async fn the_law_holds_for_overloads_that_are_waited_for() {
+    check(WAITED_FOR, MOSTLY_IDLE).await;
 }
 
 #[actix_web::test]

@@ -59,6 +59,24 @@ fn who_has_waited_long_after_limits_does_so_twice_at_most() {
     assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
 }
 
+// Who is not kept from the next request by a cooldown is not waited for either.
+#[test]
+fn an_overload_that_says_when_is_waited_for_while_it_cools() {
+    let looked = |is_open, soonest: Option<Duration>| {
+        let mut retry = begun(&[("a", 2)], Patience::default());
+        let next = fails(&mut retry, SECOND, failed(0, FailureClass::Overload, Some(5 * SECOND)));
+        assert!(matches!(next, Action::Look { .. }), "{next:?}");
+        let soonest = soonest.map(|until| (until, FailureClass::Overload));
+        retry.next(SECOND, Event::Looked { is_open, soonest })
+    };
+    let waits = looked(false, Some(6 * SECOND));
+    assert!(matches!(waits, Action::Wait { until, .. } if until == 6 * SECOND), "{waits:?}");
+    for soonest in [None, Some(6 * SECOND)] {
+        let end = looked(true, soonest);
+        assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+    }
+}
+
 #[test]
 fn a_repeat_waits_for_one_to_four_pauses_and_there_is_one() {
     for (random, pauses) in [(0.0, 2), (0.5, 5), (1.0, 8)] {
