@@ -1,0 +1,305 @@
+//! JSON that is read into what is known of a dialect, with an eye on what is not: the names that a type
+//! declares are known, and words under any other name, or in another shape, are not dropped in silence.
+
+mod watched;
+
+use std::{cell::Cell, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
+};
+use watched::{Place, Watched};
+
+use super::object::Borrowed;
+use crate::domain::chat::Losses;
+
+/// Names under which dialects, and servers that are nearly right, put what is said. In any case.
+const TEXTS: [&str; 26] = [
+    "answer",
+    "arguments",
+    "completion",
+    "content",
+    "contents",
+    "delta",
+    "functionCall",
+    "function_call",
+    "generated_text",
+    "input",
+    "message",
+    "output",
+    "outputText",
+    "output_text",
+    "part",
+    "partial_json",
+    "parts",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_text",
+    "refusal",
+    "response",
+    "text",
+    "thinking",
+    "toolCalls",
+    "tool_calls",
+];
+
+/// Names of what tells about an answer and is no part of it, though it has words.
+const ASIDE: [&str; 9] = [
+    "annotations",
+    "audio",
+    "citations",
+    "error",
+    "extra_content",
+    "images",
+    "logprobs",
+    "url_citation",
+    "usage",
+];
+
+/// Names of lists: a text in the place of one is read by nobody.
+const LISTS: [&str; 2] = ["choices", "tool_calls"];
+
+/// Names whose values say what something is, wherever they stand.
+const LABELS: [&str; 5] = ["format", "object", "role", "status", "type"];
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The name among those above that a name is, in any case; none: empty.
+fn meaning(name: &str) -> &'static str {
+    let names = TEXTS.iter().chain(&ASIDE).chain(&LABELS);
+    names.copied().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or("")
+}
+
+/// What was left of a JSON value when all was taken that is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unread<'a> {
+    /// Nothing that says anything.
+    #[default]
+    Nothing,
+    /// Words that are no part of the answer, as far as can be told, and the field that holds them.
+    Beside(&'a str),
+    /// Words or a call that may be a part of the answer.
+    Text,
+}
+
+impl<'a> Unread<'a> {
+    /// What a field holds that was not read.
+    pub fn in_field(name: &'a str, value: &str) -> Self {
+        let is_text = is_one_of(&TEXTS, name);
+        match holds_words(value, is_text) {
+            false => Self::Nothing,
+            true if is_text => Self::Text,
+            true => Self::Beside(name),
+        }
+    }
+
+    /// What a part of an answer holds that cannot be read at all.
+    pub fn in_part(value: &str) -> Self {
+        if holds_words(value, true) { Self::Text } else { Self::Nothing }
+    }
+
+    /// What an object holds that may be a part of an answer, under names of texts.
+    pub fn in_object(value: &str) -> Self {
+        if holds_words(value, false) { Self::Text } else { Self::Nothing }
+    }
+
+    /// Whether something of the answer may be lost. What is not, is told.
+    pub fn is_text(self, losses: &mut Losses) -> bool {
+        if let Self::Beside(name) = self {
+            losses.note(name.to_owned());
+        }
+        self == Self::Text
+    }
+
+    /// The worse of two.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Text, _) | (_, Self::Text) => Self::Text,
+            (Self::Nothing, other) => other,
+            (told, _) => told,
+        }
+    }
+}
+
+/// Reads a value, and tells what of it the type does not know.
+///
+/// Errors: as of `serde_json`.
+pub fn from_str<'a, T: Deserialize<'a>>(json: &'a str) -> serde_json::Result<(T, Unread<'a>)> {
+    let unread = Cell::new(Unread::Nothing);
+    let place = Place::top(&unread);
+    let mut inner = serde_json::Deserializer::from_str(json);
+    let value = T::deserialize(Watched { inner: &mut inner, place })?;
+    inner.end()?;
+    Ok((value, unread.get()))
+}
+
+/// Whether there are words in a value: any text that is not empty and stands under a name of [`TEXTS`].
+/// `is_text`: its own name is one.
+fn holds_words(json: &str, is_text: bool) -> bool {
+    match json.as_bytes().first() {
+        Some(b'"') => is_text && json.len() > r#""""#.len(),
+        Some(b'[' | b'{') => {
+            let mut inner = serde_json::Deserializer::from_str(json);
+            // What is nested too deep to be looked at may hold anything.
+            Words { is_text }.deserialize(&mut inner).unwrap_or(true)
+        }
+        _ => false,
+    }
+}
+
+/// See [`holds_words`].
+#[derive(Clone, Copy)]
+struct Words {
+    is_text: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Words {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Words {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
+        Ok(self.is_text && !text.is_empty())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+        let mut holds = false;
+        while let Some(found) = list.next_element_seed(self)? {
+            holds |= found;
+        }
+        Ok(holds)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<bool, A::Error> {
+        let mut holds = false;
+        while let Some(Borrowed(name)) = object.next_key()? {
+            let is_text = (self.is_text || is_one_of(&TEXTS, &name)) && !is_one_of(&LABELS, &name);
+            holds |= object.next_value_seed(Self { is_text })?;
+        }
+        Ok(holds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::gateway::dialect::openai_chat::wire::answer::WireAnswer;
+
+    fn unread(json: &str) -> Unread<'_> {
+        from_str::<WireAnswer<'_>>(json).expect(json).1
+    }
+
+    fn of_message(message: &str) -> Unread<'static> {
+        let json = format!(r#"{{"choices":[{{"index":0,"message":{message}}}]}}"#);
+        unread(json.leak())
+    }
+
+    #[test]
+    fn what_says_nothing_or_is_known_is_not_told() {
+        for message in [
+            r#"{"role":"assistant","content":"x","reasoning_content":"y","refusal":null}"#,
+            r#"{"content":[{"type":"text","text":"x"}],"provider":"x","weight":1.5,"x":[true,{}]}"#,
+            r#"{"content":{},"reasoning":[""],"tool_calls":{},"text":"","output":[],"message":null}"#,
+            r#"{"content":"x","filters":{"hate":{"severity":"safe"}},"delta":{"role":"assistant"}}"#,
+        ] {
+            assert_eq!(of_message(message), Unread::Nothing, "{message}");
+        }
+        let around = r#"{"id":"x","object":"o","created":1,"system_fingerprint":"f","provider":"p",
+            "choices":[{"logprobs":{"content":[{"token":"x","top_logprobs":[]}]}}],"x":{"y":"z"}}"#;
+        assert_eq!(unread(around), Unread::Nothing);
+    }
+
+    #[test]
+    fn words_under_an_unknown_name_or_in_an_unknown_shape_may_be_lost() {
+        for message in [
+            r#"{"content":{"text":"x"}}"#,
+            r#"{"content":{"value":"x"}}"#,
+            r#"{"Content":"x"}"#,
+            r#"{"\u0054ext":"x"}"#,
+            r#"{"text":["x"]}"#,
+            r#"{"reasoning":["x"]}"#,
+            r#"{"content":"x","reasoning":{"content":[{"text":"y"}]}}"#,
+            r#"{"content":"x","tool_calls":{"0":{"id":"c"}}}"#,
+            r#"{"content":"x","tool_calls":"[{}]"}"#,
+            r#"{"tool_calls":[{"id":"c","name":"f","arguments":"{}"}]}"#,
+            r#"{"tool_calls":[{"function":{"name":"f","Arguments":{"a":"b"}}}]}"#,
+            r#"{"content":[{"type":"text","content":"x"}]}"#,
+        ] {
+            assert_eq!(of_message(message), Unread::Text, "{message}");
+        }
+        assert_eq!(unread(r#"{"choices":{"0":{"message":{"content":"x"}}}}"#), Unread::Text);
+        assert_eq!(unread(r#"{"choices":[],"output":"x"}"#), Unread::Text);
+        let deep = format!(r#"{{"text":{}{}}}"#, "[".repeat(500), "]".repeat(500));
+        assert_eq!(of_message(&deep), Unread::Text);
+    }
+
+    #[test]
+    fn words_that_are_no_part_of_the_answer_are_told() {
+        for (json, name) in [
+            (r#"{"choices":[],"message":"success"}"#, "message"),
+            (r#"{"choices":[],"search_results":[{"title":"t","text":"x"}]}"#, "search_results"),
+            (r#"{"choices":[{"message":{"executed_tools":[{"output":"x"}]}}]}"#, "executed_tools"),
+            (r#"{"choices":[],"citations":[{"text":"x"}]}"#, "text"),
+            (r#"{"choices":[{"message":{"annotations":[{"text":"x"}]}}]}"#, "text"),
+        ] {
+            assert_eq!(unread(json), Unread::Beside(name), "{json}");
+        }
+        let mut losses = Losses::default();
+        assert!(!Unread::Beside("a").is_text(&mut losses) && Unread::Text.is_text(&mut losses));
+        assert_eq!(losses.to_string(), "a");
+    }
+
+    #[test]
+    fn raw_values_are_left_to_their_readers() {
+        #[derive(Deserialize)]
+        struct Raw<'a> {
+            #[serde(borrow)]
+            content: Option<&'a RawValue>,
+        }
+        let (raw, unread) = from_str::<Raw<'_>>(r#"{"content":{"text":"x"}}"#).unwrap();
+        assert_eq!((raw.content.unwrap().get(), unread), (r#"{"text":"x"}"#, Unread::Nothing));
+        assert_eq!(Unread::in_field("content", raw.content.unwrap().get()), Unread::Text);
+        assert_eq!(Unread::in_field("tools", r#"{"text":"x"}"#), Unread::Beside("tools"));
+        assert_eq!(Unread::in_part(r#"{"type":"text"}"#), Unread::Nothing);
+        assert_eq!(Unread::in_part(r#"{"a":"b"}"#), Unread::Text);
+        assert_eq!(Unread::in_object(r#"{"a":"b"}"#), Unread::Nothing);
+        assert_eq!(Unread::in_object(r#"{"a":{"text":"b"}}"#), Unread::Text);
+        assert!(from_str::<Raw<'_>>("{} x").is_err());
+    }
+}
