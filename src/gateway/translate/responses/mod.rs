@@ -16,6 +16,7 @@ mod items_in;
 mod items_out;
 mod media;
 mod namespaces;
+mod open_items;
 mod output_in;
 mod request_in;
 mod request_out;

@@ -3,10 +3,7 @@
 //! Servers that leave events out are read too: what an item has when it is done, and what the answer
 //! has in the end, counts as far as no event before has said it.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
@@ -14,6 +11,7 @@ use super::{
     answer_in::said_in,
     citations,
     deltas::say,
+    open_items::{OpenItem, OpenItems},
     output_in::{Output, input_of, size_of},
     seals,
     stop::{self, Said},
@@ -37,18 +35,12 @@ use crate::{
     },
 };
 
-/// Most items that may be open at once.
-const MAX_OPEN: usize = 1024;
-
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     /// The number of the event that was read last.
     number: Option<u64>,
     is_begun: bool,
-    /// Whether any item has been seen.
-    has_items: bool,
-    /// The items that are open, by their place in the output.
-    open: BTreeMap<u64, OpenItem>,
+    items: OpenItems,
     calls: u32,
     said: Said,
     /// How much its messages have said, in bytes.
@@ -56,46 +48,6 @@ pub(super) struct Reader {
     /// Whether there is something of the answer in the event that is being read which was not handed on.
     has_unread: bool,
     losses: Losses,
-}
-
-/// An item that still grows.
-#[derive(Debug, Default)]
-struct OpenItem {
-    id: Option<String>,
-    /// Of a call that has begun: its number.
-    call: Option<u32>,
-    /// Whether it is of a kind that is kept as it is, and said when it is done.
-    is_own: bool,
-    /// Whether any of its words have been handed on.
-    is_said: bool,
-    /// The part that grows: of which list of its parts, and where in it.
-    part: (bool, u64),
-    /// Of which parts any words have been handed on.
-    said_parts: BTreeSet<(bool, u64)>,
-    has_logprobs: bool,
-    /// How many bytes of it have been handed on, and how many there are at least.
-    length: usize,
-    owed: usize,
-}
-
-impl OpenItem {
-    /// Turns to the part that an event is about, where it says so.
-    fn turn_to(&mut self, event: &ReadEvent<'_>) {
-        let content = count_of(event.content_index).map(|at| (false, at));
-        let at = content.or_else(|| count_of(event.summary_index).map(|at| (true, at)));
-        self.part = at.unwrap_or(self.part);
-    }
-
-    fn is_part_said(&self) -> bool {
-        self.said_parts.contains(&self.part)
-    }
-
-    /// Takes note of words of the part that grows. `false`: they are not the first.
-    fn say(&mut self, text: &str) -> bool {
-        self.is_said = true;
-        self.length += text.len();
-        self.said_parts.len() < MAX_OPEN && self.said_parts.insert(self.part)
-    }
 }
 
 /// What events of sound, and of what is said in it, begin with.
@@ -119,14 +71,14 @@ impl ReadStream for Reader {
         }
         let mut is_lost = std::mem::take(&mut self.has_unread);
         let unread = unread.or(left(&kind, &event));
-        is_lost |= unread.is_text(&mut self.losses) && !self.is_of_own(&event);
+        is_lost |= unread.is_text(&mut self.losses) && !self.items.is_of_own(&event);
         if is_lost { Err(Unparsable) } else { Ok(meant) }
     }
 
     fn skip(&mut self, words: &str) {
         self.length += words.len();
-        if let Some(mut last) = self.open.last_entry() {
-            last.get_mut().say(words);
+        if let Some(last) = self.items.last() {
+            last.say(words);
         }
     }
 
@@ -226,7 +178,7 @@ impl Reader {
                 self.reasoning_done(event, kind.contains("summary"), sink);
             }
             "response.refusal.done" => {
-                let is_said = self.part_of(event).is_part_said();
+                let is_said = self.items.turned_to(event).is_part_said();
                 self.refusal(event, text_in(event.refusal).filter(|_| !is_said), sink);
             }
             "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
@@ -275,59 +227,10 @@ impl Reader {
         sink(Delta::Begin { id: filled(response.id), model: filled(response.model) });
     }
 
-    /// The item that an event is about: at its place, of its id, or the last one. One that has not
-    /// been announced is taken as well.
-    fn item(&mut self, event: &ReadEvent<'_>) -> &mut OpenItem {
-        let place = count_of(event.output_index);
-        let id = text_in(event.item_id);
-        let by_id = || {
-            let id = id.as_deref()?;
-            let mut items = self.open.iter();
-            items.find(|(_, item)| item.id.as_deref() == Some(id)).map(|(place, _)| *place)
-        };
-        let last = || self.open.keys().next_back().copied();
-        let place = place.or_else(by_id).or_else(last).unwrap_or(0);
-        self.has_items = true;
-        self.open_at(place)
-    }
-
-    /// The same item, turned to the part that the event is about.
-    fn part_of(&mut self, event: &ReadEvent<'_>) -> &mut OpenItem {
-        let item = self.item(event);
-        item.turn_to(event);
-        item
-    }
-
-    /// Whether an event is about an item that is said as a whole when it is done.
-    fn is_of_own(&self, event: &ReadEvent<'_>) -> bool {
-        let id = text_in(event.item_id);
-        let by_id =
-            || self.open.values().find(|item| id.is_some() && item.id.as_deref() == id.as_deref());
-        let item = match count_of(event.output_index) {
-            Some(place) => self.open.get(&place),
-            None => by_id(),
-        };
-        item.is_some_and(|item| item.is_own)
-    }
-
-    fn open_at(&mut self, place: u64) -> &mut OpenItem {
-        if self.open.len() >= MAX_OPEN && !self.open.contains_key(&place) {
-            self.open.pop_first();
-        }
-        self.open.entry(place).or_default()
-    }
-
     fn item_added(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let Some(raw) = event.item else { return };
         let Ok(item) = serde_json::from_str::<ReadItem<'_>>(raw.get()) else { return };
-        let next = self.open.keys().next_back().map_or(0, |place| place.saturating_add(1));
-        let place = count_of(event.output_index).unwrap_or(next);
-        self.has_items = true;
-        let mut open = OpenItem {
-            id: text_in(item.id).map(Cow::into_owned),
-            owed: size_of(raw).0,
-            ..OpenItem::default()
-        };
+        let mut open = OpenItem::new(text_in(item.id).map(Cow::into_owned), size_of(raw).0);
         let kind = match text_in(item.kind).as_deref() {
             Some("function_call") => Some(CallKind::Function),
             Some("custom_tool_call") => Some(CallKind::Custom),
@@ -347,18 +250,14 @@ impl Reader {
             let id = item.call_id().unwrap_or_default();
             sink(Delta::CallBegin { choice: 0, number, id, name, kind, seal: None });
         }
-        *self.open_at(place) = open;
+        self.items.begin(event, open);
     }
 
     fn part_added(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let part = event.part.and_then(|raw| serde_json::from_str::<ReadPart<'_>>(raw.get()).ok());
         let text = part.and_then(|part| text_in(part.text.or(part.refusal)));
-        let item = self.item(event);
-        // Where its place is not told, it is the next one.
-        item.part.1 = item.part.1.saturating_add(1);
-        item.turn_to(event);
-        item.said_parts.remove(&item.part);
-        item.has_logprobs = false;
+        let item = self.items.about(event);
+        item.begin_part(event);
         item.owed = item.owed.max(item.length + text.map_or(0, |text| text.len()));
         if item.is_said {
             sink(Delta::Break { choice: 0 });
@@ -368,7 +267,7 @@ impl Reader {
     fn text(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let text = text_in(event.delta).unwrap_or_default();
         let tokens = parse_logprobs(event.logprobs);
-        let item = self.part_of(event);
+        let item = self.items.turned_to(event);
         item.has_logprobs |= !tokens.is_empty();
         if !text.is_empty() {
             item.say(&text);
@@ -381,7 +280,7 @@ impl Reader {
     }
 
     fn text_done(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        let item = self.part_of(event);
+        let item = self.items.turned_to(event);
         let (is_said, has_logprobs) = (item.is_part_said(), item.has_logprobs);
         let tokens = parse_logprobs(event.logprobs);
         item.has_logprobs |= !tokens.is_empty();
@@ -402,7 +301,7 @@ impl Reader {
         sink: &mut dyn FnMut(Delta<'_>),
     ) {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-        self.part_of(event).say(&text);
+        self.items.turned_to(event).say(&text);
         self.length += text.len();
         self.said.refusal = true;
         sink(Delta::Refusal { choice: 0, text });
@@ -424,7 +323,7 @@ impl Reader {
         is_summary: bool,
         sink: &mut dyn FnMut(Delta<'_>),
     ) {
-        if !self.part_of(event).is_part_said() {
+        if !self.items.turned_to(event).is_part_said() {
             let text = text_in(event.text).unwrap_or_default();
             self.think(event, text, is_summary, sink);
         }
@@ -440,7 +339,7 @@ impl Reader {
         if text.is_empty() {
             return;
         }
-        let item = self.part_of(event);
+        let item = self.items.turned_to(event);
         if item.say(&text)
             && let Some(id) = item.id.as_deref()
         {
@@ -455,7 +354,7 @@ impl Reader {
         text: Cow<'_, str>,
         sink: &mut dyn FnMut(Delta<'_>),
     ) {
-        let item = self.item(event);
+        let item = self.items.about(event);
         match item.call.filter(|_| !text.is_empty()) {
             Some(number) => {
                 item.say(&text);
@@ -467,7 +366,7 @@ impl Reader {
     }
 
     fn call_done(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        let item = self.item(event);
+        let item = self.items.about(event);
         // What nobody took in pieces is owed already.
         if !item.is_said && (item.call.is_some() || item.owed == 0) {
             self.call_input(event, input_of(event.arguments.or(event.input)), sink);
@@ -477,9 +376,7 @@ impl Reader {
     fn item_done(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let Some(raw) = event.item else { return };
         let Ok(item) = serde_json::from_str::<ReadItem<'_>>(raw.get()) else { return };
-        self.has_items = true;
-        let place = count_of(event.output_index).or_else(|| self.place_of(&item));
-        let open = place.and_then(|place| self.open.remove(&place)).unwrap_or_default();
+        let open = self.items.end(event, &item);
         match (text_in(item.kind).as_deref(), open.call) {
             (Some("function_call" | "custom_tool_call"), Some(number)) => {
                 let text = input_of(item.arguments.or(item.input));
@@ -505,13 +402,6 @@ impl Reader {
                 self.say_whole(raw, sink);
             }
         }
-    }
-
-    fn place_of(&self, item: &ReadItem<'_>) -> Option<u64> {
-        let id = text_in(item.id);
-        let id = id.as_deref();
-        let mut items = self.open.iter();
-        items.find(|(_, open)| id.is_some() && open.id.as_deref() == id).map(|(place, _)| *place)
     }
 
     fn say_whole(&mut self, raw: &RawValue, sink: &mut dyn FnMut(Delta<'_>)) {
@@ -544,8 +434,7 @@ impl Reader {
             length += if is_call { 0 } else { of_item };
             calls += u32::from(is_call);
         }
-        let is_owed = self.open.values().any(|item| item.length < item.owed);
-        self.has_unread |= is_owed || self.length < length || self.calls < calls;
+        self.has_unread |= self.items.owe_words() || self.length < length || self.calls < calls;
     }
 
     fn end(
@@ -561,7 +450,7 @@ impl Reader {
         if matches!(&*status, "failed" | "cancelled") {
             return Meant::Failed(Box::new(failure(data)));
         }
-        if self.has_items {
+        if self.items.were_seen() {
             self.compare(&response);
         } else {
             let output = Output::of_response(&response, &mut self.losses);
