@@ -297,13 +297,13 @@ fn a_head_that_does_not_come_to_its_end_is_not_waited_for() {
     let pool = Pool::start(&[("head_timeout_ms", "200"), ("linger_timeout_ms", "200")]);
     let live = "GET /health/live HTTP/1.1\r\nhost: x\r\n";
     let first = send(pool.address(), live);
-    assert_eq!(status(&until_closed(first, "a: b\r\n")), "408");
+    assert_eq!(status(&until_closed(first, "b")), "408");
     let silent = connect(pool.address());
     until_closed(silent, "");
 
     // The head of a later request has no less.
     let later = send(pool.address(), &format!("{live}\r\n{live}"));
-    let heard = until_closed(later, "a: b\r\n");
+    let heard = until_closed(later, "b");
     assert_eq!(status(&heard), "200");
     assert_eq!(heard.matches("HTTP/1.1").count(), 1, "{heard}");
     pool.closed_by("head", 3);

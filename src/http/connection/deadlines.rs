@@ -24,7 +24,7 @@ pub struct Timeouts {
     /// From one request to the next.
     pub keep_alive: Duration,
     /// For what is left to say and to hear when an answer is the last: from one byte to the next, and
-    /// [`DRAIN_LINGERS`] times as long for all of it.
+    /// as [`Timeouts::drain`] says for all of it.
     pub linger: Duration,
     /// Without any progress in writing.
     pub write: Duration,
@@ -32,6 +32,13 @@ pub struct Timeouts {
     pub min_bytes_per_second: u64,
     /// Most that is read, and thrown away, of a body that was refused.
     pub max_drained_bytes: u64,
+}
+
+impl Timeouts {
+    /// For all that is still sent of a body that was refused.
+    pub fn drain(&self) -> Duration {
+        self.linger * DRAIN_LINGERS
+    }
 }
 
 /// A deadline that has passed, or a bound that was met meanwhile.
@@ -203,7 +210,7 @@ impl Progress {
             Phase::Idle { since } => (since + keep_alive, Deadline::KeepAlive),
             Phase::Head { since } => (since + head, Deadline::Head),
             Phase::Drain { since, heard } => {
-                ((heard + linger).min(since + linger * DRAIN_LINGERS), Deadline::Drain)
+                ((heard + linger).min(since + self.timeouts.drain()), Deadline::Drain)
             }
             Phase::Request { .. } => return None,
         })

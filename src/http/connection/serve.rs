@@ -83,7 +83,7 @@ impl Listener {
             // Later heads have their time here; the first is answered with 408, up to the lag early.
             .client_request_timeout(self.timeouts.head + CLOCK_LAG)
             // Not reached but by a connection that is closed: the deadline here comes first.
-            .client_disconnect_timeout(self.timeouts.linger * 2)
+            .client_disconnect_timeout(self.timeouts.drain() + self.timeouts.linger)
             // Who closes its end has left: its request must not go on, nor the upstream's work for it.
             .h1_allow_half_closed(false)
             .on_connect_ext(|socket: &Socket, data| {
