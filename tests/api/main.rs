@@ -34,6 +34,7 @@ mod operations;
 mod output_limits;
 mod providers;
 mod relay;
+mod released;
 mod resume;
 mod routes;
 mod routing;

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::{
     scripted::{Scripted, json as scripted_json},
     support::{
-        PATIENCE, Workplace,
+        PATIENCE, Workplace, binary,
         http::{Answer, Events, ask, get},
     },
 };
@@ -332,8 +332,7 @@ fn nothing_in_the_data_directory_is_open_to_others_whatever_the_mask_says() {
         "#,
     );
     let mut shell = Command::new("sh");
-    let program = env!("CARGO_BIN_EXE_providerpool");
-    shell.args(["-c", "umask 000; exec \"$0\" \"$@\"", program]);
+    shell.args(["-c", "umask 000; exec \"$0\" \"$@\""]).arg(binary());
     let mut pool =
         workplace.listening(workplace.prepared(shell, &["serve", "--bind", "127.0.0.1:0"]));
     let key = pool.line_with("client key").split("ppk_").nth(1).unwrap().trim().to_owned();

@@ -32,6 +32,17 @@ pub struct Finished {
     pub stderr: String,
 }
 
+/// The binary that `PROVIDERPOOL_BIN` names, if it names one.
+pub fn released() -> Option<PathBuf> {
+    let named = std::env::var_os("PROVIDERPOOL_BIN")?;
+    Some(fs::canonicalize(named).expect("PROVIDERPOOL_BIN names a binary"))
+}
+
+/// The binary under test: the released one, else the one that was built beside the tests.
+pub fn binary() -> PathBuf {
+    released().unwrap_or_else(|| env!("CARGO_BIN_EXE_providerpool").into())
+}
+
 impl Workplace {
     /// `config` is the text of its `providerpool.toml`.
     pub fn new(config: &str) -> Self {
@@ -46,7 +57,7 @@ impl Workplace {
 
     /// The binary with these arguments, and nothing of our own environment that it would heed.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        self.prepared(Command::new(env!("CARGO_BIN_EXE_providerpool")), arguments)
+        self.prepared(Command::new(binary()), arguments)
     }
 
     /// A command that leads to the binary, with these arguments more, as [`Self::command`].

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     super::support::{
-        Ledger, Reply, Setup, Streaming, TestApp, Which, chat_body,
+        Ledger, Pool, Reply, Setup, Streaming, TestApp, Which, chat_body,
         script::{DONE, MakeStep},
         settled,
     },
@@ -406,13 +406,13 @@ pub fn first_end(cooldowns: &[Value]) -> Option<(i64, i64)> {
 }
 
 /// Whether there is one entry of each request, and as it ended.
-pub async fn ledger_is(wrong: &mut Wrong, app: &TestApp, completed: u64, failed: u64) {
+pub async fn ledger_is(wrong: &mut Wrong, pool: &Pool, completed: u64, failed: u64) {
     let is_good = |ledger: &(Ledger, u64)| {
         let (Ledger { requests, completed: c, failed: f, cancelled, .. }, rows) = ledger;
         (*requests, *c, *f, *cancelled, *rows)
             == (completed + failed, completed, failed, 0, completed + failed)
     };
-    let look = async || (app.ledger().await, app.actors.db.count_usage().await.unwrap());
+    let look = async || (pool.ledger().await, pool.stored_entries());
     let seen = settled(look, is_good).await;
     let what = format!("the ledger should have {completed} completed and {failed} failed");
     wrong.unless(is_good(&seen), &what, &seen);

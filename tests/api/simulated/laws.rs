@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     faults::{Wrong, ledger_is},
-    support::TestApp,
+    support::Pool,
 };
 
 /// The laws that a request has broken, in words.
@@ -48,9 +48,9 @@ pub fn broken_by(drawn: &Drawn, seen: &Outcome) -> Vec<String> {
 }
 
 /// What is wrong with the ledger after so many requests.
-pub async fn broken_on_the_ledger(app: &TestApp, requests: u64, completed: u64) -> Vec<String> {
+pub async fn broken_on_the_ledger(pool: &Pool, requests: u64, completed: u64) -> Vec<String> {
     let mut wrong = Wrong::default();
-    ledger_is(&mut wrong, app, completed, requests - completed).await;
+    ledger_is(&mut wrong, pool, completed, requests - completed).await;
     wrong.into_words()
 }
 

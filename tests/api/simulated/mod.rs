@@ -1,7 +1,8 @@
 //! What the simulation of the retry core draws, over real sockets: for a sample of seeds, the whole
 //! application in front of providers that do what the seed says, and the laws that hold whatever they do.
 //!
-//! To see one seed again: `SOCKET_SEED=n`. To try more: `SOCKET_SEEDS=1000`.
+//! To see one seed again: `SOCKET_SEED=n`. To try more: `SOCKET_SEEDS=1000`. Through the released binary:
+//! `PROVIDERPOOL_BIN=target/release/providerpool`.
 
 mod laws;
 mod play;
@@ -14,7 +15,10 @@ use providerpool::domain::{
     failure::FailureClass,
 };
 
-use super::faults::{check_all_at_once, named};
+use super::{
+    faults::{check_all_at_once, named},
+    support::Released,
+};
 
 /// Seeds tried by default.
 const SEEDS: u64 = 40;
@@ -31,6 +35,8 @@ async fn the_laws_hold_over_sockets_whatever_providers_do() {
         Some(seed) => seed..seed + 1,
         None => 0..number("SOCKET_SEEDS").unwrap_or(SEEDS),
     };
-    let play = |seed| named(format!("SOCKET_SEED={seed}"), play::play(seed));
+    let is_released =
+        Released::is_there("simulated::the_laws_hold_over_sockets_whatever_providers_do");
+    let play = |seed| named(format!("SOCKET_SEED={seed}"), play::play(seed, is_released));
     check_all_at_once(AT_ONCE, seeds.map(play).collect()).await;
 }

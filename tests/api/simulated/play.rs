@@ -1,6 +1,7 @@
 //! One seed: its pool behind sockets, its requests, and what was seen of them.
 
 use std::{
+    ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,7 +18,7 @@ use super::{
     laws,
 };
 use crate::support::{
-    Seen, Setup, Streaming, TestApp, Upstream,
+    Pool, Released, Seen, Setup, Streaming, TestApp, Upstream,
     dialect::{CLIENTS, Client, FORMATS, events_saying, saying, script},
     provider,
     script::{Answer, End, Script as Pieces, Step, error, error_with_code},
@@ -63,8 +64,8 @@ pub struct Outcome {
     pub ended: i64,
 }
 
-/// Plays a seed, and says what is wrong.
-pub async fn play(seed: u64) -> Vec<String> {
+/// Plays a seed, in this process or through the released binary, and says what is wrong.
+pub async fn play(seed: u64, is_released: bool) -> Vec<String> {
     let (drawn, mut rng) = Drawn::of(seed);
     let formats: Vec<ApiFormat> =
         drawn.providers.iter().map(|_| FORMATS[rng.random_range(0..FORMATS.len())]).collect();
@@ -74,14 +75,19 @@ pub async fn play(seed: u64) -> Vec<String> {
         perform(upstream, provider.clone(), *format, drawn.streamed, Arc::clone(&calls));
     }
     let arrange = arranged(&drawn, &formats, &upstreams);
-    let app = TestApp::with(Setup { arrange: Box::new(arrange), ..Setup::default() }).await;
+    let pool: Box<dyn Deref<Target = Pool>> = if is_released {
+        Box::new(Released::start(arrange).await)
+    } else {
+        let setup = Setup { arrange: Box::new(arrange), ..Setup::default() };
+        Box::new(TestApp::with(setup).await)
+    };
 
     let mut wrong = Vec::new();
     let mut completed = 0;
     for number in 0..REQUESTS {
         let client = CLIENTS[rng.random_range(0..CLIENTS.len())];
         calls.lock().unwrap().clear();
-        let outcome = ask(&app, client, drawn.streamed, &calls).await;
+        let outcome = ask(&pool, client, drawn.streamed, &calls).await;
         completed += u64::from(outcome.is_complete);
         let broken = laws::broken_by(&drawn, &outcome);
         if !broken.is_empty() {
@@ -89,7 +95,7 @@ pub async fn play(seed: u64) -> Vec<String> {
             wrong.push(format!("request {number} of {client:?}: {outcome:#?}"));
         }
     }
-    wrong.extend(laws::broken_on_the_ledger(&app, REQUESTS as u64, completed).await);
+    wrong.extend(laws::broken_on_the_ledger(&pool, REQUESTS as u64, completed).await);
     if !wrong.is_empty() {
         wrong.push(format!("{formats:?} {drawn:#?}"));
     }
@@ -282,10 +288,10 @@ fn error_in_stream(format: ApiFormat, class: FailureClass) -> String {
 }
 
 /// Asks once, and gathers all that can be seen of it.
-async fn ask(app: &TestApp, client: Client, streamed: bool, calls: &Mutex<Vec<Call>>) -> Outcome {
+async fn ask(pool: &Pool, client: Client, streamed: bool, calls: &Mutex<Vec<Call>>) -> Outcome {
     let now = || jiff::Timestamp::now().as_millisecond();
     let began = now();
-    let streaming = Streaming::to(client.ask_for(MODELS[0], app, streamed)).await;
+    let streaming = Streaming::to(client.ask_for(MODELS[0], pool, streamed)).await;
     let status = streaming.status();
     let retry_after = streaming.header("retry-after").parse().ok();
     let id = streaming.header("x-request-id").to_owned();
@@ -302,8 +308,8 @@ async fn ask(app: &TestApp, client: Client, streamed: bool, calls: &Mutex<Vec<Ca
         }
         _ => (String::new(), false, true),
     };
-    let trace = app.trace(&id).await;
-    let cooldowns = app.cooldowns().await;
+    let trace = pool.trace(&id).await;
+    let cooldowns = pool.cooldowns().await;
     let calls = calls.lock().unwrap().clone();
     Outcome {
         status,

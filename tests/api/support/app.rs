@@ -1,6 +1,12 @@
 //! The application under test, started as `serve` starts it, with everything it needs its own.
 
-use std::{net::SocketAddr, sync::Arc, thread};
+use std::{
+    net::SocketAddr,
+    ops::{Deref, DerefMut},
+    path::Path,
+    sync::Arc,
+    thread,
+};
 
 use actix::System;
 use providerpool::{
@@ -16,14 +22,13 @@ use providerpool::{
     },
     http::Actors,
 };
-use reqwest::{Client, Method, RequestBuilder};
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::{
-    Database, EventStream, Reply, Streaming, Upstream, eventually,
+    Database, Pool, Streaming, Upstream, eventually,
+    pool::install_tls,
     script::{DONE, Gate, content, finish, gate, role, stream},
     within,
 };
@@ -66,18 +71,29 @@ impl Default for Setup {
 /// A running application and its callers.
 pub struct TestApp {
     pub actors: Actors,
-    pub admin_key: String,
-    pub client_key: String,
     /// Behind the provider `acme`.
     pub upstream: Upstream,
     /// Behind the provider `backup`.
     pub backup: Upstream,
     pub config: Config,
     environment: &'static [(&'static str, &'static str)],
-    address: SocketAddr,
+    pool: Pool,
     running: Running,
     disk: Arc<Disk>,
-    http: Client,
+}
+
+impl Deref for TestApp {
+    type Target = Pool;
+
+    fn deref(&self) -> &Pool {
+        &self.pool
+    }
+}
+
+impl DerefMut for TestApp {
+    fn deref_mut(&mut self) -> &mut Pool {
+        &mut self.pool
+    }
 }
 
 /// What outlives a restart, and goes when neither test nor application need it any more.
@@ -119,17 +135,11 @@ impl TestApp {
     }
 
     pub async fn with(setup: Setup) -> Self {
-        // Fails when another test was first, which is just as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls();
         let upstream = if setup.refusing { Upstream::refusing() } else { Upstream::start() };
         let backup = Upstream::start();
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
-        config.server.bind = "127.0.0.1:0".parse().unwrap();
-        config.server.workers = 2;
-        config.server.drain_timeout_ms = 200;
-        config.data.dir = folder.path().join("data");
-        config.database.pool_size = 2;
+        let mut config = small(folder.path());
         config.database.url = setup.database.url().map(Into::into);
         let acme = provider("acme", 20, upstream.address, setup.keys);
         config
@@ -143,20 +153,16 @@ impl TestApp {
         (setup.arrange)(&mut config);
         let disk = Arc::new(Disk { folder, _database: setup.database });
         let started = launch(&config, setup.environment, &disk).await.unwrap();
-        let (admin_key, client_key) = started.first_keys.expect("a first start makes keys");
-        let http = Client::builder().no_proxy().build().unwrap();
+        let keys = started.first_keys.expect("a first start makes keys");
         Self {
             actors: started.actors,
-            admin_key,
-            client_key,
             upstream,
             backup,
-            config,
             environment: setup.environment,
-            address: started.address,
+            pool: Pool::at(started.address, keys, &config),
+            config,
             running: started.running,
             disk,
-            http,
         }
     }
 
@@ -198,37 +204,13 @@ impl TestApp {
         let started = launch(&self.config, self.environment, &self.disk).await?;
         assert!(started.first_keys.is_none(), "keys were made anew");
         self.actors = started.actors;
-        self.address = started.address;
+        self.pool.address = started.address;
         self.running = started.running;
         Ok(())
     }
 
-    pub fn folder(&self) -> &std::path::Path {
+    pub fn folder(&self) -> &Path {
         self.disk.folder.path()
-    }
-
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// A request without any key.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("http://{}{path}", self.address))
-    }
-
-    /// A request to the relay.
-    pub fn relay(&self, body: impl Into<reqwest::Body>) -> RequestBuilder {
-        self.request(Method::POST, "/v1/chat/completions").bearer_auth(&self.client_key).body(body)
-    }
-
-    /// Asks for a whole answer.
-    pub async fn chat(&self, text: &str) -> Reply {
-        Reply::to(self.relay(chat_body(text, false).to_string())).await
-    }
-
-    /// Asks for a stream.
-    pub async fn stream(&self, text: &str) -> Streaming {
-        Streaming::to(self.relay(chat_body(text, true).to_string())).await
     }
 
     /// Begins a stream that comes to this upstream, and goes on when the gate is opened.
@@ -241,31 +223,6 @@ impl TestApp {
         (gate, streaming)
     }
 
-    /// A request to the management.
-    pub fn manage(&self, method: Method, path: &str) -> RequestBuilder {
-        self.request(method, path).bearer_auth(&self.admin_key)
-    }
-
-    pub async fn get(&self, path: &str) -> Reply {
-        Reply::to(self.manage(Method::GET, path)).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Reply {
-        Reply::to(with_json(self.manage(Method::POST, path), &body)).await
-    }
-
-    pub async fn patch(&self, path: &str, body: Value) -> Reply {
-        Reply::to(with_json(self.manage(Method::PATCH, path), &body)).await
-    }
-
-    pub async fn put(&self, path: &str, body: Value) -> Reply {
-        Reply::to(with_json(self.manage(Method::PUT, path), &body)).await
-    }
-
-    pub async fn delete(&self, path: &str) -> Reply {
-        Reply::to(self.manage(Method::DELETE, path)).await
-    }
-
     /// Makes an admin key past the API, as the command `keys create` does.
     pub async fn mint_admin_key(&self) -> String {
         let (name, allowed_models, expires_at) = ("another".into(), vec![], None);
@@ -274,96 +231,17 @@ impl TestApp {
         let minted = self.actors.access_keys.send(create).await.unwrap().unwrap();
         minted.presented.expose_secret().to_owned()
     }
-
-    /// The totals of the whole ledger, added up over providers and models.
-    pub async fn ledger(&self) -> Ledger {
-        let usage = self.get("/api/v1/usage?period=all").await;
-        assert_eq!(usage.status, 200, "{}", usage.text());
-        let sum = |field: &str| {
-            let totals = usage.json["totals"].as_array().unwrap().iter();
-            totals.map(|line| line.pointer(field).unwrap().as_u64().unwrap()).sum()
-        };
-        Ledger {
-            requests: sum("/requests"),
-            completed: sum("/completed"),
-            failed: sum("/failed"),
-            cancelled: sum("/cancelled"),
-            input: sum("/tokens/input"),
-            output: sum("/tokens/output"),
-        }
-    }
-
-    /// The trace of a request, as soon as it is there.
-    pub async fn trace(&self, id: &str) -> Value {
-        let path = format!("/api/v1/requests/{id}/trace");
-        eventually("the trace", async || {
-            Some(self.get(&path).await).filter(|trace| trace.status == 200)
-        })
-        .await
-        .json
-    }
-
-    /// The cooldowns that hold now.
-    pub async fn cooldowns(&self) -> Vec<Value> {
-        let reply = self.get("/api/v1/cooldowns").await;
-        reply.json["cooldowns"].as_array().unwrap().clone()
-    }
-
-    /// The value of a counter or gauge, named with its labels.
-    pub async fn metric(&self, name: &str) -> i64 {
-        let page = self.get("/metrics").await;
-        let line = page.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0, |value| value.parse().unwrap())
-    }
-
-    /// Subscribes to events; `query` begins with `?` or is empty. The hello has been read.
-    pub async fn events(&self, query: &str) -> EventStream {
-        let mut events = self.try_events(query, &self.admin_key, None).await.unwrap();
-        assert_eq!(events.next().await["type"], "system.hello");
-        events
-    }
-
-    pub async fn try_events(
-        &self,
-        query: &str,
-        key: &str,
-        origin: Option<&str>,
-    ) -> Result<EventStream, u16> {
-        let url = format!("ws://{}/api/v1/events{query}", self.address);
-        EventStream::open(&url, key, origin).await
-    }
 }
 
-/// The part of a caller's key that nobody may learn.
-pub fn secret_of(key: &str) -> &str {
-    key.splitn(3, '_').nth(2).unwrap()
-}
-
-/// The ledger in numbers.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
-    pub requests: u64,
-    pub completed: u64,
-    pub failed: u64,
-    pub cancelled: u64,
-    pub input: u64,
-    pub output: u64,
-}
-
-pub fn with_json(request: RequestBuilder, body: &Value) -> RequestBuilder {
-    request.header("content-type", "application/json").body(body.to_string())
-}
-
-pub fn chat_body(text: &str, stream: bool) -> Value {
-    json!({
-        "model": "test-model", "stream": stream,
-        "messages": [{"role": "user", "content": text}],
-    })
-}
-
-/// Asks for a whole answer of a model.
-pub fn named_body(model: &str, text: &str) -> Value {
-    json!({"model": model, "messages": [{"role": "user", "content": text}]})
+/// The configuration of a pool that shares a machine with others, and keeps its data in this folder.
+pub(super) fn small(folder: &Path) -> Config {
+    let mut config = Config::default();
+    config.server.bind = "127.0.0.1:0".parse().unwrap();
+    config.server.workers = 2;
+    config.server.drain_timeout_ms = 200;
+    config.data.dir = folder.join("data");
+    config.database.pool_size = 2;
+    config
 }
 
 /// A model of the configuration.

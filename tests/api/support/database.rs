@@ -1,17 +1,13 @@
 //! Databases of one test each: a file, or one on PostgreSQL, gone with the test.
 
-use std::{
-    any::type_name,
-    io::{self, Write as _},
-    sync::OnceLock,
-};
+use std::{any::type_name, sync::OnceLock};
 
 use diesel::connection::SimpleConnection as _;
 use providerpool::persistence::connection::open;
 use tokio::sync::oneshot;
 use url::Url;
 
-use super::within;
+use super::{tell, within};
 
 /// Where a test's application keeps its data, besides its folder.
 #[derive(Default)]
@@ -72,9 +68,7 @@ fn report_skipped(closure: &str) {
         std::env::var("REQUIRE_POSTGRES").as_deref() != Ok("1"),
         "REQUIRE_POSTGRES=1, but there is no PostgreSQL for {test}"
     );
-    // Not `eprintln!`, which the test harness swallows when a test passes.
-    let mut stderr = io::stderr();
-    writeln!(stderr, "SKIPPED (no PostgreSQL): {test}").unwrap();
+    tell(&format!("SKIPPED (no PostgreSQL): {test}"));
 }
 
 fn server() -> Option<&'static Url> {

@@ -5,7 +5,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::{
-    TestApp,
+    Pool,
     script::{Answer, Script, raw, stream},
 };
 
@@ -189,11 +189,11 @@ pub fn streamed(format: ApiFormat) -> Script {
 
 impl Client {
     /// A request for the model that every upstream serves.
-    pub fn ask(self, app: &TestApp, stream: bool) -> RequestBuilder {
-        self.ask_for("test-model", app, stream)
+    pub fn ask(self, pool: &Pool, stream: bool) -> RequestBuilder {
+        self.ask_for("test-model", pool, stream)
     }
 
-    pub fn ask_for(self, model: &str, app: &TestApp, stream: bool) -> RequestBuilder {
+    pub fn ask_for(self, model: &str, pool: &Pool, stream: bool) -> RequestBuilder {
         let turns = json!([{"role": "user", "content": "hi"}]);
         let contents = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
         let method = if stream { "streamGenerateContent" } else { "generateContent" };
@@ -227,11 +227,11 @@ impl Client {
                 json!({"model": model, "prompt": "hi", "stream": stream}),
             ),
         };
-        let request = app.request(Method::POST, &path).body(body.to_string());
+        let request = pool.request(Method::POST, &path).body(body.to_string());
         match self {
-            Self::Messages => request.header("x-api-key", &app.client_key),
-            Self::Gemini => request.header("x-goog-api-key", &app.client_key),
-            _ => request.bearer_auth(&app.client_key),
+            Self::Messages => request.header("x-api-key", &pool.client_key),
+            Self::Gemini => request.header("x-goog-api-key", &pool.client_key),
+            _ => request.bearer_auth(&pool.client_key),
         }
     }
 
