@@ -168,28 +168,40 @@ impl Cools {
             && seen["cause"] == self.cause
             && (self.shortest..=self.longest).contains(&length)
     }
-
-    /// Whether it may be over before anybody looks.
-    fn is_short(&self) -> bool {
-        self.longest < 3_000
-    }
 }
 
 fn millis(cooldown: &Value, field: &str) -> i64 {
     cooldown[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond()
 }
 
-/// Whether these are the cooldowns expected, and no others.
-pub fn are_cooling(expected: &[Cools], seen: &[Value]) -> bool {
-    let mut left: Vec<&Value> = seen.iter().collect();
-    for cools in expected {
-        match left.iter().position(|seen| cools.fits(seen)) {
-            Some(found) => drop(left.swap_remove(found)),
-            None if cools.is_short() => {}
-            None => return false,
+/// The cooldowns that hold, and those of this request that are over by now: a short one may be, before
+/// anybody looks.
+pub async fn cooldowns_after(pool: &Pool, request: &str) -> Vec<Value> {
+    let led_to = pool.cooldowns_of(request).await;
+    let mut seen = pool.cooldowns().await;
+    let of = |cooldown: &Value| {
+        ["provider_id", "credential_id", "model_id"].map(|field| cooldown[field].clone())
+    };
+    for over in led_to.into_iter().rev().filter(is_over) {
+        if !seen.iter().any(|other| of(other) == of(&over)) {
+            seen.push(over);
         }
     }
-    left.is_empty()
+    seen
+}
+
+fn is_over(cooldown: &Value) -> bool {
+    millis(cooldown, "until") <= jiff::Timestamp::now().as_millisecond()
+}
+
+/// Whether these are the cooldowns expected, and no others that hold.
+pub fn are_cooling(expected: &[Cools], seen: &[Value]) -> bool {
+    let mut left: Vec<&Value> = seen.iter().collect();
+    let are_there = expected.iter().all(|cools| {
+        let found = left.iter().position(|seen| cools.fits(seen));
+        found.map(|found| left.swap_remove(found)).is_some()
+    });
+    are_there && left.into_iter().all(is_over)
 }
 
 /// What a client has seen of one request.
@@ -251,16 +263,18 @@ pub fn read_stream(stream: &str) -> (String, String) {
     (text, fault.map_or(error, |fault| format!("{fault} in {stream:?}")))
 }
 
-/// An outcome, and what the client was told about when to come back.
-async fn ask(app: &TestApp, streamed: bool) -> (Outcome, Option<i64>) {
+/// An outcome, what the client was told about when to come back, and the request's id.
+async fn ask(app: &TestApp, streamed: bool) -> (Outcome, Option<i64>, String) {
     let request = app.relay(chat_body("hello", streamed).to_string());
     if !streamed {
         let reply = Reply::to(request).await;
         let retry_after = reply.header("retry-after").parse().ok();
-        return (Outcome::of_whole(reply.status, reply.text()), retry_after);
+        let id = reply.header("x-request-id").to_owned();
+        return (Outcome::of_whole(reply.status, reply.text()), retry_after, id);
     }
     let streaming = Streaming::to(request).await;
     let retry_after = streaming.header("retry-after").parse().ok();
+    let id = streaming.header("x-request-id").to_owned();
     let status = streaming.status();
     let is_stream = streaming.header("content-type").starts_with("text/event-stream");
     let tell = |piece: &str| {
@@ -270,10 +284,10 @@ async fn ask(app: &TestApp, streamed: bool) -> (Outcome, Option<i64>) {
     };
     let body = streaming.rest_and(tell).await;
     if !is_stream {
-        return (Outcome::of_whole(status, &body), retry_after);
+        return (Outcome::of_whole(status, &body), retry_after, id);
     }
     let (text, error) = read_stream(&body);
-    (Outcome { status, text, error }, retry_after)
+    (Outcome { status, text, error }, retry_after, id)
 }
 
 /// Runs all cells of some faults, and fails with all that is wrong in any of them.
@@ -338,23 +352,24 @@ async fn run(fault: &Fault, line: &Line, streamed: bool) -> Vec<String> {
     app.backup.say(&["Hello", " backup"]);
     app.upstream.at(fault.step, fault.which);
     let mut wrong = Wrong::default();
-    let (mut completed, mut failed, mut retry_after) = (0, 0, None);
+    let (mut completed, mut failed) = (0, 0);
+    let (mut retry_after, mut last) = (None, String::new());
 
     for (number, sees) in (1..).zip(line.all_see()) {
-        let (outcome, told) = ask(&app, streamed).await;
+        let (outcome, told, id) = ask(&app, streamed).await;
         let expected = Outcome::expected(sees);
         let what = format!("request {number} should see {sees:?}");
         wrong.unless(outcome == expected, &what, &outcome);
         let may_say_when = matches!(expected.status, 429 | 503);
         wrong.unless(told.is_some() == may_say_when, "retry-after on 429 and 503", &told);
-        retry_after = told;
+        (retry_after, last) = (told, id);
         *(if expected.is_good() { &mut completed } else { &mut failed }) += 1;
         all_have_heard(&app).await;
     }
 
     calls_are(&mut wrong, &app, fault, line).await;
-    let cooldowns = settled(async || app.cooldowns().await, |seen| are_cooling(line.cools, seen));
-    let cooldowns = cooldowns.await;
+    let look = async || cooldowns_after(&app, &last).await;
+    let cooldowns = settled(look, |seen| are_cooling(line.cools, seen)).await;
     let what = format!("should cool {:?}", line.cools);
     wrong.unless(are_cooling(line.cools, &cooldowns), &what, &cooldowns);
     if let (Some(told), Some(first)) = (retry_after, first_end(&cooldowns)) {
@@ -367,7 +382,7 @@ async fn run(fault: &Fault, line: &Line, streamed: bool) -> Vec<String> {
 
     app.upstream.recover();
     app.delete("/api/v1/cooldowns").await;
-    let (outcome, _) = ask(&app, streamed).await;
+    let (outcome, ..) = ask(&app, streamed).await;
     let is_well = outcome == Outcome::expected(Sees::Acme);
     wrong.unless(is_well, "a request after the recovery should see Acme", &outcome);
     ledger_is(&mut wrong, &app, completed + 1, failed).await;

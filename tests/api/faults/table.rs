@@ -8,7 +8,9 @@ use providerpool::{
 use serde_json::{Value, json};
 
 use super::{
-    cell::{Cools, Wrong, are_cooling, check_all_at_once, first_end, ledger_is, named},
+    cell::{
+        Cools, Wrong, are_cooling, check_all_at_once, cooldowns_after, first_end, ledger_is, named,
+    },
     law::{Beside, Cell, End, Kind},
 };
 use crate::support::{
@@ -129,7 +131,8 @@ struct Seen {
 /// A header of a request.
 type Header = Option<(&'static str, &'static str)>;
 
-async fn ask(app: &TestApp, client: Client, streamed: bool, header: Header) -> Seen {
+/// What a client has seen of one request, and that one's id.
+async fn ask(app: &TestApp, client: Client, streamed: bool, header: Header) -> (Seen, String) {
     let mut request = client.ask(app, streamed);
     if let Some((name, value)) = header {
         request = request.header(name, value);
@@ -137,6 +140,7 @@ async fn ask(app: &TestApp, client: Client, streamed: bool, header: Header) -> S
     let streaming = Streaming::to(request).await;
     let status = streaming.status();
     let retry_after = streaming.header("retry-after").parse().ok();
+    let id = streaming.header("x-request-id").to_owned();
     let body = streaming.rest().await;
     let is_stream = status == 200 && streamed;
     let events = if is_stream {
@@ -152,13 +156,14 @@ async fn ask(app: &TestApp, client: Client, streamed: bool, header: Header) -> S
         _ => "/error/code",
     };
     let error = |event: &Value| Some(event.pointer(error)?.as_str()?.to_owned());
-    Seen {
+    let seen = Seen {
         status,
         text: events.iter().map(said).collect(),
         error: events.last().and_then(error).unwrap_or_default(),
         is_complete: if is_stream { client.is_complete(&body) } else { status == 200 },
         retry_after,
-    }
+    };
+    (seen, id)
 }
 
 /// The type of error that Anthropic documents for a status.
@@ -232,7 +237,7 @@ async fn try_one(app: &TestApp, cell: Cell, client: Client, tried: &mut Tried) -
 
     // Where nothing else can come of a request than its end, that comes soon.
     let is_hopeless = cell.kind == Kind::Silent && cell.beside == Beside::Nobody && !cell.streamed;
-    let seen = ask(app, client, cell.streamed, is_hopeless.then_some(SOON)).await;
+    let (seen, id) = ask(app, client, cell.streamed, is_hopeless.then_some(SOON)).await;
 
     let should = expected(law.end, client, &seen);
     wrong.unless(seen == should, &format!("the client should see {should:?}"), &seen);
@@ -244,8 +249,8 @@ async fn try_one(app: &TestApp, cell: Cell, client: Client, tried: &mut Tried) -
     let what = format!("there should be {least} to {most} calls, and {} beside", law.beside);
     wrong.unless(is_good, &what, &calls);
     let cooling: Vec<Cools> = law.cooling.iter().copied().map(Cools::of).collect();
-    let cooldowns = settled(async || app.cooldowns().await, |seen| are_cooling(&cooling, seen));
-    let cooldowns = cooldowns.await;
+    let look = async || cooldowns_after(app, &id).await;
+    let cooldowns = settled(look, |seen| are_cooling(&cooling, seen)).await;
     let are_cooling = are_cooling(&cooling, &cooldowns);
     wrong.unless(are_cooling, &format!("should cool {cooling:?}"), &cooldowns);
     if let (Some(told), Some((least, most))) = (seen.retry_after, first_end(&cooldowns)) {
@@ -259,7 +264,7 @@ async fn try_one(app: &TestApp, cell: Cell, client: Client, tried: &mut Tried) -
     // A good answer makes up for all that went wrong.
     app.upstream.recover();
     app.delete("/api/v1/cooldowns").await;
-    let well = ask(app, Client::Chat, false, Some(ALONE)).await;
+    let (well, _) = ask(app, Client::Chat, false, Some(ALONE)).await;
     wrong.unless(well.text == "Hello world", "it should be well again", &well);
     tried.completed += 1;
     ledger_is(&mut wrong, app, tried.completed, tried.failed).await;

@@ -116,6 +116,13 @@ impl Pool {
         .json
     }
 
+    /// The cooldowns that a request has led to, over or not, as far as its trace tells by now.
+    pub async fn cooldowns_of(&self, id: &str) -> Vec<Value> {
+        let trace = self.get(&format!("/api/v1/requests/{id}/trace")).await;
+        let attempts = trace.json["attempts"].as_array().into_iter().flatten();
+        attempts.filter_map(|it| it["cooldowns"].as_array()).flatten().cloned().collect()
+    }
+
     /// The cooldowns that hold now.
     pub async fn cooldowns(&self) -> Vec<Value> {
         let reply = self.get("/api/v1/cooldowns").await;
