@@ -141,6 +141,12 @@ impl Cell {
         }
     }
 
+    /// Whether it ends when somebody has said nothing for as long as that is waited for.
+    pub fn is_left_when_idle(self) -> bool {
+        let is_silent = self.kind == Kind::Silent && self.beside == Beside::Nobody;
+        is_silent || matches!(self.kind, Kind::Stalled | Kind::StalledLater)
+    }
+
     fn onward(self) -> Onward {
         match self.kind {
             Kind::ClientFault | Kind::Refusal => Onward::Stop,

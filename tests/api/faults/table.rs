@@ -71,17 +71,14 @@ fn setup(cell: Cell) -> Setup {
         let relay = &mut config.relay;
         relay.max_wait_ms = 500;
         relay.retry_pause_ms = 1;
-        // Long enough for everyone who is well.
-        relay.idle_timeout_ms = 2_500;
-        relay.attempt_timeout_ms = 2_500;
         if cell.kind == Kind::OverloadShort {
-            (relay.max_wait_ms, relay.attempt_timeout_ms, relay.idle_timeout_ms) =
-                (60_000, 60_000, 60_000);
+            relay.max_wait_ms = 60_000;
         }
-        if cell.kind == Kind::Silent && cell.beside != Beside::Nobody {
+        if cell.is_left_when_idle() {
+            // Long enough for everyone who is well.
+            relay.idle_timeout_ms = 2_500;
+        } else if cell.kind == Kind::Silent {
             // Only the one that never says a word is left for its slowness, however busy the machine is.
-            relay.idle_timeout_ms = 60_000;
-            relay.attempt_timeout_ms = 60_000;
             relay.hedge_unknown_ms = A_WHILE.into();
             relay.hedge_min_ms = A_WHILE.into();
             config.providers[0].attempt_timeout_ms = Some(A_WHILE);

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     ops::{Deref, DerefMut},
     path::Path,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     thread,
 };
 
@@ -24,7 +24,7 @@ use providerpool::{
 };
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::{
     Database, Pool, Streaming, Upstream, eventually,
@@ -272,6 +272,14 @@ pub fn provider(id: &str, priority: i32, upstream: SocketAddr, keys: usize) -> P
     }
 }
 
+/// Resolves when few enough pools are starting: a start keeps a processor busy, and those that run are
+/// waited for by somebody.
+pub(super) async fn turn_to_start() -> SemaphorePermit<'static> {
+    static TURNS: LazyLock<Semaphore> =
+        LazyLock::new(|| Semaphore::new(thread::available_parallelism().map_or(1, usize::from)));
+    TURNS.acquire().await.expect("it is never closed")
+}
+
 /// Starts the application on a thread of its own, where it goes on when the test's thread is busy.
 async fn launch(
     config: &Config,
@@ -280,6 +288,7 @@ async fn launch(
 ) -> anyhow::Result<Started> {
     let (config, disk) = (config.clone(), Arc::clone(disk));
     let environment: Environment = environment.iter().copied().collect();
+    let _turn = turn_to_start().await;
     let (tell, told) = oneshot::channel();
     let (stop, asked_to_stop) = oneshot::channel::<()>();
     let (tell_stopped, stopped) = oneshot::channel();

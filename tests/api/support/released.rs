@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Pool,
-    app::small,
+    app::{small, turn_to_start},
     process::{Process, Workplace, released},
     tell, within,
 };
@@ -45,6 +45,7 @@ impl Released {
         let mut config = small(&workplace.path("."));
         arrange(&mut config);
         fs::write(workplace.path("providerpool.toml"), to_toml(&config)).unwrap();
+        let _turn = turn_to_start().await;
         // Elsewhere: the test's thread also plays the providers of others.
         let start = move || {
             let mut process = workplace.start(&["serve"]);
