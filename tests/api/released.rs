@@ -12,7 +12,7 @@ use super::{
         Released, Upstream,
         dialect::{Client, events, script},
         provider,
-        script::Step,
+        script::{Script, Step},
         tell,
     },
 };
@@ -22,7 +22,7 @@ const STREAMS: usize = 30;
 /// In which all of them are served, in milliseconds.
 const SOON: u64 = 15_000;
 /// Only what hangs takes as long.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What is wrong with the streams of this client, in front of two providers of that format.
 async fn run(client: Client, format: ApiFormat) -> Vec<String> {
@@ -30,7 +30,7 @@ async fn run(client: Client, format: ApiFormat) -> Vec<String> {
     silent.always(|| Step::Silent);
     well.answer(move |_| {
         let (events, last) = events(format);
-        events.into_iter().fold(script(format), |begun, event| begun.send(event)).send(last).into()
+        events.into_iter().fold(script(format), Script::send).send(last).into()
     });
     let rows = [("silent", 20, &silent), ("well", 10, &well)].map(|(id, priority, upstream)| {
         let of_openai = provider(id, priority, upstream.address, 1);

@@ -28,5 +28,6 @@ pub use wait::{eventually, settled, within};
 /// Says which tests are skipped, or run in another way than the usual.
 pub fn tell(what: &str) {
     // Not `eprintln!`, which the test harness swallows when a test passes.
-    writeln!(io::stderr(), "{what}").unwrap();
+    let mut stderr = io::stderr();
+    writeln!(stderr, "{what}").unwrap();
 }

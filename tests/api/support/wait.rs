@@ -4,7 +4,7 @@ use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(5);
 /// Only what hangs takes as long, however busy the machine is.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Looks again and again until there is something to be seen.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
@@ -16,7 +16,7 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
             tokio::time::sleep(TICK).await;
         }
     };
-    within(what, found).await
+    within(what, Box::pin(found)).await
 }
 
 /// Looks until what is seen is as it should be, and says what was seen last.
