@@ -1,5 +1,11 @@
 //! When a model cools, when all of its provider does, and what frees them.
 
+mod incidents;
+mod memory;
+mod news;
+mod purposes;
+mod trials;
+
 use super::*;
 use crate::domain::{
     cooling::{CoolingSettings, TallySettings},
@@ -215,152 +221,6 @@ fn without_a_key_a_limit_is_that_of_the_model() {
     assert!(acme.enter(0, "n"));
 }
 
-#[test]
-fn after_its_cooldown_one_request_asks_at_once_and_one_good_answer_frees_it() {
-    let mut acme = Acme::default();
-    acme.fails(3, 0, "m", FailureClass::Server);
-    acme.fails(3, 0, "n", FailureClass::Server);
-    assert!(!acme.enter(9, "o") && acme.enter(10, "o"));
-    assert!(!acme.enter(10, "o"), "somebody tries it already");
-    let ended = acme.answer(11, "o");
-    assert_eq!(ended.len(), 1);
-    assert_eq!((ended[0].kind, &ended[0].cooldown.scope), (ChangeKind::Ended, &whole()));
-    assert!(acme.enter(11, "o") && acme.enter(11, "o"));
-    assert!(acme.book.expire(second(12)).0.iter().all(|change| change.cooldown.scope != whole()));
-}
-
-#[test]
-fn a_trial_that_fails_cools_again_and_for_longer() {
-    let mut acme = Acme::default();
-    acme.fails(3, 0, "m", FailureClass::Server);
-    acme.fails(3, 0, "n", FailureClass::Server);
-    assert!(acme.enter(10, "o"));
-    acme.fail(10, "o", FailureClass::Overload);
-    assert_eq!(acme.left(10, &whole()), Some(10), "of an overload 5, then 10");
-    let mut model = Acme::default();
-    model.fails(3, 0, "m", FailureClass::Server);
-    assert!(model.enter(100, "m"), "long after");
-    model.fail(100, "m", FailureClass::Silent);
-    assert_eq!((model.left(100, &of_model("m")), model.left(100, &whole())), (Some(20), None));
-}
-
-#[test]
-fn two_keys_that_are_limited_are_no_incident_and_two_that_are_refused_are() {
-    let failure = |class| Failure::new(class, "no");
-    let mut acme = Acme::default();
-    acme.fail_with(START, "m", Some("a"), &failure(FailureClass::RateLimit));
-    let second = acme.fail_with(START, "m", Some("b"), &failure(FailureClass::RateLimit));
-    assert!(!second.is_incident);
-    assert_eq!((acme.left(0, &whole()), acme.book.view().cooldowns().list(START).len()), (None, 2));
-
-    let mut refused = Acme::default();
-    refused.fail_with(START, "m", Some("a"), &failure(FailureClass::Auth));
-    let second = refused.fail_with(START, "m", Some("b"), &failure(FailureClass::Auth));
-    assert!(second.is_incident);
-    let kinds: Vec<ChangeKind> = second.changes.iter().map(|change| change.kind).collect();
-    assert_eq!(kinds, [ChangeKind::Cleared, ChangeKind::New]);
-    assert_eq!(refused.left(0, &whole()), Some(10));
-    assert_eq!(refused.book.view().cooldowns().list(START).len(), 1, "the keys are spared");
-}
-
-#[test]
-fn what_a_rule_or_the_proxy_of_a_key_leads_to_is_no_incident() {
-    let auth = Failure::new(FailureClass::Auth, "no");
-    let rule = Some(RuleAction::ContinueAndCooldown);
-    for failure in [Failure { rule, ..auth.clone() }, Failure { by_proxy: true, ..auth }] {
-        let mut acme = Acme::default();
-        acme.fail_with(START, "m", Some("a"), &failure);
-        let second = acme.fail_with(START, "m", Some("b"), &failure);
-        assert!(!second.is_incident, "{failure:?}");
-    }
-}
-
-#[test]
-fn an_incident_spares_keys_what_began_with_it_alone() {
-    let key = |model: Option<&str>| {
-        let model = model.map(|model| ModelName::parse(model).unwrap());
-        CooldownScope::from_parts(acme(), Some("a".into()), model)
-    };
-    let failure = |class| Failure::new(class, "no");
-    let auth = failure(FailureClass::Auth);
-    let mut pool = Acme::default();
-    let hint = Some(seconds(90));
-    let limited = Failure { retry_after: hint, ..failure(FailureClass::RateLimit) };
-    pool.fail_with(second(20), "m", Some("a"), &limited);
-    pool.fail_with(second(20), "m", Some("a"), &auth);
-    assert!(pool.fail_with(second(21), "m", Some("b"), &auth).is_incident);
-    assert_eq!(pool.left(21, &key(None)), None, "spared");
-    assert_eq!(pool.left(21, &key(Some("m"))), Some(89), "a limit of its own");
-
-    // What was held against it before the incident still is.
-    let mut before = Acme::default();
-    before.fail_with(second(0), "m", Some("a"), &failure(FailureClass::Payment));
-    before.fail_with(second(20), "m", Some("a"), &auth);
-    assert!(before.fail_with(second(21), "m", Some("b"), &auth).is_incident);
-    assert!(before.left(21, &key(None)).is_some());
-}
-
-#[test]
-fn a_key_that_has_answered_since_is_of_no_incident() {
-    let auth = Failure::new(FailureClass::Auth, "no");
-    let mut pool = Acme::default();
-    pool.fail_with(second(0), "m", Some("a"), &auth);
-    let (provider, key, model) = (acme(), "a".into(), ModelName::parse("m").unwrap());
-    let used = Use { provider: &provider, credential: Some(&key), model: &model };
-    pool.book.succeeded(second(1), used);
-    assert!(!pool.fail_with(second(2), "m", Some("b"), &auth).is_incident);
-}
-
-// Whoever is on trial by another rule is free again after a failure that cools nobody.
-#[test]
-fn what_never_cools_is_not_kept_for_one_request_alone() {
-    let never = TallySettings { failures: Some(0), ..TallySettings::default() };
-    let set = CoolingSettings { server: never, overload: never };
-    let rules = CoolingRules::default().with(Some(set));
-    let all = [whole(), of_model("m")];
-    for (class, purpose, on_trial) in [
-        (FailureClass::Server, Purpose::Answer, &all[..]),
-        (FailureClass::Overload, Purpose::Answer, &all[..]),
-        (FailureClass::Connect, Purpose::Answer, &all[..1]),
-        (FailureClass::Server, Purpose::OwnModel, &all[1..]),
-        (FailureClass::Connect, Purpose::OwnModel, &all[1..]),
-    ] {
-        let mut acme = Acme { rules, purpose, ..Acme::default() };
-        for scope in on_trial {
-            let length = Length::Fixed(seconds(5));
-            acme.book.cooldowns().impose(START, scope.clone(), length, (class, None), 0.0);
-        }
-        assert!(acme.enter(5, "m"));
-        assert!(!acme.enter(5, "m"), "somebody is trying it");
-        let blamed = acme.fail(5, "m", class);
-        assert!(blamed.is_news && blamed.changes.is_empty(), "{class:?} {purpose:?}");
-        assert!(acme.enter(5, "m"), "{class:?} {purpose:?}");
-    }
-}
-
-#[test]
-fn a_failure_is_news_when_somebody_begins_to_be_counted_or_to_cool() {
-    let mut acme = Acme::default();
-    let news: Vec<bool> =
-        (0..3).map(|at| acme.fail(at, "m", FailureClass::Server).is_news).collect();
-    assert_eq!(news, [true, false, true]);
-    assert_eq!(acme.fail(4, "m", FailureClass::ClientFault), Blamed::default());
-}
-
-#[test]
-fn a_trial_is_judged_by_what_says_something_of_it_and_else_left_to_the_next() {
-    for (class, is_judged) in [(FailureClass::Server, true), (FailureClass::ClientFault, false)] {
-        let mut acme = Acme::default();
-        acme.fails(3, 0, "m", FailureClass::Server);
-        let (provider, model) = (super::tests::acme(), ModelName::parse("m").unwrap());
-        let used = Use { provider: &provider, credential: None, model: &model };
-        let passes = acme.book.view().enter(second(10), used).unwrap();
-        Purpose::Answer.judge(passes, used, &Failure::new(class, "no"));
-        assert_eq!(acme.book.view().kept_from(second(10), used).is_some(), is_judged, "{class:?}");
-        assert_eq!(acme.enter(10, "m"), !is_judged, "{class:?}");
-    }
-}
-
 // Two routes may count the same failures by rules of their own.
 #[test]
 fn each_rule_counts_what_is_as_old_as_it_says() {
@@ -384,61 +244,6 @@ fn each_rule_counts_what_is_as_old_as_it_says() {
     assert_eq!(pool.left(71, &of_model("m")), None, "four in ten minutes");
     pool.fail(72, "m", FailureClass::Server);
     assert_eq!(pool.left(72, &of_model("m")), Some(10));
-}
-
-#[test]
-fn a_failure_beside_answers_does_not_judge_a_provider_on_trial() {
-    let (provider, model) = (acme(), ModelName::parse("m").unwrap());
-    let used = Use { provider: &provider, credential: None, model: &model };
-    let failure = Failure::new(FailureClass::Server, "no");
-    assert!(Purpose::Answer.judges(&whole(), used, &failure));
-    assert!(!Purpose::OwnModel.judges(&whole(), used, &failure));
-    assert!(Purpose::OwnModel.judges(&of_model("m"), used, &failure));
-}
-
-#[test]
-fn what_is_asked_beside_answers_holds_nothing_against_them_unless_it_names_the_model() {
-    for class in FailureClass::ALL {
-        let mut acme = Acme { purpose: Purpose::Aside, ..Acme::default() };
-        let hint = Some(seconds(9));
-        let failure = Failure { retry_after: hint, ..Failure::new(class, "no") };
-        for key in [None, Some("a"), Some("b")] {
-            for _ in 0..6 {
-                assert_eq!(acme.fail_with(START, "m", key, &failure), Blamed::default());
-            }
-        }
-        let used_to_judge = Purpose::Aside.judges(
-            &whole(),
-            Use {
-                provider: &super::tests::acme(),
-                credential: None,
-                model: &ModelName::parse("m").unwrap(),
-            },
-            &failure,
-        );
-        assert!(!used_to_judge, "{class:?}");
-        let named = Failure { names_model: true, ..failure };
-        acme.fail_with(START, "m", None, &named);
-        let is_cooled = acme.left(0, &of_model("m")).is_some();
-        assert_eq!(is_cooled, class == FailureClass::ModelMissing, "{class:?}");
-    }
-}
-
-#[test]
-fn a_model_that_is_there_for_something_else_is_blamed_alone() {
-    for class in FailureClass::ALL {
-        let mut acme = Acme { purpose: Purpose::OwnModel, ..Acme::default() };
-        for model in ["embed", "other"] {
-            for key in [None, Some("a"), Some("b")] {
-                for _ in 0..6 {
-                    acme.fail_with(START, model, key, &Failure::new(class, "no"));
-                }
-            }
-        }
-        for cooldown in acme.book.view().cooldowns().list(START) {
-            assert!(cooldown.scope.model().is_some(), "{class:?}: {cooldown:?}");
-        }
-    }
 }
 
 #[test]
@@ -474,22 +279,6 @@ fn the_numbers_are_those_of_the_provider_and_may_be_none() {
 }
 
 #[test]
-fn what_a_filter_picks_is_forgotten_with_its_counts() {
-    let mut acme = Acme::default();
-    acme.fails(2, 0, "m", FailureClass::Server);
-    acme.fails(3, 0, "n", FailureClass::Server);
-    acme.fail_with(START, "m", Some("a"), &Failure::new(FailureClass::Auth, "401"));
-    let models = vec![ModelName::parse("m").unwrap()];
-    assert!(acme.book.clear(&ScopeFilter { models, ..ScopeFilter::default() }).is_empty());
-    acme.fail(1, "m", FailureClass::Server);
-    assert_eq!(acme.left(1, &of_model("m")), None, "it is counted anew");
-    let key = ScopeFilter { credential: Some("a".into()), ..ScopeFilter::of(super::tests::acme()) };
-    assert_eq!(acme.book.clear(&key).len(), 1);
-    assert_eq!(acme.book.clear(&ScopeFilter::default()).len(), 1);
-    assert!(acme.book.view().cooldowns().is_empty());
-}
-
-#[test]
 fn a_rule_of_the_provider_comes_before_the_count() {
     let mut acme = Acme::default();
     for class in FailureClass::ALL {
@@ -499,38 +288,4 @@ fn a_rule_of_the_provider_comes_before_the_count() {
             assert_eq!(acme.fail_with(START, "m", Some("a"), &failure), Blamed::default());
         }
     }
-}
-
-#[test]
-fn whatever_the_clock_said_no_more_is_left_after_a_restart_than_the_length() {
-    let mut acme = Acme::default();
-    acme.fails(3, 0, "m", FailureClass::Server);
-    let stored = acme.book.view().cooldowns().list(START);
-    let left = |now: Timestamp| {
-        let mut book = HealthBook::default();
-        book.restore(now, stored.clone());
-        let cooldown = book.view().cooldowns().active(now, &of_model("m")).cloned();
-        cooldown.map(|cooldown| cooldown.until.since(now).as_secs())
-    };
-    assert_eq!(left(second(4)), Some(6));
-    assert_eq!(left(second(10)), None);
-    assert_eq!(left(START.minus(Duration::from_hours(24 * 365))), Some(10), "made a year ahead");
-}
-
-#[test]
-fn what_is_counted_is_bounded_whatever_models_clients_make_up() {
-    let mut acme = Acme::default();
-    for n in 0..2 * counts::MAX_COUNTED as u64 {
-        acme.fail(n / 100, &format!("m{n}"), FailureClass::Server);
-    }
-    let last = format!("m{}", 2 * counts::MAX_COUNTED - 1);
-    let remembers = |acme: &Acme, model: &str| {
-        let model = ModelName::parse(model).unwrap();
-        let used = Use { provider: &super::tests::acme(), credential: None, model: &model };
-        acme.book.view().wants_success(used)
-    };
-    assert!(remembers(&acme, &last) && !remembers(&acme, "m0"));
-    assert!(!acme.book.expire(second(1_000)).1, "a rule may look back for an hour");
-    assert!(acme.book.expire(second(3_700)).1);
-    assert!(!remembers(&acme, &last));
 }
