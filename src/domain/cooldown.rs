@@ -195,3 +195,24 @@ impl Length {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_another_clock_the_times_differ_and_the_length_does_not() {
+        let at = Timestamp::from_millis;
+        let cooldown = Cooldown {
+            scope: CooldownScope::Provider(ProviderId::parse("acme").unwrap()),
+            cause: FailureClass::Server,
+            status: None,
+            started_at: at(1_000),
+            until: at(3_000),
+            strikes: 1,
+        };
+        let elsewhere = cooldown.shifted(500);
+        assert_eq!((elsewhere.started_at, elsewhere.until), (at(1_500), at(3_500)));
+        assert_eq!(elsewhere.shifted(-500), cooldown);
+    }
+}

@@ -8,7 +8,8 @@ mod trials;
 
 use super::*;
 use crate::domain::{
-    cooling::{CoolingSettings, TallySettings},
+    cooldown::MAX_UNLISTED,
+    cooling::{CoolingSettings, TallySettings, WINDOWS_MS},
     failure::MAX_HINT,
     id::{CredentialId, ModelName, ProviderId},
     rule::RuleAction,
@@ -42,6 +43,8 @@ struct Acme {
     book: HealthBook,
     rules: CoolingRules,
     purpose: Purpose,
+    /// Whether its models are in no list.
+    is_unlisted: bool,
 }
 
 impl Acme {
@@ -57,7 +60,7 @@ impl Acme {
             used: Use { provider: &acme(), credential: key.as_ref(), model: &model },
             failure,
             purpose: self.purpose,
-            is_listed: true,
+            is_listed: !self.is_unlisted,
             usable: 2,
         };
         self.book.failed(at, attempted, &self.rules, 0.0)

@@ -77,6 +77,25 @@ fn a_cooldown_is_extended_but_never_shortened() {
 }
 
 #[test]
+fn a_cooldown_tells_of_the_failure_that_it_lasts_so_long_for() {
+    let mut book = CooldownBook::default();
+    let told = [
+        (60, FailureClass::Server, Some(500)),
+        (30, FailureClass::Auth, Some(401)),
+        (90, FailureClass::RateLimit, Some(429)),
+        (99, FailureClass::Connect, None),
+    ]
+    .map(|(length, cause, status)| {
+        book.impose(START, scope(), Length::Fixed(seconds(length)), (cause, status), 0.0);
+        let cooldown = book.active(START, &scope()).unwrap();
+        (cooldown.cause, cooldown.status)
+    });
+    let server = (FailureClass::Server, Some(500));
+    let (limit, connect) = ((FailureClass::RateLimit, Some(429)), (FailureClass::Connect, None));
+    assert_eq!(told, [server, server, limit, connect]);
+}
+
+#[test]
 fn a_late_success_does_not_end_a_cooldown() {
     let mut book = CooldownBook::default();
     book.impose(START, scope(), doubling(), (FailureClass::Server, None), 0.0);

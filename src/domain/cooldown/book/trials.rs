@@ -247,6 +247,15 @@ fn what_is_restored_does_not_shorten_what_is_known() {
 }
 
 #[test]
+fn what_is_restored_takes_back_no_trial_of_what_is_known() {
+    let mut book = cooled();
+    let stored = book.list(START);
+    assert!(book.passed(second(10), &scope()));
+    book.restore(stored);
+    assert!(book.enter_scope(second(10), &scope()).unwrap().is_none());
+}
+
+#[test]
 fn the_spread_never_shortens_and_adds_a_tenth_at_most() {
     let until = |length, spread| {
         let mut book = CooldownBook::default();
@@ -321,6 +330,7 @@ fn an_answer_after_a_limit_forgets_it_with_its_strikes() {
     let limit = Length::Doubling { base: seconds(1), cap: seconds(1800) };
     book.impose(START, scope(), limit, (FailureClass::RateLimit, Some(429)), 0.0);
     book.expire(second(1));
+    assert!(book.remembers_scope(&scope()) && !book.is_empty());
     book.succeeded(second(2), &scope());
     assert!(!book.remembers_scope(&scope()) && book.is_empty());
     assert!(book.enter_scope(second(2), &scope()).unwrap().is_none());

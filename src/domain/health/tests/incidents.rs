@@ -56,6 +56,15 @@ fn an_incident_spares_keys_what_began_with_it_alone() {
     before.fail_with(second(20), "m", Some("a"), &auth);
     assert!(before.fail_with(second(21), "m", Some("b"), &auth).is_incident);
     assert!(before.left(21, &key(None)).is_some());
+
+    // So is what a rule of the operator holds against a key that is not among those that failed.
+    let mut ruled = Acme::default();
+    let rule = Some(RuleAction::ContinueAndCooldown);
+    ruled.fail_with(second(20), "m", Some("a"), &Failure { rule, ..auth.clone() });
+    for (key, is_incident) in [("b", false), ("c", true)] {
+        assert_eq!(ruled.fail_with(second(21), "m", Some(key), &auth).is_incident, is_incident);
+    }
+    assert!(ruled.left(21, &key(None)).is_some());
 }
 
 #[test]
