@@ -124,20 +124,34 @@ fn who_has_none_of_its_formats_is_not_asked_again() {
 
 /// A core that asks `b` to go on with the stream of `a`.
 fn resuming() -> Retry {
-    let mut retry = begun(&[("a", 2), ("b", 1)], Patience::default());
+    resuming_among(&[("a", 2), ("b", 1)], Patience::default()).0
+}
+
+/// The same, and what it waits for then.
+fn resuming_among(providers: &[(&str, i32)], patience: Patience) -> (Retry, Action) {
+    let mut retry = begun(providers, Patience::default());
     retry.next(SECOND, Event::Answered { slot: 0 });
     let failure = Arc::new(Failure::new(FailureClass::Cut, ""));
     let plan = retry.next(SECOND, Event::Broken { failure, is_kept: true });
     assert!(matches!(plan, Action::Plan { stage: 0, takes_turn: false }), "{plan:?}");
-    let candidates = pool::Pool::of(&[("a", 2), ("b", 1)]).plan("m").candidates;
-    let planned = Event::Planned(Planned { candidates, ..Planned::default() });
-    let budget = retry.next(SECOND, planned);
+    let budget = retry.next(SECOND, of(providers));
     assert!(matches!(budget, Action::TakeBudget { repeats_at: None }), "{budget:?}");
     let asked = retry.next(SECOND, GRANTED);
     assert!(matches!(asked, Action::Ask { kind: AttemptKind::Resume, .. }), "{asked:?}");
     assert_eq!(retry.candidate(0).provider.id.as_str(), "b");
-    retry.next(SECOND, Event::Started { slot: 0, patience: Patience::default() });
-    retry
+    let waits = retry.next(SECOND, Event::Started { slot: 0, patience });
+    (retry, waits)
+}
+
+#[test]
+fn who_goes_on_with_a_stream_is_waited_for_as_long_as_the_request_lasts() {
+    let patience = Patience { soft: Some(5 * SECOND), hard: Some(8 * SECOND) };
+    let (mut retry, waits) = resuming_among(&[("a", 3), ("b", 2), ("c", 1)], patience);
+    assert!(is_until(&waits, 60), "{waits:?}");
+    for later in [6, 9] {
+        let waits = retry.next(later * SECOND, Event::Timer);
+        assert!(is_until(&waits, 60), "{waits:?}");
+    }
 }
 
 #[test]
