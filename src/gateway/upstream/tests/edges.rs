@@ -250,6 +250,38 @@ async fn a_request_that_had_begun_to_be_answered_is_not_sent_again() {
     }
 }
 
+// Whoever keeps a request for longer than the way there and back has it, and works on it.
+#[tokio::test]
+async fn a_request_that_is_lost_late_was_worked_on_and_is_not_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/chat/completions", listener.local_addr().unwrap());
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut answers = [OK_HELLO].into_iter();
+            while read_request(&mut socket).await.is_some() {
+                counter.fetch_add(1, Ordering::Relaxed);
+                let Some(answer) = answers.next() else {
+                    tokio::time::pause();
+                    tokio::time::advance(Duration::from_secs(1)).await;
+                    tokio::time::resume();
+                    break;
+                };
+                socket.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    let upstream = upstream();
+    let answer = send_to(&upstream, &url, Location::Local, patient()).await.unwrap();
+    assert_eq!(answer.read_whole(100).await.unwrap(), "hello");
+
+    let failure = failure_of(send_to(&upstream, &url, Location::Local, patient()).await);
+
+    assert_eq!(failure.class, FailureClass::Connect);
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
+}
+
 #[tokio::test]
 async fn a_request_is_sent_again_three_times_at_most() {
     const KEPT: usize = 5;
