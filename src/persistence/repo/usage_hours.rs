@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use diesel::{dsl::min, prelude::*, sql_query, sql_types::Text, upsert::excluded};
+use diesel::{dsl::min, prelude::*, sql_query, sql_types::Text};
 
 use crate::{
     domain::{
@@ -13,19 +13,12 @@ use crate::{
     persistence::{
         RepoError,
         connection::{DbConnection, on_backend},
-        rows::{UsageHourRow, UsageSumRow},
+        rows::{AddToHour, UsageHourRow, UsageSumRow},
         schema::usage_hours,
     },
 };
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
-
-/// Adds what is to be stored to the row of its hour.
-macro_rules! added {
-    ($($column:ident),*) => {
-        ($(usage_hours::$column.eq(usage_hours::$column + excluded(usage_hours::$column)),)*)
-    };
-}
 
 /// Counts entries that have just been written, in the transaction that wrote them.
 pub fn add(conn: &mut DbConnection, entries: &[&UsageEntry]) -> QueryResult<()> {
@@ -39,25 +32,7 @@ pub fn add(conn: &mut DbConnection, entries: &[&UsageEntry]) -> QueryResult<()> 
     }
     on_backend!(conn, |conn| {
         for row in hours.values() {
-            diesel::insert_into(usage_hours::table)
-                .values(row)
-                .on_conflict((usage_hours::hour, usage_hours::provider_id, usage_hours::model))
-                .do_update()
-                .set(added!(
-                    requests,
-                    completed,
-                    failed,
-                    cancelled,
-                    unreported,
-                    estimated,
-                    tokens_input,
-                    tokens_cache_read,
-                    tokens_cache_write_5m,
-                    tokens_cache_write_1h,
-                    tokens_output,
-                    completed_ms
-                ))
-                .execute(conn)?;
+            AddToHour(row).execute(conn)?;
         }
     });
     Ok(())

@@ -28,7 +28,7 @@ pub use credentials::{CredentialRow, Opened, PlainSettings, SealedSettings};
 pub use providers::ProviderRow;
 pub use routes::RouteRow;
 pub use usage_entries::{InsertNew, MAX_TOKENS, UsageEntryRow};
-pub use usage_hours::{UsageHourRow, UsageSumRow};
+pub use usage_hours::{AddToHour, UsageHourRow, UsageSumRow};
 
 /// Shows a value as the word it has on the wire.
 struct Word<T>(T);
