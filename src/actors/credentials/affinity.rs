@@ -39,9 +39,12 @@ impl Affinity {
         self.0.get(&session)
     }
 
-    /// Remembers who has just served a session.
+    /// Remembers who has just served a session. Mostly that is who has served it before, and a look, which
+    /// keeps it in memory as well, costs less than to put the same there again.
     pub fn bind(&self, session: SessionKey, binding: Binding) {
-        self.0.insert(session, binding);
+        if self.find(session).as_ref() != Some(&binding) {
+            self.0.insert(session, binding);
+        }
     }
 }
 
