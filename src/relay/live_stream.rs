@@ -117,6 +117,7 @@ impl LiveStream {
     /// Takes all that the upstream has sent by now, to send it on at once: one write for many
     /// events, and none of them waits for more to come.
     pub fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let mut begins_turn = false;
         loop {
             if let Some((failure, resuming)) = &mut self.resuming {
                 let failure = Arc::clone(failure);
@@ -160,8 +161,13 @@ impl LiveStream {
                     self.gathered.push(events);
                     self.ending = output.ending;
                     self.note_progress();
-                    if self.ending.is_none() && self.gathered.len() >= FLUSH_BYTES {
-                        return Poll::Ready(Step::Send(self.gathered.take()));
+                    if self.ending.is_none() && self.gathered.len() > 0 {
+                        begins_turn =
+                            self.gathered.len() < FLUSH_BYTES && self.turns.wait_another();
+                        // Who takes it asks for more before anything is written.
+                        if !begins_turn {
+                            return Poll::Ready(Step::Send(self.gathered.take()));
+                        }
                     }
                 }
                 // An answer that is here as a whole is so, however its connection ends.
@@ -170,7 +176,7 @@ impl LiveStream {
                     self.ending = Some(self.stream.end().map_or_else(too_early, Ending::Done));
                 }
                 Poll::Pending if self.gathered.len() == 0 => return Poll::Pending,
-                Poll::Pending if self.turns.wait_another() => {
+                Poll::Pending if begins_turn || self.turns.wait_another() => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
