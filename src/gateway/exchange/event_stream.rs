@@ -383,6 +383,8 @@ impl Selection {
 #[cfg(test)]
 mod after_end;
 #[cfg(test)]
+mod alike;
+#[cfg(test)]
 mod broken;
 #[cfg(test)]
 mod odd;

@@ -14,6 +14,7 @@ mod count;
 mod custom_tools;
 mod envelope;
 mod estimate;
+mod event_pattern;
 mod event_stream;
 mod facts;
 mod fit;

@@ -12,6 +12,7 @@ use super::{
     custom_tools::CustomCalls,
     envelope::Envelope,
     estimate::Estimate,
+    event_pattern::EventPattern,
     event_stream::{EventStream, Way},
     passed::{Look, Passed},
     passed_log::PassedLog,
@@ -163,6 +164,7 @@ impl Pair {
                 } else {
                     Look::Events(upstream.stream_reader())
                 },
+                pattern: EventPattern::default(),
                 envelope,
                 closing: self.closing(),
                 previous: self.request.continues().map(str::to_owned),

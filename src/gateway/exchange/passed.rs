@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{
     envelope::Envelope,
+    event_pattern::{Alike, EventPattern, place_in},
     event_stream::{Fate, no_json},
     passed_log::{PassedLog, TextKind},
     seen::Seen,
@@ -18,6 +19,8 @@ use crate::gateway::{
 /// A stream whose events pass as they came, but for what is around them.
 pub(super) struct Passed {
     pub look: Look,
+    /// The last event, where another one may be like it.
+    pub pattern: EventPattern,
     pub envelope: Envelope,
     /// What an upstream leaves out that ends its stream without the last event of its dialect.
     pub closing: &'static [u8],
@@ -42,21 +45,45 @@ pub(super) enum Look {
 impl Passed {
     /// Looks at the data of one event.
     pub fn take(&mut self, data: &[u8], seen: &mut Seen) -> Fate {
+        if let Some(alike) = self.pattern.find(data) {
+            self.take_alike(&alike, data, seen);
+            return Fate::Pass;
+        }
+        self.pattern.forget();
         match &mut self.look {
             Look::Chunks { strips_usage } => {
-                look_at_chunk(data, *strips_usage, seen, self.log.as_mut())
+                look_at_chunk(data, *strips_usage, seen, self.log.as_mut(), &mut self.pattern)
             }
             Look::Events(reader) => {
                 // Its reader is to understand what passes all the same.
                 let mended = mended(data);
                 let data = mended.as_deref().unwrap_or(data);
-                let fate = look_at_event(data, &mut **reader, seen, self.log.as_mut());
+                let log = self.log.as_mut();
+                let fate = look_at_event(data, &mut **reader, seen, log, &mut self.pattern);
                 if let Fate::Pass | Fate::Foreign = fate {
                     self.next_number =
                         reader.number().unwrap_or(self.next_number).saturating_add(1);
                 }
                 fate
             }
+        }
+    }
+
+    /// Takes note of an event that says words as the last one did.
+    fn take_alike(
+        &mut self,
+        Alike { kind, words, number }: &Alike<'_>,
+        data: &[u8],
+        seen: &mut Seen,
+    ) {
+        seen.note(&kind.delta(words));
+        if let Some(log) = &mut self.log {
+            log.say(*kind, words, data);
+        }
+        if let Look::Events(reader) = &mut self.look {
+            seen.end_of_event();
+            reader.skip(words, *kind == TextKind::Reasoning);
+            self.next_number = number.unwrap_or(self.next_number).saturating_add(1);
         }
     }
 
@@ -74,6 +101,7 @@ fn look_at_chunk(
     strips_usage: bool,
     seen: &mut Seen,
     log: Option<&mut PassedLog>,
+    pattern: &mut EventPattern,
 ) -> Fate {
     if data == DONE {
         return Fate::Done;
@@ -89,6 +117,14 @@ fn look_at_chunk(
     if let Some(log) = log.filter(|log| log.can_resume()) {
         keep_chunk(log, data, &chunk);
     }
+    let is_plain =
+        (chunk.choices, chunk.finished, chunk.usage, chunk.words.has_more) == (1, 0, None, false);
+    let mut said = words_of(&chunk).filter(|_| is_plain);
+    if let (Some((kind, written)), None) = (said.next(), said.next()) {
+        if let Some(place) = text_of(written).and_then(|words| place_in(data, &words)) {
+            pattern.learn(data, kind, place, None);
+        }
+    }
     if chunk.is_foreign { Fate::Foreign } else { Fate::Pass }
 }
 
@@ -100,13 +136,7 @@ fn keep_chunk(log: &mut PassedLog, data: &[u8], chunk: &Chunk<'_>) {
     if chunk.words.has_more || chunk.finished != 0 {
         return log.lose();
     }
-    let [content, thoughts, same_thoughts, refusal] = chunk.words.texts;
-    let texts = [
-        (TextKind::Text, content),
-        (TextKind::Reasoning, thoughts.or(same_thoughts)),
-        (TextKind::Refusal, refusal),
-    ];
-    let mut said = texts.into_iter().filter_map(|(kind, written)| Some((kind, written?)));
+    let mut said = words_of(chunk);
     match (said.next(), said.next()) {
         (None, _) if log.is_empty() => log.keep(data),
         (None, _) => {}
@@ -118,13 +148,28 @@ fn keep_chunk(log: &mut PassedLog, data: &[u8], chunk: &Chunk<'_>) {
     }
 }
 
+/// The words of the first choice, as they were written.
+fn words_of<'a>(chunk: &Chunk<'a>) -> impl Iterator<Item = (TextKind, &'a str)> + use<'a> {
+    let [content, thoughts, same_thoughts, refusal] = chunk.words.texts;
+    let texts = [
+        (TextKind::Text, content),
+        (TextKind::Reasoning, thoughts.or(same_thoughts)),
+        (TextKind::Refusal, refusal),
+    ];
+    texts.into_iter().filter_map(|(kind, written)| Some((kind, written?)))
+}
+
 fn look_at_event(
     data: &[u8],
     reader: &mut dyn ReadStream,
     seen: &mut Seen,
     mut log: Option<&mut PassedLog>,
+    pattern: &mut EventPattern,
 ) -> Fate {
+    let (mut deltas, mut words) = (0, None);
     let said = reader.read(data, &mut |delta| {
+        deltas += 1;
+        words = TextKind::of(&delta).and_then(|(kind, text)| Some((kind, place_in(data, text)?)));
         seen.note(&delta);
         if let Some(log) = &mut log {
             log.note(&delta);
@@ -138,6 +183,9 @@ fn look_at_event(
             Ok(said @ (Said::More | Said::Idle)) => log.end_of_event(data, *said == Said::Idle),
             Ok(Said::Done | Said::Failed(_)) | Err(_) => log.drop_event(),
         }
+    }
+    if let (Ok(Said::More), 1, Some((kind, place))) = (&said, deltas, words) {
+        pattern.learn(data, kind, place, reader.number());
     }
     match said {
         Ok(Said::More | Said::Idle) => Fate::Pass,

@@ -10,8 +10,9 @@ pub(super) const MAX_TEXT_BYTES: usize = 256 * 1024;
 const MAX_EVENT_BYTES: usize = 256 * 1024;
 
 /// What words belong to: those of one kind make one text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum TextKind {
+    #[default]
     Text,
     Reasoning,
     Refusal,

@@ -75,7 +75,7 @@ impl WrittenTranscript {
                     }
                 }
                 Entry::Words(kind, words) => {
-                    reader.skip(words);
+                    reader.skip(words, *kind == TextKind::Reasoning);
                     transcript.say(kind.delta(words), &mut sent);
                 }
             }

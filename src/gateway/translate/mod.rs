@@ -142,9 +142,10 @@ pub trait ReadStream {
         None
     }
 
-    /// Takes note of words of the first choice that another reader has handed on.
-    fn skip(&mut self, words: &str) {
-        _ = words;
+    /// Takes note of words that go on with the text of the first choice that was read last, and were handed
+    /// on without reading their event.
+    fn skip(&mut self, words: &str, are_thoughts: bool) {
+        _ = (words, are_thoughts);
     }
 
     /// What could not be put into the common form up to now.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Each client, and who speaks its dialect.
-const PASSED: [(ClientApi, ApiFormat); 6] = [
+pub(super) const PASSED: [(ClientApi, ApiFormat); 6] = [
     (ClientApi::Chat, ApiFormat::Openai),
     (ClientApi::Responses, ApiFormat::Responses),
     (ClientApi::Messages, ApiFormat::Anthropic),

@@ -102,7 +102,7 @@ impl ReadStream for Reader {
         if is_lost { Err(Unparsable) } else { Ok(Said::More) }
     }
 
-    fn skip(&mut self, words: &str) {
+    fn skip(&mut self, words: &str, _: bool) {
         if let Some(at) = self.place_of(0) {
             self.choices[at].said += words.len();
         }

@@ -66,6 +66,12 @@ impl ReadStream for Reader {
         if unread.is_text(&mut self.losses) { Err(Unparsable) } else { Ok(Said::More) }
     }
 
+    fn skip(&mut self, words: &str, are_thoughts: bool) {
+        if let (Some(state), false) = (state_of(&mut self.choices, 0), are_thoughts) {
+            state.text.push(words);
+        }
+    }
+
     fn losses(&self) -> &Losses {
         &self.losses
     }

@@ -12,6 +12,8 @@ const MAX_OPEN: usize = 1024;
 pub(super) struct OpenItems {
     items: BTreeMap<u64, OpenItem>,
     were_seen: bool,
+    /// The place of the one that an event was about last.
+    last: u64,
 }
 
 /// An item that still grows.
@@ -87,9 +89,9 @@ impl OpenItems {
         item.is_some_and(|item| item.is_own)
     }
 
-    /// The last one.
-    pub fn last(&mut self) -> Option<&mut OpenItem> {
-        self.items.values_mut().next_back()
+    /// The one that an event was about last.
+    pub fn last(&mut self) -> &mut OpenItem {
+        self.open_at(self.last)
     }
 
     /// One is announced. Where its place is not told, it comes after all others.
@@ -128,7 +130,7 @@ impl OpenItems {
     }
 
     fn open_at(&mut self, place: u64) -> &mut OpenItem {
-        self.were_seen = true;
+        (self.were_seen, self.last) = (true, place);
         if self.items.len() >= MAX_OPEN && !self.items.contains_key(&place) {
             self.items.pop_first();
         }

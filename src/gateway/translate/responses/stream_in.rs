@@ -75,11 +75,9 @@ impl ReadStream for Reader {
         if is_lost { Err(Unparsable) } else { Ok(meant) }
     }
 
-    fn skip(&mut self, words: &str) {
-        self.length += words.len();
-        if let Some(last) = self.items.last() {
-            last.say(words);
-        }
+    fn skip(&mut self, words: &str, are_thoughts: bool) {
+        self.length += if are_thoughts { 0 } else { words.len() };
+        self.items.last().say(words);
     }
 
     fn number(&self) -> Option<u64> {
