@@ -27,7 +27,7 @@ enum Odd {
 
 use Odd::{Cut, Read, Told};
 
-const CASES: [(ApiFormat, Odd, &str); 44] = [
+const CASES: [(ApiFormat, Odd, &str); 48] = [
     (ApiFormat::Openai, Cut, r#"{"choices":[{"index":0,"delta":{"content":{"text":"x"}}}]}"#),
     (ApiFormat::Openai, Cut, r#"{"choices":[{"index":0,"delta":{"reasoning":["x"]}}]}"#),
     (
@@ -44,6 +44,10 @@ const CASES: [(ApiFormat, Odd, &str); 44] = [
         r#"{"choices":[{"index":"0","delta":{"content":"","token_ids":[1]}}]}"#,
     ),
     (ApiFormat::Openai, Told, r#"{"type":"ping"}"#),
+    (ApiFormat::Openai, Cut, r#"{"content":"x","stop":false}"#),
+    (ApiFormat::Openai, Cut, r#"{"output_text":"x"}"#),
+    (ApiFormat::Openai, Cut, r#"{"choices":[{"index":0,"message":{"content":"ono"}}]}"#),
+    (ApiFormat::Openai, Cut, r#"{"choices":[{"index":0,"delta":{},"message":{"content":"x"}}]}"#),
     (ApiFormat::Openai, Told, "7"),
     (
         ApiFormat::Responses,

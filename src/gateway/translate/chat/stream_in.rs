@@ -1,6 +1,9 @@
 //! A stream of an upstream, read into the common form chunk by chunk.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    hash::{DefaultHasher, Hasher as _},
+};
 
 use serde_json::value::RawValue;
 
@@ -62,6 +65,27 @@ struct Choice {
     calls: Calls,
     /// How much it has said in words, in bytes.
     said: usize,
+    text: SaidText,
+}
+
+/// The text that was said up to now, as far as it takes to know it again.
+#[derive(Debug, Default, Clone)]
+struct SaidText {
+    length: usize,
+    hash: DefaultHasher,
+}
+
+impl SaidText {
+    fn push(&mut self, text: &str) {
+        self.length += text.len();
+        self.hash.write(text.as_bytes());
+    }
+
+    fn is(&self, text: &str) -> bool {
+        let mut same = Self::default();
+        same.push(text);
+        (self.length, self.hash.finish()) == (same.length, same.hash.finish())
+    }
 }
 
 impl ReadStream for Reader {
@@ -80,6 +104,7 @@ impl ReadStream for Reader {
             // something of the vendor's own.
             return Ok(match ErrorObject::parse(data) {
                 Some(error) => Said::Failed(Box::new(classify(200, Some(error)))),
+                None if unread.is_text(&mut self.losses) => return Err(Unparsable),
                 None => Said::Foreign,
             });
         }
@@ -102,9 +127,12 @@ impl ReadStream for Reader {
         if is_lost { Err(Unparsable) } else { Ok(Said::More) }
     }
 
-    fn skip(&mut self, words: &str, _: bool) {
+    fn skip(&mut self, words: &str, are_thoughts: bool) {
         if let Some(at) = self.place_of(0) {
             self.choices[at].said += words.len();
+            if !are_thoughts {
+                self.choices[at].text.push(words);
+            }
         }
     }
 
@@ -126,11 +154,12 @@ impl Reader {
         let Self { choices, losses, .. } = self;
         let state = &mut choices[at];
         let Ok(choice) = u32::try_from(index) else { return true };
+        let before = wire.message.is_some().then(|| state.text.clone());
         if let Some(message) = wire.delta {
             state.read_message(choice, message, losses, sink);
         }
         let is_all = match wire.message {
-            Some(message) => state.read_whole(choice, message, losses, sink),
+            Some(message) => state.read_whole(choice, message, before, losses, sink),
             None => true,
         };
         if let Some(tokens) = wire.logprobs.and_then(read_logprobs) {
@@ -171,11 +200,12 @@ impl Reader {
 
 impl Choice {
     /// Reads a whole message in a chunk: all that was said up to now, as Perplexity repeats it, or an
-    /// answer that comes at once. `false`: it is neither.
+    /// answer that comes at once. `before`: what was said before the chunk. `false`: it is neither.
     fn read_whole(
         &mut self,
         choice: u32,
         message: WireMessage<'_>,
+        before: Option<SaidText>,
         losses: &mut Losses,
         sink: Sink<'_>,
     ) -> bool {
@@ -186,8 +216,12 @@ impl Choice {
         let words = [&message.reasoning_content, &message.reasoning, &message.reasoning_text];
         let thought = words.iter().map(|text| text.as_str().len()).max().unwrap_or(0);
         let refused = message.refusal.as_str().len();
-        let repeated = message.content.into_text().len() + thought + refused;
-        repeated <= self.said && (message.tool_calls.0.is_empty() || !self.calls.is_empty())
+        let text = message.content.into_text();
+        let is_known =
+            text.is_empty() || self.text.is(&text) || before.is_some_and(|it| it.is(&text));
+        is_known
+            && text.len() + thought + refused <= self.said
+            && (message.tool_calls.0.is_empty() || !self.calls.is_empty())
     }
 
     fn read_message(
@@ -246,6 +280,7 @@ impl Choice {
     fn say(&mut self, choice: u32, text: Cow<'_, str>, sink: Sink<'_>) {
         if !text.is_empty() {
             self.said += text.len();
+            self.text.push(&text);
             self.thoughts.are_open = false;
             sink(Delta::Text { choice, text });
         }
