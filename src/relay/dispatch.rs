@@ -317,12 +317,14 @@ impl Dispatch {
         if last.is_about_the_request() {
             return RelayError::AtFault(last);
         }
-        let retry_after = match last.class {
-            FailureClass::RateLimit | FailureClass::Payment | FailureClass::Overload => {
-                self.soonest_again().await
-            }
-            _ => None,
+        let passes = match last.class {
+            FailureClass::RateLimit | FailureClass::Payment | FailureClass::Overload => true,
+            FailureClass::Server => last.retry_after.is_some(),
+            _ => false,
         };
+        // Where it cooled nothing, its own word is all there is.
+        let retry_after =
+            if passes { self.soonest_again().await.or(last.retry_after) } else { None };
         RelayError::Exhausted { last, attempts: self.made(), retry_after }
     }
 

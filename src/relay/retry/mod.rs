@@ -28,7 +28,6 @@ pub use format::FormatFacts;
 use format::FormatsAsked;
 use ruled_out::RuledOut;
 use token::Tokens;
-use waits::MAX_LIMIT_WAITS;
 
 use crate::{
     actors::router::Candidate,
@@ -76,6 +75,8 @@ pub struct Retry {
     /// Whether it was refused, and has waited since.
     is_back: bool,
     waited: Duration,
+    /// The part of it that passed before another model was asked.
+    waited_here: Duration,
     /// Where the stream broke off first, until it is asked to go on.
     broken: Option<Candidate>,
     is_draining: bool,
@@ -175,6 +176,7 @@ impl Retry {
             limit_waits: 0,
             is_back: false,
             waited: Duration::ZERO,
+            waited_here: Duration::ZERO,
             broken: None,
             is_draining: false,
         }
@@ -401,8 +403,7 @@ impl Retry {
         if let Some(action) = self.ask_next(kind) {
             return action;
         }
-        let may_wait = self.limit_waits < MAX_LIMIT_WAITS && !self.is_draining;
-        if self.is_planned && self.is_limited && may_wait {
+        if self.is_planned && self.is_limited && self.may_wait_for_limits() {
             self.is_limited = false;
             self.asked = Asked::LookAtStage;
             return Action::Look { from: self.stage, to: self.stage + 1 };

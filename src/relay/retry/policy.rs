@@ -79,7 +79,7 @@ pub fn policy(failure: &Failure) -> Policy {
 /// Whether a failure passes by itself at a time that is known: a rate limit, or what says so. Whoever has
 /// nobody else to ask waits for it, as the next request would.
 pub fn tells_when(failure: &Failure) -> bool {
-    let says_later = failure.retry_after.is_some_and(|hint| hint > LONGEST_PAUSE);
+    let says_later = failure.retry_after.is_some_and(|hint| !hint.is_zero());
     failure.rule.is_none()
         && match failure.class {
             FailureClass::RateLimit => true,
@@ -87,9 +87,6 @@ pub fn tells_when(failure: &Failure) -> bool {
             _ => false,
         }
 }
-
-/// The longest that a repeat waits, whatever the provider says.
-const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
 const NEVER: Duration = Duration::MAX;
 const HALF_HOUR: Duration = Duration::from_mins(30);
@@ -168,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_is_waited_for_up_to_the_longest_pause() {
+    fn who_says_when_to_come_back_is_not_asked_before_and_may_be_then() {
         let hinted = |millis| {
             let retry_after = Some(Duration::from_millis(millis));
             policy(&Failure { retry_after, ..Failure::new(FailureClass::Server, "") })
         };
         let (next, rules_out) = (|ms| hinted(ms).next, |ms| hinted(ms).rules_out);
-        assert_eq!((next(800), next(801)), (Next::Repeat, Next::OtherCandidate));
-        assert_eq!((rules_out(800), rules_out(801)), (RulesOut::Model, RulesOut::Nobody));
+        assert_eq!((next(0), next(1)), (Next::Repeat, Next::OtherCandidate));
+        assert_eq!((rules_out(0), rules_out(1)), (RulesOut::Model, RulesOut::Nobody));
         // Only who would be asked again is left for it.
         let retry_after = Some(Duration::from_mins(1));
         let limited = Failure { retry_after, ..Failure::new(FailureClass::RateLimit, "") };
@@ -186,7 +183,7 @@ mod tests {
 
     #[test]
     fn limits_and_what_says_later_pass_at_a_time_that_is_known() {
-        let (soon, later) = (Duration::from_millis(800), Duration::from_secs(1));
+        let (soon, later) = (Duration::ZERO, Duration::from_millis(1));
         for class in FailureClass::ALL {
             let failed = |retry_after| Failure { retry_after, ..Failure::new(class, "") };
             let is_limit = class == FailureClass::RateLimit;
@@ -224,7 +221,7 @@ mod tests {
                 let retry_after = Some(Duration::from_millis(millis));
                 policy(&Failure { retry_after, ..Failure::new(class, "") }).next
             };
-            assert_eq!(hinted(500), Next::Repeat);
+            assert_eq!(hinted(0), Next::Repeat);
             assert_eq!(hinted(20_000), Next::OtherCandidate);
         }
     }

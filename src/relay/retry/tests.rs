@@ -91,9 +91,7 @@ fn a_limit_is_waited_for_while_it_is_short_and_else_told() {
         let next = retry.next(Duration::ZERO, Event::Looked { is_open: false, soonest });
         if is_short {
             assert!(matches!(next, Action::Wait { until, .. } if until == hint), "{next:?}");
-            let again = retry.next(hint, Event::Timer);
-            assert!(matches!(again, Action::TakeBudget { .. }), "{again:?}");
-            let plan = retry.next(hint, GRANTED);
+            let plan = retry.next(hint, Event::Timer);
             assert!(matches!(plan, Action::Plan { stage: 0, .. }), "{plan:?}");
         } else {
             // There is no other model: it looks whether anybody is worth a long wait.
@@ -364,10 +362,9 @@ fn a_limit_is_waited_for_twice_at_most() {
         assert!(matches!(look, Action::Look { .. }), "{look:?}");
         let soonest = Some((now + SECOND, FailureClass::RateLimit));
         let waits = retry.next(now, Event::Looked { is_open: false, soonest });
-        assert!(matches!(waits, Action::Wait { for_others: false, .. }), "{waits:?}");
+        assert!(matches!(waits, Action::Wait { for_others: true, .. }), "{waits:?}");
         now += SECOND;
         retry.next(now, Event::Timer);
-        retry.next(now, GRANTED);
         let planned = Planned { candidates: candidates(), ..Planned::default() };
         let asked = retry.next(now, Event::Planned(planned));
         assert!(matches!(asked, Action::Ask { .. }), "{asked:?}");

@@ -6,10 +6,12 @@ use super::{Action, Asked, Retry, policy::tells_when};
 use crate::domain::failure::{Failure, FailureClass};
 
 /// How often a request waits for what refused it and says when that ends.
-pub(super) const MAX_LIMIT_WAITS: u32 = 2;
+const MAX_LIMIT_WAITS: u32 = 2;
 /// The longest rate limit that is worth waiting for while there are other models to go to: three
 /// seconds, and the tenth by which a cooldown is drawn out.
 pub(super) const WORTH_WAITING: Duration = Duration::from_millis(3_300);
+/// The longest of all such waits together.
+const MOST_WORTH_WAITING: Duration = Duration::from_millis(6_600);
 /// How often a place is looked for at a busy provider, should the word of it be missed.
 const BUSY_LOOK: Duration = Duration::from_millis(250);
 
@@ -28,23 +30,23 @@ impl Retry {
                     Some((until, FailureClass::RateLimit)) => until.max(now),
                     _ => return None,
                 };
-                if until.saturating_sub(now) > WORTH_WAITING || !self.may_wait(now, until) {
+                let wait = until.saturating_sub(now);
+                let is_worth_it = wait <= WORTH_WAITING
+                    && self.waited_here.saturating_add(wait) <= MOST_WORTH_WAITING;
+                if !is_worth_it || !self.may_wait(now, until) {
                     return None;
                 }
-                self.limit_waits += 1;
-                self.asked = Asked::ShortWait { began: now, is_retry: was_refused };
+                self.asked = Asked::ShortWait { began: now, is_retry: until == now };
                 if until == now {
                     return self.waited(now);
                 }
-                Some(Action::Wait { until, for_others: false })
+                Some(Action::Wait { until, for_others: true })
             }
             Asked::LookAtAll => {
                 self.soonest = soonest;
-                Some(match soonest {
-                    // Nothing keeps the next request from who was overloaded: this one has its answer.
-                    _ if is_open && !was_refused => self.end(),
-                    _ if is_open => self.wait_long(now, now + BUSY_LOOK),
-                    Some((until, _)) => self.wait_long(now, until),
+                let until = if is_open { Some(now + BUSY_LOOK) } else { soonest.map(|it| it.0) };
+                Some(match until {
+                    Some(until) => self.wait_long(now, until),
                     None => self.end(),
                 })
             }
@@ -64,7 +66,10 @@ impl Retry {
     pub(super) fn waited(&mut self, now: Duration) -> Option<Action> {
         match std::mem::replace(&mut self.asked, Asked::Nothing) {
             Asked::ShortWait { began, is_retry } => {
-                self.waited += now.saturating_sub(began);
+                let wait = now.saturating_sub(began);
+                self.waited += wait;
+                self.waited_here += wait;
+                self.is_back = self.verdict.is_some();
                 self.again(self.stage, is_retry)
             }
             // As the next request would: what was refused is kept from everyone by its cooldown, and from
@@ -82,7 +87,7 @@ impl Retry {
         }
     }
 
-    /// Opens a stage again. Who was refused is asked again: that is a retry as any other.
+    /// Opens a stage again. `is_retry`: no cooldown keeps the request from who is open there.
     fn again(&mut self, stage: usize, is_retry: bool) -> Option<Action> {
         if is_retry {
             self.asked = Asked::AfterLimit { stage };
@@ -108,12 +113,17 @@ impl Retry {
                 self.asked = Asked::LookAgain;
                 Action::Look { from: 0, to: self.stages.len() }
             }
-            (Some(verdict), _) if tells_when(verdict) && self.limit_waits < MAX_LIMIT_WAITS => {
+            (Some(verdict), _) if tells_when(verdict) && self.may_wait_for_limits() => {
                 self.asked = Asked::LookAtAll;
                 Action::Look { from: 0, to: self.stages.len() }
             }
             _ => self.end(),
         }
+    }
+
+    /// Whether a limit is waited for once more. Who was woken in vain has not waited.
+    pub(super) fn may_wait_for_limits(&self) -> bool {
+        self.limit_waits < MAX_LIMIT_WAITS && !self.is_draining
     }
 
     /// Waits for somebody who can be asked, as long as a request may: as the next request would.

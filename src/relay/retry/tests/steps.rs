@@ -59,22 +59,53 @@ fn who_has_waited_long_after_limits_does_so_twice_at_most() {
     assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
 }
 
-// Who is not kept from the next request by a cooldown is not waited for either.
+/// What is done after an overload that lasts five seconds, when it is looked who can be asked.
+fn after_an_overload(at: Duration, is_open: bool, soonest: Option<Duration>) -> (Retry, Action) {
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    let next = fails(&mut retry, SECOND, failed(0, FailureClass::Overload, Some(5 * SECOND)));
+    assert!(matches!(next, Action::Look { .. }), "{next:?}");
+    let soonest = soonest.map(|until| (until, FailureClass::Overload));
+    let next = retry.next(at, Event::Looked { is_open, soonest });
+    (retry, next)
+}
+
 #[test]
-fn an_overload_that_says_when_is_waited_for_while_it_cools() {
-    let looked = |is_open, soonest: Option<Duration>| {
-        let mut retry = begun(&[("a", 2)], Patience::default());
-        let next = fails(&mut retry, SECOND, failed(0, FailureClass::Overload, Some(5 * SECOND)));
-        assert!(matches!(next, Action::Look { .. }), "{next:?}");
-        let soonest = soonest.map(|until| (until, FailureClass::Overload));
-        retry.next(SECOND, Event::Looked { is_open, soonest })
-    };
-    let waits = looked(false, Some(6 * SECOND));
-    assert!(matches!(waits, Action::Wait { until, .. } if until == 6 * SECOND), "{waits:?}");
-    for soonest in [None, Some(6 * SECOND)] {
-        let end = looked(true, soonest);
-        assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+fn who_says_when_is_waited_for_until_its_cooldown_ends() {
+    let (_, next) = after_an_overload(SECOND, false, Some(7 * SECOND));
+    let expected = 7 * SECOND;
+    assert!(
+        matches!(next, Action::Wait { until, for_others: true } if until == expected),
+        "{next:?}"
+    );
+    let (_, end) = after_an_overload(SECOND, false, None);
+    assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+}
+
+// Its cooldown may have ended before it was looked at: nobody is refused for that.
+#[test]
+fn whose_time_has_come_is_asked_in_a_moment() {
+    let (mut retry, next) = after_an_overload(6 * SECOND, true, None);
+    let at = 6 * SECOND + SECOND / 4;
+    assert!(matches!(next, Action::Wait { until, for_others: true } if until == at), "{next:?}");
+    let next = retry.next(at, Event::Timer);
+    assert!(matches!(next, Action::Plan { stage: 0, .. }), "{next:?}");
+}
+
+#[test]
+fn waits_before_another_model_are_bounded_together() {
+    let limited = || cooling(3, FailureClass::RateLimit);
+    let (mut retry, mut next) = planned(2, &[limited()]);
+    for now in [Duration::ZERO, 3 * SECOND] {
+        let soonest = Some((now + 3 * SECOND, FailureClass::RateLimit));
+        let waits = retry.next(now, Event::Looked { is_open: false, soonest });
+        assert!(matches!(waits, Action::Wait { for_others: true, .. }), "{next:?} {waits:?}");
+        let plan = retry.next(now + 3 * SECOND, Event::Timer);
+        assert!(matches!(plan, Action::Plan { stage: 0, .. }), "{plan:?}");
+        next = retry.next(now + 3 * SECOND, Event::Planned(limited()));
     }
+    let soonest = Some((9 * SECOND, FailureClass::RateLimit));
+    let other = retry.next(6 * SECOND, Event::Looked { is_open: false, soonest });
+    assert!(matches!(other, Action::Plan { stage: 1, .. }), "{other:?}");
 }
 
 #[test]
@@ -449,7 +480,7 @@ fn who_is_open_again_after_a_limit_is_asked_at_once_if_the_budget_allows() {
 #[test]
 fn a_limit_is_worth_waiting_for_up_to_three_seconds_and_a_tenth_of_them() {
     let (_, waits) = limited(false, Some(Duration::from_millis(3_300)));
-    assert!(matches!(waits, Action::Wait { for_others: false, .. }), "{waits:?}");
+    assert!(matches!(waits, Action::Wait { for_others: true, .. }), "{waits:?}");
     let (_, looks) = limited(false, Some(Duration::from_millis(3_301)));
     assert!(matches!(looks, Action::Look { .. }), "{looks:?}");
 }
