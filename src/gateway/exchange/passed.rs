@@ -117,13 +117,13 @@ fn look_at_chunk(
     if let Some(log) = log.filter(|log| log.can_resume()) {
         keep_chunk(log, data, &chunk);
     }
-    let is_plain =
-        (chunk.choices, chunk.finished, chunk.usage, chunk.words.has_more) == (1, 0, None, false);
+    let is_odd = chunk.words.has_more || chunk.is_foreign;
+    let is_plain = (chunk.choices, chunk.finished, chunk.usage, is_odd) == (1, 0, None, false);
     let mut said = words_of(&chunk).filter(|_| is_plain);
-    if let (Some((kind, written)), None) = (said.next(), said.next()) {
-        if let Some(place) = text_of(written).and_then(|words| place_in(data, &words)) {
-            pattern.learn(data, kind, place, None);
-        }
+    if let (Some((kind, written)), None) = (said.next(), said.next())
+        && let Some(place) = text_of(written).and_then(|words| place_in(data, &words))
+    {
+        pattern.learn(data, kind, place, None);
     }
     if chunk.is_foreign { Fate::Foreign } else { Fate::Pass }
 }
