@@ -102,6 +102,7 @@ pub enum WrongFormat {
 }
 
 /// One failed attempt, as the gateway saw it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub class: FailureClass,
@@ -120,6 +121,8 @@ pub struct Failure {
     /// Whether it happened on the way through a credential's own proxy, which is not the provider's to
     /// answer for.
     pub by_proxy: bool,
+    /// Whether it was met by what is asked beside answers, and keeps nobody away.
+    pub is_aside: bool,
     /// What the provider's own rules say it leads to.
     pub rule: Option<RuleAction>,
     /// Set when another format of the same provider may do: then nobody is to blame.
@@ -148,9 +151,19 @@ impl Failure {
             account_wide: false,
             names_model: false,
             by_proxy: false,
+            is_aside: false,
             rule: None,
             wrong_format: None,
             detail: detail.into(),
+        }
+    }
+
+    /// The class that the client is told of: a server that says when to come back is overloaded, whatever
+    /// its status.
+    pub fn class_told(&self) -> FailureClass {
+        match self.class {
+            FailureClass::Server if self.retry_after.is_some() => FailureClass::Overload,
+            class => class,
         }
     }
 

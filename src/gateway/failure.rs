@@ -57,18 +57,14 @@ pub fn classify(status: u16, error: Option<ErrorObject>) -> Failure {
         error.wait.or_else(|| (is_inside && is_rate_limited).then(worded).flatten())
     });
     Failure {
-        class,
         status: Some(status),
         retry_after: wait.map(|wait| wait.min(MAX_HINT)),
-        by_proxy: false,
         names_model: class == FailureClass::ModelMissing
             && error.as_ref().is_some_and(|error| names_model(error, status)),
         account_wide: is_rate_limited
             && error.as_ref().is_some_and(|error| error.words().any(is_account_wide)),
-        rule: None,
-        wrong_format: None,
         reason: error.map(|e| Box::new(e.reason)).filter(|reason| !reason.message.is_empty()),
-        detail,
+        ..Failure::new(class, detail)
     }
 }
 

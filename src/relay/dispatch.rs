@@ -317,11 +317,10 @@ impl Dispatch {
         if last.is_about_the_request() {
             return RelayError::AtFault(last);
         }
-        let passes = match last.class {
-            FailureClass::RateLimit | FailureClass::Payment | FailureClass::Overload => true,
-            FailureClass::Server => last.retry_after.is_some(),
-            _ => false,
-        };
+        let passes = matches!(
+            last.class_told(),
+            FailureClass::RateLimit | FailureClass::Payment | FailureClass::Overload
+        );
         // Where it cooled nothing, its own word is all there is.
         let retry_after =
             if passes { self.soonest_again().await.or(last.retry_after) } else { None };

@@ -16,6 +16,7 @@ use crate::{
     domain::{
         cooling::CoolingSettings,
         failure::{Failure, FailureClass},
+        health::Purpose,
         trace::{AttemptEnd, AttemptKind},
         turns::Turn,
     },
@@ -260,6 +261,8 @@ impl Dispatch {
                 Event::Differs { slot }
             }
             Err(failure) => {
+                let is_aside = place.purpose == Purpose::Aside;
+                let failure = Failure { is_aside, ..failure };
                 let facts = self.facts(&place, &failure);
                 Event::Failed { slot, failure: Arc::new(failure), facts }
             }

@@ -4,7 +4,10 @@ use providerpool::domain::provider::ApiFormat;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Reply, TestApp, script::raw};
+use crate::support::{
+    Reply, TestApp,
+    script::{error, raw},
+};
 
 #[actix_web::test]
 async fn texts_become_vectors_over_every_upstream_that_makes_them() {
@@ -73,5 +76,27 @@ async fn vectors_come_in_the_encoding_that_was_asked_for() {
         let ask = app.request(Method::POST, "/v1/embeddings").bearer_auth(&app.client_key);
         let reply = Reply::to(ask.body(request.to_string())).await;
         assert_eq!(&reply.text(), expected, "{format:?}");
+    }
+}
+
+// What is asked beside answers cools nothing, so that nothing would keep it away meanwhile.
+#[actix_web::test]
+async fn who_is_limited_is_asked_once_for_embeddings_and_told_until_when() {
+    for status in [429, 503] {
+        let app = TestApp::start().await;
+        app.upstream.always(match status {
+            429 => || error(429).header("retry-after", "20").into(),
+            _ => || error(503).header("retry-after", "20").into(),
+        });
+
+        let refused = Reply::to(
+            app.request(Method::POST, "/v1/embeddings")
+                .bearer_auth(&app.client_key)
+                .body(json!({"model": "test-model", "input": "a"}).to_string()),
+        )
+        .await;
+
+        assert_eq!((refused.status, refused.retry_after()), (status, 20), "{}", refused.text());
+        assert_eq!((app.upstream.calls(), app.cooldowns().await.len()), (1, 0));
     }
 }

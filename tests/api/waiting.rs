@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::support::{
     Reply, Setup, TestApp, chat_body, eventually,
-    script::{DONE, Step, content, error, finish, gate, stream, whole},
+    script::{DONE, Gate, Step, content, error, finish, gate, stream, whole},
     within,
 };
 
@@ -39,6 +39,27 @@ async fn it_is_waited_for_twice_at_most() {
 
     assert_eq!((refused.status, app.upstream.calls()), (429, 3));
     assert!(refused.retry_after() >= 1);
+}
+
+// They are asked one after the other once the limit is over, and who was not the first has not waited in vain.
+#[actix_web::test]
+async fn all_who_meet_a_short_limit_together_are_served_when_it_is_over() {
+    const REQUESTS: usize = 20;
+    let app = TestApp::start().await;
+    let (gates, opened): (Vec<_>, Vec<_>) = (0..REQUESTS).map(|_| gate()).unzip();
+    for opened in opened {
+        app.upstream.next(limited(1_000).when(opened));
+    }
+    let requests: Vec<_> = (0..REQUESTS).map(|_| begin(&app)).collect();
+    eventually("all are asked", async || (app.upstream.calls() == REQUESTS).then_some(())).await;
+
+    gates.into_iter().for_each(Gate::open);
+
+    for request in requests {
+        let answer = request.await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(app.upstream.calls(), 2 * REQUESTS);
 }
 
 #[actix_web::test]

@@ -84,10 +84,7 @@ impl From<RelayError> for Problem {
             }
             RelayError::AtFault(failure) => at_fault(&failure, said),
             RelayError::Exhausted { last, retry_after, .. } => {
-                // A server that says when to come back is overloaded, whatever its status.
-                let is_told = last.class == FailureClass::Server && retry_after.is_some();
-                let class = if is_told { FailureClass::Overload } else { last.class };
-                exhausted(class, said, retry_after)
+                exhausted(last.class_told(), said, retry_after)
             }
             RelayError::BrokenOff(failure) => broken_off(&failure, said),
             RelayError::DeadlinePassed => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", said),

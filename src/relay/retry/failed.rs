@@ -5,15 +5,10 @@ use std::sync::Arc;
 use super::{
     Action, Asked, End, Facts, How, MAX_ATTEMPTS, Retry, RunState, Slot, Whose,
     format::{self, FormatsAsked},
-    policy::{Next, policy},
+    policy::{Next, is_limit, policy},
     token::Tokens,
-    waits::is_limit,
 };
-use crate::domain::{
-    failure::{Failure, FailureClass},
-    id::CredentialId,
-    trace::AttemptKind,
-};
+use crate::domain::{failure::Failure, id::CredentialId, trace::AttemptKind};
 
 impl Retry {
     pub(super) fn failed(
@@ -103,7 +98,7 @@ impl Retry {
                 running.tried.push(credential.clone());
                 (running.formats, running.tokens) = (FormatsAsked::default(), Tokens::default());
                 // A rate limit may be over when this candidate is asked again.
-                if failure.class != FailureClass::RateLimit || failure.rule.is_some() {
+                if !is_limit(&failure) {
                     self.tried.push(credential);
                 }
                 return Some(self.ask(slot, How::OtherCredential, AttemptKind::Failover));

@@ -79,6 +79,8 @@ pub struct Retry {
     waited_here: Duration,
     /// Where the stream broke off first, until it is asked to go on.
     broken: Option<Candidate>,
+    /// Whether the budget has given an attempt that is not made yet.
+    is_granted: bool,
     is_draining: bool,
 }
 
@@ -120,7 +122,6 @@ enum Asked {
     },
     ShortWait {
         began: Duration,
-        is_retry: bool,
     },
     LongWait {
         began: Duration,
@@ -178,6 +179,7 @@ impl Retry {
             waited: Duration::ZERO,
             waited_here: Duration::ZERO,
             broken: None,
+            is_granted: false,
             is_draining: false,
         }
     }
@@ -290,6 +292,7 @@ impl Retry {
             }
         }
         self.made += 1;
+        self.is_granted = false;
         // Who is woken in vain has not waited.
         self.limit_waits += u32::from(std::mem::take(&mut self.is_back));
     }
@@ -325,7 +328,17 @@ impl Retry {
         Action::Commit { slot, stage, slow }
     }
 
+    /// Takes one attempt from the budget, unless the one taken before could not be made.
+    fn take(&mut self, now: Duration, asked: Asked) -> Option<Action> {
+        self.asked = asked;
+        if self.is_granted {
+            return self.budget(now, true, 0.0);
+        }
+        Some(Action::TakeBudget { repeats_at: None })
+    }
+
     fn budget(&mut self, now: Duration, is_granted: bool, random: f64) -> Option<Action> {
+        self.is_granted |= is_granted;
         match std::mem::replace(&mut self.asked, Asked::Nothing) {
             Asked::Repeat(slot) => {
                 let pause = self.limits.pause.mul_f64(1.0 + 3.0 * random.clamp(0.0, 1.0));
@@ -397,7 +410,7 @@ impl Retry {
     /// Nothing is under way: the next candidate is asked, or the next stage planned.
     fn go_on(&mut self, now: Duration) -> Action {
         if let Phase::Resuming { stage } = self.phase {
-            return self.resume_next(stage);
+            return self.resume_next(now, stage);
         }
         let kind = if self.made == 0 { AttemptKind::First } else { AttemptKind::Failover };
         if let Some(action) = self.ask_next(kind) {

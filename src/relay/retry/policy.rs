@@ -57,35 +57,43 @@ pub fn policy(failure: &Failure) -> Policy {
     let row = row(failure.class);
     let hinted = failure.retry_after.unwrap_or(row.passes_after);
     let row = Policy { passes_after: hinted, ..row };
+    // What keeps nobody away, and what a rule is about, is not known to be over in a moment.
+    let outlasting = match row.rules_out {
+        RulesOut::Nobody => RulesOut::Model,
+        other => other,
+    };
     if let Some(action) = failure.rule {
         let next = if action.stops() { Next::Stop } else { Next::OtherCredential };
-        // What a rule is about is not over in a moment.
-        let rules_out = match row.rules_out {
-            RulesOut::Nobody => RulesOut::Model,
-            other => other,
-        };
-        return Policy { next, rules_out, resume: Resume::Never, ..row };
+        return Policy { next, rules_out: outlasting, resume: Resume::Never, ..row };
     }
     if failure.by_proxy {
         return Policy { next: Next::OtherCredential, resume: Resume::Never, ..row };
     }
     // To ask once more in a moment what has said when to come back would be in vain.
-    if row.next == Next::Repeat && tells_when(failure) {
-        return Policy { next: Next::OtherCandidate, rules_out: RulesOut::Nobody, ..row };
-    }
-    row
+    let row = if says_later(failure) {
+        Policy { next: Next::OtherCandidate, rules_out: RulesOut::Nobody, ..row }
+    } else {
+        row
+    };
+    if failure.is_aside { Policy { rules_out: outlasting, ..row } } else { row }
 }
 
 /// Whether a failure passes by itself at a time that is known: a rate limit, or what says so. Whoever has
 /// nobody else to ask waits for it, as the next request would.
 pub fn tells_when(failure: &Failure) -> bool {
-    let says_later = failure.retry_after.is_some_and(|hint| !hint.is_zero());
-    failure.rule.is_none()
-        && match failure.class {
-            FailureClass::RateLimit => true,
-            FailureClass::Overload | FailureClass::Server => says_later && !failure.by_proxy,
-            _ => false,
-        }
+    is_limit(failure) || !failure.is_aside && says_later(failure)
+}
+
+/// Whether a failure is a limit that keeps everyone away until it is over.
+pub fn is_limit(failure: &Failure) -> bool {
+    failure.class == FailureClass::RateLimit && failure.rule.is_none() && !failure.is_aside
+}
+
+/// Whether a server says when to come back.
+fn says_later(failure: &Failure) -> bool {
+    let is_servers = matches!(failure.class, FailureClass::Overload | FailureClass::Server);
+    let is_its_own = failure.rule.is_none() && !failure.by_proxy;
+    is_servers && is_its_own && failure.retry_after.is_some_and(|hint| !hint.is_zero())
 }
 
 const NEVER: Duration = Duration::MAX;
@@ -195,6 +203,10 @@ mod tests {
             assert_eq!(tells_when(&by_proxy), is_limit, "{class:?}");
             let ruled = Failure { rule: Some(RuleAction::Continue), ..failed(Some(later)) };
             assert!(!tells_when(&ruled), "{class:?}");
+            let aside = Failure { is_aside: true, ..failed(Some(later)) };
+            assert!(!tells_when(&aside), "{class:?}");
+            assert_ne!(policy(&aside).rules_out, RulesOut::Nobody, "{class:?}");
+            assert_eq!(policy(&aside).next, policy(&failed(Some(later))).next, "{class:?}");
         }
     }
 

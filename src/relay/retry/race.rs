@@ -53,8 +53,7 @@ impl Retry {
             return self.plan_next(true);
         }
         // After a hedge that failed, who is slow is not waited for alone.
-        self.asked = Asked::Hedge;
-        Some(Action::TakeBudget { repeats_at: None })
+        self.take(now, Asked::Hedge)
     }
 
     /// Ends an attempt whose time is over, as long as there is another candidate.

@@ -1,6 +1,6 @@
 //! Who goes on with a stream that broke off.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Action, Asked, End, MAX_ATTEMPTS, Phase, Retry,
@@ -33,7 +33,7 @@ impl Retry {
 
     /// Another candidate of the stage the stream is of or of those behind it, or the one it broke off at
     /// when none is left.
-    pub(super) fn resume_next(&mut self, from: usize) -> Action {
+    pub(super) fn resume_next(&mut self, now: Duration, from: usize) -> Action {
         if self.made >= MAX_ATTEMPTS || self.is_draining {
             return Action::End(End::NotResumed);
         }
@@ -44,7 +44,7 @@ impl Retry {
             // Whoever was cooling before these attempts may be asked by now.
             if self.made > self.made_before {
                 self.begin_from(from);
-                return self.resume_next(from);
+                return self.resume_next(now, from);
             }
             let Some(broken) = self.broken.take() else {
                 return Action::End(End::NotResumed);
@@ -52,7 +52,6 @@ impl Retry {
             self.ruled_out.forgive(&broken);
             self.queue.push_back(broken);
         }
-        self.asked = Asked::Resume;
-        Action::TakeBudget { repeats_at: None }
+        self.take(now, Asked::Resume).unwrap_or(Action::End(End::NotResumed))
     }
 }

@@ -8,7 +8,11 @@ mod held;
 mod ways;
 mod world;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use drawn::{Drawn, DrawnProvider, MODELS, PIECES, Script};
 use held::HeldAgainst;
@@ -71,6 +75,7 @@ struct World {
     course: Course,
     drawn: Drawn,
     ways: Vec<Ways>,
+    purpose: Purpose,
     /// How often each provider was called.
     calls: Vec<usize>,
     rng: StdRng,
@@ -100,6 +105,8 @@ struct Seen {
     cooled: HashSet<ProviderId>,
     /// Candidates whose model was missing when the request came: who is back is not looked for there.
     missing: HashSet<Spot>,
+    /// Until when who met a rate limit is not asked again.
+    limited: HashMap<(Spot, Option<CredentialId>), Duration>,
     /// Candidates that were asked to go on with a stream.
     resumed: HashSet<Spot>,
     /// Candidates that could not be asked when they were to be.
@@ -107,6 +114,8 @@ struct Seen {
     /// The stage that the last answer came from.
     stage: usize,
     is_budget_denied: bool,
+    /// How often it was given one from the budget.
+    taken: u32,
     /// The failure after which nothing may be asked.
     stopped: Option<FailureClass>,
     /// Whether the prompt was too long for somebody: only larger windows are asked then.

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Action, Asked, Retry, policy::tells_when};
-use crate::domain::failure::{Failure, FailureClass};
+use super::{
+    Action, Asked, Retry,
+    policy::{is_limit, tells_when},
+};
+use crate::domain::failure::FailureClass;
 
 /// How often a request waits for what refused it and says when that ends.
 const MAX_LIMIT_WAITS: u32 = 2;
@@ -36,10 +39,13 @@ impl Retry {
                 if !is_worth_it || !self.may_wait(now, until) {
                     return None;
                 }
-                self.asked = Asked::ShortWait { began: now, is_retry: until == now };
                 if until == now {
-                    return self.waited(now);
+                    // It counts though nobody may be asked after it: who is open may have but keys that
+                    // this request does not try again.
+                    self.limit_waits += 1;
+                    return self.again(now, self.stage, true);
                 }
+                self.asked = Asked::ShortWait { began: now };
                 Some(Action::Wait { until, for_others: true })
             }
             Asked::LookAtAll => {
@@ -53,7 +59,7 @@ impl Retry {
             Asked::LookAgain => {
                 (self.soonest, self.first_back) = (soonest, None);
                 self.made_before = self.made;
-                if is_open { self.again(0, was_refused) } else { None }
+                if is_open { self.again(now, 0, was_refused) } else { None }
             }
             other => {
                 self.asked = other;
@@ -65,12 +71,13 @@ impl Retry {
     /// What was waited for has come, or its time.
     pub(super) fn waited(&mut self, now: Duration) -> Option<Action> {
         match std::mem::replace(&mut self.asked, Asked::Nothing) {
-            Asked::ShortWait { began, is_retry } => {
+            Asked::ShortWait { began } => {
                 let wait = now.saturating_sub(began);
                 self.waited += wait;
                 self.waited_here += wait;
                 self.is_back = self.verdict.is_some();
-                self.again(self.stage, is_retry)
+                self.open(self.stage);
+                None
             }
             // As the next request would: what was refused is kept from everyone by its cooldown, and from
             // all but one after it.
@@ -88,10 +95,9 @@ impl Retry {
     }
 
     /// Opens a stage again. `is_retry`: no cooldown keeps the request from who is open there.
-    fn again(&mut self, stage: usize, is_retry: bool) -> Option<Action> {
+    fn again(&mut self, now: Duration, stage: usize, is_retry: bool) -> Option<Action> {
         if is_retry {
-            self.asked = Asked::AfterLimit { stage };
-            return Some(Action::TakeBudget { repeats_at: None });
+            return self.take(now, Asked::AfterLimit { stage });
         }
         self.open(stage);
         None
@@ -141,8 +147,4 @@ impl Retry {
         let left = self.limits.max_wait.saturating_sub(self.waited);
         until.saturating_sub(now) <= left && until < self.limits.deadline
     }
-}
-
-pub(super) fn is_limit(failure: &Failure) -> bool {
-    failure.class == FailureClass::RateLimit && failure.rule.is_none()
 }

@@ -165,7 +165,7 @@ impl Cell {
             // model is asked. The limits of two keys do not end at the same moment, and who was found
             // limited is looked for once more at the end.
             Kind::LimitedShort if self.beside == Beside::Target => exactly(each_key),
-            Kind::LimitedShort if each_key == 2 => (4, 7),
+            Kind::LimitedShort if each_key == 2 => (4, 6),
             Kind::LimitedShort => exactly(3),
             // Where there is nobody else it is waited for, twice, as the next request would.
             Kind::OverloadShort if self.beside == Beside::Nobody => exactly(3),

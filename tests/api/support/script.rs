@@ -21,7 +21,9 @@ pub enum Step {
     /// A head that never ends.
     EndlessHead,
     /// Something else, after some time.
-    Later(Duration, Box<Step>),
+    Later(Duration, Box<Self>),
+    /// Something else, when the test says so.
+    Opened(oneshot::Receiver<()>, Box<Self>),
 }
 
 /// Makes the same step for each call.
@@ -78,6 +80,11 @@ impl Step {
     /// The same, after some time.
     pub fn after(self, time: Duration) -> Self {
         Self::Later(time, Box::new(self))
+    }
+
+    /// The same, when the test says so.
+    pub fn when(self, opened: oneshot::Receiver<()>) -> Self {
+        Self::Opened(opened, Box::new(self))
     }
 }
 

@@ -3,12 +3,14 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -213,9 +215,17 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> Option<()> {
     while let Some(request) = read_request(&mut socket, &mut buffer).await {
         let mut step = shared.step_for(&request);
         shared.seen.lock().unwrap().push(request);
-        while let Step::Later(time, next) = step {
+        loop {
+            let (comes, next): (Pin<Box<dyn Future<Output = ()> + Send>>, _) = match step {
+                Step::Later(time, next) => (Box::pin(tokio::time::sleep(time)), next),
+                Step::Opened(opened, next) => (Box::pin(opened.map(drop)), next),
+                due => {
+                    step = due;
+                    break;
+                }
+            };
             tokio::select! {
-                () = tokio::time::sleep(time) => {}
+                () = comes => {}
                 () = read_to_end(&mut socket) => return None,
             }
             step = *next;
@@ -236,7 +246,7 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> Option<()> {
                 return socket.write_all(bytes.as_bytes()).await.ok();
             }
             Step::EndlessHead => write_endless_head(&mut socket).await?,
-            Step::Later(..) => unreachable!("the time has passed"),
+            Step::Later(..) | Step::Opened(..) => unreachable!("it has come"),
         }
     }
     Some(())

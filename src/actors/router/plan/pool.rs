@@ -124,13 +124,14 @@ impl Pool {
         candidate: &Candidate,
         credential: Option<&CredentialId>,
         failure: &Failure,
+        purpose: Purpose,
         rules: &CoolingRules,
     ) -> Blamed {
         let (provider, model) = (&candidate.provider.id, &candidate.model);
         let attempted = Attempted {
             used: Use { provider, credential, model },
             failure,
-            purpose: Purpose::Answer,
+            purpose,
             is_listed: true,
             usable: self.credentials.usable_count(provider),
         };

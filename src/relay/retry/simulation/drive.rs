@@ -40,6 +40,8 @@ impl World {
                     });
                     let is_granted = self.budget > 0 && !is_cooling;
                     self.budget -= u32::from(is_granted);
+                    self.seen.taken += u32::from(is_granted);
+                    assert!(self.seen.taken <= retry.made() + 1, "it takes without asking anybody");
                     self.seen.is_budget_denied |= !is_granted && !is_cooling;
                     self.say(|_| format!("  {is_granted}"));
                     Event::Budget { is_granted, random: self.rng.random_range(0.0..1.0) }
@@ -102,6 +104,10 @@ impl World {
         let place = spot(&attempt.candidate);
         self.say(|_| format!("  {}/{}: {:?}", place.0, place.1, attempt.script));
         assert!(!self.seen.silent.contains(&place), "what was silent was asked again");
+        let key = attempt.lease.as_ref().map(|lease| lease.id().clone());
+        let over = self.seen.limited.get(&(place.clone(), key)).copied();
+        let is_over = |over| over <= self.now + Duration::from_millis(1);
+        assert!(over.is_none_or(is_over), "a limit was met again before {over:?}");
         if kind == AttemptKind::Resume {
             assert!(self.seen.resumed.insert(place.clone()), "it was asked twice to go on");
             let left = self.left(retry, self.seen.stage, &self.seen.resumed);
@@ -190,8 +196,13 @@ impl World {
                     format: FormatFacts { may_be_absent: true, is_spoken },
                     has_token: self.ways[attempt.provider].takes_tokens && attempt.lease.is_some(),
                 };
+                let ways = &self.ways[attempt.provider];
+                let is_met = attempt.met.is_some();
+                let failure = if is_met { failure } else { ways.ruled(failure) };
+                let is_aside = self.purpose == Purpose::Aside;
+                let failure = Arc::new(Failure { is_aside, ..failure });
                 at_work.kept[slot] = Some(attempt);
-                Event::Failed { slot, failure: Arc::new(failure), facts }
+                Event::Failed { slot, failure, facts }
             }
         }
     }

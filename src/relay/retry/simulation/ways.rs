@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use rand::SeedableRng as _;
 
 use super::*;
-use crate::domain::{cooldown::CooldownScope, failure::WrongFormat};
+use crate::domain::{cooldown::CooldownScope, failure::WrongFormat, rule::RuleAction};
 
 /// A way of a provider's that is nobody's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Ways {
     /// none `is_taken`.
     pub takes_tokens: bool,
     pub is_taken: bool,
+    /// Whether a rule says of its errors, but for rate limits, that the next is asked and nothing cooled.
+    pub is_ruled: bool,
 }
 
 impl Ways {
@@ -46,9 +48,28 @@ impl Ways {
                 absence: kinds[rng.random_range(0..kinds.len())],
                 takes_tokens: rng.random_bool(0.2),
                 is_taken: rng.random_bool(0.8),
+                is_ruled: rng.random_bool(0.1),
             }
         };
         drawn.providers.iter().map(|_| ways()).collect()
+    }
+
+    /// A failure as its rules have it.
+    pub(super) fn ruled(&self, failure: Failure) -> Failure {
+        use FailureClass as C;
+        let is_error = matches!(
+            failure.class,
+            C::Server | C::Overload | C::Auth | C::Payment | C::ModelMissing
+        );
+        let is_about_it = self.is_ruled && is_error;
+        Failure { rule: is_about_it.then_some(RuleAction::Continue), ..failure }
+    }
+
+    /// What the requests of a seed are for.
+    pub(super) fn purpose(seed: u64, drawn: &Drawn) -> Purpose {
+        let mut rng = StdRng::seed_from_u64(seed.rotate_left(16) ^ 2);
+        let is_aside = !drawn.streamed && rng.random_bool(0.2);
+        if is_aside { Purpose::Aside } else { Purpose::Answer }
     }
 
     pub(super) fn is_spoken(&self, format: usize) -> bool {

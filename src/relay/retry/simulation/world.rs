@@ -43,6 +43,7 @@ impl World {
         let held = HeldAgainst::of(cool_some(seed, &drawn, &mut pool));
         Self {
             held,
+            purpose: Ways::purpose(seed, &drawn),
             ways: Ways::of(seed, &drawn),
             course: pool.course("m"),
             pool,
@@ -114,6 +115,9 @@ impl World {
         let key = attempt.lease.as_ref().map(Lease::id);
         let Candidate { provider, model, .. } = &attempt.candidate;
         let used = Use { provider: &provider.id, credential: key, model };
+        if self.purpose == Purpose::Aside {
+            return;
+        }
         self.pool.note_success(self.at(), &attempt.candidate, key);
         let still = self.held.answered(self.at(), used);
         let is_held = self.pool.health.view().wants_success(used);
@@ -208,15 +212,24 @@ impl World {
         let key = attempt.lease.as_ref().map(|lease| lease.id().clone());
         let Candidate { provider, model, .. } = &attempt.candidate;
         let used = Use { provider: &provider.id, credential: key.as_ref(), model };
-        Purpose::Answer.judge(std::mem::take(&mut attempt.passes), used, failure);
+        self.purpose.judge(std::mem::take(&mut attempt.passes), used, failure);
         let of_route = self.course.stages[attempt.stage].route.as_ref();
         let rules = CoolingRules::default()
             .with(provider.cooling)
             .with(of_route.and_then(|route| route.cooling));
         let (now, candidate) = (self.at(), &attempt.candidate);
-        let blamed = self.pool.note_failure(now, candidate, key.as_ref(), failure, &rules);
+        let (key, purpose) = (key.as_ref(), self.purpose);
+        let blamed = self.pool.note_failure(now, candidate, key, failure, purpose, &rules);
         self.say(|_| format!("  held against: {:?}", blamed.changes));
-        self.held.failed(now, used, failure, &rules, &blamed.changes);
+        if purpose == Purpose::Aside || failure.rule.is_some() {
+            assert!(blamed.changes.is_empty(), "nothing cools for it");
+        } else {
+            self.held.failed(now, used, failure, &rules, &blamed.changes);
+        }
+        if failure.class == FailureClass::RateLimit {
+            let over = self.now + failure.retry_after.unwrap_or(Duration::from_secs(1));
+            self.seen.limited.insert((spot(candidate), key.cloned()), over);
+        }
         match failure.class {
             FailureClass::Silent | FailureClass::Stalled => {
                 self.seen.silent.insert(spot(&attempt.candidate));

@@ -476,6 +476,26 @@ fn who_is_open_again_after_a_limit_is_asked_at_once_if_the_budget_allows() {
     assert!(matches!(next, Action::End(End::Failed(_))), "{next:?}");
 }
 
+// Another of its keys is open, and was refused in a way that passes later: it is not tried again.
+#[test]
+fn who_is_open_and_of_no_use_is_looked_for_twice_at_most() {
+    let (mut retry, mut next) = limited(true, None);
+    assert!(matches!(next, Action::TakeBudget { .. }), "{next:?}");
+    next = retry.next(Duration::ZERO, GRANTED);
+    for _ in 0..2 {
+        assert!(matches!(next, Action::Plan { stage: 0, .. }), "{next:?}");
+        let candidates = pool::Pool::of(&[("a", 2)]).plan("m").candidates;
+        let asked = retry.next(Duration::ZERO, planning(candidates));
+        assert!(matches!(asked, Action::Ask { slot: 0, .. }), "{asked:?}");
+        let why = Unavailable::Cooling(60 * SECOND, FailureClass::RateLimit);
+        next = retry.next(Duration::ZERO, Event::Unavailable { slot: 0, why });
+        if let Action::Look { .. } = next {
+            next = retry.next(Duration::ZERO, Event::Looked { is_open: true, soonest: None });
+        }
+    }
+    assert!(matches!(next, Action::End(End::Failed(_))), "{next:?}");
+}
+
 // Three seconds, drawn out by a tenth.
 #[test]
 fn a_limit_is_worth_waiting_for_up_to_three_seconds_and_a_tenth_of_them() {
