@@ -9,7 +9,7 @@ use crate::{
     domain::response_history::HistoryBounds,
     gateway::upstream::{Upstream, UpstreamSettings},
     http::{BodyLimits, Limits, ServerSettings, Timeouts, TrustedProxies},
-    relay::{Gate, Relay, RelayPeers, RelaySettings, RelaySights, SoftLimits},
+    relay::{Gate, Recipients, Relay, RelaySettings, Snapshots, SoftLimits},
 };
 
 /// Most answers that can be continued by their id.
@@ -114,7 +114,7 @@ pub fn relay_maker(
     upstream: UpstreamSettings,
 ) -> impl Fn() -> Relay + Send + Clone + 'static {
     let actors = &wired.actors;
-    let peers = RelayPeers {
+    let recipients = Recipients {
         take_retry: actors.router.clone().recipient(),
         health_ready: actors.health.clone().recipient(),
         attempt_failed: actors.health.clone().recipient(),
@@ -128,7 +128,7 @@ pub fn relay_maker(
         find_history: actors.histories.clone().recipient(),
         answer_given: actors.histories.clone().recipient(),
     };
-    let sights = RelaySights {
+    let snapshots = Snapshots {
         providers: actors.providers.clone(),
         routing: actors.routing.clone(),
         credentials: actors.directory.clone(),
@@ -143,8 +143,8 @@ pub fn relay_maker(
         let upstream = Upstream::new(&upstream).expect("the same settings worked before");
         Relay::new(
             upstream,
-            peers.clone(),
-            sights.clone(),
+            recipients.clone(),
+            snapshots.clone(),
             settings.clone(),
             gate.clone(),
             journal.writer(),

@@ -5,12 +5,12 @@ use std::{cell::OnceCell, rc::Rc, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
+    admitted_request::{AdmittedRequest, Session},
     deadline::Deadline,
     dispatch::Dispatch,
     error::RelayError,
     gate::Permit,
     history::Recalled,
-    inquiry::{Inquiry, Session},
     services::Relay,
     settle::Settlement,
 };
@@ -96,8 +96,9 @@ pub fn admit<'h>(
     let session = session(relay, &key, &request, header);
     let needs = request.needs();
     let (request, prompt_tokens) = (Rc::new(request), OnceCell::new());
-    let inquiry = Inquiry { id, owner: key, request, options, needs, session, prompt_tokens };
-    Ok(Rc::new(Dispatch::new(settlement, inquiry, deadline)))
+    let admitted =
+        AdmittedRequest { id, owner: key, request, options, needs, session, prompt_tokens };
+    Ok(Rc::new(Dispatch::new(settlement, admitted, deadline)))
 }
 
 /// Whether a key may ask for a model, with a request where there is one.
@@ -125,7 +126,7 @@ fn session<'h>(
     request: &ClientRequest,
     header: impl Fn(&str) -> Option<&'h str>,
 ) -> Option<Session> {
-    if !relay.settings.session_affinity || !relay.sights.providers.read().has_choice() {
+    if !relay.settings.session_affinity || !relay.snapshots.providers.read().has_choice() {
         return None;
     }
     let (keys, is_named) = request.session(&key.id, header);

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use self::copilot::CopilotTokens;
 use super::{
+    commit::Commit,
     dispatch::{Dispatch, LastFailed},
     prepare::Prepared,
-    prove::Prove,
     retry::{Facts, FormatFacts, Slot, Unavailable, Whose},
 };
 use crate::{
@@ -61,7 +61,7 @@ pub(super) struct Attempt {
 }
 
 /// What came of an attempt. `None`: it says something else than what it was to go on with.
-pub(super) type Tried<P> = (Attempt, Result<Option<P>, Failure>);
+pub(super) type AttemptResult<P> = (Attempt, Result<Option<P>, Failure>);
 
 impl Attempt {
     /// What of the request is lost on the way there.
@@ -142,8 +142,8 @@ impl Dispatch {
             tried: &tried,
             preferred: bound.as_ref().and_then(|binding| binding.credential_id.as_ref()),
         };
-        let sights = &self.relay().sights;
-        let (credentials, health) = (sights.credentials.read(), sights.health.read());
+        let snapshots = &self.relay().snapshots;
+        let (credentials, health) = (snapshots.credentials.read(), snapshots.health.read());
         let entered = credentials.enter(steady(), &health, wanted, candidate.needs_credential);
         let (lease, passes) = entered.map_err(|error| Unavailable::of(error, |it| self.at(it)))?;
         // Who asks for an answer tries it, and a count is made here meanwhile.
@@ -169,7 +169,7 @@ impl Dispatch {
 
     /// What an attempt at a candidate is for.
     pub(super) fn purpose(&self, candidate: &Candidate) -> Purpose {
-        match self.inquiry.request.asked().operation() {
+        match self.admitted.request.asked().operation() {
             Operation::Generate => Purpose::Answer,
             Operation::Embed if candidate.facts.kind == ModelKind::Embedding => Purpose::OwnModel,
             Operation::Embed | Operation::CountTokens => Purpose::Aside,
@@ -178,35 +178,40 @@ impl Dispatch {
 
     /// Where the session was served last.
     pub(super) fn binding(&self) -> Option<Binding> {
-        let session = self.inquiry.session.as_ref().filter(|session| session.is_continued)?;
-        session.keys.iter().find_map(|key| self.relay().sights.affinity.find(*key))
+        let session = self.admitted.session.as_ref().filter(|session| session.is_continued)?;
+        session.keys.iter().find_map(|key| self.relay().snapshots.affinity.find(*key))
     }
 
-    fn bind(&self, place: &Attempt) {
-        for key in self.inquiry.session.iter().flat_map(|session| &session.keys) {
-            let provider_id = place.candidate.provider.id.clone();
-            let credential_id = place.credential_id().cloned();
+    fn bind(&self, attempt: &Attempt) {
+        for key in self.admitted.session.iter().flat_map(|session| &session.keys) {
+            let provider_id = attempt.candidate.provider.id.clone();
+            let credential_id = attempt.credential_id().cloned();
             let binding = Binding { provider_id, credential_id };
-            self.relay().sights.affinity.bind(*key, binding);
+            self.relay().snapshots.affinity.bind(*key, binding);
         }
     }
 
     /// One try of one candidate with one credential, which is given back with what came of it.
-    pub(super) async fn attempt<P>(&self, mut place: Attempt, prove: &impl Prove<P>) -> Tried<P> {
-        let answer = self.answer(&mut place, prove).await;
-        (place, answer)
+    pub(super) async fn attempt<P>(
+        &self,
+        mut attempt: Attempt,
+        commit: &impl Commit<P>,
+    ) -> AttemptResult<P> {
+        let answer = self.answer(&mut attempt, commit).await;
+        (attempt, answer)
     }
 
     async fn answer<P>(
         &self,
-        place: &mut Attempt,
-        prove: &impl Prove<P>,
+        attempt: &mut Attempt,
+        commit: &impl Commit<P>,
     ) -> Result<Option<P>, Failure> {
         let relay = self.relay();
-        if place.wants_copilot_token() {
-            Box::pin(self.take_copilot_token(place)).await?;
+        if attempt.wants_copilot_token() {
+            Box::pin(self.take_copilot_token(attempt)).await?;
         }
-        let (settings, candidate, prepared) = (&relay.settings, &place.candidate, &place.prepared);
+        let (settings, candidate, prepared) =
+            (&relay.settings, &attempt.candidate, &attempt.prepared);
         let stream = self.is_streamed();
         let idle = settings.idle_timeout;
         // The request's own deadline comes first.
@@ -216,46 +221,46 @@ impl Dispatch {
             head: if stream { idle } else { settings.timeout + later },
             idle,
         };
-        let credential = place.lease.as_ref().map(Lease::credential);
-        let token = place.copilot_token();
+        let credential = attempt.lease.as_ref().map(Lease::credential);
+        let token = attempt.copilot_token();
         let upstream = UpstreamRequest {
-            url: place.url(prepared),
+            url: attempt.url(prepared),
             format: prepared.endpoint().format,
-            forwarded: self.inquiry.request.forwarded(prepared.endpoint().format),
+            forwarded: self.admitted.request.forwarded(prepared.endpoint().format),
             credential: match token {
                 Some(token) => Some(&token.secret),
-                None => place.lease.as_ref().map(Lease::secret),
+                None => attempt.lease.as_ref().map(Lease::secret),
             },
             headers: &candidate.provider.headers,
             own_headers: credential.map_or(&[], |credential| &credential.settings.headers),
             egress: credential.map_or(&Egress::Usual, |credential| &credential.settings.egress),
-            rules: place.rules(),
+            rules: attempt.rules(),
             body: prepared.body.clone(),
             stream,
             location: candidate.provider.location,
             waits,
         };
         self.state.borrow_mut().settlement.asking();
-        let answer = prove(relay, upstream, &prepared.pair).await;
+        let answer = commit(relay, upstream, &prepared.pair).await;
         self.state.borrow_mut().settlement.answered();
         answer
     }
 
-    pub(super) fn begin(&self, now: Instant, place: &mut Attempt, kind: AttemptKind) {
+    pub(super) fn begin(&self, now: Instant, attempt: &mut Attempt, kind: AttemptKind) {
         let mut state = self.state.borrow_mut();
-        (place.number, place.started) = (state.retry.made() + 1, now);
+        (attempt.number, attempt.started) = (state.retry.made() + 1, now);
         if let AttemptKind::Repeat | AttemptKind::Hedge | AttemptKind::Resume = kind {
             self.relay().metrics.extra_attempt(kind);
         }
-        let credential = place.lease.as_ref().map(Lease::credential);
+        let credential = attempt.lease.as_ref().map(Lease::credential);
         if matches!(kind, AttemptKind::Failover | AttemptKind::Resume) {
-            self.tell_failover(state.last.as_ref(), place);
+            self.tell_failover(state.last.as_ref(), attempt);
         }
-        let (candidate, number) = (&place.candidate, place.number);
-        let journey = state.settlement.journey();
-        journey.begun(now, number, kind, candidate, place.prepared.asked_in(), credential);
-        journey.translated(number, place.losses());
-        note_entry(&mut state.settlement, place, number);
+        let (candidate, number) = (&attempt.candidate, attempt.number);
+        let trace = state.settlement.trace();
+        trace.begun(now, number, kind, candidate, attempt.prepared.asked_in(), credential);
+        trace.translated(number, attempt.losses());
+        note_entry(&mut state.settlement, attempt, number);
         if number == 1 {
             let own_time = now.duration_since(state.settlement.arrived());
             self.relay().metrics.overhead.observe(own_time.as_secs_f64());
@@ -263,125 +268,129 @@ impl Dispatch {
     }
 
     /// What is known of an attempt that has failed.
-    pub(super) fn facts(&self, place: &Attempt, failure: &Failure) -> Facts {
+    pub(super) fn facts(&self, attempt: &Attempt, failure: &Failure) -> Facts {
         // Of no interest but where a format is in question.
         let is_in_question = failure.wrong_format.is_some();
         Facts {
-            credential: place.credential_id().cloned(),
-            format: if is_in_question { self.format_facts(place) } else { FormatFacts::default() },
-            has_token: place.copilot_token().is_some(),
+            credential: attempt.credential_id().cloned(),
+            format: if is_in_question {
+                self.format_facts(attempt)
+            } else {
+                FormatFacts::default()
+            },
+            has_token: attempt.copilot_token().is_some(),
         }
     }
 
     /// Tells of a failure whom it concerns.
-    pub(super) fn note(&self, place: &mut Attempt, failure: &Arc<Failure>, whose: Whose) {
+    pub(super) fn note(&self, attempt: &mut Attempt, failure: &Arc<Failure>, whose: Whose) {
         match whose {
-            Whose::Usual => self.note_failure(place, failure),
-            Whose::Format => self.note_wrong_format(place, failure),
-            Whose::Formats => self.note_end_of_formats(place, failure),
-            Whose::Token => self.note_unblamed(place, failure),
+            Whose::Usual => self.note_failure(attempt, failure),
+            Whose::Format => self.note_wrong_format(attempt, failure),
+            Whose::Formats => self.note_end_of_formats(attempt, failure),
+            Whose::Token => self.note_unblamed(attempt, failure),
         }
     }
 
     /// A candidate has shown that it answers: what was on trial is so no more, and sessions go there.
-    pub(super) fn proved(&self, place: &mut Attempt) {
+    pub(super) fn proved(&self, attempt: &mut Attempt) {
         let relay = self.relay();
-        for pass in place.take_passed() {
+        for pass in attempt.take_passed() {
             relay.tell_passed(pass);
         }
-        let proved_at = Instant::now();
-        self.state.borrow_mut().settlement.journey().proved(proved_at, place.number);
-        let prepared = &place.prepared;
+        let committed_at = Instant::now();
+        self.state.borrow_mut().settlement.trace().proved(committed_at, attempt.number);
+        let prepared = &attempt.prepared;
         if prepared.has_choice() && self.asks_for_answer() {
             let format = prepared.endpoint().format;
-            place.candidate.vitals.note_answer_in(&place.candidate.model, format);
+            attempt.candidate.vitals.note_answer_in(&attempt.candidate.model, format);
         }
         // Whoever goes on with a stream may still say something else.
-        if place.is_resume {
+        if attempt.is_resume {
             return;
         }
-        let (vitals, model) = (&place.candidate.vitals, &place.candidate.model);
-        let took = proved_at.duration_since(place.started);
+        let (vitals, model) = (&attempt.candidate.vitals, &attempt.candidate.model);
+        let took = committed_at.duration_since(attempt.started);
         if self.is_streamed() {
             vitals.note_first_event(steady(), model, took);
         } else {
             vitals.note_whole_answer(steady(), model, took);
         }
-        self.answered_by(place);
+        self.answered_by(attempt);
     }
 
     /// The answer is that of this place: its session goes there, and so does its account.
-    pub(super) fn answered_by(&self, place: &Attempt) {
-        self.bind(place);
-        self.note_place(place);
+    pub(super) fn answered_by(&self, attempt: &Attempt) {
+        self.bind(attempt);
+        self.note_attempt(attempt);
     }
 
     /// Puts on the trace what was lost of the answer on its way to the client.
-    pub(super) fn note_losses(&self, place: &Attempt, losses: &Losses) {
+    pub(super) fn note_losses(&self, attempt: &Attempt, losses: &Losses) {
         if !losses.is_empty() {
-            let mut all = place.losses().clone();
+            let mut all = attempt.losses().clone();
             all.absorb(losses);
-            self.state.borrow_mut().settlement.journey().translated(place.number, &all);
+            self.state.borrow_mut().settlement.trace().translated(attempt.number, &all);
         }
     }
 
     /// Puts on the account whose answer it is.
-    pub(super) fn note_place(&self, place: &Attempt) {
+    pub(super) fn note_attempt(&self, attempt: &Attempt) {
         let mut state = self.state.borrow_mut();
         let made = state.retry.made();
-        note_entry(&mut state.settlement, place, made);
+        note_entry(&mut state.settlement, attempt, made);
     }
 
     /// Puts on the trace what failed, and is nobody's fault.
-    fn note_unblamed(&self, place: &Attempt, failure: &Failure) {
+    fn note_unblamed(&self, attempt: &Attempt, failure: &Failure) {
         let mut state = self.state.borrow_mut();
-        state.settlement.journey().failed(place.number, failure);
-        self.relay().count_failure(state.settlement.request_id(), place, failure);
+        state.settlement.trace().failed(attempt.number, failure);
+        self.relay().count_failure(state.settlement.request_id(), attempt, failure);
     }
 
     /// Tells what failed to all who have to know.
-    pub(super) fn note_failure(&self, place: &mut Attempt, failure: &Arc<Failure>) {
-        place.failed(failure);
+    pub(super) fn note_failure(&self, attempt: &mut Attempt, failure: &Arc<Failure>) {
+        attempt.failed(failure);
         let mut state = self.state.borrow_mut();
-        state.settlement.journey().failed(place.number, failure);
+        state.settlement.trace().failed(attempt.number, failure);
         let request_id = state.settlement.request_id();
-        self.relay().count_failure(request_id, place, failure);
-        self.relay().tell_blame(request_id, place, failure);
+        self.relay().count_failure(request_id, attempt, failure);
+        self.relay().tell_blame(request_id, attempt, failure);
         drop(state);
-        self.note_last(place, failure);
+        self.note_last(attempt, failure);
     }
 
     /// Keeps in mind what the request goes on after.
-    fn note_last(&self, place: &Attempt, failure: &Arc<Failure>) {
+    fn note_last(&self, attempt: &Attempt, failure: &Arc<Failure>) {
         self.state.borrow_mut().last = Some(LastFailed {
-            candidate: place.candidate.clone(),
-            credential_id: place.credential_id().cloned(),
+            candidate: attempt.candidate.clone(),
+            credential_id: attempt.credential_id().cloned(),
             failure: Arc::clone(failure),
         });
     }
 
     /// Tells that the attempt before was not the last, unless this one is at the very same place.
-    fn tell_failover(&self, last: Option<&LastFailed>, place: &Attempt) {
+    fn tell_failover(&self, last: Option<&LastFailed>, attempt: &Attempt) {
         let Some(last) = last else { return };
-        let next = if last.candidate.provider.id != place.candidate.provider.id {
+        let next = if last.candidate.provider.id != attempt.candidate.provider.id {
             FailoverStep::Provider
-        } else if last.candidate.model != place.candidate.model {
+        } else if last.candidate.model != attempt.candidate.model {
             FailoverStep::Model
-        } else if last.credential_id.as_ref() != place.credential_id() {
+        } else if last.credential_id.as_ref() != attempt.credential_id() {
             FailoverStep::Credential
         } else {
             return;
         };
-        self.relay().tell_failover(self.inquiry.id, last, place, next);
+        self.relay().tell_failover(self.admitted.id, last, attempt, next);
     }
 }
 
 /// Puts on the account who is asked, and how many attempts there were.
-fn note_entry(settlement: &mut super::settle::Settlement, place: &Attempt, attempts: u32) {
+fn note_entry(settlement: &mut super::settle::Settlement, attempt: &Attempt, attempts: u32) {
     if let Some(entry) = settlement.entry() {
         entry.attempts = attempts;
-        entry.provider_id = Some(place.candidate.provider.id.clone());
-        entry.upstream_model = Some(place.candidate.model.clone());
-        entry.credential_id = place.credential_id().cloned();
+        entry.provider_id = Some(attempt.candidate.provider.id.clone());
+        entry.upstream_model = Some(attempt.candidate.model.clone());
+        entry.credential_id = attempt.credential_id().cloned();
     }
 }

@@ -52,12 +52,12 @@ impl From<RelayError> for BrokenStream {
 /// An answer on its way to a client. An error is the last item, and is to be sent in the client's
 /// dialect; by then the request is settled.
 pub struct ClientStream {
-    passage: Rc<RefCell<Passage>>,
+    shared: Rc<RefCell<StreamState>>,
     watch: JoinHandle<()>,
 }
 
 /// What there is of the answer, and what is due to the client.
-struct Passage {
+struct StreamState {
     state: State,
     keep_alive: Bytes,
     alarm: Alarm,
@@ -81,14 +81,14 @@ enum State {
 impl ClientStream {
     pub(super) fn waiting(
         proving: Proving,
-        attempts: Weak<Dispatch>,
+        dispatch: Weak<Dispatch>,
         keep_alive: KeepAlive,
         deadline: Deadline,
         key: KeyWatch,
     ) -> Self {
         // The wait before has used up the first interval: the keep-alive that opens it is due now.
         let last_sent = Instant::now() - keep_alive.every;
-        Self::new(State::Waiting(proving, attempts), keep_alive, last_sent, deadline, key)
+        Self::new(State::Waiting(proving, dispatch), keep_alive, last_sent, deadline, key)
     }
 
     pub(super) fn live(live: Box<LiveStream>, keep_alive: KeepAlive, key: KeyWatch) -> Self {
@@ -105,10 +105,10 @@ impl ClientStream {
     ) -> Self {
         let alarm = Alarm::new(keep_alive.every, last_sent);
         let (reader, is_watched) = (None, key.is_some());
-        let passage = Passage { state, keep_alive: keep_alive.bytes, alarm, reader, is_watched };
-        let passage = Rc::new(RefCell::new(passage));
+        let shared = StreamState { state, keep_alive: keep_alive.bytes, alarm, reader, is_watched };
+        let shared = Rc::new(RefCell::new(shared));
         // A client that reads nothing stops the polling, and all timers with it.
-        let (unread, over) = (Rc::clone(&passage), deadline.instant() + UNREAD_GRACE);
+        let (unread, over) = (Rc::clone(&shared), deadline.instant() + UNREAD_GRACE);
         let watch = actix_web::rt::spawn(async move {
             let error = match key {
                 None => {
@@ -122,7 +122,7 @@ impl ClientStream {
             };
             unread.borrow_mut().give_up(error);
         });
-        Self { passage, watch }
+        Self { shared, watch }
     }
 }
 
@@ -136,18 +136,18 @@ impl Stream for ClientStream {
     type Item = Result<Bytes, BrokenStream>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.passage.borrow_mut().poll_next(cx)
+        self.shared.borrow_mut().poll_next(cx)
     }
 }
 
-impl Passage {
+impl StreamState {
     /// Lets go of everything but the word for it.
     fn give_up(&mut self, error: RelayError) {
         let mut writer = None;
         match &mut self.state {
-            State::Waiting(_, attempts) => {
-                if let Some(attempts) = attempts.upgrade() {
-                    attempts.state.borrow_mut().settlement.fail(&error);
+            State::Waiting(_, dispatch) => {
+                if let Some(dispatch) = dispatch.upgrade() {
+                    dispatch.state.borrow_mut().settlement.fail(&error);
                 }
             }
             State::Live(live) => {
@@ -189,7 +189,7 @@ impl Passage {
     }
 }
 
-impl Passage {
+impl StreamState {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenStream>>> {
         let this = self;
         if this.is_watched && !this.reader.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
@@ -296,8 +296,9 @@ mod tests {
         let deadline = Deadline::new(Instant::now(), minute, None);
         let bytes = Bytes::from_static(b": keep-alive");
         let keep_alive = KeepAlive { every: Duration::from_secs(15), bytes: bytes.clone() };
-        let (nobody, no_key) = (Weak::new(), None);
-        let mut stream = ClientStream::waiting(proving, nobody, keep_alive, deadline, no_key);
+        let (no_candidate_error, no_key) = (Weak::new(), None);
+        let mut stream =
+            ClientStream::waiting(proving, no_candidate_error, keep_alive, deadline, no_key);
         assert_eq!(stream.next().await.unwrap().ok(), Some(bytes));
 
         tokio::time::advance(minute + UNREAD_GRACE).await;

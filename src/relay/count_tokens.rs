@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::{
-    dispatch::{Dispatch, Won},
+    commit::commit_whole,
+    dispatch::{Committed, Dispatch},
     error::RelayError,
-    prove::prove_whole,
     serve::{Served, answered},
 };
 use crate::gateway::exchange::{ClientApi, WholeAnswer, counted};
@@ -15,28 +15,28 @@ use crate::gateway::exchange::{ClientApi, WholeAnswer, counted};
 /// Errors: [`RelayError`] when nobody could answer such a request at all; it is settled then.
 pub(super) async fn count_tokens(
     api: ClientApi,
-    attempts: Rc<Dispatch>,
+    dispatch: Rc<Dispatch>,
 ) -> Result<Served, RelayError> {
-    let count_prompt = attempts.inquiry.request.prompt_count(api);
-    let relay = Rc::clone(attempts.relay());
-    match attempts.win(prove_whole).await {
-        Ok(Won { proof, place, attempts }) => {
-            let by = answered(&attempts, &place);
-            relay.tell_success(&place);
-            drop(place);
-            attempts.into_settlement().complete(proof.usage).await?;
-            Ok(Served::Whole { by: Some(by), body: proof.body })
+    let count_prompt = dispatch.admitted.request.prompt_count(api);
+    let relay = Rc::clone(dispatch.relay());
+    match dispatch.win(commit_whole).await {
+        Ok(Committed { answer, attempt, dispatch }) => {
+            let by = answered(&dispatch, &attempt);
+            relay.tell_success(&attempt);
+            drop(attempt);
+            dispatch.into_settlement().complete(answer.usage).await?;
+            Ok(Served::Whole { by: Some(by), body: answer.body })
         }
-        Err((error, attempts)) if is_no_word_on_the_prompt(&error) => {
+        Err((error, dispatch)) if is_no_word_on_the_prompt(&error) => {
             // A long prompt takes its time, in which the worker serves others.
             let tokens = tokio::task::spawn_blocking(count_prompt).await.ok().flatten();
             let Some(tokens) = tokens else { return Err(error) };
             let WholeAnswer { body, usage, .. } = counted(api, tokens);
-            attempts.into_settlement().complete(usage).await?;
+            dispatch.into_settlement().complete(usage).await?;
             Ok(Served::Whole { by: None, body })
         }
-        Err((error, attempts)) => {
-            attempts.state.borrow_mut().settlement.fail(&error);
+        Err((error, dispatch)) => {
+            dispatch.state.borrow_mut().settlement.fail(&error);
             Err(error)
         }
     }

@@ -7,13 +7,13 @@ use actix::{Message, Recipient};
 use tokio::time::Instant;
 
 use super::{
+    admitted_request::AdmittedRequest,
     attempt::Attempt,
+    commit::Commit,
     deadline::{Deadline, DeadlinePassed},
     error::RelayError,
-    inquiry::Inquiry,
-    prove::Prove,
     retry::{End, Event, Limits, Planned, Retry, Slot, StageRules},
-    run::Driven,
+    run::Winner,
     services::Relay,
     settle::Settlement,
 };
@@ -42,7 +42,7 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A request that is admitted and not answered yet.
 pub struct Dispatch {
-    pub(super) inquiry: Inquiry,
+    pub(super) admitted: AdmittedRequest,
     pub(super) deadline: Deadline,
     pub(super) state: RefCell<State>,
     /// What the name asked for leads to.
@@ -75,29 +75,33 @@ pub(super) struct LastFailed {
 }
 
 /// A candidate that has proved itself, and the request it has proved itself to.
-pub(super) struct Won<P> {
-    pub proof: P,
-    pub place: Attempt,
-    pub attempts: Rc<Dispatch>,
+pub(super) struct Committed<P> {
+    pub answer: P,
+    pub attempt: Attempt,
+    pub dispatch: Rc<Dispatch>,
 }
 
 impl Dispatch {
-    pub(super) fn new(mut settlement: Settlement, inquiry: Inquiry, deadline: Deadline) -> Self {
+    pub(super) fn new(
+        mut settlement: Settlement,
+        admitted: AdmittedRequest,
+        deadline: Deadline,
+    ) -> Self {
         let relay = Rc::clone(settlement.relay());
         let arrived = settlement.arrived();
-        let sights = &relay.sights;
+        let snapshots = &relay.snapshots;
         let course = {
-            let routing = sights.routing.read();
+            let routing = snapshots.routing.read();
             routing.count_request();
-            routing.course(inquiry.request.model(), &sights.providers.read())
+            routing.course(admitted.request.model(), &snapshots.providers.read())
         };
         if let Some(substitution) = &course.substitution {
-            settlement.journey().substituted(substitution);
+            settlement.trace().substituted(substitution);
         }
         let hedges = relay.settings.hedge.is_some();
         let rules = |stage: &Stage| StageRules { may_hedge: hedges && stage.may_hedge() };
         // What can be told at once is not waited for.
-        let is_count = inquiry.request.asked().operation() == Operation::CountTokens;
+        let is_count = admitted.request.asked().operation() == Operation::CountTokens;
         let limits = Limits {
             deadline: deadline.instant().duration_since(arrived),
             max_wait: if is_count { Duration::ZERO } else { relay.settings.max_wait },
@@ -113,11 +117,11 @@ impl Dispatch {
             lossy: None,
             is_unserved: false,
         };
-        Self { inquiry, deadline, state: RefCell::new(state), course, arrived, relay }
+        Self { admitted, deadline, state: RefCell::new(state), course, arrived, relay }
     }
 
     pub(super) fn is_streamed(&self) -> bool {
-        self.inquiry.request.is_streamed()
+        self.admitted.request.is_streamed()
     }
 
     pub(super) fn arrived(&self) -> Instant {
@@ -130,8 +134,8 @@ impl Dispatch {
 
     /// The account of a request that is over.
     pub(super) fn into_settlement(self: Rc<Self>) -> Settlement {
-        let attempts = Rc::into_inner(self).expect("nothing goes on with a request that is over");
-        attempts.state.into_inner().settlement
+        let dispatch = Rc::into_inner(self).expect("nothing goes on with a request that is over");
+        dispatch.state.into_inner().settlement
     }
 
     /// Attempts made so far.
@@ -147,12 +151,15 @@ impl Dispatch {
         self.course.substitution.as_ref().map(|_| "alias")
     }
 
-    /// Makes attempts until a candidate has answered to `prove`.
+    /// Makes attempts until a candidate has answered to `commit`.
     ///
     /// Errors: [`RelayError`]; the request is settled then.
-    pub(super) async fn run<P>(self: Rc<Self>, prove: impl Prove<P>) -> Result<Won<P>, RelayError> {
-        self.win(prove).await.map_err(|(error, attempts)| {
-            attempts.state.borrow_mut().settlement.fail(&error);
+    pub(super) async fn run<P>(
+        self: Rc<Self>,
+        commit: impl Commit<P>,
+    ) -> Result<Committed<P>, RelayError> {
+        self.win(commit).await.map_err(|(error, dispatch)| {
+            dispatch.state.borrow_mut().settlement.fail(&error);
             error
         })
     }
@@ -162,20 +169,20 @@ impl Dispatch {
     /// Errors: [`RelayError`], and the request, which is not settled.
     pub(super) async fn win<P>(
         self: Rc<Self>,
-        prove: impl Prove<P>,
-    ) -> Result<Won<P>, (RelayError, Rc<Self>)> {
-        match self.drive(Event::Begin, &prove).await {
-            Ok(Driven { proof, place, stage }) => {
+        commit: impl Commit<P>,
+    ) -> Result<Committed<P>, (RelayError, Rc<Self>)> {
+        match self.drive(Event::Begin, &commit).await {
+            Ok(Winner { answer, attempt, stage }) => {
                 {
                     let mut state = self.state.borrow_mut();
                     state.is_fallback = stage > 0;
-                    state.settlement.journey().won(place.number);
+                    state.settlement.trace().won(attempt.number);
                 }
-                Ok(Won { proof, place, attempts: self })
+                Ok(Committed { answer, attempt, dispatch: self })
             }
-            Err(End::Failed(failure)) => Err((self.stopped(failure).await, self)),
+            Err(End::Failed(failure)) => Err((self.final_error(failure).await, self)),
             Err(End::Deadline) => Err((RelayError::DeadlinePassed, self)),
-            Err(End::NobodyAsked | End::NotResumed) => Err((self.nobody(), self)),
+            Err(End::NobodyAsked | End::NotResumed) => Err((self.no_candidate_error(), self)),
         }
     }
 
@@ -197,7 +204,7 @@ impl Dispatch {
 
     /// What the plans of these stages would be, once all that was told of failures is heard.
     pub(super) async fn looked(&self, stages: Range<usize>) -> Event {
-        if !self.heard().await {
+        if !self.await_published().await {
             return Event::Looked { is_open: false, soonest: None };
         }
         let (mut is_open, mut soonest) = (false, None);
@@ -224,22 +231,22 @@ impl Dispatch {
     }
 
     pub(super) fn plan(&self, stage: &Stage, turn: Turn) -> Plan {
-        let sights = &self.relay().sights;
+        let snapshots = &self.relay().snapshots;
         let bound = self.binding();
         let ask = Ask {
             now: steady(),
-            options: &self.inquiry.options,
-            client: self.inquiry.request.api().dialect(),
+            options: &self.admitted.options,
+            client: self.admitted.request.api().dialect(),
             is_chat: self.asks_for_answer(),
             is_streamed: self.is_streamed(),
-            needs: self.inquiry.needs,
-            prompt_bytes: self.inquiry.request.body().len() as u64,
-            prompt_tokens: &|| self.inquiry.prompt_tokens(),
+            needs: self.admitted.needs,
+            prompt_bytes: self.admitted.request.body().len() as u64,
+            prompt_tokens: &|| self.admitted.prompt_tokens(),
             bound: bound.as_ref().map(|binding| &binding.provider_id),
         };
-        let (providers, credentials) = (sights.providers.read(), sights.credentials.read());
-        let health = sights.health.read();
-        sights.routing.read().plan(&ask, stage, &providers, &credentials, &health, turn)
+        let (providers, credentials) = (snapshots.providers.read(), snapshots.credentials.read());
+        let health = snapshots.health.read();
+        snapshots.routing.read().plan(&ask, stage, &providers, &credentials, &health, turn)
     }
 
     /// The time that the route of a stage gives to an attempt at a whole answer.
@@ -253,32 +260,32 @@ impl Dispatch {
     }
 
     fn note_plan(&self, stage: &Stage, plan: &Plan) {
-        let pools_own = self.relay().sights.routing.read().routes().strategy();
-        let strategy = stage.strategy(&self.inquiry.options).unwrap_or(pools_own);
-        self.state.borrow_mut().settlement.journey().planned(stage, strategy, plan);
+        let pools_own = self.relay().snapshots.routing.read().routes().strategy();
+        let strategy = stage.strategy(&self.admitted.options).unwrap_or(pools_own);
+        self.state.borrow_mut().settlement.trace().planned(stage, strategy, plan);
     }
 
     /// Waits until what this request has told of its failures is in what is published.
-    async fn heard(&self) -> bool {
-        self.ask_in_time(&self.relay().peers.health_ready, HealthReady).await.is_some()
+    async fn await_published(&self) -> bool {
+        self.ask_in_time(&self.relay().recipients.health_ready, HealthReady).await.is_some()
     }
 
     /// Takes one attempt more than there are requests from the budget, if it has one. `repeats`: the one
     /// to be made once more, at a candidate that must not be cooling by now.
     pub(super) async fn take_retry(&self, repeats: Option<Slot>) -> bool {
         if let Some(slot) = repeats
-            && (!self.heard().await || self.is_cooling(slot))
+            && (!self.await_published().await || self.is_cooling(slot))
         {
             return false;
         }
-        self.ask_in_time(&self.relay().peers.take_retry, TakeRetry).await == Some(true)
+        self.ask_in_time(&self.relay().recipients.take_retry, TakeRetry).await == Some(true)
     }
 
     fn is_cooling(&self, slot: Slot) -> bool {
         let state = self.state.borrow();
         let Candidate { provider, model, .. } = state.retry.candidate(slot);
         let used = Use { provider: &provider.id, credential: None, model };
-        self.relay().sights.health.read().kept_from(steady(), used).is_some()
+        self.relay().snapshots.health.read().kept_from(steady(), used).is_some()
     }
 
     /// Asks an actor, for as long as a small answer is worth waiting for.
@@ -313,7 +320,7 @@ impl Dispatch {
     }
 
     /// The error after the last attempt, with the time at which asking again makes sense.
-    async fn stopped(&self, last: Arc<Failure>) -> RelayError {
+    async fn final_error(&self, last: Arc<Failure>) -> RelayError {
         if last.is_about_the_request() {
             return RelayError::AtFault(last);
         }
@@ -329,7 +336,7 @@ impl Dispatch {
 
     /// How long until someone could answer. `None`: at once, or it cannot be told.
     async fn soonest_again(&self) -> Option<Duration> {
-        if !self.heard().await {
+        if !self.await_published().await {
             return None;
         }
         let plans: Vec<Plan> =
@@ -342,7 +349,7 @@ impl Dispatch {
     }
 
     /// Why nobody was asked.
-    fn nobody(&self) -> RelayError {
+    fn no_candidate_error(&self) -> RelayError {
         let state = self.state.borrow();
         let first = &self.course.stages[0];
         if let Some(Locked { kind, name }) = first.locked.clone() {
@@ -352,7 +359,7 @@ impl Dispatch {
         if let Some(losses) = &state.lossy {
             return RelayError::Lossy { model, losses: losses.clone() };
         }
-        if state.is_unserved && self.inquiry.request.continues_elsewhere() {
+        if state.is_unserved && self.admitted.request.continues_elsewhere() {
             return RelayError::UnknownAnswer;
         }
         if state.is_unserved {
@@ -386,7 +393,7 @@ impl Dispatch {
         if reasons().any(is_own_wish) {
             return RelayError::NoneAllowed { model };
         }
-        let table = self.relay().sights.providers.read();
+        let table = self.relay().snapshots.providers.read();
         let serves_others = reasons().next().is_some()
             || never_asked(first, &table)
                 .iter()

@@ -51,7 +51,7 @@ impl Relay {
         }
         let question = FindHistory { owner: owner.clone(), response_id: response_id.clone() };
         // Without an answer it is as if it were not kept; after the deadline nobody is asked.
-        match deadline.bound(self.peers.find_history.send(question)).await {
+        match deadline.bound(self.recipients.find_history.send(question)).await {
             Ok(Ok(Some(items))) => {
                 let body = with_history(&body, &items).into();
                 Recalled { body, continues: Some(response_id) }
@@ -70,7 +70,7 @@ struct Answer {
 impl Dispatch {
     /// Keeps what the next request may continue. `last`: the whole answer, or the event that holds it.
     pub(super) fn remember(&self, last: &[u8]) {
-        let request = &self.inquiry.request;
+        let request = &self.admitted.request;
         if request.asked() != Asked::Answer(ClientApi::Responses) || !request.may_be_kept() {
             return;
         }
@@ -80,7 +80,7 @@ impl Dispatch {
         let id = answer.response.and_then(|response| response.id).or(answer.id);
         let Some(response_id) = id else { return };
         let items = history_of(request.body(), json).into();
-        let owner = self.inquiry.owner.id.clone();
-        self.relay().peers.answer_given.do_send(AnswerGiven { owner, response_id, items });
+        let owner = self.admitted.owner.id.clone();
+        self.relay().recipients.answer_given.do_send(AnswerGiven { owner, response_id, items });
     }
 }

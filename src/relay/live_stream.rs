@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use super::{
     attempt::Attempt,
+    commit::CommittedStream,
     deadline::Deadline,
-    dispatch::{Dispatch, Won},
+    dispatch::{Committed, Dispatch},
     error::RelayError,
-    prove::ProvedStream,
-    run::Driven,
+    run::Winner,
     settle::Settlement,
 };
 use crate::{
@@ -35,7 +35,7 @@ use crate::{
 const FLUSH_BYTES: usize = 64 * 1024;
 
 /// Another attempt at a stream that broke off. `None`: it could not be gone on with.
-type Resuming = LocalBoxFuture<'static, Option<Driven<ProvedStream>>>;
+type Resuming = LocalBoxFuture<'static, Option<Winner<CommittedStream>>>;
 
 /// A stream that has shown content, on its way through.
 pub struct LiveStream {
@@ -46,12 +46,12 @@ pub struct LiveStream {
     ending: Option<Ending>,
     /// When all of the answer was here but for what ends its stream.
     finished_at: Option<Instant>,
-    place: Attempt,
+    attempt: Attempt,
     /// Being taken up again by another attempt, after this failure.
     resuming: Option<(Arc<Failure>, Resuming)>,
     /// What the attempts before this one have used: as they told, else as it was counted.
     used_before: Option<UsedTokens>,
-    attempts: Rc<Dispatch>,
+    dispatch: Rc<Dispatch>,
 }
 
 /// What a look at the upstream gave.
@@ -64,9 +64,9 @@ pub enum Step {
 }
 
 impl LiveStream {
-    pub(super) fn new(won: Won<ProvedStream>) -> Self {
-        let Won { proof, place, attempts } = won;
-        let ProvedStream { response, stream, held, ending } = proof;
+    pub(super) fn new(won: Committed<CommittedStream>) -> Self {
+        let Committed { answer, attempt, dispatch } = won;
+        let CommittedStream { response, stream, held, ending } = answer;
         let gathered = Gathered::from(held);
         let mut live = Self {
             response,
@@ -75,10 +75,10 @@ impl LiveStream {
             turns: Turns::default(),
             ending,
             finished_at: None,
-            place,
+            attempt,
             resuming: None,
             used_before: None,
-            attempts,
+            dispatch,
         };
         live.note_progress();
         live
@@ -86,11 +86,11 @@ impl LiveStream {
 
     /// Who writes the error that ends it: see [`Pair::closing_writer`](crate::gateway::exchange::Pair::closing_writer).
     pub fn writer(&self) -> Option<SharedWriter> {
-        self.place.pair().closing_writer(&self.stream)
+        self.attempt.pair().closing_writer(&self.stream)
     }
 
     pub fn deadline(&self) -> Deadline {
-        self.attempts.deadline
+        self.dispatch.deadline
     }
 
     /// What is left to do with a complete answer: its account, what was used, and who writes the error
@@ -101,17 +101,17 @@ impl LiveStream {
         let usage = self.used();
         self.note_losses();
         self.response.recycle();
-        self.attempts.relay().tell_success(&self.place);
-        let (prepared, stream) = (self.place.into_prepared(), self.stream);
+        self.dispatch.relay().tell_success(&self.attempt);
+        let (prepared, stream) = (self.attempt.into_prepared(), self.stream);
         let writer = move || prepared.pair.closing_writer(&stream);
-        (self.attempts.into_settlement(), usage, writer)
+        (self.dispatch.into_settlement(), usage, writer)
     }
 
     /// Puts on the trace what of the answer could not be said.
     fn note_losses(&self) {
-        let upstream = &self.attempts.relay().upstream;
-        let losses = upstream.masked_losses(self.place.secrets(), self.stream.losses());
-        self.attempts.note_losses(&self.place, &losses);
+        let upstream = &self.dispatch.relay().upstream;
+        let losses = upstream.masked_losses(self.attempt.secrets(), self.stream.losses());
+        self.dispatch.note_losses(&self.attempt, &losses);
     }
 
     /// Takes all that the upstream has sent by now, to send it on at once: one write for many
@@ -130,18 +130,18 @@ impl LiveStream {
             match self.ending.take() {
                 Some(Ending::Done(terminal)) => {
                     let terminal = self.passed_on(terminal, false);
-                    self.attempts.remember(&terminal);
+                    self.dispatch.remember(&terminal);
                     self.gathered.push(terminal);
                     self.count_dropped();
                     return Poll::Ready(Step::Complete(self.gathered.take()));
                 }
                 Some(Ending::Failed(failure)) => {
-                    let upstream = &self.attempts.relay().upstream;
+                    let upstream = &self.dispatch.relay().upstream;
                     let error = self.stream.error().unwrap_or_default();
-                    let failure = ruled_inside(failure, error, self.place.rules());
-                    let failure = Arc::new(upstream.masked(self.place.secrets(), failure));
+                    let failure = ruled_inside(failure, error, self.attempt.rules());
+                    let failure = Arc::new(upstream.masked(self.attempt.secrets(), failure));
                     self.note_losses();
-                    self.attempts.note_failure(&mut self.place, &failure);
+                    self.dispatch.note_failure(&mut self.attempt, &failure);
                     self.count_dropped();
                     self.begin_resuming(failure);
                     // What came before it broke off is what the next attempt has to say again.
@@ -187,7 +187,7 @@ impl LiveStream {
 
     /// When an answer is complete that is here as a whole, whether its stream ends or not.
     pub fn complete_by(&self) -> Option<Instant> {
-        Some(self.finished_at? + self.attempts.relay().settings.end_wait)
+        Some(self.finished_at? + self.dispatch.relay().settings.end_wait)
     }
 
     /// Takes as complete what has no end, if all of it is here.
@@ -199,30 +199,30 @@ impl LiveStream {
 
     /// What is sent of the answer: without what was sent upstream in secret.
     fn passed_on(&self, bytes: Bytes, has_foreign: bool) -> Bytes {
-        let upstream = &self.attempts.relay().upstream;
-        upstream.passed_on(self.place.secrets(), bytes, has_foreign)
+        let upstream = &self.dispatch.relay().upstream;
+        upstream.passed_on(self.attempt.secrets(), bytes, has_foreign)
     }
 
     /// Ends it here: its request's deadline has passed, or its client may have no more of it.
     pub fn end_with(&mut self, error: RelayError) -> Step {
-        self.attempts.state.borrow_mut().settlement.fail(&error);
+        self.dispatch.state.borrow_mut().settlement.fail(&error);
         Step::Failed(self.gathered.take(), error)
     }
 
     fn begin_resuming(&mut self, failure: Arc<Failure>) {
         let transcript = self.stream.transcript();
-        self.place.give_back();
-        let resuming = Rc::clone(&self.attempts).resume(transcript, Arc::clone(&failure));
+        self.attempt.give_back();
+        let resuming = Rc::clone(&self.dispatch).resume(transcript, Arc::clone(&failure));
         self.resuming = Some((failure, Box::pin(resuming)));
     }
 
-    fn go_on(&mut self, Driven { proof, place, .. }: Driven<ProvedStream>) {
+    fn go_on(&mut self, Winner { answer, attempt, .. }: Winner<CommittedStream>) {
         // Who broke off has read the prompt and said what was sent, whether it has told so or not.
-        self.used_before = self.attempts.state.borrow().settlement.used();
-        let ProvedStream { response, stream, held, ending } = proof;
+        self.used_before = self.dispatch.state.borrow().settlement.used();
+        let CommittedStream { response, stream, held, ending } = answer;
         (self.response, self.stream, self.ending) = (response, stream, ending);
-        self.attempts.answered_by(&place);
-        (self.place, self.resuming) = (place, None);
+        self.dispatch.answered_by(&attempt);
+        (self.attempt, self.resuming) = (attempt, None);
         self.gathered.push(held);
         self.note_progress();
     }
@@ -231,16 +231,16 @@ impl LiveStream {
     fn used(&self) -> Option<UsedTokens> {
         match (self.used_before, self.stream.usage()) {
             (Some(before), Some(now)) => Some(before.plus(now)),
-            (Some(_), None) => self.attempts.state.borrow().settlement.used(),
+            (Some(_), None) => self.dispatch.state.borrow().settlement.used(),
             (None, now) => now,
         }
     }
 
     fn broken_off(&mut self, failure: Arc<Failure>) -> Step {
         // Whoever was to go on with it has not answered.
-        self.attempts.note_place(&self.place);
+        self.dispatch.note_attempt(&self.attempt);
         let error = RelayError::BrokenOff(failure);
-        self.attempts.state.borrow_mut().settlement.fail(&error);
+        self.dispatch.state.borrow_mut().settlement.fail(&error);
         Step::Failed(self.gathered.take(), error)
     }
 
@@ -249,13 +249,13 @@ impl LiveStream {
         let may_be_ended = self.stream.may_be_ended();
         self.finished_at = may_be_ended.then(|| self.finished_at.unwrap_or_else(Instant::now));
         let now = self.stream.partial_usage();
-        self.attempts.state.borrow_mut().settlement.note_stream(self.used_before, now);
+        self.dispatch.state.borrow_mut().settlement.note_stream(self.used_before, now);
     }
 
     fn count_dropped(&self) {
         let dropped = self.stream.dropped();
         if dropped > 0 {
-            self.attempts.relay().metrics.stream_events_dropped.inc_by(dropped);
+            self.dispatch.relay().metrics.stream_events_dropped.inc_by(dropped);
         }
     }
 }

@@ -4,21 +4,20 @@
 //! to actors, and to upstreams through `gateway`.
 
 mod admit;
+mod admitted_request;
 mod alarm;
 mod attempt;
 mod client_stream;
+mod commit;
 mod count_tokens;
 mod deadline;
 mod dispatch;
 mod error;
 mod gate;
 mod history;
-mod inquiry;
-mod journey;
 mod live_stream;
 mod outbox;
 mod prepare;
-mod prove;
 mod reports;
 mod resume;
 mod retry;
@@ -27,14 +26,15 @@ mod serve;
 mod services;
 mod settle;
 mod soft_limit;
+mod trace_builder;
 
 pub use admit::{Incoming, admit, check_allowed, enter};
 pub use client_stream::{BrokenStream, ClientStream};
 pub use deadline::Deadline;
 pub use error::RelayError;
 pub use gate::{Gate, Permit};
-pub use journey::{exclusion_trace, plan_trace};
 pub use prepare::{format_plan, losses};
 pub use serve::{Answered, Served, serve};
-pub use services::{Relay, RelayPeers, RelaySettings, RelaySights};
+pub use services::{Recipients, Relay, RelaySettings, Snapshots};
 pub use soft_limit::SoftLimits;
+pub use trace_builder::{exclusion_trace, plan_trace};

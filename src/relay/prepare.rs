@@ -29,7 +29,7 @@ pub(super) struct Prepared {
     endpoints: Arc<Endpoints>,
     plan: Rc<FormatPlan>,
     /// Its position in the plan.
-    place: usize,
+    position: usize,
     /// The endpoint's own, unless the model or the method stands in it.
     other_url: Option<Url>,
     pub body: Bytes,
@@ -39,7 +39,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoints[self.plan.candidates()[self.place]]
+        &self.endpoints[self.plan.candidates()[self.position]]
     }
 
     pub fn url(&self) -> &Url {
@@ -105,7 +105,7 @@ impl Dispatch {
     ///
     /// Errors: the request cannot be read as deep as is needed to translate it.
     pub(super) fn prepare(&self, candidate: &Candidate) -> Result<Option<Prepared>, Failure> {
-        let request = &self.inquiry.request;
+        let request = &self.admitted.request;
         let client = request.api().dialect();
         let plan = format_plan(candidate, client, steady(), request.open_formats());
         if plan.candidates().is_empty() {
@@ -122,23 +122,23 @@ impl Dispatch {
         candidate: &Candidate,
         tried: &Prepared,
     ) -> Option<Prepared> {
-        self.prepare_from(candidate, &tried.plan, tried.place + 1).ok().flatten()
+        self.prepare_from(candidate, &tried.plan, tried.position + 1).ok().flatten()
     }
 
-    /// In the first format of the plan, from this place on, that loses nothing which may not be lost.
+    /// In the first format of the plan, from this position on, that loses nothing which may not be lost.
     fn prepare_from(
         &self,
         candidate: &Candidate,
         plan: &Rc<FormatPlan>,
         from: usize,
     ) -> Result<Option<Prepared>, Failure> {
-        let request = &self.inquiry.request;
+        let request = &self.admitted.request;
         let asks_usage = self.relay().settings.ask_stream_usage;
         let target = target(candidate, asks_usage);
-        for (place, chosen) in plan.candidates().iter().enumerate().skip(from) {
+        for (position, chosen) in plan.candidates().iter().enumerate().skip(from) {
             let endpoint = &candidate.endpoints[*chosen];
             let ready = request.for_upstream(endpoint.format, &target, &candidate.facts)?;
-            if self.inquiry.options.strict && !ready.losses.is_empty() {
+            if self.admitted.options.strict && !ready.losses.is_empty() {
                 self.state.borrow_mut().lossy = Some(ready.losses);
                 continue;
             }
@@ -152,26 +152,26 @@ impl Dispatch {
                 Rc::clone(request),
                 endpoint.format,
                 candidate.model.clone(),
-                self.inquiry.id,
+                self.admitted.id,
                 now(),
                 request.strips_usage(asks_usage),
                 self.relay().settings.max_event_bytes,
             );
             let (endpoints, plan) = (Arc::clone(&candidate.endpoints), Rc::clone(plan));
             let (body, losses) = (ready.body, ready.losses);
-            return Ok(Some(Prepared { endpoints, plan, place, other_url, body, losses, pair }));
+            return Ok(Some(Prepared { endpoints, plan, position, other_url, body, losses, pair }));
         }
         Ok(None)
     }
 
     /// Whether a count of tokens is asked for, which can be made here as well.
     pub(super) fn counts_tokens(&self) -> bool {
-        self.inquiry.request.asked().operation() == Operation::CountTokens
+        self.admitted.request.asked().operation() == Operation::CountTokens
     }
 
     /// Whether it is an answer that is asked for. Counts and vectors have paths of their own, which may
     /// be missing where the format is spoken: nothing is learnt from them, and nobody is blamed.
     pub(super) fn asks_for_answer(&self) -> bool {
-        self.inquiry.request.asked().operation() == Operation::Generate
+        self.admitted.request.asked().operation() == Operation::Generate
     }
 }

@@ -21,20 +21,20 @@ use crate::{
 
 impl Relay {
     /// Counts a good answer, and tells of it where that is news.
-    pub(super) fn tell_success(&self, place: &Attempt) {
-        let provider = &place.candidate.provider;
+    pub(super) fn tell_success(&self, attempt: &Attempt) {
+        let provider = &attempt.candidate.provider;
         self.metrics.attempted(&provider.id, None);
-        if let Some(lease) = &place.lease {
+        if let Some(lease) = &attempt.lease {
             lease.count(steady(), true);
         }
-        let is_news =
-            provider.last_error.is_some() || self.sights.health.read().wants_success(place.used());
+        let is_news = provider.last_error.is_some()
+            || self.snapshots.health.read().wants_success(attempt.used());
         // That something beside answers works says as little of them as that it does not.
-        if is_news && place.purpose != Purpose::Aside {
-            self.peers.attempt_succeeded.do_send(AttemptSucceeded {
+        if is_news && attempt.purpose != Purpose::Aside {
+            self.recipients.attempt_succeeded.do_send(AttemptSucceeded {
                 provider_id: provider.id.clone(),
-                model: place.candidate.model.clone(),
-                credential_id: place.credential_id().cloned(),
+                model: attempt.candidate.model.clone(),
+                credential_id: attempt.credential_id().cloned(),
             });
         }
     }
@@ -43,17 +43,17 @@ impl Relay {
     pub(super) fn tell_passed(&self, pass: TrialPass) {
         let scope = pass.scope().clone();
         pass.judged();
-        self.peers.trial_passed.do_send(TrialPassed { scope });
+        self.recipients.trial_passed.do_send(TrialPassed { scope });
     }
 
     /// Logs and counts a failed attempt.
     pub(super) fn count_failure(
         &self,
         request_id: Option<RequestId>,
-        place: &Attempt,
+        attempt: &Attempt,
         failure: &Failure,
     ) {
-        let (candidate, credential_id) = (&place.candidate, place.credential_id());
+        let (candidate, credential_id) = (&attempt.candidate, attempt.credential_id());
         tracing::info!(
             request_id = request_id.map(tracing::field::display),
             provider = %candidate.provider.id,
@@ -70,17 +70,17 @@ impl Relay {
     pub(super) fn tell_blame(
         &self,
         request_id: Option<RequestId>,
-        place: &Attempt,
+        attempt: &Attempt,
         failure: &Arc<Failure>,
     ) {
-        if let Some(lease) = place.lease.as_ref().filter(|_| !failure.is_about_the_request()) {
+        if let Some(lease) = attempt.lease.as_ref().filter(|_| !failure.is_about_the_request()) {
             lease.count(steady(), false);
         }
-        self.peers.attempt_failed.do_send(AttemptFailed {
-            credential_id: place.credential_id().cloned(),
-            attempt: request_id.map(|id| (id, place.number)),
-            cooling: place.cooling,
-            ..attempt_failed(&place.candidate, place.purpose, failure)
+        self.recipients.attempt_failed.do_send(AttemptFailed {
+            credential_id: attempt.credential_id().cloned(),
+            attempt: request_id.map(|id| (id, attempt.number)),
+            cooling: attempt.cooling,
+            ..attempt_failed(&attempt.candidate, attempt.purpose, failure)
         });
     }
 
@@ -96,14 +96,14 @@ impl Relay {
         tracing::info!(provider = %provider_id, detail = failure.detail, "an attempt was let go");
         self.metrics.attempted(provider_id, Some(failure.class));
         let failed = attempt_failed(candidate, purpose, failure);
-        self.peers.attempt_failed.do_send(AttemptFailed { cooling, ..failed });
+        self.recipients.attempt_failed.do_send(AttemptFailed { cooling, ..failed });
     }
 
     pub(super) fn tell_failover(
         &self,
         request_id: RequestId,
         last: &LastFailed,
-        place: &Attempt,
+        attempt: &Attempt,
         next: FailoverStep,
     ) {
         let cause: FailureClass = last.failure.class;
@@ -111,9 +111,9 @@ impl Relay {
             request_id,
             cause,
             next,
-            next_provider_id: place.candidate.provider.id.clone(),
-            next_model_id: place.candidate.model.clone(),
-            next_credential_id: place.credential_id().cloned(),
+            next_provider_id: attempt.candidate.provider.id.clone(),
+            next_model_id: attempt.candidate.model.clone(),
+            next_credential_id: attempt.credential_id().cloned(),
         };
         let provider_id = last.candidate.provider.id.clone();
         let fact = Fact::of_provider(EventType::Failover, provider_id, data);

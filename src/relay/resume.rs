@@ -4,10 +4,10 @@
 use std::{rc::Rc, sync::Arc};
 
 use super::{
+    commit::{CommittedStream, commit_resumed},
     dispatch::Dispatch,
-    prove::{ProvedStream, prove_resumed},
     retry::Event,
-    run::Driven,
+    run::Winner,
 };
 use crate::{domain::failure::Failure, gateway::exchange::Transcript};
 
@@ -18,12 +18,12 @@ impl Dispatch {
         self: Rc<Self>,
         transcript: Option<Transcript>,
         failure: Arc<Failure>,
-    ) -> Option<Driven<ProvedStream>> {
+    ) -> Option<Winner<CommittedStream>> {
         let is_kept = transcript.is_some() && !self.relay().gate.is_draining();
         let resumed = self
             .drive(Event::Broken { failure, is_kept }, &async |relay, request, pair| {
                 match &transcript {
-                    Some(transcript) => prove_resumed(relay, request, pair, transcript).await,
+                    Some(transcript) => commit_resumed(relay, request, pair, transcript).await,
                     None => Ok(None),
                 }
             })

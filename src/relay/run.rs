@@ -6,9 +6,9 @@ use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    attempt::{Attempt, Tried},
+    attempt::{Attempt, AttemptResult},
+    commit::Commit,
     dispatch::Dispatch,
-    prove::Prove,
     retry::{Action, End, Event, Facts, How, Patience, SLOTS, Slot, Unavailable},
 };
 use crate::{
@@ -23,16 +23,16 @@ use crate::{
 };
 
 /// What became of a candidate that has answered.
-pub(super) struct Driven<P> {
-    pub proof: P,
-    pub place: Attempt,
+pub(super) struct Winner<P> {
+    pub answer: P,
+    pub attempt: Attempt,
     /// The stage it is of.
     pub stage: usize,
 }
 
 /// An attempt that is under way.
 struct Asking<'r, P> {
-    attempt: LocalBoxFuture<'r, Tried<P>>,
+    attempt: LocalBoxFuture<'r, AttemptResult<P>>,
     candidate: Candidate,
     cooling: Option<CoolingSettings>,
     number: u32,
@@ -42,12 +42,12 @@ struct Asking<'r, P> {
 /// What is under way, and what is left of the last attempt of each slot for the next one there.
 struct Slots<'r, P> {
     asking: [Option<Asking<'r, P>>; SLOTS],
-    places: [Option<Attempt>; SLOTS],
+    attempts: [Option<Attempt>; SLOTS],
 }
 
 impl<P> Slots<'_, P> {
     /// Done when an attempt is over.
-    async fn over(&mut self) -> (Slot, Tried<P>) {
+    async fn over(&mut self) -> (Slot, AttemptResult<P>) {
         poll_fn(|cx| {
             for (slot, asking) in self.asking.iter_mut().enumerate() {
                 let Some(under_way) = asking else { continue };
@@ -63,40 +63,40 @@ impl<P> Slots<'_, P> {
 }
 
 impl Dispatch {
-    /// Makes attempts until one has answered to `prove`, beginning with an event.
+    /// Makes attempts until one has answered to `commit`, beginning with an event.
     pub(super) async fn drive<P>(
         &self,
         first: Event,
-        prove: &impl Prove<P>,
-    ) -> Result<Driven<P>, End> {
-        let sights = &self.relay().sights;
-        let mut slots = Slots { asking: [None, None], places: [None, None] };
-        let mut proof = None;
+        commit: &impl Commit<P>,
+    ) -> Result<Winner<P>, End> {
+        let snapshots = &self.relay().snapshots;
+        let mut slots = Slots { asking: [None, None], attempts: [None, None] };
+        let mut answer = None;
         // As they were before the plans, so that what is published meanwhile is not missed.
-        let mut seen = (sights.health.version(), sights.credentials.version());
+        let mut seen = (snapshots.health.version(), snapshots.credentials.version());
         let mut event = first;
         loop {
             let action = self.state.borrow_mut().retry.next(self.elapsed(), event);
             event = match action {
                 Action::Plan { stage, takes_turn } => {
                     if stage == 0 {
-                        seen = (sights.health.version(), sights.credentials.version());
+                        seen = (snapshots.health.version(), snapshots.credentials.version());
                     }
                     let turn = if takes_turn { Turn::Take } else { Turn::Look };
                     Event::Planned(self.planned(stage, turn))
                 }
                 Action::Ask { slot, how, kind } => {
-                    self.ask_slot(&mut slots, slot, how, kind, prove)
+                    self.ask_slot(&mut slots, slot, how, kind, commit)
                 }
                 Action::Note { slot, failure, whose } => {
-                    if let Some(place) = &mut slots.places[slot] {
-                        self.note(place, &failure, whose);
+                    if let Some(attempt) = &mut slots.attempts[slot] {
+                        self.note(attempt, &failure, whose);
                     }
                     Event::Done
                 }
                 Action::Abandon { slot, failure } => {
                     self.abandoned(slots.asking[slot].take(), &failure);
-                    slots.places[slot] = None;
+                    slots.attempts[slot] = None;
                     Event::Done
                 }
                 Action::TakeBudget { repeats_at } => {
@@ -111,7 +111,7 @@ impl Dispatch {
                     tokio::select! {
                         biased;
                         (slot, tried) = slots.over(), if !is_idle => {
-                            self.tried(&mut slots, slot, tried, &mut proof)
+                            self.tried(&mut slots, slot, tried, &mut answer)
                         }
                         () = until => Event::Timer,
                         () = self.relay().gate.closed(), if is_idle => Event::Draining,
@@ -125,9 +125,9 @@ impl Dispatch {
                         let Asking { candidate, cooling, .. } = &slow;
                         self.relay().tell_silence(candidate, purpose, *cooling, &failure);
                     }
-                    let place = slots.places[slot].take().expect("it has answered");
-                    let proof = proof.take().expect("it has answered");
-                    return Ok(Driven { proof, place, stage });
+                    let attempt = slots.attempts[slot].take().expect("it has answered");
+                    let answer = answer.take().expect("it has answered");
+                    return Ok(Winner { answer, attempt, stage });
                 }
                 Action::End(end) => {
                     if let End::Deadline = end {
@@ -142,17 +142,17 @@ impl Dispatch {
     /// Waits for somebody who can be asked.
     /// `seen`: the versions of what is published that the plans were made of.
     async fn wait_for_others(&self, until: Duration, seen: (u64, u64)) -> Event {
-        let sights = &self.relay().sights;
+        let snapshots = &self.relay().snapshots;
         let busy = self.state.borrow_mut().busy.take();
-        let freed = busy.and_then(|id| sights.credentials.read().freed(&id));
+        let freed = busy.and_then(|id| snapshots.credentials.read().freed(&id));
         let freed = async {
             match freed {
                 Some(freed) => freed.await,
                 None => std::future::pending().await,
             }
         };
-        let health = sights.health.changed_since(seen.0);
-        let credentials = sights.credentials.changed_since(seen.1);
+        let health = snapshots.health.changed_since(seen.0);
+        let credentials = snapshots.credentials.changed_since(seen.1);
         tokio::select! {
             () = sleep_until(self.moment(until)) => Event::Timer,
             () = health => Event::Woken,
@@ -170,31 +170,31 @@ impl Dispatch {
         slot: Slot,
         how: How,
         kind: AttemptKind,
-        prove: &'r impl Prove<P>,
+        commit: &'r impl Commit<P>,
     ) -> Event {
-        if let Some(place) = &mut slots.places[slot] {
-            if how == How::OtherFormat && !self.turn_to_next_format(place) {
+        if let Some(attempt) = &mut slots.attempts[slot] {
+            if how == How::OtherFormat && !self.turn_to_next_format(attempt) {
                 return Event::Unavailable { slot, why: Unavailable::NoFormat };
             }
             if how == How::NewToken {
-                place.renew_token();
+                attempt.renew_token();
             }
         }
-        let place = match self.enter_slot(slots.places[slot].take(), slot, how) {
-            Ok(Ok(place)) => place,
+        let attempt = match self.enter_slot(slots.attempts[slot].take(), slot, how) {
+            Ok(Ok(attempt)) => attempt,
             Ok(Err(why)) => return Event::Unavailable { slot, why },
             Err(failure) => {
                 let failure = Arc::new(failure);
                 return Event::Failed { slot, failure, facts: Facts::default() };
             }
         };
-        let (mut place, now) = (place, Instant::now());
-        self.begin(now, &mut place, kind);
-        let candidate = place.candidate.clone();
+        let (mut attempt, now) = (attempt, Instant::now());
+        self.begin(now, &mut attempt, kind);
+        let candidate = attempt.candidate.clone();
         let stage = self.state.borrow().retry.stage(slot);
         let patience = self.patience(&candidate, stage);
-        let (number, cooling) = (place.number, place.cooling);
-        let attempt = Box::pin(self.attempt(place, prove));
+        let (number, cooling) = (attempt.number, attempt.cooling);
+        let attempt = Box::pin(self.attempt(attempt, commit));
         slots.asking[slot] = Some(Asking { attempt, candidate, cooling, number, started: now });
         Event::Started { slot, patience }
     }
@@ -209,9 +209,11 @@ impl Dispatch {
         how: How,
     ) -> Result<Result<Attempt, Unavailable>, Failure> {
         let prepared = match (how, last) {
-            (How::Again | How::OtherFormat | How::NewToken, Some(place)) => return Ok(Ok(place)),
+            (How::Again | How::OtherFormat | How::NewToken, Some(attempt)) => {
+                return Ok(Ok(attempt));
+            }
             // What the one before held is given back first.
-            (How::OtherCredential, Some(place)) => place.into_prepared(),
+            (How::OtherCredential, Some(attempt)) => attempt.into_prepared(),
             _ => {
                 let candidate = self.state.borrow().retry.candidate(slot).clone();
                 match self.prepare(&candidate)? {
@@ -246,35 +248,35 @@ impl Dispatch {
         &self,
         slots: &mut Slots<'_, P>,
         slot: Slot,
-        (mut place, result): Tried<P>,
-        proof: &mut Option<P>,
+        (mut attempt, result): AttemptResult<P>,
+        won: &mut Option<P>,
     ) -> Event {
         let event = match result {
             Ok(Some(answer)) => {
-                self.proved(&mut place);
-                *proof = Some(answer);
+                self.proved(&mut attempt);
+                *won = Some(answer);
                 Event::Answered { slot }
             }
             Ok(None) => {
                 let mut state = self.state.borrow_mut();
-                state.settlement.journey().ended(place.number, AttemptEnd::Differs);
+                state.settlement.trace().ended(attempt.number, AttemptEnd::Differs);
                 Event::Differs { slot }
             }
             Err(failure) => {
-                let is_aside = place.purpose == Purpose::Aside;
+                let is_aside = attempt.purpose == Purpose::Aside;
                 let failure = Failure { is_aside, ..failure };
-                let facts = self.facts(&place, &failure);
+                let facts = self.facts(&attempt, &failure);
                 Event::Failed { slot, failure: Arc::new(failure), facts }
             }
         };
-        slots.places[slot] = Some(place);
+        slots.attempts[slot] = Some(attempt);
         event
     }
 
     /// Takes note of an attempt that was given up.
     fn abandoned<P>(&self, asking: Option<Asking<'_, P>>, failure: &Arc<Failure>) {
         let Some(Asking { candidate, cooling, number, .. }) = asking else { return };
-        self.state.borrow_mut().settlement.journey().failed(number, failure);
+        self.state.borrow_mut().settlement.trace().failed(number, failure);
         self.relay().tell_silence(&candidate, self.purpose(&candidate), cooling, failure);
     }
 

@@ -8,11 +8,11 @@ use futures_util::FutureExt;
 use super::{
     attempt::Attempt,
     client_stream::{ClientStream, KeepAlive, KeyWatch},
+    commit::{CommittedStream, commit_stream, commit_whole},
     count_tokens::count_tokens,
-    dispatch::{Dispatch, Won},
+    dispatch::{Committed, Dispatch},
     error::RelayError,
     live_stream::LiveStream,
-    prove::{ProvedStream, prove_stream, prove_whole},
 };
 use crate::{
     actors::{access_keys::fault_of_key, clock::now},
@@ -48,31 +48,31 @@ pub enum Served {
 /// goes on trying behind keep-alives.
 ///
 /// Errors: [`RelayError`]; the request is settled then.
-pub async fn serve(attempts: Rc<Dispatch>) -> Result<Served, RelayError> {
-    if let Asked::TokenCount(api) = attempts.inquiry.request.asked() {
-        return count_tokens(api, attempts).await;
+pub async fn serve(dispatch: Rc<Dispatch>) -> Result<Served, RelayError> {
+    if let Asked::TokenCount(api) = dispatch.admitted.request.asked() {
+        return count_tokens(api, dispatch).await;
     }
-    if !attempts.is_streamed() {
-        let Won { proof, place, attempts } = attempts.run(prove_whole).await?;
-        attempts.note_losses(&place, &proof.losses);
-        let mut by = answered(&attempts, &place);
-        by.losses.absorb(&proof.losses);
-        attempts.relay().tell_success(&place);
-        attempts.remember(&proof.body);
-        drop(place);
-        attempts.into_settlement().complete(proof.usage).await?;
-        return Ok(Served::Whole { by: Some(by), body: proof.body });
+    if !dispatch.is_streamed() {
+        let Committed { answer, attempt, dispatch } = dispatch.run(commit_whole).await?;
+        dispatch.note_losses(&attempt, &answer.losses);
+        let mut by = answered(&dispatch, &attempt);
+        by.losses.absorb(&answer.losses);
+        dispatch.relay().tell_success(&attempt);
+        dispatch.remember(&answer.body);
+        drop(attempt);
+        dispatch.into_settlement().complete(answer.usage).await?;
+        return Ok(Served::Whole { by: Some(by), body: answer.body });
     }
-    let relay = Rc::clone(attempts.relay());
-    let request = &attempts.inquiry.request;
+    let relay = Rc::clone(dispatch.relay());
+    let request = &dispatch.admitted.request;
     let keep_alive = KeepAlive {
         every: relay.settings.keep_alive,
         bytes: request.api().keep_alive(request.model(), now()),
     };
-    let deadline = attempts.deadline;
-    let key = key_watch(&attempts);
-    let account = Rc::downgrade(&attempts);
-    let mut winning = Box::pin(win_stream(attempts));
+    let deadline = dispatch.deadline;
+    let key = key_watch(&dispatch);
+    let account = Rc::downgrade(&dispatch);
+    let mut winning = Box::pin(win_stream(dispatch));
     match tokio::time::timeout(keep_alive.every, &mut winning).await {
         Ok(won) => {
             let (by, live) = won?;
@@ -89,19 +89,19 @@ pub async fn serve(attempts: Rc<Dispatch>) -> Result<Served, RelayError> {
 }
 
 /// What ends a stream whose client's key does, where streams are not finished.
-fn key_watch(attempts: &Dispatch) -> KeyWatch {
-    let relay = attempts.relay();
-    let key = || fault_of_key(relay.sights.keys.clone(), Arc::clone(&attempts.inquiry.owner));
+fn key_watch(dispatch: &Dispatch) -> KeyWatch {
+    let relay = dispatch.relay();
+    let key = || fault_of_key(relay.snapshots.keys.clone(), Arc::clone(&dispatch.admitted.owner));
     relay.settings.end_streams_of_revoked_keys.then(|| key().boxed_local())
 }
 
-async fn win_stream(attempts: Rc<Dispatch>) -> Result<(Answered, Box<LiveStream>), RelayError> {
-    let won: Won<ProvedStream> = attempts.run(prove_stream).await?;
-    let by = answered(&won.attempts, &won.place);
+async fn win_stream(dispatch: Rc<Dispatch>) -> Result<(Answered, Box<LiveStream>), RelayError> {
+    let won: Committed<CommittedStream> = dispatch.run(commit_stream).await?;
+    let by = answered(&won.dispatch, &won.attempt);
     {
-        let mut state = won.attempts.state.borrow_mut();
+        let mut state = won.dispatch.state.borrow_mut();
         let waited = state.settlement.arrived().elapsed();
-        won.attempts.relay().metrics.first_event.observe(waited.as_secs_f64());
+        won.dispatch.relay().metrics.first_event.observe(waited.as_secs_f64());
         if let Some(entry) = state.settlement.entry() {
             entry.first_event_ms = u64::try_from(waited.as_millis()).ok();
         }
@@ -109,12 +109,12 @@ async fn win_stream(attempts: Rc<Dispatch>) -> Result<(Answered, Box<LiveStream>
     Ok((by, Box::new(LiveStream::new(won))))
 }
 
-pub(super) fn answered(attempts: &Dispatch, place: &Attempt) -> Answered {
+pub(super) fn answered(dispatch: &Dispatch, attempt: &Attempt) -> Answered {
     Answered {
-        provider_id: place.candidate.provider.id.clone(),
-        model: place.candidate.model.clone(),
-        attempts: attempts.made(),
-        substitution: attempts.substitution(),
-        losses: place.losses().clone(),
+        provider_id: attempt.candidate.provider.id.clone(),
+        model: attempt.candidate.model.clone(),
+        attempts: dispatch.made(),
+        substitution: dispatch.substitution(),
+        losses: attempt.losses().clone(),
     }
 }

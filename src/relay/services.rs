@@ -68,7 +68,7 @@ pub struct RelaySettings {
 
 /// Whom the relay asks and tells.
 #[derive(Clone)]
-pub struct RelayPeers {
+pub struct Recipients {
     pub take_retry: Recipient<TakeRetry>,
     pub health_ready: Recipient<HealthReady>,
     pub attempt_failed: Recipient<AttemptFailed>,
@@ -85,7 +85,7 @@ pub struct RelayPeers {
 
 /// What the relay reads without asking: published by its owners, whole each time.
 #[derive(Clone)]
-pub struct RelaySights {
+pub struct Snapshots {
     pub providers: Published<ProviderTable>,
     pub routing: Published<RouterView>,
     pub credentials: Published<CredentialDirectory>,
@@ -97,8 +97,8 @@ pub struct RelaySights {
 /// One worker thread's relay. Its connections and its journal file never change threads.
 pub struct Relay {
     pub(super) upstream: Upstream,
-    pub(super) peers: RelayPeers,
-    pub(super) sights: RelaySights,
+    pub(super) recipients: Recipients,
+    pub(super) snapshots: Snapshots,
     pub(super) settings: RelaySettings,
     pub(super) gate: Gate,
     pub(super) journal: RefCell<JournalWriter>,
@@ -111,16 +111,26 @@ pub struct Relay {
 impl Relay {
     pub fn new(
         upstream: Upstream,
-        peers: RelayPeers,
-        sights: RelaySights,
+        recipients: Recipients,
+        snapshots: Snapshots,
         settings: RelaySettings,
         gate: Gate,
         journal: JournalWriter,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let outbox = Outbox::new(peers.usage_journaled.clone(), peers.traces.clone());
+        let outbox = Outbox::new(recipients.usage_journaled.clone(), recipients.traces.clone());
         let (journal, journal_fails) = (RefCell::new(journal), Cell::new(false));
-        Self { upstream, peers, sights, settings, gate, journal, journal_fails, outbox, metrics }
+        Self {
+            upstream,
+            recipients,
+            snapshots,
+            settings,
+            gate,
+            journal,
+            journal_fails,
+            outbox,
+            metrics,
+        }
     }
 
     /// When a request must be over. `asked`: what its client allows.

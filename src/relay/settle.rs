@@ -9,8 +9,8 @@ use super::{
     deadline::{Deadline, DeadlinePassed},
     error::RelayError,
     gate::Permit,
-    journey::Journey,
     services::Relay,
+    trace_builder::TraceBuilder,
 };
 use crate::{
     actors::usage_tracker::{CommitUsage, JournalClosed},
@@ -33,7 +33,7 @@ pub struct Settlement {
     deadline: Deadline,
     /// `None` once it is settled.
     entry: Option<UsageEntry>,
-    journey: Journey,
+    trace: TraceBuilder,
     usage: UsageSoFar,
     _permit: Permit,
 }
@@ -59,9 +59,9 @@ impl Settlement {
             },
         };
         relay.outbox.tell(fact);
-        let journey = Journey::new(arrived);
+        let trace = TraceBuilder::new(arrived);
         let usage = UsageSoFar { asked, ..UsageSoFar::default() };
-        Self { relay, arrived, deadline, entry: Some(entry), journey, usage, _permit: permit }
+        Self { relay, arrived, deadline, entry: Some(entry), trace, usage, _permit: permit }
     }
 
     pub fn relay(&self) -> &Rc<Relay> {
@@ -103,8 +103,8 @@ impl Settlement {
     }
 
     /// The way of the request so far, to add to.
-    pub fn journey(&mut self) -> &mut Journey {
-        &mut self.journey
+    pub fn trace(&mut self) -> &mut TraceBuilder {
+        &mut self.trace
     }
 
     /// Puts a complete answer on the ledger. Only after `Ok` may its last bytes be sent.
@@ -138,7 +138,7 @@ impl Settlement {
     /// is withheld, although its entry may still be written.
     pub async fn complete_by_commit(&mut self) -> Result<(), RelayError> {
         let Some(entry) = self.entry.clone() else { return Ok(()) };
-        let commit = self.relay.peers.commit_usage.send(CommitUsage(entry));
+        let commit = self.relay.recipients.commit_usage.send(CommitUsage(entry));
         match self.deadline.bound(commit.timeout(COMMIT_TIMEOUT)).await {
             Ok(Ok(Ok(()))) => {
                 if let Some(entry) = self.entry.take() {
@@ -170,7 +170,7 @@ impl Settlement {
         } else {
             // Nothing was promised to a client here: the database gets it, if it can.
             self.finished(&entry);
-            self.relay.peers.commit_usage.do_send(CommitUsage(entry));
+            self.relay.recipients.commit_usage.do_send(CommitUsage(entry));
         }
     }
 
@@ -190,7 +190,7 @@ impl Settlement {
             Ok(Some(closed)) => {
                 // Every entry of the closed file must have been told before.
                 self.relay.outbox.send();
-                self.relay.peers.journal_closed.do_send(JournalClosed(closed));
+                self.relay.recipients.journal_closed.do_send(JournalClosed(closed));
                 Ok(())
             }
             Err(error) => {
@@ -208,8 +208,8 @@ impl Settlement {
     }
 
     fn finished(&mut self, entry: &UsageEntry) {
-        let journey = std::mem::replace(&mut self.journey, Journey::new(self.arrived));
-        self.relay.outbox.trace(journey.into_trace(entry));
+        let trace = std::mem::replace(&mut self.trace, TraceBuilder::new(self.arrived));
+        self.relay.outbox.trace(trace.into_trace(entry));
         self.relay.metrics.request_finished(entry.outcome);
         let fact = Fact {
             kind: EventType::RequestFinished,

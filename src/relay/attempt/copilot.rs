@@ -53,16 +53,16 @@ impl Attempt {
 
 impl Dispatch {
     /// Gets the token for an attempt.
-    pub(super) async fn take_copilot_token(&self, place: &mut Attempt) -> Result<(), Failure> {
-        let Some(lease) = &place.lease else { return Ok(()) };
+    pub(super) async fn take_copilot_token(&self, attempt: &mut Attempt) -> Result<(), Failure> {
+        let Some(lease) = &attempt.lease else { return Ok(()) };
         let question = TakeCopilotToken {
-            provider: Arc::clone(&place.candidate.provider),
+            provider: Arc::clone(&attempt.candidate.provider),
             account: Arc::clone(lease.held()),
-            refused: place.copilot.refused.clone(),
+            refused: attempt.copilot.refused.clone(),
         };
-        let asked = self.ask(&self.relay().peers.copilot_token, question, ASK_TIMEOUT).await;
+        let asked = self.ask(&self.relay().recipients.copilot_token, question, ASK_TIMEOUT).await;
         let silent = || Failure::new(FailureClass::Silent, "no exchange of the GitHub token");
-        place.copilot.token = Some(asked.ok().flatten().unwrap_or_else(|| Err(silent()))?);
+        attempt.copilot.token = Some(asked.ok().flatten().unwrap_or_else(|| Err(silent()))?);
         Ok(())
     }
 }

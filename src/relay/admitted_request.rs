@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A request that is admitted, apart from its account.
-pub struct Inquiry {
+pub struct AdmittedRequest {
     pub id: RequestId,
     /// Whose request it is.
     pub owner: Arc<AccessKey>,
@@ -24,7 +24,7 @@ pub struct Inquiry {
     pub(super) prompt_tokens: OnceCell<u64>,
 }
 
-impl Inquiry {
+impl AdmittedRequest {
     /// So many tokens the prompt has at least: counted when it is asked for, and then known.
     pub fn prompt_tokens(&self) -> u64 {
         *self.prompt_tokens.get_or_init(|| self.request.prompt_tokens())

@@ -27,7 +27,7 @@ use crate::{
 const MAX_PLANS: usize = 16;
 
 /// The plans and attempts of one request.
-pub struct Journey {
+pub struct TraceBuilder {
     arrived: Instant,
     substitution: Option<SubstitutionTrace>,
     plans: Vec<PlanTrace>,
@@ -35,7 +35,7 @@ pub struct Journey {
     left_out: u32,
 }
 
-impl Journey {
+impl TraceBuilder {
     pub fn new(arrived: Instant) -> Self {
         Self { arrived, substitution: None, plans: Vec::new(), attempts: Vec::new(), left_out: 0 }
     }

@@ -1,4 +1,4 @@
-//! The proof: what a candidate must have shown before any of it goes to the client.
+//! What a candidate must have answered before any of it goes to the client: the law of Commit.
 
 use bytes::{Bytes, BytesMut};
 
@@ -17,18 +17,18 @@ use crate::{
 
 /// Sends a request upstream and reads as much as proves the candidate. `None`: it says something else
 /// than the stream that it was to go on with.
-pub trait Prove<P>:
+pub trait Commit<P>:
     AsyncFn(&Relay, UpstreamRequest<'_>, &Pair) -> Result<Option<P>, Failure>
 {
 }
 
-impl<P, F> Prove<P> for F where
+impl<P, F> Commit<P> for F where
     F: AsyncFn(&Relay, UpstreamRequest<'_>, &Pair) -> Result<Option<P>, Failure>
 {
 }
 
 /// A stream that has shown content.
-pub struct ProvedStream {
+pub struct CommittedStream {
     pub response: UpstreamResponse,
     pub stream: Box<EventStream>,
     /// What has come of it so far and is to be sent.
@@ -38,7 +38,7 @@ pub struct ProvedStream {
 }
 
 /// Sends a request and takes the whole answer, if it is a complete good one.
-pub async fn prove_whole(
+pub async fn commit_whole(
     relay: &Relay,
     request: UpstreamRequest<'_>,
     pair: &Pair,
@@ -76,15 +76,15 @@ impl Told<'_> {
 }
 
 /// Sends a request and reads its stream up to the first content event.
-pub async fn prove_stream(
+pub async fn commit_stream(
     relay: &Relay,
     request: UpstreamRequest<'_>,
     pair: &Pair,
-) -> Result<Option<ProvedStream>, Failure> {
+) -> Result<Option<CommittedStream>, Failure> {
     let idle = relay.settings.idle_timeout;
     let stream = pair.stream(relay.settings.resume);
     // An upstream's own keep-alives do not make it less silent.
-    let proving = tokio::time::timeout(idle, read_to_proof(relay, request, pair, stream, false));
+    let proving = tokio::time::timeout(idle, read_to_commit(relay, request, pair, stream, false));
     let silent = || {
         let detail = format!("no first event within {} s", idle.as_secs_f32());
         Failure::new(FailureClass::Silent, detail)
@@ -95,14 +95,14 @@ pub async fn prove_stream(
 /// Sends a request and reads its stream until it has said again all of `transcript`. That may take as
 /// long as it took the first time; only the pauses are bounded, and the request itself. `None`: it
 /// says something else.
-pub async fn prove_resumed(
+pub async fn commit_resumed(
     relay: &Relay,
     request: UpstreamRequest<'_>,
     pair: &Pair,
     transcript: &Transcript,
-) -> Result<Option<ProvedStream>, Failure> {
+) -> Result<Option<CommittedStream>, Failure> {
     match pair.resuming(transcript) {
-        Some(stream) => read_to_proof(relay, request, pair, stream, true).await,
+        Some(stream) => read_to_commit(relay, request, pair, stream, true).await,
         None => Ok(None),
     }
 }
@@ -112,13 +112,13 @@ fn cut(detail: &str) -> Failure {
 }
 
 /// `resumes`: it goes on with another stream.
-async fn read_to_proof(
+async fn read_to_commit(
     relay: &Relay,
     request: UpstreamRequest<'_>,
     pair: &Pair,
     mut stream: Box<EventStream>,
     resumes: bool,
-) -> Result<Option<ProvedStream>, Failure> {
+) -> Result<Option<CommittedStream>, Failure> {
     let told = Told { relay, rules: request.rules, secrets: request.secrets() };
     let mut response = relay.upstream.send(request).await?;
     if response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
@@ -150,12 +150,12 @@ async fn read_to_proof(
             Some(Ending::Done(_)) if !is_proved => return Err(cut("the stream was empty")),
             ending if is_proved => {
                 let held = held.freeze();
-                return Ok(Some(ProvedStream { response, stream, held, ending }));
+                return Ok(Some(CommittedStream { response, stream, held, ending }));
             }
             // What has no content after so many bytes is let through: holding back more helps nobody.
             None if held.len() > relay.settings.hold_back_bytes => {
                 let held = held.freeze();
-                return Ok(Some(ProvedStream { response, stream, held, ending: None }));
+                return Ok(Some(CommittedStream { response, stream, held, ending: None }));
             }
             _ => {}
         }
