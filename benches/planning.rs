@@ -13,7 +13,7 @@ use providerpool::{
         credentials::{CredentialDirectory, CredentialPool, Lease, LeaseError, Wanted},
         published::publish,
         registry::{ListedProvider, ProviderTable, VitalsBook, builtin},
-        router::{Ask, Plan, RouteTable, RouterView},
+        router::{Plan, PlanRequest, RouteTable, RouterView},
     },
     domain::{
         chat::Dialect,
@@ -25,9 +25,9 @@ use providerpool::{
         model::{Capabilities, ServedModel},
         pattern::NamePattern,
         provider::{Origin, Provider},
+        rotation::TurnMode,
         route::{Route, RouteOptions, RouteTarget, Strategy},
         time::Timestamp,
-        turns::Turn,
     },
 };
 
@@ -161,9 +161,9 @@ impl Pool {
 
     /// What a request does that is answered at once.
     fn plan_and_lease(&self, asked: &ModelName) -> (Plan, Result<Lease, LeaseError>) {
-        let course = self.view.course(asked, &self.table);
+        let chain = self.view.chain(asked, &self.table);
         let options = RouteOptions::default();
-        let ask = Ask {
+        let ask = PlanRequest {
             now: NOW,
             options: &options,
             client: Dialect::Chat,
@@ -174,7 +174,7 @@ impl Pool {
             prompt_tokens: &|| 250,
             bound: None,
         };
-        let (stage, turn) = (&course.stages[0], Turn::Take);
+        let (stage, turn) = (&chain.stages[0], TurnMode::Take);
         let plan = self.view.plan(&ask, stage, &self.table, &self.directory, &self.health, turn);
         let first = &plan.candidates[0];
         let wanted = Wanted {

@@ -1,13 +1,13 @@
 //! The routes and aliases of the configuration file.
 
 use crate::{
-    actors::router::RouteBook,
+    actors::router::RouteState,
     config::{AliasConfig, Config, RouteConfig},
 };
 
 /// What the configuration file says of routes, for the Router to begin with.
-pub fn book(config: &Config) -> RouteBook {
+pub fn state(config: &Config) -> RouteState {
     let routes = config.routes.iter().map(RouteConfig::to_route).collect();
     let aliases = config.aliases.iter().map(AliasConfig::to_alias).collect();
-    RouteBook::new(routes, aliases, config.routing.strategy)
+    RouteState::new(routes, aliases, config.routing.strategy)
 }

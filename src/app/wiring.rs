@@ -30,7 +30,7 @@ use crate::{
         histories::Histories,
         published::{Published, Publisher, publish},
         registry::{ProviderTable, Registry, RegistryPeers, RegistryReady},
-        router::{RouteKeeper, Router, RouterReady, RouterView},
+        router::{RouteStore, Router, RouterReady, RouterView},
         supervise::{self, Seat, Watch},
         traces::Traces,
         usage_tracker::{Disk, FlushUsage, Journal, UsageTracker, UsageTrackerPeers},
@@ -125,9 +125,9 @@ pub async fn start(
     let make = keeper_of_health(&db, health_publisher, &providers, &directory, &metrics, peers);
     health_seat.fill(&on, "health", watch.clone(), move |_| make());
 
-    let (own_db, book, told) = (db.clone(), routes::book(config), events.clone().recipient());
+    let (own_db, state, told) = (db.clone(), routes::state(config), events.clone().recipient());
     let router = supervise::start_in(&on, "router", watch.clone(), move |_| {
-        Router::new(RouteKeeper::new(book, own_db, told), view_publisher)
+        Router::new(RouteStore::new(state, own_db, told), view_publisher)
     });
 
     let peers = CredentialsPeers {

@@ -22,7 +22,8 @@ use crate::{
         clock::steady,
         health::HealthReady,
         router::{
-            Ask, Candidate, Course, ExclusionReason, Locked, Plan, Stage, TakeRetry, never_asked,
+            Candidate, ExclusionReason, FallbackChain, Locked, Plan, PlanRequest, Stage, TakeRetry,
+            never_asked,
         },
     },
     domain::{
@@ -31,8 +32,8 @@ use crate::{
         cooling::CoolingSettings,
         failure::{Failure, FailureClass},
         id::{CredentialId, ProviderId},
+        rotation::TurnMode,
         time::Timestamp,
-        turns::Turn,
     },
     gateway::exchange::Operation,
 };
@@ -46,7 +47,7 @@ pub struct Dispatch {
     pub(super) deadline: Deadline,
     pub(super) state: RefCell<State>,
     /// What the name asked for leads to.
-    course: Course,
+    chain: FallbackChain,
     arrived: Instant,
     relay: Rc<Relay>,
 }
@@ -90,12 +91,12 @@ impl Dispatch {
         let relay = Rc::clone(settlement.relay());
         let arrived = settlement.arrived();
         let snapshots = &relay.snapshots;
-        let course = {
+        let chain = {
             let routing = snapshots.routing.read();
             routing.count_request();
-            routing.course(admitted.request.model(), &snapshots.providers.read())
+            routing.chain(admitted.request.model(), &snapshots.providers.read())
         };
-        if let Some(substitution) = &course.substitution {
+        if let Some(substitution) = &chain.substitution {
             settlement.trace().substituted(substitution);
         }
         let hedges = relay.settings.hedge.is_some();
@@ -107,7 +108,7 @@ impl Dispatch {
             max_wait: if is_count { Duration::ZERO } else { relay.settings.max_wait },
             pause: relay.settings.retry_pause,
         };
-        let retry = Retry::new(limits, course.stages.iter().map(rules).collect());
+        let retry = Retry::new(limits, chain.stages.iter().map(rules).collect());
         let state = State {
             settlement,
             retry,
@@ -117,7 +118,7 @@ impl Dispatch {
             lossy: None,
             is_unserved: false,
         };
-        Self { admitted, deadline, state: RefCell::new(state), course, arrived, relay }
+        Self { admitted, deadline, state: RefCell::new(state), chain, arrived, relay }
     }
 
     pub(super) fn is_streamed(&self) -> bool {
@@ -148,7 +149,7 @@ impl Dispatch {
         if self.state.borrow().is_fallback {
             return Some("fallback");
         }
-        self.course.substitution.as_ref().map(|_| "alias")
+        self.chain.substitution.as_ref().map(|_| "alias")
     }
 
     /// Makes attempts until a candidate has answered to `commit`.
@@ -187,10 +188,10 @@ impl Dispatch {
     }
 
     /// Plans a stage, and puts the plan on the trace.
-    pub(super) fn planned(&self, stage: usize, turn: Turn) -> Planned {
-        let stage = &self.course.stages[stage];
+    pub(super) fn planned(&self, stage: usize, turn: TurnMode) -> Planned {
+        let stage = &self.chain.stages[stage];
         let plan = self.plan(stage, turn);
-        if turn == Turn::Take {
+        if turn == TurnMode::Take {
             self.note_plan(stage, &plan);
         }
         let soonest = plan.soonest_back().map(|(until, cause)| (self.at(until), cause));
@@ -209,7 +210,7 @@ impl Dispatch {
         }
         let (mut is_open, mut soonest) = (false, None);
         for stage in stages {
-            let plan = self.plan(&self.course.stages[stage], Turn::Look);
+            let plan = self.plan(&self.chain.stages[stage], TurnMode::Look);
             let retry = &self.state.borrow().retry;
             is_open |= plan.candidates.iter().any(|it| !retry.excludes(it, stage));
             if let Some((until, cause)) = plan.soonest_back() {
@@ -230,10 +231,10 @@ impl Dispatch {
         self.elapsed() + moment.since(steady())
     }
 
-    pub(super) fn plan(&self, stage: &Stage, turn: Turn) -> Plan {
+    pub(super) fn plan(&self, stage: &Stage, turn: TurnMode) -> Plan {
         let snapshots = &self.relay().snapshots;
         let bound = self.binding();
-        let ask = Ask {
+        let request = PlanRequest {
             now: steady(),
             options: &self.admitted.options,
             client: self.admitted.request.api().dialect(),
@@ -246,17 +247,17 @@ impl Dispatch {
         };
         let (providers, credentials) = (snapshots.providers.read(), snapshots.credentials.read());
         let health = snapshots.health.read();
-        snapshots.routing.read().plan(&ask, stage, &providers, &credentials, &health, turn)
+        snapshots.routing.read().plan(&request, stage, &providers, &credentials, &health, turn)
     }
 
     /// The time that the route of a stage gives to an attempt at a whole answer.
     pub(super) fn attempt_timeout_ms(&self, stage: usize) -> Option<u32> {
-        self.course.stages[stage].route.as_ref()?.attempt_timeout_ms
+        self.chain.stages[stage].route.as_ref()?.attempt_timeout_ms
     }
 
     /// What the route of a stage sets of how failures cool.
     pub(super) fn cooling(&self, stage: usize) -> Option<CoolingSettings> {
-        self.course.stages[stage].route.as_ref()?.cooling
+        self.chain.stages[stage].route.as_ref()?.cooling
     }
 
     fn note_plan(&self, stage: &Stage, plan: &Plan) {
@@ -340,7 +341,7 @@ impl Dispatch {
             return None;
         }
         let plans: Vec<Plan> =
-            self.course.stages.iter().map(|stage| self.plan(stage, Turn::Look)).collect();
+            self.chain.stages.iter().map(|stage| self.plan(stage, TurnMode::Look)).collect();
         if plans.iter().any(|plan| !plan.candidates.is_empty()) {
             return None;
         }
@@ -351,7 +352,7 @@ impl Dispatch {
     /// Why nobody was asked.
     fn no_candidate_error(&self) -> RelayError {
         let state = self.state.borrow();
-        let first = &self.course.stages[0];
+        let first = &self.chain.stages[0];
         if let Some(Locked { kind, name }) = first.locked.clone() {
             return RelayError::RouteUnreadable { kind, name };
         }
@@ -375,7 +376,7 @@ impl Dispatch {
         }
         drop(state);
         let plans: Vec<Plan> =
-            self.course.stages.iter().map(|stage| self.plan(stage, Turn::Look)).collect();
+            self.chain.stages.iter().map(|stage| self.plan(stage, TurnMode::Look)).collect();
         let reasons = || plans.iter().flat_map(|plan| &plan.exclusions).map(|e| e.reason);
         if reasons().any(|reason| reason == ExclusionReason::ForEmbeddings) {
             return RelayError::ForEmbeddings { model };

@@ -17,8 +17,8 @@ use crate::{
         cooling::CoolingSettings,
         failure::{Failure, FailureClass},
         health::Purpose,
+        rotation::TurnMode,
         trace::{AttemptEnd, AttemptKind},
-        turns::Turn,
     },
 };
 
@@ -82,7 +82,7 @@ impl Dispatch {
                     if stage == 0 {
                         seen = (snapshots.health.version(), snapshots.credentials.version());
                     }
-                    let turn = if takes_turn { Turn::Take } else { Turn::Look };
+                    let turn = if takes_turn { TurnMode::Take } else { TurnMode::Look };
                     Event::Planned(self.planned(stage, turn))
                 }
                 Action::Ask { slot, how, kind } => {

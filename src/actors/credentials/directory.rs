@@ -21,9 +21,9 @@ use crate::domain::{
     health::HealthView,
     id::{CredentialId, ModelName, ProviderId},
     readings::ResultRing,
+    rotation::{Rotation, TurnMode},
     route::CredentialStrategy,
     time::Timestamp,
-    turns::{Turn, Turns},
 };
 
 /// One credential and its running readings, which outlive a change of its settings.
@@ -100,7 +100,7 @@ impl Drop for Slot {
 #[derive(Default)]
 pub(super) struct ShelfState {
     /// Held for the arithmetic of one turn, and only where there is more than one to choose from.
-    turns: Mutex<Turns<ModelName, CredentialId>>,
+    turns: Mutex<Rotation<ModelName, CredentialId>>,
     freed: Notify,
 }
 
@@ -254,7 +254,7 @@ impl CredentialDirectory {
             return Ok(lease);
         }
         while !usable.is_empty() {
-            let at = shelf.choose(wanted, first_tier(&usable), Turn::Take);
+            let at = shelf.choose(wanted, first_tier(&usable), TurnMode::Take);
             match shelf.take(now, health, usable[at], wanted.model) {
                 Ok(lease) => return Ok(lease),
                 // Somebody else was faster.
@@ -299,7 +299,7 @@ impl CredentialDirectory {
         if usable.is_empty() {
             return Err(why_none(best));
         }
-        let next = || shelf.choose(wanted, first_tier(&usable), Turn::Look);
+        let next = || shelf.choose(wanted, first_tier(&usable), TurnMode::Look);
         let at = preferred(&usable, wanted).unwrap_or_else(next);
         Ok(&usable[at].credential)
     }
@@ -353,7 +353,7 @@ impl Shelf {
     }
 
     /// Whose turn it is among `tier`, which is not empty and sorted by id.
-    fn choose(&self, wanted: Wanted<'_>, tier: &[&Arc<Held>], turn: Turn) -> usize {
+    fn choose(&self, wanted: Wanted<'_>, tier: &[&Arc<Held>], turn: TurnMode) -> usize {
         if tier.len() == 1 {
             return 0;
         }
@@ -366,12 +366,16 @@ impl Shelf {
         let turns = || self.state.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let weight = |credential: &Credential| credential.settings.weight;
         let chosen = match (wanted.strategy, turn) {
-            (CredentialStrategy::RoundRobin, Turn::Take) => turns().rotate(model, &members(|_| 1)),
-            (CredentialStrategy::RoundRobin, Turn::Look) => {
+            (CredentialStrategy::RoundRobin, TurnMode::Take) => {
+                turns().rotate(model, &members(|_| 1))
+            }
+            (CredentialStrategy::RoundRobin, TurnMode::Look) => {
                 turns().peek_rotate(model, &members(|_| 1))
             }
-            (CredentialStrategy::Weighted, Turn::Take) => turns().weigh(model, &members(weight)),
-            (CredentialStrategy::Weighted, Turn::Look) => {
+            (CredentialStrategy::Weighted, TurnMode::Take) => {
+                turns().weigh(model, &members(weight))
+            }
+            (CredentialStrategy::Weighted, TurnMode::Look) => {
                 turns().peek_weigh(model, &members(weight))
             }
             (CredentialStrategy::FillFirst, _) => Some(0),

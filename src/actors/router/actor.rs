@@ -7,7 +7,7 @@ use actix::prelude::*;
 use super::{
     messages::{RouterReady, TakeRetry},
     retry_budget::RetryBudget,
-    routes::RouteKeeper,
+    routes::RouteStore,
     view::{RequestCounter, RouterView, SharedTurns},
 };
 use crate::actors::{
@@ -26,13 +26,13 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Router {
     budget: RetryBudget,
     requests: RequestCounter,
-    pub(super) routes: RouteKeeper,
+    pub(super) routes: RouteStore,
     turns: SharedTurns,
     view: Publisher<RouterView>,
 }
 
 impl Router {
-    pub fn new(routes: RouteKeeper, view: Publisher<RouterView>) -> Self {
+    pub fn new(routes: RouteStore, view: Publisher<RouterView>) -> Self {
         Self {
             budget: RetryBudget::default(),
             requests: RequestCounter::default(),
@@ -45,7 +45,7 @@ impl Router {
     pub(super) fn publish(&self) {
         self.view.replace(RouterView {
             requests: self.requests.clone(),
-            routes: self.routes.book.table(),
+            routes: self.routes.state.table(),
             turns: self.turns.clone(),
         });
     }

@@ -24,7 +24,7 @@ pub struct Measured {
 
 /// One candidate as the strategies see it. No two have the same provider and model.
 #[derive(Debug, Clone)]
-pub struct Contender<'a> {
+pub struct RankInput<'a> {
     pub provider_id: &'a ProviderId,
     pub model: &'a ModelName,
     /// Its place in the route: lower is preferred. 0 for all when there is no route.
@@ -58,7 +58,7 @@ pub enum Tiers {
 
 /// What the number beside each member says when it is asked whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rotation {
+pub enum TurnCount {
     /// How many turns in a row it has.
     Slots,
     /// Its weight.
@@ -66,7 +66,7 @@ pub enum Rotation {
 }
 
 /// Says which of the members, sorted by id, has the turn: its position among them.
-pub type TakeTurn<'t> = dyn FnMut(&[(Position, u32)], Rotation) -> Option<usize> + 't;
+pub type TakeTurn<'t> = dyn FnMut(&[(Position, u32)], TurnCount) -> Option<usize> + 't;
 
 /// A contender's place in the order.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,7 +82,7 @@ pub struct Ranked {
 pub fn order(
     now: Timestamp,
     (strategy, tiers): (Strategy, Tiers),
-    contenders: &[Contender<'_>],
+    contenders: &[RankInput<'_>],
     turn: &mut TakeTurn<'_>,
 ) -> Vec<Ranked> {
     let is_in = |index: &usize| strategy != Strategy::Weighted || contenders[*index].weight > 0;
@@ -115,7 +115,7 @@ pub fn order(
 fn first_tier<'r>(
     tiers: Tiers,
     ranked: &'r mut [Ranked],
-    contenders: &[Contender<'_>],
+    contenders: &[RankInput<'_>],
 ) -> &'r mut [Ranked] {
     let priority = |place: &Ranked| contenders[place.index].priority;
     let is_first =
@@ -128,8 +128,8 @@ fn first_tier<'r>(
 fn compare(
     now: Timestamp,
     (strategy, tiers): (Strategy, Tiers),
-    a: &Contender,
-    b: &Contender,
+    a: &RankInput,
+    b: &RankInput,
 ) -> Ordering {
     let by_id = || (a.provider_id, a.model).cmp(&(b.provider_id, b.model));
     let by_priority = b.priority.cmp(&a.priority);
@@ -155,7 +155,7 @@ fn compare(
 
 /// The time it will take, in milliseconds, as far as one can say. What was never measured is as good
 /// as can be for one request, and for the others the last choice until that one has measured it.
-fn estimate(now: Timestamp, contender: &Contender) -> f64 {
+fn estimate(now: Timestamp, contender: &RankInput) -> f64 {
     match contender.latency {
         Some(Measured { mean, last }) => {
             let half_lives = now.since(last).as_secs_f64() / HALF_LIFE.as_secs_f64();
@@ -171,12 +171,12 @@ fn millis(duration: Duration) -> f64 {
 }
 
 /// Requests under way for each credential.
-fn load(contender: &Contender) -> f64 {
+fn load(contender: &RankInput) -> f64 {
     f64::from(contender.in_flight) / f64::from(contender.slots.max(1))
 }
 
 /// `left` is the number of contenders from this one to the last.
-fn score(strategy: Strategy, contender: &Contender, left: usize) -> f64 {
+fn score(strategy: Strategy, contender: &RankInput, left: usize) -> f64 {
     match strategy {
         Strategy::Priority | Strategy::RoundRobin | Strategy::Weighted | Strategy::FillFirst => {
             u32::try_from(left).unwrap_or(u32::MAX).into()
@@ -198,31 +198,31 @@ fn dollars(nano_usd: u64) -> f64 {
 }
 
 /// Turns the ring, sorted by id, until the one whose turn it is stands first.
-fn start_at_turn(ranked: &mut [Ranked], contenders: &[Contender<'_>], turn: &mut TakeTurn<'_>) {
+fn start_at_turn(ranked: &mut [Ranked], contenders: &[RankInput<'_>], turn: &mut TakeTurn<'_>) {
     let members: Vec<_> =
-        ranked.iter().map(|place| member(&contenders[place.index], Rotation::Slots)).collect();
-    if let Some(first) = turn(&members, Rotation::Slots) {
+        ranked.iter().map(|place| member(&contenders[place.index], TurnCount::Slots)).collect();
+    if let Some(first) = turn(&members, TurnCount::Slots) {
         let count = ranked.len();
         ranked.rotate_left(first % count);
     }
 }
 
 /// Moves the one whose turn it is to the front; the others keep their order.
-fn put_turn_first(ranked: &mut [Ranked], contenders: &[Contender<'_>], turn: &mut TakeTurn<'_>) {
+fn put_turn_first(ranked: &mut [Ranked], contenders: &[RankInput<'_>], turn: &mut TakeTurn<'_>) {
     let mut ring: Vec<usize> = ranked.iter().map(|place| place.index).collect();
     ring.sort_by_key(|index| (contenders[*index].provider_id, contenders[*index].model));
     let members: Vec<_> =
-        ring.iter().map(|index| member(&contenders[*index], Rotation::Weights)).collect();
-    let first = turn(&members, Rotation::Weights).and_then(|first| ring.get(first));
+        ring.iter().map(|index| member(&contenders[*index], TurnCount::Weights)).collect();
+    let first = turn(&members, TurnCount::Weights).and_then(|first| ring.get(first));
     if let Some(at) = first.and_then(|first| ranked.iter().position(|it| it.index == *first)) {
         ranked[..=at].rotate_right(1);
     }
 }
 
-fn member(contender: &Contender, rotation: Rotation) -> (Position, u32) {
+fn member(contender: &RankInput, rotation: TurnCount) -> (Position, u32) {
     let number = match rotation {
-        Rotation::Slots => contender.slots,
-        Rotation::Weights => contender.weight,
+        TurnCount::Slots => contender.slots,
+        TurnCount::Weights => contender.weight,
     };
     ((contender.provider_id.clone(), contender.model.clone()), number)
 }

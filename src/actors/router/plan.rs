@@ -7,8 +7,8 @@ use std::{collections::HashSet, sync::Arc};
 
 pub use self::exclusion::{Exclusion, ExclusionReason};
 use super::{
-    course::Stage,
-    order::{Contender, Measured, Position, Rotation, Tiers, order},
+    fallback_chain::Stage,
+    order::{Measured, Position, RankInput, Tiers, TurnCount, order},
 };
 use crate::{
     actors::{
@@ -23,9 +23,9 @@ use crate::{
         id::{ModelName, ProviderId},
         model::{Capabilities, ModelFacts, ModelKind},
         provider::{Endpoints, Location, Provider},
+        rotation::TurnMode,
         route::{Mode, RouteOptions, RouteTarget, Strategy},
         time::Timestamp,
-        turns::Turn,
     },
 };
 
@@ -77,7 +77,7 @@ impl Plan {
 }
 
 /// What a request asks of its plan.
-pub struct Ask<'a> {
+pub struct PlanRequest<'a> {
     pub now: Timestamp,
     pub options: &'a RouteOptions,
     /// The dialect that the client speaks.
@@ -97,7 +97,7 @@ pub struct Ask<'a> {
 }
 
 /// What plans are made of.
-pub struct Ground<'a> {
+pub struct PlanInputs<'a> {
     pub providers: &'a ProviderTable,
     pub credentials: &'a CredentialDirectory,
     pub health: &'a HealthView,
@@ -116,24 +116,30 @@ pub enum Among<'a> {
 
 /// Says whose turn it is: the position among the members, which are sorted by id. A turn is only
 /// looked at when somebody else will be asked first all the same.
-pub type Turns<'a> = dyn FnMut(Among<'_>, Turn, &[(Position, u32)], Rotation) -> Option<usize> + 'a;
+pub type NextTurn<'a> =
+    dyn FnMut(Among<'_>, TurnMode, &[(Position, u32)], TurnCount) -> Option<usize> + 'a;
 
 /// The same, once it is settled whether turns are taken.
-type Chosen<'a> = dyn FnMut(Among<'_>, &[(Position, u32)], Rotation) -> Option<usize> + 'a;
+type Chosen<'a> = dyn FnMut(Among<'_>, &[(Position, u32)], TurnCount) -> Option<usize> + 'a;
 
 /// Picks and orders the candidates for one stage.
-pub fn plan(ask: &Ask<'_>, stage: &Stage, ground: &Ground<'_>, turns: &mut Turns<'_>) -> Plan {
-    let mut entries = entries(stage, ground.providers);
+pub fn plan(
+    request: &PlanRequest<'_>,
+    stage: &Stage,
+    inputs: &PlanInputs<'_>,
+    turns: &mut NextTurn<'_>,
+) -> Plan {
+    let mut entries = entries(stage, inputs.providers);
     let mut exclusions = Vec::new();
-    let strategy = stage.strategy(ask.options).unwrap_or(ground.strategy);
-    entries.retain_mut(|entry| match consider(ask, stage, entry, ground) {
+    let strategy = stage.strategy(request.options).unwrap_or(inputs.strategy);
+    entries.retain_mut(|entry| match consider(request, stage, entry, inputs) {
         Ok(_) if strategy == Strategy::Weighted && entry.weight == 0 => {
             exclusions.push(exclusion(entry, ExclusionReason::NoWeight));
             false
         }
         Ok(slots) => {
             entry.slots = slots;
-            entry.speaks = speaks(ask, entry);
+            entry.speaks = speaks(request, entry);
             true
         }
         Err(reason) => {
@@ -141,32 +147,32 @@ pub fn plan(ask: &Ask<'_>, stage: &Stage, ground: &Ground<'_>, turns: &mut Turns
             false
         }
     });
-    drop_small_windows(ask, &mut entries, &mut exclusions);
-    let first = ask.options.prefer.as_ref().or(ask.bound);
+    drop_small_windows(request, &mut entries, &mut exclusions);
+    let first = request.options.prefer.as_ref().or(request.bound);
     let is_there =
         |id: &ProviderId| entries.iter().any(|entry| entry.serving.row.provider.id == *id);
     // Who is asked first whatever the turn leaves it to the next.
-    let turn = if first.is_some_and(is_there) { Turn::Look } else { Turn::Take };
+    let turn = if first.is_some_and(is_there) { TurnMode::Look } else { TurnMode::Take };
     let turns = &mut |among: Among<'_>, members: &[(Position, u32)], rotation| {
         turns(among, turn, members, rotation)
     };
     let tiers = match stage.targets() {
-        _ if stage.is_across_tiers(ask.options) => Tiers::Ignored,
+        _ if stage.is_across_tiers(request.options) => Tiers::Ignored,
         [] => Tiers::First,
         _ => Tiers::Last,
     };
     let mut candidates = if stage.mode.is_some() {
-        rank_by_provider(ask, (strategy, tiers), &entries, turns)
+        rank_by_provider(request, (strategy, tiers), &entries, turns)
     } else {
-        rank(ask, (strategy, tiers), &entries, turns)
+        rank(request, (strategy, tiers), &entries, turns)
     };
     if let Some(first) = first {
         candidates.sort_by_key(|candidate| candidate.provider.id != *first);
     }
     for candidate in &mut candidates {
-        candidate.lacks = candidate.facts.lacks(ask.needs.union(ask.options.required));
+        candidate.lacks = candidate.facts.lacks(request.needs.union(request.options.required));
     }
-    if ask.options.relax {
+    if request.options.relax {
         candidates.sort_by_key(|candidate| !candidate.lacks.is_empty());
     }
     Plan { candidates, exclusions }
@@ -216,16 +222,16 @@ fn exclusion(entry: &Entry<'_>, reason: ExclusionReason) -> Exclusion {
 
 /// Whether one can be asked now, and with how many credentials.
 fn consider(
-    ask: &Ask<'_>,
+    request: &PlanRequest<'_>,
     stage: &Stage,
     entry: &Entry<'_>,
-    ground: &Ground<'_>,
+    inputs: &PlanInputs<'_>,
 ) -> Result<u32, ExclusionReason> {
     let ListedProvider { provider, credentials, .. } = entry.serving.row;
     if stage.locked.is_some() {
         return Err(ExclusionReason::RouteUnreadable);
     }
-    let options = ask.options;
+    let options = request.options;
     if options.exclude.contains(&provider.id) {
         return Err(ExclusionReason::ExcludedByRequest);
     }
@@ -237,20 +243,20 @@ fn consider(
     if !fits(options.mode) || !stage.mode.is_none_or(fits) {
         return Err(ExclusionReason::OtherMode);
     }
-    if ask.is_chat && entry.serving.facts.kind == ModelKind::Embedding {
+    if request.is_chat && entry.serving.facts.kind == ModelKind::Embedding {
         return Err(ExclusionReason::ForEmbeddings);
     }
-    let capabilities = entry.serving.facts.lacks(ask.needs.union(options.required));
+    let capabilities = entry.serving.facts.lacks(request.needs.union(options.required));
     if !capabilities.is_empty() && !options.relax {
         return Err(ExclusionReason::Lacks { capabilities });
     }
     let (id, model) = (&provider.id, entry.serving.upstream);
     let used = Use { provider: id, credential: None, model };
-    if let Some((until, cause)) = ground.health.kept_from(ask.now, used) {
+    if let Some((until, cause)) = inputs.health.kept_from(request.now, used) {
         return Err(ExclusionReason::Cooling { until, cause });
     }
     let strategy = provider.credential_strategy;
-    match ground.credentials.availability(ask.now, ground.health, id, model, strategy) {
+    match inputs.credentials.availability(request.now, inputs.health, id, model, strategy) {
         Availability::Ready(slots) => Ok(slots),
         Availability::NotNeeded if *credentials == 0 => Ok(1),
         Availability::Busy => Err(ExclusionReason::Busy),
@@ -262,13 +268,13 @@ fn consider(
 /// Leaves out those whose window is certainly too small, unless nobody would be left: then the
 /// upstream may say it in its own words.
 fn drop_small_windows(
-    ask: &Ask<'_>,
+    request: &PlanRequest<'_>,
     entries: &mut Vec<Entry<'_>>,
     exclusions: &mut Vec<Exclusion>,
 ) {
     let fits = |entry: &Entry<'_>| {
         let window = entry.serving.facts.context_tokens.unwrap_or(u64::MAX);
-        ask.prompt_bytes <= window || (ask.prompt_tokens)() <= window
+        request.prompt_bytes <= window || (request.prompt_tokens)() <= window
     };
     if entries.iter().all(fits) || !entries.iter().any(fits) {
         return;
@@ -283,12 +289,16 @@ fn drop_small_windows(
 }
 
 /// The candidates as the strategies see them.
-fn contenders<'e>(ask: &Ask<'_>, strategy: Strategy, entries: &[&Entry<'e>]) -> Vec<Contender<'e>> {
+fn contenders<'e>(
+    request: &PlanRequest<'_>,
+    strategy: Strategy,
+    entries: &[&Entry<'e>],
+) -> Vec<RankInput<'e>> {
     let mut contenders: Vec<_> = entries.iter().map(|entry| contender(entry)).collect();
     if strategy == Strategy::Latency {
         // Times are compared with their like: first events of streams, or whole answers. Where nobody
         // has any of what is asked for, the others say more than nothing.
-        for is_streamed in [ask.is_streamed, !ask.is_streamed] {
+        for is_streamed in [request.is_streamed, !request.is_streamed] {
             for (contender, entry) in contenders.iter_mut().zip(entries) {
                 contender.latency = measured(entry, is_streamed);
             }
@@ -311,19 +321,19 @@ fn measured(entry: &Entry<'_>, is_streamed: bool) -> Option<Measured> {
 }
 
 /// Whether it is known to speak the client's dialect.
-fn speaks(ask: &Ask<'_>, entry: &Entry<'_>) -> bool {
+fn speaks(request: &PlanRequest<'_>, entry: &Entry<'_>) -> bool {
     let ListedProvider { endpoints, vitals, .. } = entry.serving.row;
     let has_answered =
         |format| vitals.formats().about(entry.serving.upstream).answered(format).is_some();
     endpoints.iter().any(|endpoint| {
         let is_known = || endpoints.basis.is_known() || has_answered(endpoint.format);
-        endpoint.format.dialect() == ask.client && is_known()
+        endpoint.format.dialect() == request.client && is_known()
     })
 }
 
-fn contender<'e>(entry: &Entry<'e>) -> Contender<'e> {
+fn contender<'e>(entry: &Entry<'e>) -> RankInput<'e> {
     let ListedProvider { provider, vitals, .. } = entry.serving.row;
-    Contender {
+    RankInput {
         provider_id: &provider.id,
         model: entry.serving.upstream,
         place: entry.place,
@@ -353,13 +363,13 @@ fn candidate(entry: &Entry<'_>, score: f64) -> Candidate {
 }
 
 fn rank(
-    ask: &Ask<'_>,
+    request: &PlanRequest<'_>,
     (strategy, tiers): (Strategy, Tiers),
     entries: &[Entry<'_>],
     turns: &mut Chosen<'_>,
 ) -> Vec<Candidate> {
-    let contenders = contenders(ask, strategy, &entries.iter().collect::<Vec<_>>());
-    let ranked = order(ask.now, (strategy, tiers), &contenders, &mut |members, rotation| {
+    let contenders = contenders(request, strategy, &entries.iter().collect::<Vec<_>>());
+    let ranked = order(request.now, (strategy, tiers), &contenders, &mut |members, rotation| {
         turns(Among::Candidates, members, rotation)
     });
     let mut candidates = Vec::with_capacity(ranked.len());
@@ -370,7 +380,7 @@ fn rank(
 /// When no model is named, the strategy orders the providers, and each of them is asked for all its
 /// models before the next: the best first, those of the same rank in turn.
 fn rank_by_provider(
-    ask: &Ask<'_>,
+    request: &PlanRequest<'_>,
     (strategy, tiers): (Strategy, Tiers),
     entries: &[Entry<'_>],
     turns: &mut Chosen<'_>,
@@ -379,8 +389,8 @@ fn rank_by_provider(
     let firsts: Vec<usize> =
         (0..entries.len()).filter(|at| *at == 0 || id(*at) != id(at - 1)).collect();
     let of_firsts: Vec<&Entry<'_>> = firsts.iter().map(|at| &entries[*at]).collect();
-    let contenders = contenders(ask, strategy, &of_firsts);
-    let ranked = order(ask.now, (strategy, tiers), &contenders, &mut |members, rotation| {
+    let contenders = contenders(request, strategy, &of_firsts);
+    let ranked = order(request.now, (strategy, tiers), &contenders, &mut |members, rotation| {
         turns(Among::Candidates, members, rotation)
     });
     let mut candidates = Vec::with_capacity(entries.len());
@@ -396,7 +406,7 @@ fn rank_by_provider(
             let mut members: Vec<(Position, u32)> =
                 models[..equals].iter().map(|e| ((provider.clone(), id(e)), 1)).collect();
             members.sort();
-            let turn = turns(Among::ModelsOf(provider), &members, Rotation::Slots);
+            let turn = turns(Among::ModelsOf(provider), &members, TurnCount::Slots);
             let named = |at: usize| models.iter().position(|e| id(e) == members[at].0.1);
             if let Some(at) = turn.and_then(named) {
                 models[..equals].rotate_left(at);

@@ -7,8 +7,8 @@ use tokio::sync::Mutex;
 
 use super::{
     actor::Router,
-    route_book::{Kept, RouteBook},
     route_messages::{DeleteAlias, DeleteRoute, RouteError, SetAlias, SetRoute},
+    route_state::{Kept, RouteState},
 };
 use crate::{
     actors::{
@@ -25,8 +25,8 @@ use crate::{
 };
 
 /// The routes and aliases of the Router, with what it takes to change them.
-pub struct RouteKeeper {
-    pub(super) book: RouteBook,
+pub struct RouteStore {
+    pub(super) state: RouteState,
     db: DbHandle,
     events: Recipient<Record>,
     /// Whoever writes to storage holds it; the others wait in line. So changes are adopted in the
@@ -34,9 +34,9 @@ pub struct RouteKeeper {
     turn: Rc<Mutex<()>>,
 }
 
-impl RouteKeeper {
-    pub fn new(book: RouteBook, db: DbHandle, events: Recipient<Record>) -> Self {
-        Self { book, db, events, turn: Rc::default() }
+impl RouteStore {
+    pub fn new(state: RouteState, db: DbHandle, events: Recipient<Record>) -> Self {
+        Self { state, db, events, turn: Rc::default() }
     }
 
     fn tell(&self, kind: EventType, name: NamePattern) {
@@ -53,8 +53,8 @@ impl Router {
             async move { Ok((db.load_named::<Route>().await?, db.load_named::<Alias>().await?)) }
         };
         load_first(self, ctx, "routes", load, |router, (routes, aliases)| {
-            router.routes.book.load(routes.rows, routes.unreadable);
-            router.routes.book.load(aliases.rows, aliases.unreadable);
+            router.routes.state.load(routes.rows, routes.unreadable);
+            router.routes.state.load(aliases.rows, aliases.unreadable);
             router.publish();
         });
     }
@@ -65,7 +65,7 @@ impl Router {
         &self,
         kind: EventType,
         save: impl Future<Output = Result<S, RouteError>> + 'static,
-        adopt: impl FnOnce(&mut RouteBook, S) -> Result<(NamePattern, T), RouteError> + 'static,
+        adopt: impl FnOnce(&mut RouteState, S) -> Result<(NamePattern, T), RouteError> + 'static,
     ) -> ResponseActFuture<Self, Result<T, RouteError>> {
         let turn = Rc::clone(&self.routes.turn);
         let save = async move {
@@ -73,7 +73,7 @@ impl Router {
             save.await
         };
         Box::pin(save.into_actor(self).map(move |saved, router, _| {
-            let (name, answer) = adopt(&mut router.routes.book, saved?)?;
+            let (name, answer) = adopt(&mut router.routes.state, saved?)?;
             router.publish();
             router.routes.tell(kind, name);
             Ok(answer)
@@ -85,7 +85,7 @@ impl Router {
         &self,
         entry: T,
     ) -> ResponseActFuture<Self, Result<bool, RouteError>> {
-        let entry = self.routes.book.check_set(entry);
+        let entry = self.routes.state.check_set(entry);
         let db = self.routes.db.clone();
         let save = async move {
             let entry = entry?;
@@ -96,7 +96,7 @@ impl Router {
             NameKind::Route => EventType::RouteChanged,
             NameKind::Alias => EventType::AliasChanged,
         };
-        self.save_then(told, save, |book, entry| Ok((entry.name().clone(), book.adopt(entry))))
+        self.save_then(told, save, |state, entry| Ok((entry.name().clone(), state.adopt(entry))))
     }
 
     /// Deletes what has a name.
@@ -104,7 +104,7 @@ impl Router {
         &self,
         name: NamePattern,
     ) -> ResponseActFuture<Self, Result<(), RouteError>> {
-        let allowed = self.routes.book.check_delete::<T>(&name);
+        let allowed = self.routes.state.check_delete::<T>(&name);
         let db = self.routes.db.clone();
         let delete = async move {
             allowed?;
@@ -115,8 +115,8 @@ impl Router {
             NameKind::Route => EventType::RouteDeleted,
             NameKind::Alias => EventType::AliasDeleted,
         };
-        self.save_then(told, delete, |book, name| {
-            if book.remove::<T>(&name) {
+        self.save_then(told, delete, |state, name| {
+            if state.remove::<T>(&name) {
                 Ok((name, ()))
             } else {
                 Err(RouteError::NotFound(T::KIND, name))

@@ -7,9 +7,9 @@ use std::sync::{
 };
 
 use super::{
-    course::{Course, Stage},
-    order::{Position, Rotation},
-    plan::{Among, Ask, Ground, Plan, plan},
+    fallback_chain::{FallbackChain, Stage},
+    order::{Position, TurnCount},
+    plan::{Among, Plan, PlanInputs, PlanRequest, plan},
     route_table::RouteTable,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     domain::{
         health::HealthView,
         id::{ModelName, ProviderId},
-        turns::{Turn, Turns},
+        rotation::{Rotation, TurnMode},
     },
 };
 
@@ -40,7 +40,7 @@ impl RequestCounter {
 /// exact only when they are counted in one place. Locked for the arithmetic of one turn, and only
 /// where a strategy goes by turns.
 #[derive(Debug, Clone, Default)]
-pub struct SharedTurns(Arc<Mutex<Turns<TurnKey, Position>>>);
+pub struct SharedTurns(Arc<Mutex<Rotation<TurnKey, Position>>>);
 
 /// A name, and the provider when the turns are those of its models.
 type TurnKey = (ModelName, Option<ProviderId>);
@@ -48,18 +48,18 @@ type TurnKey = (ModelName, Option<ProviderId>);
 impl SharedTurns {
     fn next(
         &self,
-        turn: Turn,
+        turn: TurnMode,
         key: &TurnKey,
         members: &[(Position, u32)],
-        rotation: Rotation,
+        rotation: TurnCount,
     ) -> Option<usize> {
         // A turn is whole or not taken: whoever panicked while holding it has left it whole.
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (rotation, turn) {
-            (Rotation::Slots, Turn::Take) => turns.rotate(key, members),
-            (Rotation::Slots, Turn::Look) => turns.peek_rotate(key, members),
-            (Rotation::Weights, Turn::Take) => turns.weigh(key, members),
-            (Rotation::Weights, Turn::Look) => turns.peek_weigh(key, members),
+            (TurnCount::Slots, TurnMode::Take) => turns.rotate(key, members),
+            (TurnCount::Slots, TurnMode::Look) => turns.peek_rotate(key, members),
+            (TurnCount::Weights, TurnMode::Take) => turns.weigh(key, members),
+            (TurnCount::Weights, TurnMode::Look) => turns.peek_weigh(key, members),
         }
     }
 }
@@ -89,24 +89,24 @@ impl RouterView {
     }
 
     /// Lays out what a name leads to.
-    pub fn course(&self, asked: &ModelName, providers: &ProviderTable) -> Course {
-        Course::new(asked, &self.routes, |name| providers.lists(name))
+    pub fn chain(&self, asked: &ModelName, providers: &ProviderTable) -> FallbackChain {
+        FallbackChain::new(asked, &self.routes, |name| providers.lists(name))
     }
 
     /// Picks and orders the candidates for one stage.
     pub fn plan(
         &self,
-        ask: &Ask<'_>,
+        request: &PlanRequest<'_>,
         stage: &Stage,
         providers: &ProviderTable,
         credentials: &CredentialDirectory,
         health: &HealthView,
-        turn: Turn,
+        turn: TurnMode,
     ) -> Plan {
         let strategy = self.routes.strategy();
-        let ground = Ground { providers, credentials, health, strategy };
-        plan(ask, stage, &ground, &mut |among, wanted, members, rotation| {
-            let turn = if wanted == Turn::Look { Turn::Look } else { turn };
+        let inputs = PlanInputs { providers, credentials, health, strategy };
+        plan(request, stage, &inputs, &mut |among, wanted, members, rotation| {
+            let turn = if wanted == TurnMode::Look { TurnMode::Look } else { turn };
             let provider = match among {
                 Among::Candidates => None,
                 Among::ModelsOf(provider) => Some(provider.clone()),

@@ -16,7 +16,7 @@ use crate::{
         clock::{on_the_wall, steady},
         credentials::{Binding, CredentialDirectory, LeaseError, Wanted},
         registry::ProviderTable,
-        router::{Ask, Candidate, Plan, RouterView, Stage, never_asked},
+        router::{Candidate, Plan, PlanRequest, RouterView, Stage, never_asked},
     },
     domain::{
         access_key::Role,
@@ -24,11 +24,11 @@ use crate::{
         health::HealthView,
         id::{CredentialId, KeyId, ModelName, ProviderId},
         model::Capabilities,
+        rotation::TurnMode,
         route::{Mode, RouteOptions, Strategy},
         session::{SessionKey, SessionSignal, session_id},
         time::Timestamp,
         trace::{CandidateTrace, ExclusionTrace, MAX_ENTRIES, PlanTrace, SubstitutionTrace},
-        turns::Turn,
     },
     gateway::{
         dialect::strict,
@@ -331,7 +331,7 @@ struct Sight<'a> {
 impl Sight<'_> {
     fn plan(&self, question: &Question, stage: &Stage) -> Plan {
         let request = question.request.as_ref();
-        let ask = Ask {
+        let ask = PlanRequest {
             now: self.now,
             options: &question.options,
             client: question.api.dialect(),
@@ -342,7 +342,7 @@ impl Sight<'_> {
             prompt_tokens: &|| request.map_or(0, ClientRequest::prompt_tokens),
             bound: self.bound.map(|binding| &binding.provider_id),
         };
-        self.routing.plan(&ask, stage, self.providers, self.directory, self.health, Turn::Look)
+        self.routing.plan(&ask, stage, self.providers, self.directory, self.health, TurnMode::Look)
     }
 
     fn stage_view(&self, question: &Question, stage: &Stage, plan: &Plan) -> StageView {
@@ -439,14 +439,14 @@ pub async fn explain(
         bound: bound.as_ref().map(|(_, binding)| binding),
         translations: Translations::default(),
     };
-    let course = routing.course(&question.model, &providers);
-    let plans: Vec<Plan> = course.stages.iter().map(|stage| sight.plan(&question, stage)).collect();
-    let stages = course.stages.iter().zip(&plans);
+    let chain = routing.chain(&question.model, &providers);
+    let plans: Vec<Plan> = chain.stages.iter().map(|stage| sight.plan(&question, stage)).collect();
+    let stages = chain.stages.iter().zip(&plans);
     let stages = stages.map(|(stage, plan)| sight.stage_view(&question, stage, plan)).collect();
     Ok(Json(Explanation {
         available_at: available_at(&plans).map(on_the_wall),
         stages,
-        substitution: course.substitution.map(|substitution| SubstitutionTrace {
+        substitution: chain.substitution.map(|substitution| SubstitutionTrace {
             to: substitution.to,
             by: substitution.by.to_string(),
         }),

@@ -26,16 +26,16 @@ use super::{
 use crate::{
     actors::{
         credentials::{Lease, Wanted},
-        router::{Course, pool},
+        router::{FallbackChain, pool},
     },
     domain::{
         cooldown::{TrialPass, Use},
         cooling::{CoolingRules, CoolingSettings, TallySettings},
         health::{self, Purpose},
         provider::Location,
+        rotation::TurnMode,
         route::Strategy,
         time::Timestamp,
-        turns::Turn,
     },
 };
 
@@ -72,7 +72,7 @@ struct Attempt {
 /// One pool, and requests that come one after the other.
 struct World {
     pool: pool::Pool,
-    course: Course,
+    chain: FallbackChain,
     drawn: Drawn,
     ways: Vec<Ways>,
     purpose: Purpose,

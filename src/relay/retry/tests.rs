@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use super::*;
 use crate::{
     actors::router::pool,
-    domain::{failure::WrongFormat, rule::RuleAction, turns::Turn},
+    domain::{failure::WrongFormat, rotation::TurnMode, rule::RuleAction},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,10 +21,10 @@ const LIMITS: Limits = Limits {
 /// A core whose first attempt is under way, at the first of some providers of one model.
 fn begun(providers: &[(&str, i32)], patience: Patience) -> Retry {
     let pool = pool::Pool::of(providers);
-    let course = pool.course("m");
+    let chain = pool.chain("m");
     let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }]);
     assert!(matches!(retry.next(Duration::ZERO, Event::Begin), Action::Plan { stage: 0, .. }));
-    let candidates = pool.plan_at(pool::NOW, &course.stages[0], Turn::Look).candidates;
+    let candidates = pool.plan_at(pool::NOW, &chain.stages[0], TurnMode::Look).candidates;
     let planned = Event::Planned(Planned { candidates, ..Planned::default() });
     let asked = retry.next(Duration::ZERO, planned);
     assert!(matches!(asked, Action::Ask { slot: 0, kind: AttemptKind::First, .. }), "{asked:?}");

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use proptest::{prelude::*, strategy::Strategy as Generator};
 
 use super::*;
-use crate::domain::{route::Strategy, turns::Turns};
+use crate::domain::{rotation::Rotation, route::Strategy};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -40,8 +40,8 @@ impl Entrant {
         }
     }
 
-    fn contender(&self) -> Contender<'_> {
-        Contender {
+    fn contender(&self) -> RankInput<'_> {
+        RankInput {
             provider_id: &self.provider_id,
             model: &self.model,
             place: self.place,
@@ -86,14 +86,14 @@ fn named<'e>(entrants: &'e [Entrant], ranking: &[Ranked]) -> Vec<&'e str> {
 
 /// The first of each of `count` orders, each of which takes a turn.
 fn served(
-    turns: &mut Turns<(), Position>,
+    turns: &mut Rotation<(), Position>,
     strategy: Strategy,
     entrants: &[Entrant],
     count: usize,
 ) -> Vec<String> {
     let mut turn = |members: &[(Position, u32)], rotation| match rotation {
-        Rotation::Slots => turns.rotate(&(), members),
-        Rotation::Weights => turns.weigh(&(), members),
+        TurnCount::Slots => turns.rotate(&(), members),
+        TurnCount::Weights => turns.weigh(&(), members),
     };
     let mut first = || {
         let ranking = ranked(strategy, entrants, &mut turn);
@@ -181,7 +181,7 @@ fn what_was_slow_long_ago_is_tried_again() {
 #[test]
 fn nine_round_robin_orders_over_three_are_led_by_each_three_times() {
     let entrants = three(|_, _| ());
-    let served = served(&mut Turns::default(), Strategy::RoundRobin, &entrants, 9).join("");
+    let served = served(&mut Rotation::default(), Strategy::RoundRobin, &entrants, 9).join("");
     assert_eq!(served, "abcabcabc");
 }
 
@@ -202,14 +202,14 @@ fn a_provider_has_a_turn_for_each_of_its_credentials() {
         Entrant { slots: 2, ..Entrant::new("gemini") },
         Entrant { slots: 1, ..Entrant::new("claude") },
     ];
-    let served = served(&mut Turns::default(), Strategy::RoundRobin, &entrants, 4);
+    let served = served(&mut Rotation::default(), Strategy::RoundRobin, &entrants, 4);
     assert_eq!(served, ["gemini", "gemini", "claude", "gemini"]);
 }
 
 #[test]
 fn weights_of_five_three_and_two_lead_fifty_thirty_and_twenty_of_a_hundred_orders() {
     let entrants = three(|entrant, index| entrant.weight = [5, 3, 2][index]);
-    let served = served(&mut Turns::default(), Strategy::Weighted, &entrants, 100);
+    let served = served(&mut Rotation::default(), Strategy::Weighted, &entrants, 100);
     let count = |id: &str| served.iter().filter(|first| *first == id).count();
     assert_eq!([count("a"), count("b"), count("c")], [50, 30, 20]);
     assert!(served.windows(3).all(|run| run != ["a", "a", "a"]));
@@ -219,7 +219,7 @@ fn weights_of_five_three_and_two_lead_fifty_thirty_and_twenty_of_a_hundred_order
 fn behind_the_one_whose_turn_it_is_the_others_stand_by_weight() {
     let entrants = three(|entrant, index| entrant.weight = [1, 2, 9][index]);
     let mut first = |members: &[(Position, u32)], rotation| {
-        assert_eq!(rotation, Rotation::Weights);
+        assert_eq!(rotation, TurnCount::Weights);
         assert!(members.is_sorted());
         Some(0)
     };
@@ -274,7 +274,7 @@ fn two_tiers() -> Vec<Entrant> {
 fn the_highest_tier_comes_first_unless_there_are_targets_or_tiers_do_not_count() {
     use Strategy::{Cost, FillFirst, Latency, LeastBusy, Priority, RoundRobin, Weighted};
     // Whose turn it is among those that there are turns of: always the second's.
-    let mut second = |members: &[(Position, u32)], _: Rotation| Some(members.len().min(2) - 1);
+    let mut second = |members: &[(Position, u32)], _: TurnCount| Some(members.len().min(2) - 1);
     for (strategy, first, last, ignored) in [
         (Priority, "cdab", "cdab", "cdab"),
         (Cost, "dcba", "badc", "badc"),

@@ -7,7 +7,7 @@ use crate::{
     actors::{
         credentials::CredentialPool,
         registry::builtin,
-        router::{RouterView, course::Course, route_table::RouteTable},
+        router::{RouterView, fallback_chain::FallbackChain, route_table::RouteTable},
     },
     domain::{
         cooldown::{CooldownScope, Length},
@@ -19,8 +19,8 @@ use crate::{
         model::ServedModel,
         pattern::NamePattern,
         provider::Origin,
+        rotation::TurnMode,
         route::{Alias, Route, RouteTarget},
-        turns::Turn,
     },
 };
 
@@ -149,12 +149,12 @@ impl Pool {
         self.health.succeeded(now, Use { provider, credential, model });
     }
 
-    pub(crate) fn course(&self, asked: &str) -> Course {
-        self.view.course(&model(asked), &self.providers)
+    pub(crate) fn chain(&self, asked: &str) -> FallbackChain {
+        self.view.chain(&model(asked), &self.providers)
     }
 
-    pub(crate) fn plan_at(&self, now: Timestamp, stage: &Stage, turn: Turn) -> Plan {
-        let ask = Ask {
+    pub(crate) fn plan_at(&self, now: Timestamp, stage: &Stage, turn: TurnMode) -> Plan {
+        let request = PlanRequest {
             now,
             options: &self.options,
             client: self.client,
@@ -166,11 +166,11 @@ impl Pool {
             bound: self.bound.as_ref(),
         };
         let health = self.health.view();
-        self.view.plan(&ask, stage, &self.providers, &self.credentials, health, turn)
+        self.view.plan(&request, stage, &self.providers, &self.credentials, health, turn)
     }
 
     pub(crate) fn plan(&self, asked: &str) -> Plan {
-        self.plan_at(NOW, &self.course(asked).stages[0], Turn::Take)
+        self.plan_at(NOW, &self.chain(asked).stages[0], TurnMode::Take)
     }
 
     /// The candidates for a name, as `provider/model`, best first.

@@ -27,8 +27,8 @@ use crate::{
         model::ServedModel,
         pattern::NamePattern,
         provider::{ApiFormat, Origin},
+        rotation::TurnMode,
         route::{Alias, CredentialStrategy, Route, RouteTarget},
-        turns::Turn,
     },
 };
 
@@ -185,7 +185,7 @@ impl Real {
         }
     }
 
-    fn ask(&mut self, request: &Request) {
+    fn request(&mut self, request: &Request) {
         let provider = |number: usize| id(PROVIDERS[number]);
         self.pool.options = RouteOptions {
             mode: request.mode,
@@ -211,9 +211,9 @@ impl Real {
         taken: &mut Taken,
     ) -> Result<(), TestCaseError> {
         let now = second(request.after);
-        let looked = shown(&self.pool.plan_at(now, stage, Turn::Look));
-        prop_assert_eq!(&looked, &shown(&self.pool.plan_at(now, stage, Turn::Look)));
-        let plan = self.pool.plan_at(now, stage, Turn::Take);
+        let looked = shown(&self.pool.plan_at(now, stage, TurnMode::Look));
+        prop_assert_eq!(&looked, &shown(&self.pool.plan_at(now, stage, TurnMode::Look)));
+        let plan = self.pool.plan_at(now, stage, TurnMode::Take);
         prop_assert_eq!(&looked, &shown(&plan), "a look says what is taken next");
 
         let (ordered, left_out) = drawn.plan(meant, request, taken);
@@ -251,16 +251,16 @@ proptest! {
         let (mut real, mut taken) = (real(&drawn), Taken::default());
         for request in &drawn.requests {
             real.go_to(&drawn, request.after);
-            real.ask(request);
+            real.request(request);
             let asked = ASKED[request.asked];
-            let course = real.pool.course(asked);
+            let chain = real.pool.chain(asked);
             let first = drawn.means(asked);
             let fallbacks = first.route.map_or(&[][..], |route| &route.fallbacks);
             let others = fallbacks.iter().map(|name| drawn.means(ASKED[*name]));
             let stages: Vec<Meant<'_>> = std::iter::once(drawn.means(asked)).chain(others).collect();
-            prop_assert_eq!(course.substitution.is_some(), first.name != asked);
-            prop_assert_eq!(course.stages.len(), stages.len(), "a course ends");
-            for (stage, meant) in course.stages.iter().zip(&stages) {
+            prop_assert_eq!(chain.substitution.is_some(), first.name != asked);
+            prop_assert_eq!(chain.stages.len(), stages.len(), "a chain ends");
+            for (stage, meant) in chain.stages.iter().zip(&stages) {
                 prop_assert_eq!(stage.model.as_str(), &meant.name);
                 prop_assert_eq!(stage.mode, meant.mode);
                 prop_assert_eq!(stage.route.as_deref().cloned(), meant.route.map(real_route));
@@ -275,10 +275,10 @@ proptest! {
         let strategy = if weighted { Strategy::Weighted } else { Strategy::RoundRobin };
         for request in &drawn.requests {
             real.go_to(&drawn, request.after);
-            real.ask(&Request { prefer: None, bound: None, relax: false, ..request.clone() });
+            real.request(&Request { prefer: None, bound: None, relax: false, ..request.clone() });
             real.pool.options.strategy = Some(strategy);
-            let stage = &real.pool.course(ASKED[request.asked]).stages[0];
-            let plan = || real.pool.plan_at(second(request.after), stage, Turn::Take);
+            let stage = &real.pool.chain(ASKED[request.asked]).stages[0];
+            let plan = || real.pool.plan_at(second(request.after), stage, TurnMode::Take);
             let mut all = plan().candidates;
             let (comes_first, _) = drawn.means(ASKED[request.asked]).tiers(request);
             let highest = all.iter().map(|candidate| candidate.provider.priority).max();
@@ -319,9 +319,9 @@ proptest! {
             if led.into_iter().any(|name| NamePattern::parse(name).unwrap().capture(asked).is_some()) {
                 continue;
             }
-            let course = real.pool.course(asked);
-            prop_assert_eq!(course.stages.len(), 1);
-            for candidate in real.pool.plan_at(NOW, &course.stages[0], Turn::Look).candidates {
+            let chain = real.pool.chain(asked);
+            prop_assert_eq!(chain.stages.len(), 1);
+            for candidate in real.pool.plan_at(NOW, &chain.stages[0], TurnMode::Look).candidates {
                 prop_assert_eq!(candidate.model.as_str(), asked);
                 prop_assert!(candidate.provider.models.is_empty(), "it does not list {}", asked);
             }

@@ -10,8 +10,8 @@ use crate::domain::{
     model::Capability,
     pattern::NamePattern,
     provider::{ApiFormat, Origin},
+    rotation::TurnMode,
     route::{Alias, Route},
-    turns::Turn,
 };
 
 #[test]
@@ -92,7 +92,7 @@ fn a_provider_that_a_route_leaves_out_is_told_apart_from_one_that_has_other_mode
     ];
     let only_a = route("m", vec![target(Some("a"), None, 1)]);
     let pool = Pool::new(rows).routes(vec![only_a], vec![], Strategy::Priority);
-    let never = never_asked(&pool.course("m").stages[0], &pool.providers);
+    let never = never_asked(&pool.chain("m").stages[0], &pool.providers);
     let reasons: Vec<_> = never.iter().map(|e| (e.provider_id.as_str(), e.reason)).collect();
     let expected = [("b", ExclusionReason::NotInRoute), ("c", ExclusionReason::OtherModel)];
     assert_eq!(reasons, expected);
@@ -191,8 +191,8 @@ fn a_cooling_provider_is_passed_over_until_its_time_has_come() {
     let mut pool = Pool::of(&[("a", 9), ("b", 1)]);
     pool.cool(CooldownScope::Provider(id("a")), 60, FailureClass::Server);
     assert_eq!(pool.providers("m"), ["b"]);
-    let stage = &pool.course("m").stages[0];
-    let later = pool.plan_at(NOW.plus(Duration::from_mins(1)), stage, Turn::Take);
+    let stage = &pool.chain("m").stages[0];
+    let later = pool.plan_at(NOW.plus(Duration::from_mins(1)), stage, TurnMode::Take);
     assert_eq!(shown(&later), ["a/m", "b/m"]);
 }
 
@@ -226,8 +226,8 @@ fn in_rotation_a_provider_has_a_turn_for_each_of_its_credentials() {
 #[test]
 fn looking_takes_no_turn() {
     let pool = Pool::of(&[("a", 1), ("b", 1)]).strategy(Strategy::RoundRobin);
-    let stage = &pool.course("m").stages[0];
-    let look = || shown(&pool.plan_at(NOW, stage, Turn::Look));
+    let stage = &pool.chain("m").stages[0];
+    let look = || shown(&pool.plan_at(NOW, stage, TurnMode::Look));
     assert_eq!(look(), look());
     let next = look();
     assert_eq!(pool.picks("m"), next);
@@ -382,9 +382,9 @@ fn fallbacks_come_after_and_end_there() {
     second.fallbacks = vec![model("m")];
     let rows = vec![(provider("a", 1, &["m"]), 1), (provider("b", 1, &["n", "o"]), 1)];
     let pool = Pool::new(rows).routes(vec![first, second], vec![], Strategy::Priority);
-    let course = pool.course("m");
+    let chain = pool.chain("m");
     let stages: Vec<Vec<String>> =
-        course.stages.iter().map(|stage| shown(&pool.plan_at(NOW, stage, Turn::Look))).collect();
+        chain.stages.iter().map(|stage| shown(&pool.plan_at(NOW, stage, TurnMode::Look))).collect();
     assert_eq!(stages, [vec!["a/m".to_owned()], vec!["b/o".to_owned()], vec![]]);
 }
 
@@ -397,11 +397,11 @@ fn an_alias_is_followed_and_reported() {
     };
     let pool = Pool::new(vec![(provider("a", 1, &["gpt-4o"]), 1)]);
     let pool = pool.routes(vec![], vec![alias("*-latest", "*")], Strategy::Priority);
-    let course = pool.course("gpt-4o-latest");
-    let substitution = course.substitution.unwrap();
+    let chain = pool.chain("gpt-4o-latest");
+    let substitution = chain.substitution.unwrap();
     assert_eq!((substitution.to.as_str(), substitution.by.as_str()), ("gpt-4o", "*-latest"));
     assert_eq!(pool.picks("gpt-4o-latest"), ["a/gpt-4o"]);
-    assert_eq!(pool.course("gpt-4o").substitution, None);
+    assert_eq!(pool.chain("gpt-4o").substitution, None);
 }
 
 #[test]
@@ -462,7 +462,7 @@ fn who_can_never_be_asked_is_told_why() {
         (provider("other", 0, &["x"]), 1),
     ]);
     assert_eq!(pool.providers("m"), ["good"]);
-    let never = never_asked(&pool.course("m").stages[0], &pool.providers);
+    let never = never_asked(&pool.chain("m").stages[0], &pool.providers);
     let reasons: Vec<_> = never.into_iter().map(|e| e.reason).collect();
     assert_eq!(
         reasons,

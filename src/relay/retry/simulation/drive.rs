@@ -13,7 +13,7 @@ impl World {
             self.say(|_| format!("{action:?}"));
             event = match action {
                 Action::Plan { stage, takes_turn } => {
-                    let turn = if takes_turn { Turn::Take } else { Turn::Look };
+                    let turn = if takes_turn { TurnMode::Take } else { TurnMode::Look };
                     let planned = self.planned(stage, turn);
                     self.show_plan(&planned);
                     Event::Planned(planned)
@@ -129,8 +129,8 @@ impl World {
 
     /// Those that could be asked and are not among the `known`.
     pub(super) fn left(&self, retry: &Retry, from: usize, known: &HashSet<Spot>) -> Vec<Spot> {
-        let planned = (from..self.course.stages.len()).flat_map(|stage| {
-            let candidates = self.planned(stage, Turn::Look).candidates.into_iter();
+        let planned = (from..self.chain.stages.len()).flat_map(|stage| {
+            let candidates = self.planned(stage, TurnMode::Look).candidates.into_iter();
             candidates.filter(move |candidate| !retry.excludes(candidate, stage))
         });
         let passed_over =
@@ -140,7 +140,8 @@ impl World {
     }
 
     pub(super) fn look(&mut self, retry: &Retry, from: usize, to: usize) -> Event {
-        let plans: Vec<Planned> = (from..to).map(|stage| self.planned(stage, Turn::Look)).collect();
+        let plans: Vec<Planned> =
+            (from..to).map(|stage| self.planned(stage, TurnMode::Look)).collect();
         let is_open = plans.iter().zip(from..).any(|(plan, stage)| {
             plan.candidates.iter().any(|candidate| !retry.excludes(candidate, stage))
         });

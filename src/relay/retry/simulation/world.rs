@@ -45,7 +45,7 @@ impl World {
             held,
             purpose: Ways::purpose(seed, &drawn),
             ways: Ways::of(seed, &drawn),
-            course: pool.course("m"),
+            chain: pool.chain("m"),
             pool,
             calls: vec![0; drawn.providers.len()],
             soft: drawn.soft.map(Duration::from_millis),
@@ -95,7 +95,7 @@ impl World {
     /// Whoever no running cooldown is about is planned for, once nothing is under way.
     fn check_plans(&self) {
         for (stage, model) in MODELS[..=self.drawn.fallbacks].iter().enumerate() {
-            let planned = self.planned(stage, Turn::Look).candidates;
+            let planned = self.planned(stage, TurnMode::Look).candidates;
             let planned: HashSet<Spot> = planned.iter().map(spot).collect();
             for (n, provider) in self.drawn.providers.iter().enumerate() {
                 if !self.drawn.is_planned(n, provider, model) {
@@ -152,7 +152,7 @@ impl World {
     pub(super) fn stages(&self) -> Vec<StageRules> {
         let rules =
             |stage: &crate::actors::router::Stage| StageRules { may_hedge: stage.may_hedge() };
-        self.course.stages.iter().map(rules).collect()
+        self.chain.stages.iter().map(rules).collect()
     }
 
     pub(super) fn since(&self, moment: Timestamp) -> Duration {
@@ -168,8 +168,8 @@ impl World {
         self.say(|_| format!("  {} {:?}", shown.join(" "), planned.soonest));
     }
 
-    pub(super) fn planned(&self, stage: usize, turn: Turn) -> Planned {
-        let plan = self.pool.plan_at(self.at(), &self.course.stages[stage], turn);
+    pub(super) fn planned(&self, stage: usize, turn: TurnMode) -> Planned {
+        let plan = self.pool.plan_at(self.at(), &self.chain.stages[stage], turn);
         let soonest = plan.soonest_back().map(|(until, cause)| (self.since(until), cause));
         let has_busy = plan.busy().next().is_some();
         Planned { candidates: plan.candidates, soonest, has_busy }
@@ -213,7 +213,7 @@ impl World {
         let Candidate { provider, model, .. } = &attempt.candidate;
         let used = Use { provider: &provider.id, credential: key.as_ref(), model };
         self.purpose.judge(std::mem::take(&mut attempt.passes), used, failure);
-        let of_route = self.course.stages[attempt.stage].route.as_ref();
+        let of_route = self.chain.stages[attempt.stage].route.as_ref();
         let rules = CoolingRules::default()
             .with(provider.cooling)
             .with(of_route.and_then(|route| route.cooling));

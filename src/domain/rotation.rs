@@ -7,7 +7,7 @@ pub const MAX_KEYS: usize = 4_096;
 
 /// Whether a turn is taken, or only looked at by somebody who wants to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum TurnMode {
     Take,
     Look,
 }
@@ -15,13 +15,13 @@ pub enum Turn {
 /// Whose turn it is among members that come and go, for each key by itself. A key that was forgotten
 /// starts over.
 #[derive(Debug, Clone)]
-pub struct Turns<K, I> {
+pub struct Rotation<K, I> {
     keys: HashMap<K, Standing<I>>,
     /// Turns taken so far: tells which key was used last.
     taken: u64,
 }
 
-impl<K, I> Default for Turns<K, I> {
+impl<K, I> Default for Rotation<K, I> {
     fn default() -> Self {
         Self { keys: HashMap::new(), taken: 0 }
     }
@@ -50,7 +50,7 @@ struct Share<I> {
     credit: i64,
 }
 
-impl<K: Eq + Hash + Clone, I: Ord + Clone> Turns<K, I> {
+impl<K: Eq + Hash + Clone, I: Ord + Clone> Rotation<K, I> {
     /// Takes the next turn in rotation among `members`, sorted by id. The number is how many turns
     /// in a row each has: its slots, at least 1. A new key begins with the one that has most slots.
     /// Answers with the position in `members`; none when there are no members.
@@ -179,13 +179,13 @@ mod tests {
 
     use super::*;
 
-    fn rotated(turns: &mut Turns<u8, String>, members: &[(&str, u32)], count: usize) -> String {
+    fn rotated(turns: &mut Rotation<u8, String>, members: &[(&str, u32)], count: usize) -> String {
         let members = owned(members);
         let mut next = || members[turns.rotate(&0, &members).unwrap()].0.clone();
         (0..count).map(|_| next()).collect::<Vec<_>>().join(" ")
     }
 
-    fn weighed(turns: &mut Turns<u8, String>, members: &[(&str, u32)], count: usize) -> String {
+    fn weighed(turns: &mut Rotation<u8, String>, members: &[(&str, u32)], count: usize) -> String {
         let members = owned(members);
         let mut next = || members[turns.weigh(&0, &members).unwrap()].0.clone();
         (0..count).map(|_| next()).collect::<Vec<_>>().join(" ")
@@ -201,27 +201,27 @@ mod tests {
 
     #[test]
     fn nine_turns_over_three_members_are_three_each() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         let order = rotated(&mut turns, &[("a", 1), ("b", 1), ("c", 1)], 9);
         assert_eq!(order, "a b c a b c a b c");
     }
 
     #[test]
     fn a_member_with_two_slots_has_two_turns_in_a_row() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         let order = rotated(&mut turns, &[("claude", 1), ("gemini", 2)], 7);
         assert_eq!(order, "gemini gemini claude gemini gemini claude gemini");
     }
 
     #[test]
     fn no_slots_are_one_slot() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         assert_eq!(rotated(&mut turns, &[("a", 0), ("b", 0)], 4), "a b a b");
     }
 
     #[test]
     fn rotation_goes_on_from_the_last_when_members_come_and_go() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         assert_eq!(rotated(&mut turns, &[("a", 1), ("b", 1), ("c", 1)], 2), "a b");
         assert_eq!(rotated(&mut turns, &[("a", 1), ("c", 1)], 1), "c");
         assert_eq!(rotated(&mut turns, &[("a", 1), ("b", 1), ("d", 1)], 2), "d a");
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_member_that_leaves_in_the_midst_of_its_slots_starts_over_when_it_returns() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         assert_eq!(rotated(&mut turns, &[("a", 3), ("b", 1)], 2), "a a");
         assert_eq!(rotated(&mut turns, &[("b", 1)], 1), "b");
         assert_eq!(rotated(&mut turns, &[("a", 3), ("b", 1)], 4), "a a a b");
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn weights_of_five_three_and_two_share_exactly_and_interleaved() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         let order = weighed(&mut turns, &[("a", 5), ("b", 3), ("c", 2)], 100);
         assert_eq!([count(&order, "a"), count(&order, "b"), count(&order, "c")], [50, 30, 20]);
         assert!(!order.contains("a a a") && !order.contains("b b") && !order.contains("c c"));
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_changed_weight_takes_effect_from_the_start_of_its_cycle() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         weighed(&mut turns, &[("a", 5), ("b", 3), ("c", 2)], 7);
         let order = weighed(&mut turns, &[("a", 1), ("b", 3), ("c", 2)], 6);
         assert_eq!([count(&order, "a"), count(&order, "b"), count(&order, "c")], [1, 3, 2]);
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_rest_share_while_the_heaviest_is_away_and_it_gets_no_burst_when_it_returns() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         let all = [("a", 5), ("b", 3), ("c", 2)];
         weighed(&mut turns, &all, 4);
         let meanwhile = weighed(&mut turns, &[("b", 3), ("c", 2)], 50);
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn weight_zero_is_never_chosen_and_does_not_disturb_the_others() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         let mut order = Vec::new();
         for round in 0..10 {
             let members = [("a", 0), ("b", 3), ("c", 2)];
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn nobody_has_no_turn() {
-        let mut turns = Turns::<u8, String>::default();
+        let mut turns = Rotation::<u8, String>::default();
         assert_eq!(turns.rotate(&0, &[]), None);
         assert_eq!(turns.weigh(&0, &[]), None);
         assert_eq!((turns.peek_rotate(&0, &[]), turns.peek_weigh(&0, &[])), (None, None));
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn overflowing_credits_still_give_a_turn() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         let members = owned(&[("a", u32::MAX), ("b", u32::MAX)]);
         turns.weigh(&0, &members);
         for (credits, winner) in
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_look_takes_no_turn() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         let members = owned(&[("a", 2), ("b", 1), ("c", 1)]);
         for _ in 0..20 {
             let (rotated, weighed) =
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn each_key_has_turns_of_its_own() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         let members = owned(&[("a", 1), ("b", 1)]);
         let order = [0, 1, 0, 1].map(|key| turns.rotate(&key, &members));
         assert_eq!(order, [Some(0), Some(0), Some(1), Some(1)]);
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn past_the_most_keys_the_least_recently_used_is_forgotten() {
-        let mut turns = Turns::default();
+        let mut turns = Rotation::default();
         let members = owned(&[("a", 1), ("b", 1)]);
         for key in 0..MAX_KEYS {
             turns.rotate(&key, &members);
@@ -346,7 +346,7 @@ mod tests {
     }
 
     fn next_ids(
-        turns: &mut Turns<u8, usize>,
+        turns: &mut Rotation<u8, usize>,
         members: &[(usize, u32)],
         count: usize,
     ) -> Vec<usize> {
@@ -374,7 +374,7 @@ mod tests {
         ) {
             let members = numbered(&weights);
             let (cycle, common) = cycle(&members);
-            let mut turns = Turns::default();
+            let mut turns = Rotation::default();
             next_ids(&mut turns, &members, offset);
             for _ in 0..3 {
                 let served = next_ids(&mut turns, &members, cycle);
@@ -395,7 +395,7 @@ mod tests {
             let leaver = leaver % members.len();
             let mut others = members.clone();
             others.remove(leaver);
-            let mut turns = Turns::default();
+            let mut turns = Rotation::default();
             next_ids(&mut turns, &members, before);
             next_ids(&mut turns, &others, away);
             let served = next_ids(&mut turns, &members, after);
@@ -416,7 +416,7 @@ mod tests {
         ) {
             let members = numbered(&slots);
             let round: usize = slots.iter().map(|slots| (*slots).max(1) as usize).sum();
-            let mut turns = Turns::default();
+            let mut turns = Rotation::default();
             let mut next = || turns.rotate(&0, &members).unwrap();
             for _ in 0..offset {
                 next();

@@ -43,13 +43,13 @@ impl Stage {
 
 /// All stages of a request, in order.
 #[derive(Debug, Clone)]
-pub struct Course {
+pub struct FallbackChain {
     pub stages: Vec<Stage>,
     /// Set when an alias led to another name.
     pub substitution: Option<Substitution>,
 }
 
-impl Course {
+impl FallbackChain {
     /// Lays out what `asked` leads to. A fallback has the route of its own name, if there is one, but
     /// not that route's fallbacks: a course always ends.
     pub fn new(

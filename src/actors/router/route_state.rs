@@ -17,27 +17,27 @@ use crate::domain::{
 const MAX_STORED: usize = 10_000;
 
 /// What the Router keeps of routes and aliases. What is stored is changed here after it is saved.
-pub struct RouteBook {
+pub struct RouteState {
     strategy: Strategy,
-    routes: Shelf<Route>,
-    aliases: Shelf<Alias>,
+    routes: Definitions<Route>,
+    aliases: Definitions<Alias>,
     table: Arc<RouteTable>,
 }
 
 /// What the book has a shelf for.
 pub(super) trait Kept: Named {
-    fn shelf(book: &RouteBook) -> &Shelf<Self>;
-    fn shelf_mut(book: &mut RouteBook) -> &mut Shelf<Self>;
+    fn definitions(state: &RouteState) -> &Definitions<Self>;
+    fn definitions_mut(state: &mut RouteState) -> &mut Definitions<Self>;
     fn entries_mut(table: &mut RouteTable) -> &mut Entries<Self>;
 }
 
 impl Kept for Route {
-    fn shelf(book: &RouteBook) -> &Shelf<Self> {
-        &book.routes
+    fn definitions(state: &RouteState) -> &Definitions<Self> {
+        &state.routes
     }
 
-    fn shelf_mut(book: &mut RouteBook) -> &mut Shelf<Self> {
-        &mut book.routes
+    fn definitions_mut(state: &mut RouteState) -> &mut Definitions<Self> {
+        &mut state.routes
     }
 
     fn entries_mut(table: &mut RouteTable) -> &mut Entries<Self> {
@@ -46,12 +46,12 @@ impl Kept for Route {
 }
 
 impl Kept for Alias {
-    fn shelf(book: &RouteBook) -> &Shelf<Self> {
-        &book.aliases
+    fn definitions(state: &RouteState) -> &Definitions<Self> {
+        &state.aliases
     }
 
-    fn shelf_mut(book: &mut RouteBook) -> &mut Shelf<Self> {
-        &mut book.aliases
+    fn definitions_mut(state: &mut RouteState) -> &mut Definitions<Self> {
+        &mut state.aliases
     }
 
     fn entries_mut(table: &mut RouteTable) -> &mut Entries<Self> {
@@ -59,13 +59,13 @@ impl Kept for Alias {
     }
 }
 
-impl RouteBook {
+impl RouteState {
     /// What the configuration file says. `strategy` is that of all routes without their own.
     pub fn new(routes: Vec<Route>, aliases: Vec<Alias>, strategy: Strategy) -> Self {
-        let (routes, aliases) = (Shelf::new(routes), Shelf::new(aliases));
-        let mut book = Self { strategy, routes, aliases, table: Arc::default() };
-        book.rebuild();
-        book
+        let (routes, aliases) = (Definitions::new(routes), Definitions::new(aliases));
+        let mut state = Self { strategy, routes, aliases, table: Arc::default() };
+        state.rebuild();
+        state
     }
 
     /// All that is in force.
@@ -82,43 +82,44 @@ impl RouteBook {
     /// Takes the rows of the database for what is stored. `unreadable` names those that are there
     /// and not understood.
     pub(super) fn load<T: Kept>(&mut self, rows: Vec<T>, unreadable: Vec<String>) {
-        let shelf = T::shelf_mut(self);
-        shelf.stored = by_name(rows);
-        shelf.unreadable = unreadable.into_iter().collect();
+        let definitions = T::definitions_mut(self);
+        definitions.stored = by_name(rows);
+        definitions.unreadable = unreadable.into_iter().collect();
         self.rebuild();
     }
 
     /// What to save, when it may be made or replaced.
     pub(super) fn check_set<T: Kept>(&self, entry: T) -> Result<T, RouteError> {
-        T::shelf(self).check_set(entry.name())?;
+        T::definitions(self).check_set(entry.name())?;
         entry.check(self.strategy)?;
         Ok(entry.owned_by(Origin::Api))
     }
 
     /// Whether what has this name may be deleted.
     pub(super) fn check_delete<T: Kept>(&self, name: &NamePattern) -> Result<(), RouteError> {
-        T::shelf(self).check_delete(name)
+        T::definitions(self).check_delete(name)
     }
 
     /// Takes over what has been saved. Says whether it is new.
     pub(super) fn adopt<T: Kept>(&mut self, entry: T) -> bool {
         let name = entry.name().clone();
-        let is_new = T::shelf_mut(self).stored.insert(name.clone(), entry).is_none();
+        let is_new = T::definitions_mut(self).stored.insert(name.clone(), entry).is_none();
         self.show::<T>(&name);
         is_new
     }
 
     /// Lets go of what has been deleted. Says whether it was there.
     pub(super) fn remove<T: Kept>(&mut self, name: &NamePattern) -> bool {
-        let was_there = T::shelf_mut(self).stored.remove(name).is_some();
+        let was_there = T::definitions_mut(self).stored.remove(name).is_some();
         self.show::<T>(name);
         was_there
     }
 
     /// Has the table say of one name what is in force by now. The rest of it stays as it is.
     fn show<T: Kept>(&mut self, name: &NamePattern) {
-        let shelf = T::shelf(self);
-        let entry = shelf.configured.get(name).or_else(|| shelf.stored.get(name)).cloned();
+        let definitions = T::definitions(self);
+        let entry =
+            definitions.configured.get(name).or_else(|| definitions.stored.get(name)).cloned();
         let entries = T::entries_mut(Arc::make_mut(&mut self.table));
         match entry {
             Some(entry) => entries.put(entry),
@@ -128,7 +129,7 @@ impl RouteBook {
 }
 
 /// What there is of one kind.
-pub(super) struct Shelf<T> {
+pub(super) struct Definitions<T> {
     configured: BTreeMap<NamePattern, T>,
     stored: BTreeMap<NamePattern, T>,
     /// Nothing is saved over these, they are not used, and nobody is asked in their place.
@@ -139,7 +140,7 @@ fn by_name<T: Named>(entries: Vec<T>) -> BTreeMap<NamePattern, T> {
     entries.into_iter().map(|entry| (entry.name().clone(), entry)).collect()
 }
 
-impl<T: Named> Shelf<T> {
+impl<T: Named> Definitions<T> {
     fn new(configured: Vec<T>) -> Self {
         let (stored, unreadable) = (BTreeMap::new(), BTreeSet::new());
         Self { configured: by_name(configured), stored, unreadable }
@@ -212,18 +213,18 @@ mod tests {
     }
 
     /// A book with `fixed` in the configuration and `made` by the API, of either kind.
-    fn book() -> RouteBook {
+    fn state() -> RouteState {
         let configured = Origin::Config;
         let (routes, aliases) =
             (vec![route("fixed", configured)], vec![alias("fixed", configured)]);
-        let mut book = RouteBook::new(routes, aliases, Strategy::Weighted);
-        book.load(vec![route("made", Origin::Api)], vec!["broken".into()]);
-        book.load(vec![alias("made", Origin::Api)], vec!["broken".into()]);
-        book
+        let mut state = RouteState::new(routes, aliases, Strategy::Weighted);
+        state.load(vec![route("made", Origin::Api)], vec!["broken".into()]);
+        state.load(vec![alias("made", Origin::Api)], vec!["broken".into()]);
+        state
     }
 
-    fn names(book: &RouteBook) -> (Vec<String>, Vec<String>) {
-        let table = book.table();
+    fn names(state: &RouteState) -> (Vec<String>, Vec<String>) {
+        let table = state.table();
         let routes = table.routes().iter().map(|route| route.name.to_string()).collect();
         let aliases = table.aliases().iter().map(|alias| alias.name.to_string()).collect();
         (routes, aliases)
@@ -236,55 +237,55 @@ mod tests {
     #[test]
     fn what_is_configured_and_what_is_stored_is_in_force() {
         let both = owned(&["fixed", "made"]);
-        assert_eq!(names(&book()), (both.clone(), both));
-        assert_eq!(book().table().strategy(), Strategy::Weighted);
+        assert_eq!(names(&state()), (both.clone(), both));
+        assert_eq!(state().table().strategy(), Strategy::Weighted);
     }
 
     #[test]
     fn what_is_saved_is_in_force_and_what_is_deleted_is_not() {
-        let mut book = book();
-        let new = book.check_set(route("new", Origin::Config)).unwrap();
+        let mut state = state();
+        let new = state.check_set(route("new", Origin::Config)).unwrap();
         assert_eq!(new.origin, Origin::Api, "the API cannot make what it could not change");
-        assert!(book.adopt(new.clone()));
-        assert!(!book.adopt(new));
-        let new = book.check_set(alias("new*", Origin::Config)).unwrap();
+        assert!(state.adopt(new.clone()));
+        assert!(!state.adopt(new));
+        let new = state.check_set(alias("new*", Origin::Config)).unwrap();
         assert_eq!(new.origin, Origin::Api);
-        assert!(book.adopt(new.clone()));
-        assert!(!book.adopt(new));
+        assert!(state.adopt(new.clone()));
+        assert!(!state.adopt(new));
         let made = pattern("made");
-        book.check_delete::<Route>(&made).unwrap();
-        assert!(book.remove::<Route>(&made) && !book.remove::<Route>(&made));
-        book.check_delete::<Alias>(&made).unwrap();
-        assert!(book.remove::<Alias>(&made) && !book.remove::<Alias>(&made));
-        assert_eq!(names(&book), (owned(&["fixed", "new"]), owned(&["fixed", "new*"])));
+        state.check_delete::<Route>(&made).unwrap();
+        assert!(state.remove::<Route>(&made) && !state.remove::<Route>(&made));
+        state.check_delete::<Alias>(&made).unwrap();
+        assert!(state.remove::<Alias>(&made) && !state.remove::<Alias>(&made));
+        assert_eq!(names(&state), (owned(&["fixed", "new"]), owned(&["fixed", "new*"])));
     }
 
     #[test]
     fn the_configuration_file_is_read_only_and_wins() {
-        let mut book = book();
+        let mut state = state();
         let fixed = pattern("fixed");
         let refused = [
-            book.check_set(route("fixed", Origin::Api)).err(),
-            book.check_set(alias("fixed", Origin::Api)).err(),
-            book.check_delete::<Route>(&fixed).err(),
-            book.check_delete::<Alias>(&fixed).err(),
+            state.check_set(route("fixed", Origin::Api)).err(),
+            state.check_set(alias("fixed", Origin::Api)).err(),
+            state.check_delete::<Route>(&fixed).err(),
+            state.check_delete::<Alias>(&fixed).err(),
         ];
         for error in refused {
             assert!(matches!(error, Some(RouteError::OwnedByConfiguration(..))), "{error:?}");
         }
-        book.load(vec![Route { hedge: false, ..route("fixed", Origin::Api) }], Vec::new());
-        assert!(book.table().routes().iter().next().unwrap().hedge);
+        state.load(vec![Route { hedge: false, ..route("fixed", Origin::Api) }], Vec::new());
+        assert!(state.table().routes().iter().next().unwrap().hedge);
     }
 
     #[test]
     fn what_is_not_understood_is_neither_used_nor_written_over() {
-        let book = book();
+        let state = state();
         let broken = pattern("broken");
         let refused = [
-            book.check_set(route("broken", Origin::Api)).err(),
-            book.check_set(alias("broken", Origin::Api)).err(),
-            book.check_delete::<Route>(&broken).err(),
-            book.check_delete::<Alias>(&broken).err(),
+            state.check_set(route("broken", Origin::Api)).err(),
+            state.check_set(alias("broken", Origin::Api)).err(),
+            state.check_delete::<Route>(&broken).err(),
+            state.check_delete::<Alias>(&broken).err(),
         ];
         for error in refused {
             assert!(matches!(error, Some(RouteError::Unreadable(..))), "{error:?}");
@@ -293,31 +294,31 @@ mod tests {
 
     #[test]
     fn what_is_not_there_cannot_be_deleted() {
-        let (book, name) = (book(), pattern("nobody"));
-        let refused = book.check_delete::<Route>(&name);
+        let (state, name) = (state(), pattern("nobody"));
+        let refused = state.check_delete::<Route>(&name);
         assert!(matches!(refused, Err(RouteError::NotFound(NameKind::Route, _))));
-        let refused = book.check_delete::<Alias>(&name);
+        let refused = state.check_delete::<Alias>(&name);
         assert!(matches!(refused, Err(RouteError::NotFound(NameKind::Alias, _))));
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        let book = book();
+        let state = state();
         // Weighted is the strategy of the pool.
         let idle = RouteTarget { provider: None, model: ModelName::parse("m").ok(), weight: 0 };
         let idle = Route { targets: vec![idle], ..route("new", Origin::Api) };
-        assert!(matches!(book.check_set(idle), Err(RouteError::Invalid(_))));
+        assert!(matches!(state.check_set(idle), Err(RouteError::Invalid(_))));
         let idle = Alias { model: pattern("new"), ..alias("new", Origin::Api) };
-        assert!(matches!(book.check_set(idle), Err(RouteError::Invalid(_))));
+        assert!(matches!(state.check_set(idle), Err(RouteError::Invalid(_))));
     }
 
     #[test]
     fn there_is_a_limit_and_what_is_there_can_still_be_changed() {
-        let mut book = book();
+        let mut state = state();
         let rows = (0..MAX_STORED).map(|n| route(&format!("r{n}"), Origin::Api)).collect();
-        book.load(rows, Vec::new());
-        let refused = book.check_set(route("new", Origin::Api));
+        state.load(rows, Vec::new());
+        let refused = state.check_set(route("new", Origin::Api));
         assert!(matches!(refused, Err(RouteError::TooMany { .. })));
-        assert!(book.check_set(route("r7", Origin::Api)).is_ok());
+        assert!(state.check_set(route("r7", Origin::Api)).is_ok());
     }
 }
