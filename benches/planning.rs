@@ -10,9 +10,9 @@ use criterion::{
 };
 use providerpool::{
     actors::{
-        credentials::{CredentialDirectory, CredentialPool, Lease, LeaseError, Wanted},
+        credentials::{CredentialDirectory, CredentialPool, Lease, LeaseError, LeaseRequest},
         published::publish,
-        registry::{ListedProvider, ProviderTable, VitalsBook, builtin},
+        registry::{ListedProvider, ProviderTable, StatsStore, builtin},
         router::{Plan, PlanRequest, RouteTable, RouterView},
     },
     domain::{
@@ -131,17 +131,17 @@ struct Pool {
 impl Pool {
     /// `cooldowns` are so many of providers, and as many of credentials.
     fn new(models: fn(usize) -> Vec<ServedModel>, routes: RouteTable, cooldowns: usize) -> Self {
-        let mut vitals = VitalsBook::default();
+        let mut stats = StatsStore::default();
         let last = provider(PROVIDERS, vec![ServedModel::named(name("only-here"))]);
         let all = (0..PROVIDERS).map(|number| provider(number, models(number))).chain([last]);
         let rows: Vec<ListedProvider> = all
             .map(|provider| {
-                let vitals = vitals.of(&provider.id);
+                let stats = stats.of(&provider.id);
                 for model in &provider.models {
-                    vitals.note_first_event(NOW, &model.name, Duration::from_millis(40));
+                    stats.note_first_event(NOW, &model.name, Duration::from_millis(40));
                 }
                 let keys = if provider.id == provider_id(PROVIDERS) { 1 } else { CREDENTIALS };
-                ListedProvider::new(Arc::new(provider), keys, vitals)
+                ListedProvider::new(Arc::new(provider), keys, stats)
             })
             .collect();
         let mut book = CooldownBook::default();
@@ -177,7 +177,7 @@ impl Pool {
         let (stage, turn) = (&chain.stages[0], TurnMode::Take);
         let plan = self.view.plan(&ask, stage, &self.table, &self.directory, &self.health, turn);
         let first = &plan.candidates[0];
-        let wanted = Wanted {
+        let wanted = LeaseRequest {
             provider: &first.provider.id,
             model: &first.model,
             strategy: first.provider.credential_strategy,
@@ -252,11 +252,11 @@ fn tables(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("table");
     group.sample_size(10);
     for count in [PROVIDERS, LARGE_POOL] {
-        let mut vitals = VitalsBook::default();
+        let mut stats = StatsStore::default();
         let rows: Vec<ListedProvider> = (0..count)
             .map(|number| {
                 let provider = Arc::new(provider(number, models(number)));
-                ListedProvider::new(Arc::clone(&provider), CREDENTIALS, vitals.of(&provider.id))
+                ListedProvider::new(Arc::clone(&provider), CREDENTIALS, stats.of(&provider.id))
             })
             .collect();
         group.bench_function(format!("all of {count}"), |bencher| {
@@ -279,8 +279,8 @@ fn tables(criterion: &mut Criterion) {
                     round += 1;
                     let mut provider = Provider::clone(&row.provider);
                     change(&mut provider, round);
-                    let (provider, vitals) = (Arc::new(provider), Arc::clone(&row.vitals));
-                    table.put(ListedProvider::new(provider, CREDENTIALS, vitals));
+                    let (provider, stats) = (Arc::new(provider), Arc::clone(&row.stats));
+                    table.put(ListedProvider::new(provider, CREDENTIALS, stats));
                     publisher.replace(table.clone());
                 });
             });

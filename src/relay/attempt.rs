@@ -17,7 +17,7 @@ use super::{
 use crate::{
     actors::{
         clock::steady,
-        credentials::{Binding, Lease, Wanted},
+        credentials::{Binding, Lease, LeaseRequest},
         registry::InFlight,
         router::Candidate,
     },
@@ -135,7 +135,7 @@ impl Dispatch {
         let provider = &candidate.provider;
         let bound = self.binding().filter(|binding| binding.provider_id == provider.id);
         let tried: Vec<CredentialId> = state.retry.tried(slot).cloned().collect();
-        let wanted = Wanted {
+        let wanted = LeaseRequest {
             provider: &provider.id,
             model: &candidate.model,
             strategy: provider.credential_strategy,
@@ -163,7 +163,7 @@ impl Dispatch {
             started: self.arrived(),
             passes,
             copilot: CopilotTokens::default(),
-            _in_flight: candidate.vitals.enter(),
+            _in_flight: candidate.stats.enter(),
         })
     }
 
@@ -303,18 +303,18 @@ impl Dispatch {
         let prepared = &attempt.prepared;
         if prepared.has_choice() && self.asks_for_answer() {
             let format = prepared.endpoint().format;
-            attempt.candidate.vitals.note_answer_in(&attempt.candidate.model, format);
+            attempt.candidate.stats.note_answer_in(&attempt.candidate.model, format);
         }
         // Whoever goes on with a stream may still say something else.
         if attempt.is_resume {
             return;
         }
-        let (vitals, model) = (&attempt.candidate.vitals, &attempt.candidate.model);
+        let (stats, model) = (&attempt.candidate.stats, &attempt.candidate.model);
         let took = committed_at.duration_since(attempt.started);
         if self.is_streamed() {
-            vitals.note_first_event(steady(), model, took);
+            stats.note_first_event(steady(), model, took);
         } else {
-            vitals.note_whole_answer(steady(), model, took);
+            stats.note_whole_answer(steady(), model, took);
         }
         self.answered_by(attempt);
     }

@@ -55,7 +55,7 @@ impl Prepared {
     pub fn is_spoken(&self, candidate: &Candidate) -> bool {
         let format = self.endpoint().format;
         self.endpoints.basis.is_known()
-            || candidate.vitals.formats().about(&candidate.model).answered(format).is_some()
+            || candidate.stats.formats().about(&candidate.model).answered(format).is_some()
     }
 
     /// Whether there were several formats to choose from.
@@ -78,7 +78,7 @@ pub fn format_plan(
         client,
         model: &candidate.model,
         is_catalogued: candidate.facts.is_catalogued,
-        memory: &candidate.vitals.formats(),
+        memory: &candidate.stats.formats(),
     };
     FormatPlan::new(&ask, is_open)
 }

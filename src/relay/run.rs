@@ -228,15 +228,15 @@ impl Dispatch {
     /// How long an attempt may take.
     fn patience(&self, candidate: &Candidate, stage: usize) -> Patience {
         let settings = &self.relay().settings;
-        let vitals = &candidate.vitals;
+        let stats = &candidate.stats;
         if self.is_streamed() {
-            let first_event = || vitals.first_event(&candidate.model);
+            let first_event = || stats.first_event(&candidate.model);
             let soft = settings.hedge.map(|limits| limits.first_event(&first_event()));
             return Patience { soft, hard: None };
         }
         let usual = settings
             .hedge
-            .and_then(|limits| limits.whole_answer(&vitals.whole_answer(&candidate.model)));
+            .and_then(|limits| limits.whole_answer(&stats.whole_answer(&candidate.model)));
         let own = self.attempt_timeout_ms(stage).or(candidate.provider.attempt_timeout_ms);
         let hard = own.map_or(settings.attempt_timeout, |own| Duration::from_millis(own.into()));
         let hard = hard.max(usual.map_or(Duration::ZERO, |soft| soft * 2));

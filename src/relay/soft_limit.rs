@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::readings::History;
+use crate::domain::running_stats::History;
 
 /// By how much the time that nearly all answers kept to may be passed.
 const FACTOR: u32 = 3;

@@ -32,7 +32,7 @@ struct Message {
 
 /// What a question says the answer is to be like.
 #[derive(Clone, Copy)]
-struct Wanted {
+struct LeaseRequest {
     input: u64,
     output: u64,
     /// Before the answer, or before each event of a stream.
@@ -40,10 +40,10 @@ struct Wanted {
 }
 
 impl Request {
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self) -> LeaseRequest {
         let mut numbers = self.messages[0].content.split(' ').map(|word| word.parse().unwrap());
         let mut next = || numbers.next().unwrap();
-        Wanted { input: next(), output: next(), pause: Duration::from_millis(next()) }
+        LeaseRequest { input: next(), output: next(), pause: Duration::from_millis(next()) }
     }
 }
 
@@ -82,12 +82,12 @@ async fn answer(request: Json<Request>) -> HttpResponse {
     }
 }
 
-fn usage(wanted: Wanted) -> Value {
-    let Wanted { input, output, .. } = wanted;
+fn usage(wanted: LeaseRequest) -> Value {
+    let LeaseRequest { input, output, .. } = wanted;
     json!({ "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output })
 }
 
-fn events(wanted: Wanted) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+fn events(wanted: LeaseRequest) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
     let chunk = |choices: Value, usage: Value| {
         let chunk = json!({
             "id": "chatcmpl-1",

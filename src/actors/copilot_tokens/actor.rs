@@ -7,12 +7,12 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     messages::TakeCopilotToken,
-    token_book::{Account, Step, TokenBook},
+    token_state::{Account, Step, TokenState},
 };
 use crate::{
     actors::{
         clock::now,
-        credentials::Held,
+        credentials::PooledKey,
         supervise::{crashes_on_request, stops_on_request},
     },
     domain::{
@@ -34,14 +34,14 @@ type Answer = Result<Arc<CopilotToken>, Failure>;
 /// Owns the tokens of Copilot's that are in use.
 pub struct CopilotTokens {
     upstream: Upstream,
-    book: TokenBook,
+    state: TokenState,
     /// Who waits for which exchange: no more than there are requests under way.
     waiting: HashMap<Account, Vec<oneshot::Sender<Answer>>>,
 }
 
 impl CopilotTokens {
     pub fn new(upstream: Upstream) -> Self {
-        Self { upstream, book: TokenBook::default(), waiting: HashMap::new() }
+        Self { upstream, state: TokenState::default(), waiting: HashMap::new() }
     }
 
     /// Begins an exchange, which goes on when whoever asked for it has left.
@@ -60,7 +60,7 @@ impl CopilotTokens {
     }
 
     fn finish(&mut self, account: &Account, got: &Answer) {
-        self.book.finish(now(), account, got.as_ref().ok().map(Arc::clone));
+        self.state.finish(now(), account, got.as_ref().ok().map(Arc::clone));
         let waiting = self.waiting.remove(account).unwrap_or_default();
         if let Err(failure) = got
             && waiting.is_empty()
@@ -83,7 +83,7 @@ async fn get(
     upstream: &Upstream,
     account: &Account,
     provider: &Provider,
-    held: &Held,
+    held: &PooledKey,
 ) -> Result<CopilotToken, Failure> {
     let settings = &held.credential.settings;
     let StoredSecret::Open(secret) = &held.credential.secret else {
@@ -100,7 +100,7 @@ impl Actor for CopilotTokens {
 impl Supervised for CopilotTokens {
     /// Exchanges that were under way are gone, and those who waited ask again.
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.book.forget_exchanges();
+        self.state.forget_exchanges();
         self.waiting.clear();
     }
 }
@@ -120,7 +120,7 @@ impl Handler<TakeCopilotToken> for CopilotTokens {
             fingerprint: credential.fingerprint.clone(),
             exchange_url: exchange_url(base),
         };
-        let step = self.book.ask(now(), &account, msg.refused.as_ref());
+        let step = self.state.ask(now(), &account, msg.refused.as_ref());
         match step {
             Step::Use(token) => return Box::pin(fut::ready(Ok(token))),
             Step::UseAndRefresh(token) => {

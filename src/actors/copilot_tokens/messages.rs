@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::{
-    actors::credentials::Held, domain::failure::Failure, domain::provider::Provider,
+    actors::credentials::PooledKey, domain::failure::Failure, domain::provider::Provider,
     gateway::copilot_token::CopilotToken,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 pub struct TakeCopilotToken {
     pub provider: Arc<Provider>,
     /// Its secret is a GitHub token.
-    pub account: Arc<Held>,
+    pub account: Arc<PooledKey>,
     /// One that the API has refused. It is not given again.
     pub refused: Option<Arc<CopilotToken>>,
 }

@@ -5,7 +5,7 @@
 
 mod actor;
 mod messages;
-mod token_book;
+mod token_state;
 
 pub use actor::CopilotTokens;
 pub use messages::*;

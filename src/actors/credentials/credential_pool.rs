@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use super::directory::{CredentialDirectory, Gauge, Held, Shelf, ShelfState, Shelves};
+use super::directory::{
+    CredentialDirectory, KeyStats, KeysByProvider, PooledKey, ProviderKeys, ProviderKeysState,
+};
 use crate::domain::{
     credential::{Credential, CredentialSettings},
     id::{CredentialId, ProviderId},
@@ -16,7 +18,7 @@ use crate::domain::{
 #[derive(Default)]
 pub struct CredentialPool {
     /// What is published shares all of it but the shelves that have changed since.
-    shelves: Shelves,
+    keys_by_provider: KeysByProvider,
 }
 
 impl CredentialPool {
@@ -29,36 +31,37 @@ impl CredentialPool {
     pub fn reloaded(&self, credentials: impl IntoIterator<Item = Credential>) -> Self {
         // One without credentials keeps its turns.
         let mut by_provider: HashMap<ProviderId, Vec<Credential>> =
-            self.shelves.keys().map(|id| (id.clone(), Vec::new())).collect();
+            self.keys_by_provider.keys().map(|id| (id.clone(), Vec::new())).collect();
         for credential in credentials {
             by_provider.entry(credential.provider_id.clone()).or_default().push(credential);
         }
-        let mut pool = Self { shelves: self.shelves.clone() };
+        let mut pool = Self { keys_by_provider: self.keys_by_provider.clone() };
         for (provider, credentials) in by_provider {
             let before = self.all(&provider).iter();
-            let before = before.map(|held| (&held.credential.id, &held.gauge));
-            let gauges: HashMap<&CredentialId, &Arc<Gauge>> = before.collect();
+            let before = before.map(|pooled| (&pooled.credential.id, &pooled.stats));
+            let all_stats: HashMap<&CredentialId, &Arc<KeyStats>> = before.collect();
             let mut fingerprints = HashSet::with_capacity(credentials.len());
-            let mut held = Vec::with_capacity(credentials.len());
+            let mut pooled = Vec::with_capacity(credentials.len());
             for credential in credentials {
                 // The very same key is kept once.
                 if fingerprints.insert(credential.fingerprint.clone()) {
-                    let gauge = gauges.get(&credential.id).map(|gauge| Arc::clone(gauge));
-                    held.push(Arc::new(Held { credential, gauge: gauge.unwrap_or_default() }));
+                    let stats = all_stats.get(&credential.id).map(|stats| Arc::clone(stats));
+                    pooled
+                        .push(Arc::new(PooledKey { credential, stats: stats.unwrap_or_default() }));
                 }
             }
-            pool.put(provider, held);
+            pool.put(provider, pooled);
         }
         pool
     }
 
-    fn all(&self, provider: &ProviderId) -> &[Arc<Held>] {
-        self.shelves.get(provider).map_or(&[], |shelf| shelf.held())
+    fn all(&self, provider: &ProviderId) -> &[Arc<PooledKey>] {
+        self.keys_by_provider.get(provider).map_or(&[], |keys| keys.pooled())
     }
 
     /// The credential of a provider that holds the very same key.
     pub fn find_same(&self, provider: &ProviderId, fingerprint: &str) -> Option<&Credential> {
-        let mut all = self.all(provider).iter().map(|held| &held.credential);
+        let mut all = self.all(provider).iter().map(|pooled| &pooled.credential);
         all.find(|credential| credential.fingerprint == fingerprint)
     }
 
@@ -67,11 +70,14 @@ impl CredentialPool {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Credential> {
-        self.shelves.values().flat_map(|shelf| shelf.held()).map(|held| &held.credential)
+        self.keys_by_provider
+            .values()
+            .flat_map(|keys| keys.pooled())
+            .map(|pooled| &pooled.credential)
     }
 
     pub fn iter_of(&self, provider: &ProviderId) -> impl Iterator<Item = &Credential> {
-        self.all(provider).iter().map(|held| &held.credential)
+        self.all(provider).iter().map(|pooled| &pooled.credential)
     }
 
     /// Adds a credential, unless the very same key is there.
@@ -79,7 +85,7 @@ impl CredentialPool {
         let provider = credential.provider_id.clone();
         if self.find_same(&provider, &credential.fingerprint).is_none() {
             let mut all = self.all(&provider).to_vec();
-            all.push(Arc::new(Held { credential, gauge: Arc::default() }));
+            all.push(Arc::new(PooledKey { credential, stats: Arc::default() }));
             self.put(provider, all);
         }
     }
@@ -91,38 +97,38 @@ impl CredentialPool {
         id: &CredentialId,
         settings: &CredentialSettings,
     ) {
-        let replaced = |held: &Arc<Held>| {
-            if held.credential.id != *id {
-                return Arc::clone(held);
+        let replaced = |pooled: &Arc<PooledKey>| {
+            if pooled.credential.id != *id {
+                return Arc::clone(pooled);
             }
-            let credential = Credential { settings: settings.clone(), ..held.credential.clone() };
-            Arc::new(Held { credential, gauge: Arc::clone(&held.gauge) })
+            let credential = Credential { settings: settings.clone(), ..pooled.credential.clone() };
+            Arc::new(PooledKey { credential, stats: Arc::clone(&pooled.stats) })
         };
         let all = self.all(provider).iter().map(replaced).collect();
         self.put(provider.clone(), all);
     }
 
     pub fn remove(&mut self, provider: &ProviderId, id: &CredentialId) {
-        let left = self.all(provider).iter().filter(|held| held.credential.id != *id);
+        let left = self.all(provider).iter().filter(|pooled| pooled.credential.id != *id);
         let left = left.cloned().collect();
         self.put(provider.clone(), left);
     }
 
     /// Puts a new shelf in the place of the old one, which may still be read; turns go on.
-    fn put(&mut self, provider: ProviderId, held: Vec<Arc<Held>>) {
-        let known = self.shelves.get(&provider).map(|shelf| Arc::clone(shelf.state()));
-        let state = known.unwrap_or_else(|| Arc::new(ShelfState::default()));
-        let shelf = Arc::new(Shelf::new(held, state));
-        self.shelves.insert_mut(provider, shelf);
+    fn put(&mut self, provider: ProviderId, pooled: Vec<Arc<PooledKey>>) {
+        let known = self.keys_by_provider.get(&provider).map(|keys| Arc::clone(keys.state()));
+        let state = known.unwrap_or_else(|| Arc::new(ProviderKeysState::default()));
+        let keys = Arc::new(ProviderKeys::new(pooled, state));
+        self.keys_by_provider.insert_mut(provider, keys);
     }
 
     pub fn remove_provider(&mut self, provider: &ProviderId) {
-        self.shelves.remove_mut(provider);
+        self.keys_by_provider.remove_mut(provider);
     }
 
     /// What is to be published.
     pub fn directory(&self) -> CredentialDirectory {
-        CredentialDirectory { shelves: self.shelves.clone() }
+        CredentialDirectory { keys_by_provider: self.keys_by_provider.clone() }
     }
 }
 
@@ -149,9 +155,9 @@ mod tests {
         let now = Timestamp::from_millis(1_000_000);
         let totals = |pool: &CredentialPool| {
             let directory = pool.directory();
-            directory.of(&acme()).first().map(|held| held.gauge.results.totals())
+            directory.of(&acme()).first().map(|pooled| pooled.stats.results.totals())
         };
-        pool.directory().of(&acme())[0].gauge.results.note(now, false);
+        pool.directory().of(&acme())[0].stats.results.note(now, false);
         let settings = CredentialSettings { priority: 7, ..CredentialSettings::default() };
 
         pool.replace_settings(&acme(), &"a".into(), &settings);

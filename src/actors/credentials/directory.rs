@@ -20,19 +20,19 @@ use crate::domain::{
     failure::FailureClass,
     health::HealthView,
     id::{CredentialId, ModelName, ProviderId},
-    readings::ResultRing,
     rotation::{Rotation, TurnMode},
     route::CredentialStrategy,
+    running_stats::ResultRing,
     time::Timestamp,
 };
 
 /// One credential and its running readings, which outlive a change of its settings.
-pub struct Held {
+pub struct PooledKey {
     pub credential: Credential,
-    pub gauge: Arc<Gauge>,
+    pub stats: Arc<KeyStats>,
 }
 
-impl Held {
+impl PooledKey {
     fn with<'a>(&'a self, model: &'a ModelName) -> Use<'a> {
         let Credential { provider_id: provider, id, .. } = &self.credential;
         Use { provider, credential: Some(id), model }
@@ -46,7 +46,7 @@ impl Held {
         model: &ModelName,
         strategy: CredentialStrategy,
     ) -> Availability {
-        let Self { credential, gauge } = self;
+        let Self { credential, stats } = self;
         let settings = &credential.settings;
         let has_share = strategy != CredentialStrategy::Weighted || settings.weight > 0;
         if !credential.is_usable() || !has_share {
@@ -55,7 +55,7 @@ impl Held {
         if let Some((until, cause)) = health.kept_from(now, self.with(model)) {
             return Availability::Cooling { until, cause };
         }
-        if settings.max_in_flight.is_some_and(|limit| gauge.in_flight() >= limit) {
+        if settings.max_in_flight.is_some_and(|limit| stats.in_flight() >= limit) {
             return Availability::Busy;
         }
         Availability::Ready(1)
@@ -64,12 +64,12 @@ impl Held {
 
 /// What goes on with one credential: written by all threads at once.
 #[derive(Default)]
-pub struct Gauge {
+pub struct KeyStats {
     in_flight: AtomicU32,
     pub results: ResultRing,
 }
 
-impl Gauge {
+impl KeyStats {
     /// Requests under way with it.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
@@ -85,20 +85,20 @@ impl Gauge {
 
 /// A place at a credential. Dropping it lets the next request in.
 pub struct Slot {
-    gauge: Arc<Gauge>,
-    shelf: Arc<ShelfState>,
+    stats: Arc<KeyStats>,
+    keys: Arc<ProviderKeysState>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.gauge.in_flight.fetch_sub(1, Ordering::AcqRel);
-        self.shelf.freed.notify_one();
+        self.stats.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.keys.freed.notify_one();
     }
 }
 
 /// What a provider's credentials share, and keep when one comes or goes.
 #[derive(Default)]
-pub(super) struct ShelfState {
+pub(super) struct ProviderKeysState {
     /// Held for the arithmetic of one turn, and only where there is more than one to choose from.
     turns: Mutex<Rotation<ModelName, CredentialId>>,
     freed: Notify,
@@ -106,32 +106,32 @@ pub(super) struct ShelfState {
 
 /// The credentials of one provider.
 #[derive(Default)]
-pub(super) struct Shelf {
+pub(super) struct ProviderKeys {
     /// By priority, highest first, then by id.
-    held: Vec<Arc<Held>>,
-    state: Arc<ShelfState>,
+    pooled: Vec<Arc<PooledKey>>,
+    state: Arc<ProviderKeysState>,
 }
 
-impl Shelf {
-    pub(super) fn new(mut held: Vec<Arc<Held>>, state: Arc<ShelfState>) -> Self {
-        held.sort_by(|a, b| {
+impl ProviderKeys {
+    pub(super) fn new(mut pooled: Vec<Arc<PooledKey>>, state: Arc<ProviderKeysState>) -> Self {
+        pooled.sort_by(|a, b| {
             let (a, b) = (&a.credential, &b.credential);
             b.settings.priority.cmp(&a.settings.priority).then_with(|| a.id.cmp(&b.id))
         });
-        Self { held, state }
+        Self { pooled, state }
     }
 
-    pub(super) fn state(&self) -> &Arc<ShelfState> {
+    pub(super) fn state(&self) -> &Arc<ProviderKeysState> {
         &self.state
     }
 
-    pub(super) fn held(&self) -> &[Arc<Held>] {
-        &self.held
+    pub(super) fn pooled(&self) -> &[Arc<PooledKey>] {
+        &self.pooled
     }
 }
 
 /// The credentials of all providers. Copies share all that neither of them has changed since.
-pub(super) type Shelves = HashTrieMapSync<ProviderId, Arc<Shelf>, RandomState>;
+pub(super) type KeysByProvider = HashTrieMapSync<ProviderId, Arc<ProviderKeys>, RandomState>;
 
 /// How a provider's credentials stand for one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,12 +180,12 @@ impl CredentialStatus {
 /// [`HealthView`].
 #[derive(Default)]
 pub struct CredentialDirectory {
-    pub(super) shelves: Shelves,
+    pub(super) keys_by_provider: KeysByProvider,
 }
 
 /// What a request wants of a lease.
 #[derive(Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct LeaseRequest<'a> {
     pub provider: &'a ProviderId,
     /// The upstream name.
     pub model: &'a ModelName,
@@ -198,18 +198,18 @@ pub struct Wanted<'a> {
 
 impl CredentialDirectory {
     /// The credentials of a provider, by priority and id.
-    pub fn of(&self, provider: &ProviderId) -> &[Arc<Held>] {
-        self.shelves.get(provider).map_or(&[], |shelf| shelf.held())
+    pub fn of(&self, provider: &ProviderId) -> &[Arc<PooledKey>] {
+        self.keys_by_provider.get(provider).map_or(&[], |keys| keys.pooled())
     }
 
     /// How many usable credentials each provider has. One not named has none.
     pub fn usable_counts(&self) -> HashMap<ProviderId, usize> {
-        self.shelves.keys().map(|id| (id.clone(), self.usable_count(id))).collect()
+        self.keys_by_provider.keys().map(|id| (id.clone(), self.usable_count(id))).collect()
     }
 
     /// How many usable credentials a provider has.
     pub fn usable_count(&self, provider: &ProviderId) -> usize {
-        self.of(provider).iter().filter(|held| held.credential.is_usable()).count()
+        self.of(provider).iter().filter(|pooled| pooled.credential.is_usable()).count()
     }
 
     /// How the credentials of a provider stand for a model, without taking any.
@@ -227,8 +227,8 @@ impl CredentialDirectory {
         }
         let mut best = Availability::None;
         let mut ready = 0;
-        for held in all {
-            match held.standing(now, health, model, strategy) {
+        for pooled in all {
+            match pooled.standing(now, health, model, strategy) {
                 Availability::Ready(_) => ready += 1,
                 other => best = nearer(best, other),
             }
@@ -244,18 +244,18 @@ impl CredentialDirectory {
         &self,
         now: Timestamp,
         health: &HealthView,
-        wanted: Wanted<'_>,
+        request: LeaseRequest<'_>,
     ) -> Result<Lease, LeaseError> {
-        let shelf = self.shelves.get(wanted.provider).ok_or(LeaseError::NoneLeft)?;
-        let (mut usable, mut best) = shelf.usable(now, health, wanted);
-        if let Some(at) = preferred(&usable, wanted)
-            && let Ok(lease) = shelf.take(now, health, usable[at], wanted.model)
+        let keys = self.keys_by_provider.get(request.provider).ok_or(LeaseError::NoneLeft)?;
+        let (mut usable, mut best) = keys.usable(now, health, request);
+        if let Some(at) = preferred(&usable, request)
+            && let Ok(lease) = keys.take(now, health, usable[at], request.model)
         {
             return Ok(lease);
         }
         while !usable.is_empty() {
-            let at = shelf.choose(wanted, first_tier(&usable), TurnMode::Take);
-            match shelf.take(now, health, usable[at], wanted.model) {
+            let at = keys.choose(request, first_tier(&usable), TurnMode::Take);
+            match keys.take(now, health, usable[at], request.model) {
                 Ok(lease) => return Ok(lease),
                 // Somebody else was faster.
                 Err(other) => best = nearer(best, other),
@@ -273,12 +273,12 @@ impl CredentialDirectory {
         &self,
         now: Timestamp,
         health: &HealthView,
-        wanted: Wanted<'_>,
+        request: LeaseRequest<'_>,
         needs_credential: bool,
     ) -> Result<(Option<Lease>, Vec<TrialPass>), LeaseError> {
-        let lease = || self.lease(now, health, wanted);
+        let lease = || self.lease(now, health, request);
         let mut lease = needs_credential.then(lease).transpose()?;
-        let used = Use { provider: wanted.provider, credential: None, model: wanted.model };
+        let used = Use { provider: request.provider, credential: None, model: request.model };
         let entered = health.enter(now, used);
         let mut passes = entered.map_err(|(until, cause)| LeaseError::Cooling { until, cause })?;
         passes.extend(lease.iter_mut().flat_map(Lease::take_passes));
@@ -292,41 +292,41 @@ impl CredentialDirectory {
         &self,
         now: Timestamp,
         health: &HealthView,
-        wanted: Wanted<'_>,
+        request: LeaseRequest<'_>,
     ) -> Result<&Credential, LeaseError> {
-        let shelf = self.shelves.get(wanted.provider).ok_or(LeaseError::NoneLeft)?;
-        let (usable, best) = shelf.usable(now, health, wanted);
+        let keys = self.keys_by_provider.get(request.provider).ok_or(LeaseError::NoneLeft)?;
+        let (usable, best) = keys.usable(now, health, request);
         if usable.is_empty() {
             return Err(why_none(best));
         }
-        let next = || shelf.choose(wanted, first_tier(&usable), TurnMode::Look);
-        let at = preferred(&usable, wanted).unwrap_or_else(next);
+        let next = || keys.choose(request, first_tier(&usable), TurnMode::Look);
+        let at = preferred(&usable, request).unwrap_or_else(next);
         Ok(&usable[at].credential)
     }
 
     /// Waits until a request with a credential of this provider is over.
     pub fn freed(&self, provider: &ProviderId) -> Option<impl Future<Output = ()> + use<>> {
-        let state = Arc::clone(self.shelves.get(provider)?.state());
+        let state = Arc::clone(self.keys_by_provider.get(provider)?.state());
         Some(async move { state.freed.notified().await })
     }
 }
 
-impl Shelf {
+impl ProviderKeys {
     /// Those that can be used, by priority and id; and of the others the one that comes back first.
     fn usable(
         &self,
         now: Timestamp,
         health: &HealthView,
-        wanted: Wanted<'_>,
-    ) -> (Vec<&Arc<Held>>, Availability) {
+        request: LeaseRequest<'_>,
+    ) -> (Vec<&Arc<PooledKey>>, Availability) {
         let mut best = Availability::None;
-        let mut usable = Vec::with_capacity(self.held.len());
-        for held in &self.held {
-            if wanted.tried.contains(&held.credential.id) {
+        let mut usable = Vec::with_capacity(self.pooled.len());
+        for pooled in &self.pooled {
+            if request.tried.contains(&pooled.credential.id) {
                 continue;
             }
-            match held.standing(now, health, wanted.model, wanted.strategy) {
-                Availability::Ready(_) => usable.push(held),
+            match pooled.standing(now, health, request.model, request.strategy) {
+                Availability::Ready(_) => usable.push(pooled),
                 other => best = nearer(best, other),
             }
         }
@@ -338,34 +338,36 @@ impl Shelf {
         &self,
         now: Timestamp,
         health: &HealthView,
-        held: &Arc<Held>,
+        pooled: &Arc<PooledKey>,
         model: &ModelName,
     ) -> Result<Lease, Availability> {
-        let credential = &held.credential;
+        let credential = &pooled.credential;
         let StoredSecret::Open(secret) = &credential.secret else { return Err(Availability::None) };
-        let entered = health.enter(now, held.with(model));
+        let entered = health.enter(now, pooled.with(model));
         let passes = entered.map_err(|(until, cause)| Availability::Cooling { until, cause })?;
-        if !held.gauge.enter(credential.settings.max_in_flight) {
+        if !pooled.stats.enter(credential.settings.max_in_flight) {
             return Err(Availability::Busy);
         }
-        let slot = Slot { gauge: Arc::clone(&held.gauge), shelf: Arc::clone(&self.state) };
-        Ok(Lease { held: Arc::clone(held), secret: Arc::clone(secret), _slot: slot, passes })
+        let slot = Slot { stats: Arc::clone(&pooled.stats), keys: Arc::clone(&self.state) };
+        Ok(Lease { pooled: Arc::clone(pooled), secret: Arc::clone(secret), _slot: slot, passes })
     }
 
     /// Whose turn it is among `tier`, which is not empty and sorted by id.
-    fn choose(&self, wanted: Wanted<'_>, tier: &[&Arc<Held>], turn: TurnMode) -> usize {
+    fn choose(&self, request: LeaseRequest<'_>, tier: &[&Arc<PooledKey>], turn: TurnMode) -> usize {
         if tier.len() == 1 {
             return 0;
         }
-        let model = wanted.model;
+        let model = request.model;
         let members = |share: fn(&Credential) -> u32| {
-            let member = |held: &&Arc<Held>| (held.credential.id.clone(), share(&held.credential));
+            let member = |pooled: &&Arc<PooledKey>| {
+                (pooled.credential.id.clone(), share(&pooled.credential))
+            };
             tier.iter().map(member).collect::<Vec<_>>()
         };
         // A turn is whole or not taken: whoever panicked while holding it has left it whole.
         let turns = || self.state.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let weight = |credential: &Credential| credential.settings.weight;
-        let chosen = match (wanted.strategy, turn) {
+        let chosen = match (request.strategy, turn) {
             (CredentialStrategy::RoundRobin, TurnMode::Take) => {
                 turns().rotate(model, &members(|_| 1))
             }
@@ -380,7 +382,7 @@ impl Shelf {
             }
             (CredentialStrategy::FillFirst, _) => Some(0),
             (CredentialStrategy::LeastBusy, _) => {
-                (0..tier.len()).min_by_key(|at| tier[*at].gauge.in_flight())
+                (0..tier.len()).min_by_key(|at| tier[*at].stats.in_flight())
             }
         };
         chosen.unwrap_or(0)
@@ -388,16 +390,16 @@ impl Shelf {
 }
 
 /// Those of the highest priority, of some that are sorted by it.
-fn first_tier<'u, 's>(usable: &'u [&'s Arc<Held>]) -> &'u [&'s Arc<Held>] {
-    let priority = |held: &Arc<Held>| held.credential.settings.priority;
-    let tier = usable.partition_point(|held| priority(held) == priority(usable[0]));
+fn first_tier<'u, 's>(usable: &'u [&'s Arc<PooledKey>]) -> &'u [&'s Arc<PooledKey>] {
+    let priority = |pooled: &Arc<PooledKey>| pooled.credential.settings.priority;
+    let tier = usable.partition_point(|pooled| priority(pooled) == priority(usable[0]));
     &usable[..tier]
 }
 
 /// Where the preferred one is, if it can be used.
-fn preferred(usable: &[&Arc<Held>], wanted: Wanted<'_>) -> Option<usize> {
-    let preferred = wanted.preferred?;
-    usable.iter().position(|held| held.credential.id == *preferred)
+fn preferred(usable: &[&Arc<PooledKey>], request: LeaseRequest<'_>) -> Option<usize> {
+    let preferred = request.preferred?;
+    usable.iter().position(|pooled| pooled.credential.id == *preferred)
 }
 
 fn why_none(best: Availability) -> LeaseError {

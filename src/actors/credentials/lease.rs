@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::directory::{Held, Slot};
+use super::directory::{PooledKey, Slot};
 use crate::domain::{
     cooldown::TrialPass, credential::Credential, id::CredentialId, time::Timestamp,
 };
@@ -12,7 +12,7 @@ use crate::domain::{
 /// A credential for one attempt. Dropping it gives back its place, and, unless it was judged, the
 /// right to try it.
 pub struct Lease {
-    pub(super) held: Arc<Held>,
+    pub(super) pooled: Arc<PooledKey>,
     /// Opened: what cannot be sent is not leased.
     pub(super) secret: Arc<SecretString>,
     pub(super) _slot: Slot,
@@ -21,15 +21,15 @@ pub struct Lease {
 
 impl Lease {
     pub fn credential(&self) -> &Credential {
-        &self.held.credential
+        &self.pooled.credential
     }
 
     pub fn id(&self) -> &CredentialId {
-        &self.held.credential.id
+        &self.pooled.credential.id
     }
 
-    pub fn held(&self) -> &Arc<Held> {
-        &self.held
+    pub fn pooled(&self) -> &Arc<PooledKey> {
+        &self.pooled
     }
 
     pub fn secret(&self) -> &SecretString {
@@ -48,6 +48,6 @@ impl Lease {
 
     /// Counts the result of its attempt.
     pub fn count(&self, now: Timestamp, is_good: bool) {
-        self.held.gauge.results.note(now, is_good);
+        self.pooled.stats.results.note(now, is_good);
     }
 }

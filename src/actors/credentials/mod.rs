@@ -14,6 +14,8 @@ mod messages;
 pub use actor::{Credentials, CredentialsPeers};
 pub use affinity::{Affinity, Binding};
 pub use credential_pool::CredentialPool;
-pub use directory::{Availability, CredentialDirectory, CredentialStatus, Gauge, Held, Wanted};
+pub use directory::{
+    Availability, CredentialDirectory, CredentialStatus, KeyStats, LeaseRequest, PooledKey,
+};
 pub use lease::Lease;
 pub use messages::*;

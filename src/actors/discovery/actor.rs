@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     actors::{
-        credentials::{CredentialDirectory, Held},
+        credentials::{CredentialDirectory, PooledKey},
         published::Published,
         registry::{FormatsDetected, ProviderTable, RegistryError},
         supervise::{crashes_on_request, stops_on_request},
@@ -59,7 +59,10 @@ impl Discovery {
     }
 
     /// The provider to ask, and as whom.
-    fn find(&self, id: &ProviderId) -> Result<(Arc<Provider>, Option<Arc<Held>>), DiscoveryError> {
+    fn find(
+        &self,
+        id: &ProviderId,
+    ) -> Result<(Arc<Provider>, Option<Arc<PooledKey>>), DiscoveryError> {
         let table = self.providers.read();
         let Some((provider, _)) = table.find(id) else {
             return Err(RegistryError::NotFound(id.clone()).into());
@@ -86,7 +89,7 @@ impl Discovery {
     /// Asks a provider, and has the Registry keep what it tells.
     fn detect(
         &mut self,
-        (provider, caller): (Arc<Provider>, Option<Arc<Held>>),
+        (provider, caller): (Arc<Provider>, Option<Arc<PooledKey>>),
     ) -> impl Future<Output = Result<FormatVerdict, DiscoveryError>> + use<> {
         self.under_way += 1;
         let (upstream, registry) = (self.upstream.clone(), self.registry.clone());
@@ -194,7 +197,11 @@ impl Handler<Snapshot> for Discovery {
     }
 }
 
-async fn detect(upstream: &Upstream, provider: &Provider, caller: Option<&Held>) -> FormatVerdict {
+async fn detect(
+    upstream: &Upstream,
+    provider: &Provider,
+    caller: Option<&PooledKey>,
+) -> FormatVerdict {
     let Some(base) = &provider.base_url else { return judge(Vec::new()) };
     let nobodys = [rand::random::<u64>(), rand::random()].map(|number| format!("{number:016x}"));
     let nobodys = nobodys.each_ref().map(String::as_str);
@@ -209,7 +216,7 @@ async fn detect(upstream: &Upstream, provider: &Provider, caller: Option<&Held>)
 async fn ask(
     upstream: &Upstream,
     provider: &Provider,
-    caller: Option<&Held>,
+    caller: Option<&PooledKey>,
     probe: &Probe,
 ) -> Result<Heard, FailureClass> {
     let credential = caller.map(|held| &held.credential);

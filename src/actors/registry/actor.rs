@@ -10,10 +10,10 @@ use super::{
         DeleteProvider, FormatsDetected, ProviderAnswered, ProviderFailed, RegistryError,
         RegistryReady,
     },
-    provider_book::ProviderBook,
+    provider_state::ProviderState,
+    provider_stats::StatsStore,
     provider_table::{ListedProvider, ProviderTable},
     unasked::Unasked,
-    vitals::VitalsBook,
 };
 use crate::{
     actors::{
@@ -49,11 +49,11 @@ pub struct RegistryPeers {
 /// Its mailbox holds what management asks, one question of each call, and of each provider that it has
 /// failed, once in a cooldown, or answered, once a second.
 pub struct Registry {
-    book: ProviderBook,
+    state: ProviderState,
     /// What the catalogue and the configuration say, kept for a restart.
     defined: Vec<Provider>,
     /// Outlives a restart: requests under way then still end their count.
-    vitals: VitalsBook,
+    stats: StatsStore,
     /// Outlives a restart too: nobody is asked again for that.
     unasked: Unasked,
     db: DbHandle,
@@ -72,18 +72,18 @@ impl Registry {
         credentials: Published<CredentialDirectory>,
         peers: RegistryPeers,
     ) -> Self {
-        let book = ProviderBook::new(defined.clone());
-        let (vitals, unasked) = (VitalsBook::default(), Unasked::default());
+        let state = ProviderState::new(defined.clone());
+        let (stats, unasked) = (StatsStore::default(), Unasked::default());
         let table = ProviderTable::default();
-        Self { book, defined, vitals, unasked, db, table, published, credentials, peers }
+        Self { state, defined, stats, unasked, db, table, published, credentials, peers }
     }
 
     fn publish_all(&mut self) {
-        self.book.count_all_credentials(self.credentials.read().usable_counts());
-        let vitals = &mut self.vitals;
-        let listed = self.book.providers().map(|(provider, credentials)| {
-            let vitals = vitals.of(&provider.id);
-            ListedProvider::new(provider, credentials, vitals)
+        self.state.count_all_credentials(self.credentials.read().usable_counts());
+        let stats = &mut self.stats;
+        let listed = self.state.providers().map(|(provider, credentials)| {
+            let stats = stats.of(&provider.id);
+            ListedProvider::new(provider, credentials, stats)
         });
         self.table = ProviderTable::new(listed);
         self.published.replace(self.table.clone());
@@ -91,10 +91,10 @@ impl Registry {
 
     /// Publishes what has changed of one provider, or that it is gone.
     fn publish(&mut self, id: &ProviderId) {
-        match self.book.find_counted(id) {
+        match self.state.find_counted(id) {
             Some((provider, credentials)) => {
-                let vitals = self.vitals.of(id);
-                self.table.put(ListedProvider::new(provider, credentials, vitals));
+                let stats = self.stats.of(id);
+                self.table.put(ListedProvider::new(provider, credentials, stats));
             }
             None => self.table.remove(id),
         }
@@ -103,13 +103,13 @@ impl Registry {
 
     /// Has those asked what they speak of whom that is not known, and who were not asked.
     fn ask_unasked(&mut self) {
-        let due = self.unasked.take(self.book.providers());
+        let due = self.unasked.take(self.state.providers());
         self.ask(due);
     }
 
     /// The same, of one whose settings or credentials have changed.
     fn ask_if_unasked(&mut self, id: &ProviderId) {
-        let due = self.unasked.take(self.book.find_counted(id).into_iter());
+        let due = self.unasked.take(self.state.find_counted(id).into_iter());
         self.ask(due);
     }
 
@@ -124,7 +124,7 @@ impl Registry {
     }
 
     fn load(&mut self, stored: StoredProviders) {
-        self.book.load(stored.rows, stored.unreadable);
+        self.state.load(stored.rows, stored.unreadable);
         self.publish_all();
         self.report_locked();
     }
@@ -135,7 +135,7 @@ impl Registry {
     }
 
     fn report_locked(&self) {
-        for (provider, _) in self.book.providers() {
+        for (provider, _) in self.state.providers() {
             if let Some(key_id) = &provider.locked {
                 let message = format!(
                     "headers of provider {}, sealed under master key {key_id}, do not open with the \
@@ -150,7 +150,7 @@ impl Registry {
 
     fn adopt(&mut self, row: StoredProvider) -> Result<Arc<Provider>, RegistryError> {
         let id = row.id.clone();
-        let provider = self.book.adopt(row).ok_or_else(|| RegistryError::NotFound(id.clone()))?;
+        let provider = self.state.adopt(row).ok_or_else(|| RegistryError::NotFound(id.clone()))?;
         self.publish(&id);
         Ok(Arc::new(provider))
     }
@@ -177,7 +177,7 @@ impl Registry {
     /// a restart; but the mailbox does, so that no later change is overwritten by this older row.
     fn save_note(&mut self, row: StoredProvider, ctx: &mut Context<Self>) {
         let db = self.db.clone();
-        self.book.adopt(row.clone());
+        self.state.adopt(row.clone());
         self.publish(&row.id);
         let save = async move { db.save_provider(row).await };
         ctx.wait(save.into_actor(self).map(|saved, _, _| {
@@ -204,7 +204,7 @@ impl Actor for Registry {
 
 impl Supervised for Registry {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.book = ProviderBook::new(self.defined.clone());
+        self.state = ProviderState::new(self.defined.clone());
     }
 }
 
@@ -218,7 +218,7 @@ impl Handler<CreateProvider> for Registry {
     type Result = AtomicResponse<Self, Result<Arc<Provider>, RegistryError>>;
 
     fn handle(&mut self, msg: CreateProvider, _: &mut Self::Context) -> Self::Result {
-        let row = self.book.create(now(), msg.id, msg.settings);
+        let row = self.state.create(now(), msg.id, msg.settings);
         self.save_then(row, |registry, row| {
             let provider = registry.adopt(row)?;
             registry.tell(EventType::ProviderCreated, &provider.id, EventData::None {});
@@ -237,15 +237,15 @@ impl Handler<ChangeProvider> for Registry {
             Change::Set(false) => EventType::ProviderDisabled,
             Change::Keep | Change::Reset => EventType::ProviderUpdated,
         };
-        let before = self.book.find(&msg.id).map(|it| (it.endpoints(), it.enabled));
+        let before = self.state.find(&msg.id).map(|it| (it.endpoints(), it.enabled));
         let may_speak_otherwise = msg.change.may_change_formats();
-        let row = self.book.change(now(), &msg.id, msg.change);
+        let row = self.state.change(now(), &msg.id, msg.change);
         self.save_then(row, move |registry, row| {
             let provider = registry.adopt(row)?;
             if let Some((endpoints, enabled)) = before {
                 let is_elsewhere = endpoints != provider.endpoints();
                 if is_elsewhere {
-                    registry.vitals.of(&provider.id).forget_formats();
+                    registry.stats.of(&provider.id).forget_formats();
                 }
                 if is_elsewhere || enabled != provider.enabled {
                     registry.forget_health(&provider.id);
@@ -265,7 +265,7 @@ impl Handler<DeleteProvider> for Registry {
     type Result = AtomicResponse<Self, Result<(), RegistryError>>;
 
     fn handle(&mut self, msg: DeleteProvider, _: &mut Self::Context) -> Self::Result {
-        let allowed = self.book.check_delete(&msg.id);
+        let allowed = self.state.check_delete(&msg.id);
         let db = self.db.clone();
         let delete = async move {
             allowed?;
@@ -275,8 +275,8 @@ impl Handler<DeleteProvider> for Registry {
         AtomicResponse::new(Box::pin(delete.into_actor(self).map(
             |deleted: Result<ProviderId, RegistryError>, registry, _| {
                 let id = deleted?;
-                registry.book.remove(&id);
-                registry.vitals.remove(&id);
+                registry.state.remove(&id);
+                registry.stats.remove(&id);
                 registry.unasked.forget(&id);
                 registry.publish(&id);
                 registry.peers.credentials.do_send(ForgetCredentials { provider_id: id.clone() });
@@ -292,12 +292,12 @@ impl Handler<ClearProviderError> for Registry {
     type Result = AtomicResponse<Self, Result<Arc<Provider>, RegistryError>>;
 
     fn handle(&mut self, msg: ClearProviderError, _: &mut Self::Context) -> Self::Result {
-        let Some(provider) = self.book.find(&msg.id) else {
+        let Some(provider) = self.state.find(&msg.id) else {
             let missing = RegistryError::NotFound(msg.id);
             return AtomicResponse::new(Box::pin(fut::ready(Err(missing))));
         };
         self.forget_health(&msg.id);
-        match self.book.note_error(now(), &msg.id, None) {
+        match self.state.note_error(now(), &msg.id, None) {
             None => AtomicResponse::new(Box::pin(fut::ready(Ok(Arc::new(provider))))),
             Some(row) => self.save_then(Ok(row), |registry, row| {
                 let provider = registry.adopt(row)?;
@@ -312,15 +312,15 @@ impl Handler<FormatsDetected> for Registry {
     type Result = AtomicResponse<Self, Result<Arc<Provider>, RegistryError>>;
 
     fn handle(&mut self, msg: FormatsDetected, _: &mut Self::Context) -> Self::Result {
-        let Some(provider) = self.book.find(&msg.id) else {
+        let Some(provider) = self.state.find(&msg.id) else {
             let missing = RegistryError::NotFound(msg.id);
             return AtomicResponse::new(Box::pin(fut::ready(Err(missing))));
         };
-        match self.book.note_formats(now(), &msg.id, &msg.base_url, msg.formats) {
+        match self.state.note_formats(now(), &msg.id, &msg.base_url, msg.formats) {
             None => AtomicResponse::new(Box::pin(fut::ready(Ok(Arc::new(provider))))),
             Some(row) => self.save_then(Ok(row), |registry, row| {
                 let provider = registry.adopt(row)?;
-                registry.vitals.of(&provider.id).forget_formats();
+                registry.stats.of(&provider.id).forget_formats();
                 registry.tell(EventType::ProviderUpdated, &provider.id, EventData::None {});
                 Ok(provider)
             }),
@@ -333,9 +333,9 @@ impl Handler<ProviderFailed> for Registry {
 
     fn handle(&mut self, msg: ProviderFailed, ctx: &mut Self::Context) {
         let at = now();
-        let was = self.book.status(&msg.id);
+        let was = self.state.status(&msg.id);
         let error = LastError { message: msg.message.clone(), at };
-        if let Some(row) = self.book.note_error(at, &msg.id, Some(error)) {
+        if let Some(row) = self.state.note_error(at, &msg.id, Some(error)) {
             self.save_note(row, ctx);
             if was != Some(ProviderStatus::Error) {
                 let data = EventData::Message { message: msg.message };
@@ -349,7 +349,7 @@ impl Handler<ProviderAnswered> for Registry {
     type Result = ();
 
     fn handle(&mut self, msg: ProviderAnswered, ctx: &mut Self::Context) {
-        if let Some(row) = self.book.note_error(now(), &msg.id, None) {
+        if let Some(row) = self.state.note_error(now(), &msg.id, None) {
             self.save_note(row, ctx);
             self.tell(EventType::ProviderRecovered, &msg.id, EventData::None {});
         }
@@ -365,7 +365,7 @@ impl Handler<CredentialsChanged> for Registry {
             return self.ask_unasked();
         };
         let usable = self.credentials.read().usable_count(&id);
-        if self.book.count_credentials(&id, usable) {
+        if self.state.count_credentials(&id, usable) {
             self.publish(&id);
             self.ask_if_unasked(&id);
         }

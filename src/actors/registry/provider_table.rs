@@ -5,7 +5,7 @@ use std::{cmp::Reverse, sync::Arc};
 use foldhash::fast::RandomState;
 use rpds::HashTrieMapSync;
 
-use super::{model_catalog::ModelCatalog, vitals::ProviderVitals};
+use super::{model_catalog::ModelCatalog, provider_stats::ProviderStats};
 use crate::domain::{
     id::{ModelName, ProviderId},
     model::{ModelFacts, ModelKind},
@@ -26,13 +26,13 @@ pub struct ListedProvider {
     /// Where it takes requests, put together once.
     pub endpoints: Arc<Endpoints>,
     /// How it is doing right now. The same in every table as long as the provider exists.
-    pub vitals: Arc<ProviderVitals>,
+    pub stats: Arc<ProviderStats>,
 }
 
 impl ListedProvider {
-    pub fn new(provider: Arc<Provider>, credentials: usize, vitals: Arc<ProviderVitals>) -> Self {
+    pub fn new(provider: Arc<Provider>, credentials: usize, stats: Arc<ProviderStats>) -> Self {
         let endpoints = Arc::new(provider.endpoints());
-        Self { provider, credentials, endpoints, vitals }
+        Self { provider, credentials, endpoints, stats }
     }
 
     /// Whether a request could go there.

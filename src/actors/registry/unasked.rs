@@ -56,7 +56,7 @@ impl Unasked {
 mod tests {
     use super::*;
     use crate::{
-        actors::registry::{Change, ProviderBook, ProviderChange},
+        actors::registry::{Change, ProviderChange, ProviderState},
         domain::{provider::ApiFormat, time::Timestamp},
     };
 
@@ -68,9 +68,9 @@ mod tests {
             location: Change::Set(location),
             ..ProviderChange::default()
         };
-        let mut book = ProviderBook::default();
-        let row = book.create(Timestamp::from_millis(1), id, settings).unwrap();
-        book.adopt(row).unwrap()
+        let mut state = ProviderState::default();
+        let row = state.create(Timestamp::from_millis(1), id, settings).unwrap();
+        state.adopt(row).unwrap()
     }
 
     fn take(unasked: &mut Unasked, provider: &Provider, credentials: usize) -> usize {

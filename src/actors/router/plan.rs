@@ -13,7 +13,7 @@ use super::{
 use crate::{
     actors::{
         credentials::{Availability, CredentialDirectory},
-        registry::{ListedProvider, ProviderTable, ProviderVitals, Serving},
+        registry::{ListedProvider, ProviderStats, ProviderTable, Serving},
     },
     domain::{
         chat::Dialect,
@@ -40,7 +40,7 @@ pub struct Candidate {
     /// Whether a credential has to be leased; a local provider may have none.
     pub needs_credential: bool,
     pub facts: ModelFacts,
-    pub vitals: Arc<ProviderVitals>,
+    pub stats: Arc<ProviderStats>,
     /// By which it was put in its place; what the number means is the strategy's.
     pub score: f64,
     /// What the request needs and it is known to lack: asked only because the request allows it.
@@ -311,20 +311,20 @@ fn contenders<'e>(
 }
 
 fn measured(entry: &Entry<'_>, is_streamed: bool) -> Option<Measured> {
-    let (vitals, model) = (&entry.serving.row.vitals, entry.serving.upstream);
+    let (stats, model) = (&entry.serving.row.stats, entry.serving.upstream);
     let (mean, last) = if is_streamed {
-        vitals.mean_first_event(model)?
+        stats.mean_first_event(model)?
     } else {
-        vitals.mean_whole_answer(model)?
+        stats.mean_whole_answer(model)?
     };
     Some(Measured { mean, last })
 }
 
 /// Whether it is known to speak the client's dialect.
 fn speaks(request: &PlanRequest<'_>, entry: &Entry<'_>) -> bool {
-    let ListedProvider { endpoints, vitals, .. } = entry.serving.row;
+    let ListedProvider { endpoints, stats, .. } = entry.serving.row;
     let has_answered =
-        |format| vitals.formats().about(entry.serving.upstream).answered(format).is_some();
+        |format| stats.formats().about(entry.serving.upstream).answered(format).is_some();
     endpoints.iter().any(|endpoint| {
         let is_known = || endpoints.basis.is_known() || has_answered(endpoint.format);
         endpoint.format.dialect() == request.client && is_known()
@@ -332,7 +332,7 @@ fn speaks(request: &PlanRequest<'_>, entry: &Entry<'_>) -> bool {
 }
 
 fn contender<'e>(entry: &Entry<'e>) -> RankInput<'e> {
-    let ListedProvider { provider, vitals, .. } = entry.serving.row;
+    let ListedProvider { provider, stats, .. } = entry.serving.row;
     RankInput {
         provider_id: &provider.id,
         model: entry.serving.upstream,
@@ -341,7 +341,7 @@ fn contender<'e>(entry: &Entry<'e>) -> RankInput<'e> {
         weight: entry.weight,
         price: None,
         latency: None,
-        in_flight: vitals.in_flight(),
+        in_flight: stats.in_flight(),
         slots: entry.slots,
         speaks: entry.speaks,
     }
@@ -355,7 +355,7 @@ fn candidate(entry: &Entry<'_>, score: f64) -> Candidate {
         endpoints: Arc::clone(&row.endpoints),
         needs_credential: row.credentials > 0,
         facts: entry.serving.facts,
-        vitals: Arc::clone(&row.vitals),
+        stats: Arc::clone(&row.stats),
         score,
         lacks: Capabilities::NONE,
         speaks: entry.speaks,

@@ -14,7 +14,7 @@ use self::formats::{FormatView, Translations};
 use crate::{
     actors::{
         clock::{on_the_wall, steady},
-        credentials::{Binding, CredentialDirectory, LeaseError, Wanted},
+        credentials::{Binding, CredentialDirectory, LeaseError, LeaseRequest},
         registry::ProviderTable,
         router::{Candidate, Plan, PlanRequest, RouterView, Stage, never_asked},
     },
@@ -389,7 +389,7 @@ impl Sight<'_> {
         }
         let provider = &candidate.provider;
         let bound = self.bound.filter(|binding| binding.provider_id == provider.id);
-        let wanted = Wanted {
+        let wanted = LeaseRequest {
             provider: &provider.id,
             model: &candidate.model,
             strategy: provider.credential_strategy,

@@ -19,7 +19,7 @@ use crate::{
         clock::steady,
         credentials::{
             AddCredential, ChangeCredential, CredentialChange, CredentialError, CredentialStatus,
-            Gauge, Held, RemoveCredential,
+            KeyStats, PooledKey, RemoveCredential,
         },
         health::HealthReady,
         registry::{Change, RegistryError, RegistryReady},
@@ -29,7 +29,7 @@ use crate::{
         health::HealthView,
         id::{CredentialId, ProviderId},
         provider::Origin,
-        readings::ResultBucket,
+        running_stats::ResultBucket,
         setting::{InvalidSetting, parse_headers},
         time::Timestamp,
     },
@@ -179,13 +179,13 @@ fn fitted(number: Change<i64>) -> Result<Change<u32>, InvalidSetting> {
 }
 
 /// A key as it is shown, at a moment of the steady clock.
-pub fn key_view(held: &Held, health: &HealthView, now: Timestamp) -> KeyView {
-    view(&held.credential, &held.gauge, CredentialStatus::of(now, health, &held.credential))
+pub fn key_view(held: &PooledKey, health: &HealthView, now: Timestamp) -> KeyView {
+    view(&held.credential, &held.stats, CredentialStatus::of(now, health, &held.credential))
 }
 
 /// The same, with how it has fared lately.
-pub fn detailed_key_view(held: &Held, health: &HealthView, now: Timestamp) -> KeyView {
-    let recent = Some(held.gauge.results.recent(now));
+pub fn detailed_key_view(held: &PooledKey, health: &HealthView, now: Timestamp) -> KeyView {
+    let recent = Some(held.stats.results.recent(now));
     KeyView { recent, ..key_view(held, health, now) }
 }
 
@@ -195,19 +195,19 @@ fn current(actors: &Actors, credential: &Credential) -> KeyView {
     let status = CredentialStatus::of(steady(), &actors.health_view.read(), credential);
     let mut all = directory.of(&credential.provider_id).iter();
     match all.find(|held| held.credential.id == credential.id) {
-        Some(held) => view(credential, &held.gauge, status),
+        Some(held) => view(credential, &held.stats, status),
         // It is gone again already.
-        None => view(credential, &Gauge::default(), status),
+        None => view(credential, &KeyStats::default(), status),
     }
 }
 
-fn view(credential: &Credential, gauge: &Gauge, status: CredentialStatus) -> KeyView {
+fn view(credential: &Credential, stats: &KeyStats, status: CredentialStatus) -> KeyView {
     let locked_by_key = match &credential.secret {
         StoredSecret::Open(_) => None,
         StoredSecret::Locked { key_id } => Some(key_id.clone()),
     };
     let settings = &credential.settings;
-    let (succeeded, failed) = gauge.results.totals();
+    let (succeeded, failed) = stats.results.totals();
     KeyView {
         id: credential.id.clone(),
         mask: credential.mask.clone(),
@@ -220,7 +220,7 @@ fn view(credential: &Credential, gauge: &Gauge, status: CredentialStatus) -> Key
         max_in_flight: settings.max_in_flight,
         proxy_url: settings.egress.shown(),
         headers: settings.headers.iter().map(|header| (header.name.clone(), "****")).collect(),
-        in_flight: gauge.in_flight(),
+        in_flight: stats.in_flight(),
         succeeded,
         failed,
         recent: None,

@@ -25,7 +25,7 @@ use crate::{
         health::HealthReady,
         registry::{
             Change, ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider,
-            ListedProvider, ProviderChange, ProviderVitals, RegistryError,
+            ListedProvider, ProviderChange, ProviderStats, RegistryError,
         },
     },
     domain::{
@@ -276,7 +276,7 @@ impl ProviderBody {
 fn provider_view(
     provider: &Provider,
     credentials: usize,
-    vitals: &ProviderVitals,
+    stats: &ProviderStats,
     keys: Vec<KeyView>,
 ) -> ProviderView {
     let known = |at: Timestamp| Some(at).filter(|at| at.as_millis() > 0);
@@ -301,7 +301,7 @@ fn provider_view(
         attempt_timeout_ms: provider.attempt_timeout_ms,
         cooling: provider.cooling,
         api_keys: keys,
-        in_flight: vitals.in_flight(),
+        in_flight: stats.in_flight(),
         first_event_ms: None,
         locked_by_key: provider.locked.clone(),
         last_error: provider.last_error.as_ref().map(|error| error.message.clone()),
@@ -321,13 +321,13 @@ fn current(actors: &Actors, provider: &Arc<Provider>) -> ProviderView {
     let keys = directory.of(&provider.id);
     let usable = keys.iter().filter(|key| key.credential.is_usable()).count();
     let row = table.find_row(&provider.id);
-    let vitals = row.map(|row| Arc::clone(&row.vitals)).unwrap_or_default();
+    let stats = row.map(|row| Arc::clone(&row.stats)).unwrap_or_default();
     let millis = |mean: Duration| u64::try_from(mean.as_millis()).unwrap_or(u64::MAX);
-    let first_events = vitals.first_events().into_iter();
+    let first_events = stats.first_events().into_iter();
     let detailed = keys.iter().map(|held| detailed_key_view(held, &health, now));
     ProviderView {
         first_event_ms: Some(first_events.map(|(model, mean)| (model, millis(mean))).collect()),
-        ..provider_view(provider, usable, &vitals, detailed.collect())
+        ..provider_view(provider, usable, &stats, detailed.collect())
     }
 }
 
@@ -347,7 +347,7 @@ pub async fn list(actors: Data<Actors>, page: Query<PageQuery>) -> Answer<Json<P
     let view = |row: &ListedProvider| {
         let keys = directory.of(&row.provider.id).iter();
         let keys = keys.map(|held| key_view(held, &health, now)).collect();
-        provider_view(&row.provider, row.credentials, &row.vitals, keys)
+        provider_view(&row.provider, row.credentials, &row.stats, keys)
     };
     let rest = |cursor: Option<&str>| -> Option<Rest<'_, &ListedProvider>> {
         let Some(cursor) = cursor else { return Some(Box::new(table.rows())) };

@@ -57,7 +57,7 @@ impl Dispatch {
         let Some(lease) = &attempt.lease else { return Ok(()) };
         let question = TakeCopilotToken {
             provider: Arc::clone(&attempt.candidate.provider),
-            account: Arc::clone(lease.held()),
+            account: Arc::clone(lease.pooled()),
             refused: attempt.copilot.refused.clone(),
         };
         let asked = self.ask(&self.relay().recipients.copilot_token, question, ASK_TIMEOUT).await;

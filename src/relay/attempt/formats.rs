@@ -34,7 +34,7 @@ impl Dispatch {
             && self.asks_for_answer()
         {
             let format = prepared.endpoint().format;
-            candidate.vitals.note_absence_of(steady(), &candidate.model, format, wrong);
+            candidate.stats.note_absence_of(steady(), &candidate.model, format, wrong);
         }
         self.note_unblamed(attempt, failure);
     }

@@ -121,7 +121,7 @@ mod tests {
             RetryBudget,
             pool::{self, Pool},
         },
-        domain::readings::History,
+        domain::running_stats::History,
         relay::{
             retry::{Event, How, Limits, Patience, Planned, StageRules},
             soft_limit::SoftLimits,

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     actors::{
-        credentials::{Lease, Wanted},
+        credentials::{Lease, LeaseRequest},
         router::{FallbackChain, pool},
     },
     domain::{

@@ -56,7 +56,7 @@ struct World {
     now: i64,
     keys: BTreeMap<usize, Key>,
     /// Of every credential there ever was, by number.
-    gauges: Vec<Arc<Gauge>>,
+    all_stats: Vec<Arc<KeyStats>>,
     against: BTreeMap<Scope, Against>,
     leases: Vec<Leased>,
     passes: u32,
@@ -77,7 +77,7 @@ impl World {
             desk: Desk::new(CredentialStrategy::RoundRobin, []),
             now: START,
             keys: BTreeMap::new(),
-            gauges: Vec::new(),
+            all_stats: Vec::new(),
             against: BTreeMap::new(),
             leases: Vec::new(),
             passes: 0,
@@ -152,9 +152,9 @@ impl World {
         }
         let directory = self.desk.pool.directory();
         let mut all = directory.of(&acme()).iter();
-        let held = all.find(|held| held.credential.id.as_str() == KEYS[key]).unwrap();
-        let number = self.gauges.len();
-        self.gauges.push(Arc::clone(&held.gauge));
+        let pooled = all.find(|pooled| pooled.credential.id.as_str() == KEYS[key]).unwrap();
+        let number = self.all_stats.len();
+        self.all_stats.push(Arc::clone(&pooled.stats));
         self.keys.insert(key, Key { settings: settings.clone(), locked, number });
     }
 
@@ -290,7 +290,7 @@ impl World {
     fn note(&mut self, lease: Lease, key: usize, model: usize) -> Result<(), TestCaseError> {
         let Key { settings, number, .. } = &self.keys[&key];
         let most = settings.limit.unwrap_or(u32::MAX);
-        prop_assert!(self.gauges[*number].in_flight() <= most, "above its limit");
+        prop_assert!(self.all_stats[*number].in_flight() <= most, "above its limit");
         let mut passes = Vec::new();
         for scope in [(key, None), (key, Some(model))] {
             if let Some(against) = self.against.get_mut(&scope).filter(|a| !a.passed) {
@@ -355,13 +355,13 @@ impl World {
     fn check(&self) -> Result<(), TestCaseError> {
         let (directory, health) = (self.desk.pool.directory(), self.desk.health());
         prop_assert_eq!(directory.of(&acme()).len(), self.keys.len());
-        for held in directory.of(&acme()) {
-            let key = KEYS.iter().position(|id| *id == held.credential.id.as_str()).unwrap();
-            let is_same = Arc::ptr_eq(&held.gauge, &self.gauges[self.keys[&key].number]);
+        for pooled in directory.of(&acme()) {
+            let key = KEYS.iter().position(|id| *id == pooled.credential.id.as_str()).unwrap();
+            let is_same = Arc::ptr_eq(&pooled.stats, &self.all_stats[self.keys[&key].number]);
             prop_assert!(is_same, "{key} has lost what is counted");
         }
-        for (number, gauge) in self.gauges.iter().enumerate() {
-            prop_assert_eq!(gauge.in_flight() as usize, self.in_flight(number));
+        for (number, stats) in self.all_stats.iter().enumerate() {
+            prop_assert_eq!(stats.in_flight() as usize, self.in_flight(number));
         }
         for (model, strategy) in [0, 1].into_iter().flat_map(|m| STRATEGIES.map(|s| (m, s))) {
             let name = ModelName::parse(MODELS[model]).unwrap();
@@ -408,7 +408,7 @@ proptest! {
             world.let_go(0);
         }
         world.check()?;
-        prop_assert!(world.gauges.iter().all(|gauge| gauge.in_flight() == 0));
+        prop_assert!(world.all_stats.iter().all(|stats| stats.in_flight() == 0));
         // Those that were judged and of which nothing more was heard may be tried again as well.
         world.now = world.now.max(START) + 100 * HOUR;
         for key in world.keys.keys().copied().collect::<Vec<_>>() {

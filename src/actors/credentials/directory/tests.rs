@@ -88,7 +88,7 @@ impl Desk {
         self.pool.directory().lease(
             now,
             &self.health(),
-            Wanted {
+            LeaseRequest {
                 provider: &acme(),
                 model: &ModelName::parse(model).unwrap(),
                 strategy: self.strategy,
@@ -100,7 +100,7 @@ impl Desk {
 
     fn would_lease(&self, now: Timestamp, preferred: Option<&str>) -> Result<String, LeaseError> {
         let preferred = preferred.map(CredentialId::from);
-        let wanted = Wanted {
+        let request = LeaseRequest {
             provider: &acme(),
             model: &model(),
             strategy: self.strategy,
@@ -109,7 +109,7 @@ impl Desk {
         };
         let directory = self.pool.directory();
         directory
-            .would_lease(now, &self.health(), wanted)
+            .would_lease(now, &self.health(), request)
             .map(|credential| credential.id.to_string())
     }
 
@@ -281,15 +281,15 @@ fn many_threads_never_pass_the_limit_of_a_key_and_give_back_every_place() {
             scope.spawn(|| {
                 for _ in 0..500 {
                     let lease = desk.lease(NOW, "m", &[]);
-                    for (held, limit) in directory.of(&acme()).iter().zip(at_most) {
-                        assert!(held.gauge.in_flight() <= limit);
+                    for (pooled, limit) in directory.of(&acme()).iter().zip(at_most) {
+                        assert!(pooled.stats.in_flight() <= limit);
                     }
                     drop(lease);
                 }
             });
         }
     });
-    assert!(directory.of(&acme()).iter().all(|held| held.gauge.in_flight() == 0));
+    assert!(directory.of(&acme()).iter().all(|pooled| pooled.stats.in_flight() == 0));
 }
 
 #[test]
@@ -354,7 +354,8 @@ fn a_key_says_how_it_stands() {
     desk.cool(CooldownScope::CredentialModel(acme(), "a".into(), model()), 60);
     let (directory, health) = (desk.pool.directory(), desk.health());
     let statuses = |now| -> Vec<CredentialStatus> {
-        let status = |held: &Arc<Held>| CredentialStatus::of(now, &health, &held.credential);
+        let status =
+            |pooled: &Arc<PooledKey>| CredentialStatus::of(now, &health, &pooled.credential);
         directory.of(&acme()).iter().map(status).collect()
     };
     assert_eq!(statuses(NOW), [Active, Cooling, Disabled, Locked]);

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     actors::{
-        credentials::{CredentialPool, Lease, Wanted},
+        credentials::{CredentialPool, Lease, LeaseRequest},
         registry::InFlight,
     },
     domain::{
@@ -129,7 +129,7 @@ fn real(drawn: &Drawn) -> Real {
     let credentials = CredentialPool::new(keys);
     let idle = credentials.directory();
     let lease = |(provider, credential): (ProviderId, _)| {
-        let wanted = Wanted {
+        let wanted = LeaseRequest {
             provider: &provider,
             model: &model("m-1"),
             strategy: CredentialStrategy::FillFirst,
@@ -143,13 +143,13 @@ fn real(drawn: &Drawn) -> Real {
     let mut in_flight = Vec::new();
     for listed in pool.providers.rows() {
         let row = &drawn.rows[number(&listed.provider.id)];
-        in_flight.extend((0..row.in_flight).map(|_| listed.vitals.enter()));
+        in_flight.extend((0..row.in_flight).map(|_| listed.stats.enter()));
         for name in names().iter().map(|name| model(name)) {
             if let Some(millis) = row.took(true) {
-                listed.vitals.note_first_event(NOW, &name, Duration::from_millis(millis));
+                listed.stats.note_first_event(NOW, &name, Duration::from_millis(millis));
             }
             if let Some(millis) = row.took(false) {
-                listed.vitals.note_whole_answer(NOW, &name, Duration::from_millis(millis));
+                listed.stats.note_whole_answer(NOW, &name, Duration::from_millis(millis));
             }
         }
     }

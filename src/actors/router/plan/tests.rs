@@ -239,12 +239,12 @@ fn the_faster_provider_is_asked_first_by_latency() {
     let mut pool = Pool::of(&[("slow", 1), ("fast", 1), ("middle", 1)]).strategy(Strategy::Latency);
     // Of one kind alone; the other kind goes by it too, until it has times of its own.
     let note = |pool: &Pool, name: &str, is_streamed, millis| {
-        let vitals = &pool.providers.find_row(&id(name)).unwrap().vitals;
+        let stats = &pool.providers.find_row(&id(name)).unwrap().stats;
         let took = Duration::from_millis(millis);
         if is_streamed {
-            vitals.note_first_event(NOW, &model("m"), took);
+            stats.note_first_event(NOW, &model("m"), took);
         } else {
-            vitals.note_whole_answer(NOW, &model("m"), took);
+            stats.note_whole_answer(NOW, &model("m"), took);
         }
     };
     for (name, millis) in [("slow", 500), ("fast", 100), ("middle", 300)] {
@@ -320,8 +320,8 @@ fn of_equal_providers_the_one_that_speaks_the_clients_dialect_is_asked_first() {
     assert_eq!(pool.providers("m"), ["a", "b", "c"]);
     // What was a guess is known once it has answered.
     pool.client = Dialect::Chat;
-    let vitals = &pool.providers.find_row(&id("b")).unwrap().vitals;
-    vitals.note_answer_in(&model("m"), ApiFormat::Openai);
+    let stats = &pool.providers.find_row(&id("b")).unwrap().stats;
+    stats.note_answer_in(&model("m"), ApiFormat::Openai);
     assert_eq!(pool.providers("m"), ["b", "c", "a"]);
 }
 

@@ -178,7 +178,7 @@ impl World {
     pub(super) fn enter(&mut self, retry: &Retry, slot: Slot) -> Result<Attempt, Unavailable> {
         let candidate = retry.candidate(slot).clone();
         let tried: Vec<CredentialId> = retry.tried(slot).cloned().collect();
-        let wanted = Wanted {
+        let wanted = LeaseRequest {
             provider: &candidate.provider.id,
             model: &candidate.model,
             strategy: candidate.provider.credential_strategy,

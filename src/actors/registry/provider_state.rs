@@ -24,7 +24,7 @@ use crate::domain::{
 
 /// What the Registry keeps.
 #[derive(Default)]
-pub struct ProviderBook {
+pub struct ProviderState {
     /// From the catalogue and the configuration file.
     defined: BTreeMap<ProviderId, Provider>,
     /// The user's settings above them, and the providers made by the API.
@@ -35,7 +35,7 @@ pub struct ProviderBook {
     usable_credentials: HashMap<ProviderId, usize>,
 }
 
-impl ProviderBook {
+impl ProviderState {
     /// A later definition of the same id replaces an earlier one: the configuration file may
     /// redefine what the catalogue has.
     pub fn new(defined: impl IntoIterator<Item = Provider>) -> Self {
@@ -278,8 +278,8 @@ mod tests {
         ProviderId::parse(text).unwrap()
     }
 
-    fn book() -> ProviderBook {
-        ProviderBook::new(
+    fn state() -> ProviderState {
+        ProviderState::new(
             builtin().unwrap().iter().map(super::super::catalog::CatalogEntry::to_provider),
         )
     }
@@ -292,11 +292,11 @@ mod tests {
         }
     }
 
-    fn with_acme() -> ProviderBook {
-        let mut book = book();
-        let row = book.create(NOW, id("acme"), acme()).unwrap();
-        book.adopt(row);
-        book
+    fn with_acme() -> ProviderState {
+        let mut state = state();
+        let row = state.create(NOW, id("acme"), acme()).unwrap();
+        state.adopt(row);
+        state
     }
 
     #[test]
@@ -309,9 +309,9 @@ mod tests {
 
     #[test]
     fn an_id_is_taken_once_also_by_the_catalogue() {
-        let book = with_acme();
+        let state = with_acme();
         for taken in ["acme", "openai"] {
-            let refused = book.create(NOW, id(taken), acme());
+            let refused = state.create(NOW, id(taken), acme());
             assert!(matches!(refused, Err(RegistryError::Exists(_))), "{taken}");
         }
     }
@@ -321,63 +321,63 @@ mod tests {
         let mut settings = acme();
         settings.base_url = Change::Set("http://169.254.169.254/latest".parse().unwrap());
         settings.location = Change::Set(Location::Local);
-        let refused = book().create(NOW, id("x"), settings);
+        let refused = state().create(NOW, id("x"), settings);
         assert!(matches!(refused, Err(RegistryError::Invalid(it)) if it.field == "base_url"));
 
         let mut settings = acme();
         settings.base_url = Change::Set("http://127.0.0.1:8000".parse().unwrap());
-        assert!(book().create(NOW, id("x"), settings.clone()).is_err());
+        assert!(state().create(NOW, id("x"), settings.clone()).is_err());
         settings.location = Change::Set(Location::Local);
-        assert!(book().create(NOW, id("x"), settings).is_ok());
+        assert!(state().create(NOW, id("x"), settings).is_ok());
     }
 
     #[test]
     fn settings_lie_above_the_catalogue_and_can_be_taken_back() {
-        let mut book = book();
+        let mut state = state();
         let openai = id("openai");
-        let before = book.find(&openai).unwrap();
+        let before = state.find(&openai).unwrap();
         let change = |name| ProviderChange { name, ..ProviderChange::default() };
-        let row = book.change(NOW, &openai, change(Change::Set("Mine".into()))).unwrap();
-        book.adopt(row);
-        assert_eq!(book.find(&openai).unwrap().name, "Mine");
-        let row = book.change(NOW, &openai, change(Change::Reset)).unwrap();
-        book.adopt(row);
-        assert_eq!(book.find(&openai).unwrap().name, before.name);
+        let row = state.change(NOW, &openai, change(Change::Set("Mine".into()))).unwrap();
+        state.adopt(row);
+        assert_eq!(state.find(&openai).unwrap().name, "Mine");
+        let row = state.change(NOW, &openai, change(Change::Reset)).unwrap();
+        state.adopt(row);
+        assert_eq!(state.find(&openai).unwrap().name, before.name);
     }
 
     #[test]
     fn what_was_detected_is_kept_until_the_provider_moves() {
-        let mut book = with_acme();
+        let mut state = with_acme();
         let url = |text: &str| text.parse::<Url>().unwrap();
         let found = vec![ApiFormat::Anthropic];
-        let note = |book: &ProviderBook, base: &str, formats: &[ApiFormat]| {
-            book.note_formats(NOW, &id("acme"), &url(base), formats.to_vec())
+        let note = |state: &ProviderState, base: &str, formats: &[ApiFormat]| {
+            state.note_formats(NOW, &id("acme"), &url(base), formats.to_vec())
         };
-        assert!(note(&book, "https://acme.test", &[]).is_none(), "nothing was told");
-        assert!(note(&book, "https://old.test", &found).is_none(), "it was elsewhere");
-        let row = note(&book, "https://acme.test", &found).unwrap();
-        book.adopt(row);
-        assert_eq!(book.find(&id("acme")).unwrap().detected_formats, Some(found.clone()));
-        assert!(note(&book, "https://acme.test", &found).is_none(), "that was known");
+        assert!(note(&state, "https://acme.test", &[]).is_none(), "nothing was told");
+        assert!(note(&state, "https://old.test", &found).is_none(), "it was elsewhere");
+        let row = note(&state, "https://acme.test", &found).unwrap();
+        state.adopt(row);
+        assert_eq!(state.find(&id("acme")).unwrap().detected_formats, Some(found.clone()));
+        assert!(note(&state, "https://acme.test", &found).is_none(), "that was known");
 
         let renamed = ProviderChange { name: Change::Set("B".into()), ..ProviderChange::default() };
-        let row = book.change(NOW, &id("acme"), renamed).unwrap();
+        let row = state.change(NOW, &id("acme"), renamed).unwrap();
         assert_eq!(row.detected_formats, Some(found));
         let base_url = Change::Set(url("https://b.test"));
         let moved = ProviderChange { base_url, ..ProviderChange::default() };
-        assert_eq!(book.change(NOW, &id("acme"), moved).unwrap().detected_formats, None);
+        assert_eq!(state.change(NOW, &id("acme"), moved).unwrap().detected_formats, None);
     }
 
     #[test]
     fn what_is_set_is_not_overruled_by_what_was_detected() {
-        let mut book = with_acme();
+        let mut state = with_acme();
         let api_format = Change::Set(ApiFormat::Openai);
         let set = ProviderChange { api_format, ..ProviderChange::default() };
-        let row = book.change(NOW, &id("acme"), set).unwrap();
-        book.adopt(row);
-        let base = book.find(&id("acme")).unwrap().base_url.unwrap();
+        let row = state.change(NOW, &id("acme"), set).unwrap();
+        state.adopt(row);
+        let base = state.find(&id("acme")).unwrap().base_url.unwrap();
         let found = vec![ApiFormat::Anthropic];
-        assert!(book.note_formats(NOW, &id("acme"), &base, found).is_none());
+        assert!(state.note_formats(NOW, &id("acme"), &base, found).is_none());
     }
 
     #[test]
@@ -386,7 +386,7 @@ mod tests {
             api_format: Change::Set(ApiFormat::Ollama),
             ..ProviderChange::default()
         };
-        let refused = book().change(NOW, &id("openai"), change);
+        let refused = state().change(NOW, &id("openai"), change);
         assert!(matches!(refused, Err(RegistryError::FixedByCatalog(_, "api_format"))));
     }
 
@@ -396,34 +396,34 @@ mod tests {
             base_url: Change::Set("http://127.0.0.1:9999".parse().unwrap()),
             ..ProviderChange::default()
         };
-        assert!(book().change(NOW, &id("ollama"), change).is_ok());
+        assert!(state().change(NOW, &id("ollama"), change).is_ok());
     }
 
     #[test]
     fn a_built_in_provider_is_not_deleted() {
-        assert!(matches!(book().check_delete(&id("openai")), Err(RegistryError::BuiltIn(_))));
+        assert!(matches!(state().check_delete(&id("openai")), Err(RegistryError::BuiltIn(_))));
         assert!(with_acme().check_delete(&id("acme")).is_ok());
-        assert!(matches!(book().check_delete(&id("gone")), Err(RegistryError::NotFound(_))));
+        assert!(matches!(state().check_delete(&id("gone")), Err(RegistryError::NotFound(_))));
     }
 
     #[test]
     fn the_configuration_file_is_read_only_and_wins() {
         let mut provider = with_acme().find(&id("acme")).unwrap();
         provider.origin = Origin::Config;
-        let book = ProviderBook::new([provider]);
-        let refused = book.change(NOW, &id("acme"), ProviderChange::default());
+        let state = ProviderState::new([provider]);
+        let refused = state.change(NOW, &id("acme"), ProviderChange::default());
         assert!(matches!(refused, Err(RegistryError::OwnedByConfiguration(_))));
         assert!(matches!(
-            book.check_delete(&id("acme")),
+            state.check_delete(&id("acme")),
             Err(RegistryError::OwnedByConfiguration(_))
         ));
     }
 
     #[test]
     fn the_table_is_sorted_by_priority_then_id() {
-        let mut book = with_acme();
-        book.count_all_credentials(HashMap::from([(id("acme"), 1)]));
-        let table = ProviderTable::new(book.providers());
+        let mut state = with_acme();
+        state.count_all_credentials(HashMap::from([(id("acme"), 1)]));
+        let table = ProviderTable::new(state.providers());
         let order: Vec<(i32, String)> =
             table.iter().map(|(p, _)| (-p.priority, p.id.to_string())).collect();
         let mut sorted = order.clone();
@@ -434,26 +434,26 @@ mod tests {
 
     #[test]
     fn a_row_that_does_not_open_locks_the_provider_and_keeps_its_settings() {
-        let mut book = with_acme();
-        let mut row = book.create(NOW, id("vault"), acme()).unwrap();
+        let mut state = with_acme();
+        let mut row = state.create(NOW, id("vault"), acme()).unwrap();
         row.settings.headers = Some(StoredHeaders::Locked { key_id: "k1".into() });
-        book.adopt(row);
-        book.count_all_credentials(HashMap::from([(id("vault"), 1)]));
-        assert_eq!(book.status(&id("vault")), Some(ProviderStatus::Error));
-        let row = book.change(NOW, &id("vault"), ProviderChange::default()).unwrap();
+        state.adopt(row);
+        state.count_all_credentials(HashMap::from([(id("vault"), 1)]));
+        assert_eq!(state.status(&id("vault")), Some(ProviderStatus::Error));
+        let row = state.change(NOW, &id("vault"), ProviderChange::default()).unwrap();
         assert!(matches!(row.settings.headers, Some(StoredHeaders::Locked { .. })));
     }
 
     #[test]
     fn what_is_not_understood_is_neither_used_nor_written_over() {
-        let mut book = book();
-        book.load(Vec::new(), vec![id("openai"), id("broken")]);
-        let openai = book.providers().find(|(provider, _)| provider.id == id("openai"));
+        let mut state = state();
+        state.load(Vec::new(), vec![id("openai"), id("broken")]);
+        let openai = state.providers().find(|(provider, _)| provider.id == id("openai"));
         assert!(openai.is_none(), "a default took its place");
         let unreadable = |row: Result<_, _>| matches!(row, Err(RegistryError::Unreadable(_)));
-        assert!(unreadable(book.create(NOW, id("broken"), acme())));
-        assert!(unreadable(book.change(NOW, &id("openai"), ProviderChange::default())));
+        assert!(unreadable(state.create(NOW, id("broken"), acme())));
+        assert!(unreadable(state.change(NOW, &id("openai"), ProviderChange::default())));
         let error = LastError { message: "no".into(), at: NOW };
-        assert!(book.note_error(NOW, &id("openai"), Some(error)).is_none());
+        assert!(state.note_error(NOW, &id("openai"), Some(error)).is_none());
     }
 }

@@ -18,7 +18,7 @@ use crate::domain::{
     format::FormatMemory,
     id::{ModelName, ProviderId},
     provider::ApiFormat,
-    readings::History,
+    running_stats::History,
     time::Timestamp,
 };
 
@@ -27,9 +27,9 @@ const MAX_MODELS: usize = 256;
 
 /// Running readings of one provider: requests under way, how fast its models answer, in which formats.
 #[derive(Default)]
-pub struct ProviderVitals {
+pub struct ProviderStats {
     in_flight: AtomicU32,
-    models: Mutex<HashMap<ModelName, Arc<ModelVitals>>>,
+    models: Mutex<HashMap<ModelName, Arc<ModelStats>>>,
     /// How many times were noted: says which model was noted last, whatever the clock does.
     noted: AtomicU64,
     /// Read by each request and hardly ever changed.
@@ -38,7 +38,7 @@ pub struct ProviderVitals {
 
 /// How fast one model of a provider answers.
 #[derive(Default)]
-struct ModelVitals {
+struct ModelStats {
     first_event: Mutex<History>,
     whole_answer: Mutex<History>,
     /// The number of its last note.
@@ -46,7 +46,7 @@ struct ModelVitals {
 }
 
 /// One request under way at a provider, until it is dropped.
-pub struct InFlight(Arc<ProviderVitals>);
+pub struct InFlight(Arc<ProviderStats>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -54,7 +54,7 @@ impl Drop for InFlight {
     }
 }
 
-impl ProviderVitals {
+impl ProviderStats {
     /// Requests under way there.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
@@ -90,7 +90,7 @@ impl ProviderVitals {
     pub fn first_events(&self) -> BTreeMap<ModelName, Duration> {
         let models: Vec<_> =
             locked(&self.models).iter().map(|(m, known)| (m.clone(), Arc::clone(known))).collect();
-        let mean = |(model, known): (_, Arc<ModelVitals>)| {
+        let mean = |(model, known): (_, Arc<ModelStats>)| {
             let mean = locked(&known.first_event).mean()?;
             Some((model, mean))
         };
@@ -141,11 +141,11 @@ impl ProviderVitals {
         });
     }
 
-    fn find(&self, model: &ModelName) -> Option<Arc<ModelVitals>> {
+    fn find(&self, model: &ModelName) -> Option<Arc<ModelStats>> {
         locked(&self.models).get(model).map(Arc::clone)
     }
 
-    fn find_or_add(&self, model: &ModelName) -> Arc<ModelVitals> {
+    fn find_or_add(&self, model: &ModelName) -> Arc<ModelStats> {
         let number = self.noted.fetch_add(1, Ordering::Relaxed);
         let mut models = locked(&self.models);
         if let Some(known) = models.get(model) {
@@ -153,7 +153,7 @@ impl ProviderVitals {
             return Arc::clone(known);
         }
         if models.len() >= MAX_MODELS {
-            let number_of = |known: &Arc<ModelVitals>| known.noted.load(Ordering::Relaxed);
+            let number_of = |known: &Arc<ModelStats>| known.noted.load(Ordering::Relaxed);
             let oldest = models.iter().min_by_key(|(_, known)| number_of(known));
             if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
                 models.remove(&oldest);
@@ -177,11 +177,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The vitals of every provider. A change of its settings does not touch them.
 #[derive(Default)]
-pub struct VitalsBook(HashMap<ProviderId, Arc<ProviderVitals>>);
+pub struct StatsStore(HashMap<ProviderId, Arc<ProviderStats>>);
 
-impl VitalsBook {
+impl StatsStore {
     /// Those of a provider, which are made when there are none.
-    pub fn of(&mut self, id: &ProviderId) -> Arc<ProviderVitals> {
+    pub fn of(&mut self, id: &ProviderId) -> Arc<ProviderStats> {
         if let Some(known) = self.0.get(id) {
             return Arc::clone(known);
         }
@@ -209,85 +209,85 @@ mod tests {
 
     #[test]
     fn guards_on_many_threads_balance_to_zero() {
-        let vitals = Arc::new(ProviderVitals::default());
-        let held = vitals.enter();
+        let stats = Arc::new(ProviderStats::default());
+        let held = stats.enter();
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..1_000 {
-                        let _first = vitals.enter();
-                        let _second = vitals.enter();
-                        assert!(vitals.in_flight() >= 3);
+                        let _first = stats.enter();
+                        let _second = stats.enter();
+                        assert!(stats.in_flight() >= 3);
                     }
                 });
             }
         });
-        assert_eq!(vitals.in_flight(), 1);
+        assert_eq!(stats.in_flight(), 1);
         drop(held);
-        assert_eq!(vitals.in_flight(), 0);
+        assert_eq!(stats.in_flight(), 0);
     }
 
     #[test]
     fn times_are_kept_by_model_and_by_what_was_waited_for() {
-        let vitals = ProviderVitals::default();
-        vitals.note_first_event(NOW, &model("a"), TOOK);
-        vitals.note_whole_answer(NOW, &model("b"), TOOK * 2);
-        assert_eq!(vitals.first_event(&model("a")).mean(), Some(TOOK));
-        assert_eq!(vitals.whole_answer(&model("a")).mean(), None);
-        assert_eq!(vitals.whole_answer(&model("b")).mean(), Some(TOOK * 2));
-        assert_eq!(vitals.first_event(&model("unknown")).mean(), None);
-        assert_eq!(vitals.first_events(), BTreeMap::from([(model("a"), TOOK)]));
+        let stats = ProviderStats::default();
+        stats.note_first_event(NOW, &model("a"), TOOK);
+        stats.note_whole_answer(NOW, &model("b"), TOOK * 2);
+        assert_eq!(stats.first_event(&model("a")).mean(), Some(TOOK));
+        assert_eq!(stats.whole_answer(&model("a")).mean(), None);
+        assert_eq!(stats.whole_answer(&model("b")).mean(), Some(TOOK * 2));
+        assert_eq!(stats.first_event(&model("unknown")).mean(), None);
+        assert_eq!(stats.first_events(), BTreeMap::from([(model("a"), TOOK)]));
     }
 
     #[test]
     fn what_is_learnt_of_formats_is_there_for_all_at_once_and_forgotten_on_request() {
-        let vitals = ProviderVitals::default();
-        vitals.note_answer_in(&model("a"), ApiFormat::Ollama);
+        let stats = ProviderStats::default();
+        stats.note_answer_in(&model("a"), ApiFormat::Ollama);
         let everywhere = WrongFormat::Everywhere;
-        vitals.note_absence_of(NOW, &model("a"), ApiFormat::Openai, everywhere);
-        assert!(vitals.formats().about(&model("a")).answered(ApiFormat::Ollama).is_some());
-        assert!(vitals.formats().about(&model("b")).absent(NOW, ApiFormat::Openai).is_some());
-        vitals.forget_formats();
-        assert!(vitals.formats().about(&model("a")).answered(ApiFormat::Ollama).is_none());
+        stats.note_absence_of(NOW, &model("a"), ApiFormat::Openai, everywhere);
+        assert!(stats.formats().about(&model("a")).answered(ApiFormat::Ollama).is_some());
+        assert!(stats.formats().about(&model("b")).absent(NOW, ApiFormat::Openai).is_some());
+        stats.forget_formats();
+        assert!(stats.formats().about(&model("a")).answered(ApiFormat::Ollama).is_none());
     }
 
     #[test]
     fn at_the_bound_the_least_recently_noted_model_is_dropped() {
-        let vitals = ProviderVitals::default();
+        let stats = ProviderStats::default();
         for n in 0..MAX_MODELS {
-            vitals.note_first_event(NOW, &model(&format!("m{n}")), TOOK);
+            stats.note_first_event(NOW, &model(&format!("m{n}")), TOOK);
         }
-        vitals.note_whole_answer(NOW, &model("m0"), TOOK);
-        vitals.note_first_event(NOW, &model("new"), TOOK);
-        assert_eq!(locked(&vitals.models).len(), MAX_MODELS);
-        assert_eq!(vitals.first_event(&model("m1")).mean(), None);
+        stats.note_whole_answer(NOW, &model("m0"), TOOK);
+        stats.note_first_event(NOW, &model("new"), TOOK);
+        assert_eq!(locked(&stats.models).len(), MAX_MODELS);
+        assert_eq!(stats.first_event(&model("m1")).mean(), None);
         for kept in ["m0", "m2", "new"] {
-            assert_eq!(vitals.first_event(&model(kept)).mean(), Some(TOOK), "{kept}");
+            assert_eq!(stats.first_event(&model(kept)).mean(), Some(TOOK), "{kept}");
         }
     }
 
     #[test]
     fn a_panic_with_the_lock_held_does_not_end_the_readings() {
-        let vitals = Arc::new(ProviderVitals::default());
-        let other = Arc::clone(&vitals);
+        let stats = Arc::new(ProviderStats::default());
+        let other = Arc::clone(&stats);
         let panicked = thread::spawn(move || {
             let _held = other.models.lock();
             panic!("while the lock is held");
         });
         assert!(panicked.join().is_err());
-        vitals.note_first_event(NOW, &model("a"), TOOK);
-        assert_eq!(vitals.first_event(&model("a")).mean(), Some(TOOK));
+        stats.note_first_event(NOW, &model("a"), TOOK);
+        assert_eq!(stats.first_event(&model("a")).mean(), Some(TOOK));
     }
 
     #[test]
     fn the_vitals_of_a_provider_last_until_it_is_removed() {
-        let mut book = VitalsBook::default();
+        let mut state = StatsStore::default();
         let id = ProviderId::parse("acme").unwrap();
-        let first = book.of(&id);
+        let first = state.of(&id);
         let held = first.enter();
-        assert!(Arc::ptr_eq(&first, &book.of(&id)));
-        book.remove(&id);
-        assert_eq!(book.of(&id).in_flight(), 0);
+        assert!(Arc::ptr_eq(&first, &state.of(&id)));
+        state.remove(&id);
+        assert_eq!(state.of(&id).in_flight(), 0);
         drop(held);
         assert_eq!(first.in_flight(), 0);
     }

@@ -53,11 +53,11 @@ struct Entry {
 
 /// The tokens, and the exchanges under way: never two of one account.
 #[derive(Default)]
-pub struct TokenBook {
+pub struct TokenState {
     entries: HashMap<Account, Entry>,
 }
 
-impl TokenBook {
+impl TokenState {
     /// What to do for one who asks. An exchange that is to begin counts as under way.
     pub fn ask(
         &mut self,
@@ -165,100 +165,100 @@ mod tests {
         }
     }
 
-    fn asked(book: &mut TokenBook, now: Timestamp, account: &Account) -> (&'static str, String) {
-        step(&book.ask(now, account, None))
+    fn asked(state: &mut TokenState, now: Timestamp, account: &Account) -> (&'static str, String) {
+        step(&state.ask(now, account, None))
     }
 
     #[test]
     fn a_token_is_got_once_and_given_to_all_until_it_is_about_to_end() {
-        let (mut book, now, account) = (TokenBook::default(), start(), account("a", "f"));
-        assert_eq!(asked(&mut book, now, &account).0, "exchange");
-        assert_eq!(asked(&mut book, now, &account).0, "wait");
-        book.finish(now, &account, Some(token("one", now.plus(30 * MINUTE))));
-        assert_eq!(asked(&mut book, now, &account), ("use", "one".into()));
+        let (mut state, now, account) = (TokenState::default(), start(), account("a", "f"));
+        assert_eq!(asked(&mut state, now, &account).0, "exchange");
+        assert_eq!(asked(&mut state, now, &account).0, "wait");
+        state.finish(now, &account, Some(token("one", now.plus(30 * MINUTE))));
+        assert_eq!(asked(&mut state, now, &account), ("use", "one".into()));
 
         let late = now.plus(25 * MINUTE);
-        assert_eq!(asked(&mut book, late.minus(Duration::from_millis(1)), &account).0, "use");
-        assert_eq!(asked(&mut book, late, &account), ("refresh", "one".into()));
+        assert_eq!(asked(&mut state, late.minus(Duration::from_millis(1)), &account).0, "use");
+        assert_eq!(asked(&mut state, late, &account), ("refresh", "one".into()));
         assert_eq!(
-            asked(&mut book, late, &account),
+            asked(&mut state, late, &account),
             ("use", "one".into()),
             "one refresh at a time"
         );
-        book.finish(late, &account, Some(token("two", late.plus(30 * MINUTE))));
-        assert_eq!(asked(&mut book, late, &account), ("use", "two".into()));
+        state.finish(late, &account, Some(token("two", late.plus(30 * MINUTE))));
+        assert_eq!(asked(&mut state, late, &account), ("use", "two".into()));
     }
 
     #[test]
     fn what_has_ended_is_given_to_nobody() {
-        let (mut book, now, account) = (TokenBook::default(), start(), account("a", "f"));
-        book.finish(now, &account, Some(token("one", now.plus(30 * MINUTE))));
+        let (mut state, now, account) = (TokenState::default(), start(), account("a", "f"));
+        state.finish(now, &account, Some(token("one", now.plus(30 * MINUTE))));
         let end = now.plus(30 * MINUTE);
-        assert_eq!(asked(&mut book, end, &account).0, "exchange");
-        assert_eq!(asked(&mut book, end, &account).0, "wait");
+        assert_eq!(asked(&mut state, end, &account).0, "exchange");
+        assert_eq!(asked(&mut state, end, &account).0, "wait");
     }
 
     #[test]
     fn a_refresh_that_fails_leaves_what_lasts_and_is_tried_again_after_a_pause() {
-        let (mut book, now, account) = (TokenBook::default(), start(), account("a", "f"));
-        book.finish(now, &account, Some(token("one", now.plus(5 * MINUTE))));
-        assert_eq!(asked(&mut book, now, &account).0, "refresh");
-        book.finish(now, &account, None);
-        assert_eq!(asked(&mut book, now, &account), ("use", "one".into()));
-        assert_eq!(asked(&mut book, now.plus(PAUSE), &account), ("refresh", "one".into()));
+        let (mut state, now, account) = (TokenState::default(), start(), account("a", "f"));
+        state.finish(now, &account, Some(token("one", now.plus(5 * MINUTE))));
+        assert_eq!(asked(&mut state, now, &account).0, "refresh");
+        state.finish(now, &account, None);
+        assert_eq!(asked(&mut state, now, &account), ("use", "one".into()));
+        assert_eq!(asked(&mut state, now.plus(PAUSE), &account), ("refresh", "one".into()));
         // Whoever has nothing does not wait for the end of a pause.
-        book.finish(now, &account, None);
-        assert_eq!(asked(&mut book, now.plus(5 * MINUTE), &account).0, "exchange");
+        state.finish(now, &account, None);
+        assert_eq!(asked(&mut state, now.plus(5 * MINUTE), &account).0, "exchange");
     }
 
     #[test]
     fn a_refused_token_goes_and_a_newer_one_stays() {
-        let (mut book, now, account) = (TokenBook::default(), start(), account("a", "f"));
+        let (mut state, now, account) = (TokenState::default(), start(), account("a", "f"));
         let (one, two) = (token("one", now.plus(30 * MINUTE)), token("two", now.plus(30 * MINUTE)));
-        book.finish(now, &account, Some(Arc::clone(&one)));
-        assert_eq!(step(&book.ask(now, &account, Some(&one))).0, "exchange");
-        assert_eq!(step(&book.ask(now, &account, Some(&one))).0, "wait");
-        book.finish(now, &account, Some(Arc::clone(&two)));
-        assert_eq!(step(&book.ask(now, &account, Some(&one))), ("use", "two".into()));
-        assert_eq!(step(&book.ask(now, &account, Some(&two))).0, "exchange");
+        state.finish(now, &account, Some(Arc::clone(&one)));
+        assert_eq!(step(&state.ask(now, &account, Some(&one))).0, "exchange");
+        assert_eq!(step(&state.ask(now, &account, Some(&one))).0, "wait");
+        state.finish(now, &account, Some(Arc::clone(&two)));
+        assert_eq!(step(&state.ask(now, &account, Some(&one))), ("use", "two".into()));
+        assert_eq!(step(&state.ask(now, &account, Some(&two))).0, "exchange");
     }
 
     #[test]
     fn accounts_share_nothing_and_a_replaced_key_is_another_account() {
-        let (mut book, now) = (TokenBook::default(), start());
+        let (mut state, now) = (TokenState::default(), start());
         let first = account("a", "f");
-        book.finish(now, &first, Some(token("one", now.plus(30 * MINUTE))));
+        state.finish(now, &first, Some(token("one", now.plus(30 * MINUTE))));
         let moved =
             Account { exchange_url: "https://gate.test/x".parse().unwrap(), ..first.clone() };
         for other in [account("b", "f"), account("a", "g"), moved] {
-            assert_eq!(asked(&mut book, now, &other).0, "exchange");
+            assert_eq!(asked(&mut state, now, &other).0, "exchange");
         }
-        assert_eq!(asked(&mut book, now, &first), ("use", "one".into()));
+        assert_eq!(asked(&mut state, now, &first), ("use", "one".into()));
     }
 
     #[test]
     fn exchanges_that_a_restart_has_cut_off_are_made_again() {
-        let (mut book, now, account) = (TokenBook::default(), start(), account("a", "f"));
-        assert_eq!(asked(&mut book, now, &account).0, "exchange");
-        book.forget_exchanges();
-        assert_eq!(asked(&mut book, now, &account).0, "exchange");
+        let (mut state, now, account) = (TokenState::default(), start(), account("a", "f"));
+        assert_eq!(asked(&mut state, now, &account).0, "exchange");
+        state.forget_exchanges();
+        assert_eq!(asked(&mut state, now, &account).0, "exchange");
     }
 
     #[test]
     fn what_is_kept_is_bounded_and_what_ends_first_goes() {
-        let (mut book, now) = (TokenBook::default(), start());
+        let (mut state, now) = (TokenState::default(), start());
         let of = |n: usize| account(&n.to_string(), "f");
         for n in 0..=MAX_KEPT {
             let lasts = Duration::from_secs(3_600 + u64::try_from(n).unwrap());
-            book.finish(now, &of(n), Some(token("t", now.plus(lasts))));
+            state.finish(now, &of(n), Some(token("t", now.plus(lasts))));
         }
-        assert_eq!(book.entries.len(), MAX_KEPT);
-        assert_eq!(asked(&mut book, now, &of(0)).0, "exchange");
-        assert_eq!(asked(&mut book, now, &of(MAX_KEPT)).0, "use");
+        assert_eq!(state.entries.len(), MAX_KEPT);
+        assert_eq!(asked(&mut state, now, &of(0)).0, "exchange");
+        assert_eq!(asked(&mut state, now, &of(MAX_KEPT)).0, "use");
         // Those that have ended go by themselves.
         let late = now.plus(Duration::from_hours(3));
-        book.finish(late, &of(1), None);
-        assert_eq!(book.entries.len(), 1, "but for the exchange under way");
+        state.finish(late, &of(1), None);
+        assert_eq!(state.entries.len(), 1, "but for the exchange under way");
     }
 
     proptest! {
@@ -266,7 +266,7 @@ mod tests {
         fn one_exchange_of_an_account_at_a_time_and_no_token_past_its_end(
             events in prop::collection::vec((0_u64..120, 0_usize..3, any::<bool>()), 1..200),
         ) {
-            let (mut book, mut now) = (TokenBook::default(), start());
+            let (mut state, mut now) = (TokenState::default(), start());
             let accounts = [account("a", "f"), account("a", "g"), account("b", "f")];
             let mut under_way = [false; 3];
             for (pause, whose, is_good) in events {
@@ -274,10 +274,10 @@ mod tests {
                 if under_way[whose] && is_good {
                     let text = whose.to_string();
                     let got = (pause % 3 > 0).then(|| token(&text, now.plus(7 * MINUTE)));
-                    book.finish(now, &accounts[whose], got);
+                    state.finish(now, &accounts[whose], got);
                     under_way[whose] = false;
                 }
-                match book.ask(now, &accounts[whose], None) {
+                match state.ask(now, &accounts[whose], None) {
                     Step::Use(token) | Step::UseAndRefresh(token) if token.expires_at <= now => {
                         prop_assert!(false, "a token was given after its end");
                     }
