@@ -109,25 +109,25 @@ pub(crate) use crashes_on_request;
 
 /// The mailbox of an actor that has not been started yet: two actors that need each other's address
 /// get both first, and are started then.
-pub struct Seat<A: Actor>(AddressReceiver<A>);
+pub struct Unstarted<A: Actor>(AddressReceiver<A>);
 
-/// Makes the address of an actor to come. Messages wait in its mailbox until [`Seat::fill`].
-pub fn seat<A>() -> (Addr<A>, Seat<A>)
+/// Makes the address of an actor to come. Messages wait in its mailbox until [`Unstarted::start`].
+pub fn unstarted<A>() -> (Addr<A>, Unstarted<A>)
 where
     A: Actor<Context = Context<A>>,
 {
     let (sender, receiver) = channel::channel(MAILBOX);
-    (Addr::new(sender), Seat(receiver))
+    (Addr::new(sender), Unstarted(receiver))
 }
 
-impl<A> Seat<A>
+impl<A> Unstarted<A>
 where
     A: Supervised + Actor<Context = Context<A>>,
 {
     /// Starts the actor on `arbiter`'s thread and restarts it when it panics.
     ///
     /// `make` runs on that thread, once. An arbiter that has stopped closes the mailbox.
-    pub fn fill<F>(self, arbiter: &ArbiterHandle, name: &'static str, watch: Watch, make: F)
+    pub fn start<F>(self, arbiter: &ArbiterHandle, name: &'static str, watch: Watch, make: F)
     where
         F: FnOnce(&mut Context<A>) -> A + Send + 'static,
     {
@@ -148,14 +148,14 @@ where
     }
 }
 
-/// Starts an actor that nobody needs to know before; see [`Seat::fill`].
+/// Starts an actor that nobody needs to know before; see [`Unstarted::start`].
 pub fn start_in<A, F>(arbiter: &ArbiterHandle, name: &'static str, watch: Watch, make: F) -> Addr<A>
 where
     A: Supervised + Actor<Context = Context<A>>,
     F: FnOnce(&mut Context<A>) -> A + Send + 'static,
 {
-    let (addr, seat) = seat::<A>();
-    seat.fill(arbiter, name, watch, make);
+    let (addr, unstarted) = unstarted::<A>();
+    unstarted.start(arbiter, name, watch, make);
     addr
 }
 

@@ -21,19 +21,19 @@ use crate::{
         access_keys::{AccessKeys, AccessKeysReady, KeyRing},
         copilot_tokens::CopilotTokens,
         credentials::{
-            Affinity, CredentialDirectory, Credentials, CredentialsPeers, CredentialsReady,
+            Affinity, CredentialDirectory, Credentials, CredentialsReady, CredentialsRecipients,
         },
         db::DbHandle,
         discovery::Discovery,
         events::{Events, Record},
-        health::{Health, HealthPeers, HealthReady},
+        health::{Health, HealthReady, HealthRecipients},
         histories::Histories,
         published::{Published, Publisher, publish},
-        registry::{ProviderTable, Registry, RegistryPeers, RegistryReady},
+        registry::{ProviderTable, Registry, RegistryReady, RegistryRecipients},
         router::{RouteStore, Router, RouterReady, RouterView},
-        supervise::{self, Seat, Watch},
+        supervise::{self, Unstarted, Watch},
         traces::Traces,
-        usage_tracker::{Disk, FlushUsage, Journal, UsageTracker, UsageTrackerPeers},
+        usage_tracker::{Disk, FlushUsage, Journal, UsageTracker, UsageTrackerRecipients},
     },
     config::Config,
     domain::{
@@ -78,7 +78,7 @@ pub async fn start(
     // Everything a request asks or tells is on one thread: telling four actors wakes it once.
     let arbiter = Arbiter::new();
     let on = arbiter.handle();
-    let (events, events_seat) = supervise::seat::<Events>();
+    let (events, events_unstarted) = supervise::unstarted::<Events>();
     let watch = watch(&events, &metrics, on_give_up);
 
     let db = DbHandle::start(
@@ -90,9 +90,9 @@ pub async fn start(
     );
     let dropped = metrics.event_subscribers_dropped.clone();
     let settings = config.events.clone();
-    events_seat.fill(&on, "events", watch.clone(), move |_| Events::new(&settings, dropped));
+    events_unstarted.start(&on, "events", watch.clone(), move |_| Events::new(&settings, dropped));
 
-    let (traces, histories) = keepers_of_the_past(config, &on, &watch);
+    let (traces, histories) = start_history_actors(config, &on, &watch);
 
     let (table_publisher, providers) = publish(ProviderTable::default());
     let (directory_publisher, directory) = publish(CredentialDirectory::default());
@@ -100,52 +100,52 @@ pub async fn start(
     let (ring_publisher, key_ring) = publish(KeyRing::new(storage.access_keys.clone(), []));
     let (health_publisher, health_view) = publish(HealthView::default());
 
-    let (registry, registry_seat) = supervise::seat::<Registry>();
-    let (health, health_seat) = supervise::seat::<Health>();
-    let (credentials, credentials_seat) = supervise::seat::<Credentials>();
-    let (discovery, discovery_seat) = supervise::seat::<Discovery>();
+    let (registry, registry_unstarted) = supervise::unstarted::<Registry>();
+    let (health, health_unstarted) = supervise::unstarted::<Health>();
+    let (credentials, credentials_unstarted) = supervise::unstarted::<Credentials>();
+    let (discovery, discovery_unstarted) = supervise::unstarted::<Discovery>();
 
-    let peers = RegistryPeers {
+    let recipients = RegistryRecipients {
         events: events.clone().recipient(),
         credentials: credentials.clone().recipient(),
         health: health.clone().recipient(),
         discovery: discovery.clone().recipient(),
     };
     let (own_db, seen) = (db.clone(), directory.clone());
-    registry_seat.fill(&on, "registry", watch.clone(), move |_| {
-        Registry::new(given.providers, own_db, table_publisher, seen, peers)
+    registry_unstarted.start(&on, "registry", watch.clone(), move |_| {
+        Registry::new(given.providers, own_db, table_publisher, seen, recipients)
     });
 
-    let peers = HealthPeers {
+    let recipients = HealthRecipients {
         events: events.clone().recipient(),
         traces: traces.clone().recipient(),
         failed: registry.clone().recipient(),
         answered: registry.clone().recipient(),
     };
-    let make = keeper_of_health(&db, health_publisher, &providers, &directory, &metrics, peers);
-    health_seat.fill(&on, "health", watch.clone(), move |_| make());
+    let make = health_maker(&db, health_publisher, &providers, &directory, &metrics, recipients);
+    health_unstarted.start(&on, "health", watch.clone(), move |_| make());
 
     let (own_db, state, told) = (db.clone(), routes::state(config), events.clone().recipient());
     let router = supervise::start_in(&on, "router", watch.clone(), move |_| {
         Router::new(RouteStore::new(state, own_db, told), view_publisher)
     });
 
-    let peers = CredentialsPeers {
+    let recipients = CredentialsRecipients {
         events: events.clone().recipient(),
         registry: registry.clone().recipient(),
         health: health.clone().recipient(),
     };
     let own_db = db.clone();
-    credentials_seat.fill(&on, "credentials", watch.clone(), move |_| {
+    credentials_unstarted.start(&on, "credentials", watch.clone(), move |_| {
         let (given, macs) = (given.credentials, storage.fingerprints);
-        Credentials::new(given, own_db, macs, directory_publisher, peers)
+        Credentials::new(given, own_db, macs, directory_publisher, recipients)
     });
 
     let (seen, keys, told) = (providers.clone(), directory.clone(), registry.clone().recipient());
     let upstream = Upstream::new(&upstream)?;
     let asker = upstream.clone();
     let discover = move || Discovery::new(asker, seen, keys, told);
-    let (aside, copilot_tokens) = set_aside(discovery_seat, discover, &watch, upstream);
+    let (aside, copilot_tokens) = start_io_actors(discovery_unstarted, discover, &watch, upstream);
 
     let own_db = db.clone();
     let access_keys = supervise::start_in(&on, "access_keys", watch.clone(), move |_| {
@@ -154,7 +154,7 @@ pub async fn start(
 
     let disk = disk(config, &journal, &storage.connector);
     let kept = (&journal, &disk);
-    let usage_tracker = keeper_of_the_ledger(config, &on, watch, &events, &db, kept, &metrics);
+    let usage_tracker = start_usage_tracker(config, &on, watch, &events, &db, kept, &metrics);
 
     let actors = Actors {
         registry,
@@ -184,7 +184,7 @@ pub async fn start(
 }
 
 /// What is remembered of requests that are over, in memory alone.
-fn keepers_of_the_past(
+fn start_history_actors(
     config: &Config,
     on: &ArbiterHandle,
     watch: &Watch,
@@ -197,7 +197,7 @@ fn keepers_of_the_past(
     (traces, histories)
 }
 
-fn keeper_of_the_ledger(
+fn start_usage_tracker(
     config: &Config,
     on: &ArbiterHandle,
     watch: Watch,
@@ -206,40 +206,40 @@ fn keeper_of_the_ledger(
     (journal, disk): (&Journal, &Arc<Disk>),
     metrics: &Arc<Metrics>,
 ) -> Addr<UsageTracker> {
-    let peers = UsageTrackerPeers {
+    let recipients = UsageTrackerRecipients {
         events: events.clone().recipient(),
         all_events: events.clone().recipient(),
     };
     let (db, journal, metrics) = (db.clone(), journal.clone(), Arc::clone(metrics));
     let (settings, disk) = (settings::usage(config), Arc::clone(disk));
     supervise::start_in(on, "usage_tracker", watch, move |_| {
-        UsageTracker::new(settings, journal, db, peers, metrics, disk)
+        UsageTracker::new(settings, journal, db, recipients, metrics, disk)
     })
 }
 
 /// Makes Health on its own thread.
-fn keeper_of_health(
+fn health_maker(
     db: &DbHandle,
     view: Publisher<HealthView>,
     providers: &Published<ProviderTable>,
     credentials: &Published<CredentialDirectory>,
     metrics: &Arc<Metrics>,
-    peers: HealthPeers,
+    recipients: HealthRecipients,
 ) -> impl FnOnce() -> Health + Send + 'static {
     let (db, metrics) = (db.clone(), Arc::clone(metrics));
     let (providers, credentials) = (providers.clone(), credentials.clone());
-    move || Health::new(db, view, providers, credentials, metrics, peers)
+    move || Health::new(db, view, providers, credentials, metrics, recipients)
 }
 
 /// Those who wait for the network have a thread of their own: nothing else waits for them.
-fn set_aside(
-    seat: Seat<Discovery>,
+fn start_io_actors(
+    unstarted: Unstarted<Discovery>,
     discover: impl FnOnce() -> Discovery + Send + 'static,
     watch: &Watch,
     upstream: Upstream,
 ) -> (Arbiter, Addr<CopilotTokens>) {
     let aside = Arbiter::new();
-    seat.fill(&aside.handle(), "discovery", watch.clone(), move |_| discover());
+    unstarted.start(&aside.handle(), "discovery", watch.clone(), move |_| discover());
     let exchange = move |_: &mut _| CopilotTokens::new(upstream);
     let tokens = supervise::start_in(&aside.handle(), "copilot_tokens", watch.clone(), exchange);
     (aside, tokens)

@@ -110,7 +110,7 @@ pub struct Probe {
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
+pub struct ProbeAnswer {
     pub status: u16,
     pub shape: Shape,
 }
@@ -139,7 +139,7 @@ pub struct Evidence {
     pub probe: Probe,
     /// What it tells about.
     pub about: Option<ApiFormat>,
-    pub answer: Result<Heard, FailureClass>,
+    pub answer: Result<ProbeAnswer, FailureClass>,
     pub tells: Tells,
 }
 
@@ -213,7 +213,7 @@ fn below(folder: &Url, name: &str) -> Url {
 }
 
 /// What the answers tell, all taken together.
-pub fn judge(answers: Vec<(Probe, Result<Heard, FailureClass>)>) -> FormatVerdict {
+pub fn judge(answers: Vec<(Probe, Result<ProbeAnswer, FailureClass>)>) -> FormatVerdict {
     let judged: Vec<(Tells, Option<ApiFormat>)> =
         answers.iter().map(|(probe, answer)| tells(probe, answer, &answers)).collect();
     let evidence = answers
@@ -239,8 +239,8 @@ fn spoken(evidence: &[Evidence]) -> Vec<ApiFormat> {
 /// What one answer tells, and about which format.
 fn tells(
     probe: &Probe,
-    answer: &Result<Heard, FailureClass>,
-    all: &[(Probe, Result<Heard, FailureClass>)],
+    answer: &Result<ProbeAnswer, FailureClass>,
+    all: &[(Probe, Result<ProbeAnswer, FailureClass>)],
 ) -> (Tells, Option<ApiFormat>) {
     let Some(about) = probe.about else { return (Tells::Control, None) };
     let Ok(heard) = answer else { return (Tells::Inconclusive, Some(about)) };
@@ -271,7 +271,7 @@ fn tells(
 }
 
 /// What the answer to the question for models, or to that at the root, tells.
-fn told_by_list(about: ApiFormat, heard: &Heard) -> (Tells, Option<ApiFormat>) {
+fn told_by_list(about: ApiFormat, heard: &ProbeAnswer) -> (Tells, Option<ApiFormat>) {
     match heard.shape {
         Shape::Models(family) | Shape::Greeting(family) if heard.status < 300 => {
             (Tells::Spoken, Some(family.lister()))
@@ -287,7 +287,7 @@ fn told_by_list(about: ApiFormat, heard: &Heard) -> (Tells, Option<ApiFormat>) {
 }
 
 /// What the refusal of a body that none can take tells.
-fn told_by_refusal(about: ApiFormat, heard: &Heard) -> Tells {
+fn told_by_refusal(about: ApiFormat, heard: &ProbeAnswer) -> Tells {
     let Shape::Error { family, .. } = heard.shape else { return Tells::Nothing };
     if !is_of_somebody(heard.status) {
         return Tells::Nothing;

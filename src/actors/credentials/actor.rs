@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Whom Credentials tells.
-pub struct CredentialsPeers {
+pub struct CredentialsRecipients {
     pub events: Recipient<Record>,
     pub registry: Recipient<CredentialsChanged>,
     /// Told of what is gone, or another one now.
@@ -52,7 +52,7 @@ pub struct Credentials {
     pub(super) db: DbHandle,
     fingerprints: Mac,
     directory: Publisher<CredentialDirectory>,
-    peers: CredentialsPeers,
+    recipients: CredentialsRecipients,
 }
 
 impl Credentials {
@@ -61,9 +61,9 @@ impl Credentials {
         db: DbHandle,
         fingerprints: Mac,
         directory: Publisher<CredentialDirectory>,
-        peers: CredentialsPeers,
+        recipients: CredentialsRecipients,
     ) -> Self {
-        Self { pool: CredentialPool::default(), given, db, fingerprints, directory, peers }
+        Self { pool: CredentialPool::default(), given, db, fingerprints, directory, recipients }
     }
 
     fn publish(&self) {
@@ -73,14 +73,16 @@ impl Credentials {
     /// Publishes credentials of a provider that have come or gone, and tells who counts them.
     pub(super) fn publish_change(&self, provider: &ProviderId) {
         self.publish();
-        self.peers.registry.do_send(CredentialsChanged { provider_id: Some(provider.clone()) });
+        self.recipients
+            .registry
+            .do_send(CredentialsChanged { provider_id: Some(provider.clone()) });
     }
 
     /// A credential is gone, or is to be judged anew.
     pub(super) fn forget_health(&self, provider: &ProviderId, id: &CredentialId) {
         let filter =
             ScopeFilter { credential: Some(id.clone()), ..ScopeFilter::of(provider.clone()) };
-        self.peers.health.do_send(Forget(filter));
+        self.recipients.health.do_send(Forget(filter));
     }
 
     pub(super) fn tell(
@@ -91,7 +93,7 @@ impl Credentials {
         data: EventData,
     ) {
         let fact = Fact::of_provider(kind, provider.clone(), data);
-        self.peers.events.do_send(Record(Fact { credential_id: Some(id.clone()), ..fact }));
+        self.recipients.events.do_send(Record(Fact { credential_id: Some(id.clone()), ..fact }));
     }
 
     fn load(&mut self, stored: Vec<Credential>) {
@@ -99,7 +101,7 @@ impl Credentials {
         self.pool = self.pool.reloaded(given.chain(stored));
         self.report_locked();
         self.publish();
-        self.peers.registry.do_send(CredentialsChanged { provider_id: None });
+        self.recipients.registry.do_send(CredentialsChanged { provider_id: None });
     }
 
     fn report_locked(&self) {

@@ -11,7 +11,7 @@ mod directory;
 mod lease;
 mod messages;
 
-pub use actor::{Credentials, CredentialsPeers};
+pub use actor::{Credentials, CredentialsRecipients};
 pub use affinity::{Affinity, Binding};
 pub use credential_pool::CredentialPool;
 pub use directory::{

@@ -21,7 +21,7 @@ use crate::{
     domain::{
         credential::{Egress, StoredSecret},
         failure::FailureClass,
-        format_evidence::{FormatVerdict, Heard, Probe, judge, probes},
+        format_evidence::{FormatVerdict, Probe, ProbeAnswer, judge, probes},
         id::ProviderId,
         provider::{FormatBasis, Provider},
     },
@@ -218,7 +218,7 @@ async fn ask(
     provider: &Provider,
     caller: Option<&PooledKey>,
     probe: &Probe,
-) -> Result<Heard, FailureClass> {
+) -> Result<ProbeAnswer, FailureClass> {
     let credential = caller.map(|held| &held.credential);
     let secret = credential.and_then(|credential| match &credential.secret {
         StoredSecret::Open(secret) => Some(&**secret),
@@ -240,7 +240,7 @@ async fn ask(
         location: provider.location,
         waits: Waits { deadline: Instant::now() + PATIENCE, head: PATIENCE, idle: PATIENCE },
     };
-    upstream.hear(probe.method, request).await.map_err(|failure| failure.class)
+    upstream.probe(probe.method, request).await.map_err(|failure| failure.class)
 }
 
 stops_on_request!(Discovery);

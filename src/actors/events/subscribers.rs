@@ -91,7 +91,7 @@ impl Queue {
     }
 }
 
-/// A seat at the event stream. Dropping it ends the subscription.
+/// A subscription to the event stream. Dropping it ends the subscription.
 #[derive(Debug)]
 pub struct Subscription {
     /// What was missed, oldest first. Comes before all of [`Self::next`].
@@ -120,7 +120,7 @@ impl Subscription {
 /// Everyone who listens: a bounded number, each with a queue that is bounded by memory and by time.
 #[derive(Debug)]
 pub struct Subscribers {
-    seats: Vec<Seat>,
+    subscribers: Vec<Subscriber>,
     max: usize,
     limits: QueueLimits,
     dropped: u64,
@@ -128,12 +128,12 @@ pub struct Subscribers {
 }
 
 #[derive(Debug)]
-struct Seat {
+struct Subscriber {
     filter: EventFilter,
     queue: Arc<Queue>,
 }
 
-impl Seat {
+impl Subscriber {
     /// Whether its subscriber has gone.
     fn is_left(&self) -> bool {
         Arc::strong_count(&self.queue) == 1
@@ -149,13 +149,13 @@ impl Drop for Subscribers {
 impl Subscribers {
     /// At most `max` subscribers, at least 1.
     pub fn new(max: usize, limits: QueueLimits) -> Self {
-        Self { seats: Vec::new(), max: max.max(1), limits, dropped: 0, ended: false }
+        Self { subscribers: Vec::new(), max: max.max(1), limits, dropped: 0, ended: false }
     }
 
-    /// Seats one more, to be given `replay` as far as `filter` lets it through, and from then on what
+    /// Adds one, to be given `replay` as far as `filter` lets it through, and from then on what
     /// is published.
     ///
-    /// Errors: [`SubscribeError::TooMany`] when every seat is taken, [`SubscribeError::Stopping`]
+    /// Errors: [`SubscribeError::TooMany`] when there are as many as may be, [`SubscribeError::Stopping`]
     /// after [`Self::end`].
     pub fn add(
         &mut self,
@@ -166,14 +166,14 @@ impl Subscribers {
         if self.ended {
             return Err(SubscribeError::Stopping);
         }
-        self.seats.retain(|seat| !seat.is_left());
-        if self.seats.len() >= self.max {
+        self.subscribers.retain(|subscriber| !subscriber.is_left());
+        if self.subscribers.len() >= self.max {
             return Err(SubscribeError::TooMany { max: self.max });
         }
         let Replay { events: mut backlog, gap } = replay;
         backlog.retain(|event| filter.admits(event));
         let live = Arc::<Queue>::default();
-        self.seats.push(Seat { filter, queue: Arc::clone(&live) });
+        self.subscribers.push(Subscriber { filter, queue: Arc::clone(&live) });
         Ok(Subscription { backlog, gap, last_seq, live })
     }
 
@@ -181,11 +181,12 @@ impl Subscribers {
     /// slow.
     pub fn publish(&mut self, now: Instant, event: &Arc<Event>) -> u64 {
         let mut dropped = 0;
-        self.seats.retain(|seat| {
-            if seat.is_left() {
+        self.subscribers.retain(|subscriber| {
+            if subscriber.is_left() {
                 return false;
             }
-            let stays = !seat.filter.admits(event) || seat.queue.push(now, event, self.limits);
+            let stays =
+                !subscriber.filter.admits(event) || subscriber.queue.push(now, event, self.limits);
             dropped += u64::from(!stays);
             stays
         });
@@ -196,12 +197,12 @@ impl Subscribers {
     /// Ends every subscription, after what is queued for it.
     pub fn end(&mut self) {
         self.ended = true;
-        self.seats.drain(..).for_each(|seat| seat.queue.end(EndReason::Stopping));
+        self.subscribers.drain(..).for_each(|subscriber| subscriber.queue.end(EndReason::Stopping));
     }
 
     /// How many are listening now.
     pub fn count(&self) -> usize {
-        self.seats.iter().filter(|seat| !seat.is_left()).count()
+        self.subscribers.iter().filter(|subscriber| !subscriber.is_left()).count()
     }
 
     /// How many were ever dropped as too slow.

@@ -41,7 +41,7 @@ use crate::{
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whom Health tells.
-pub struct HealthPeers {
+pub struct HealthRecipients {
     pub events: Recipient<Record>,
     pub traces: Recipient<CooldownCaused>,
     /// Told when all of a provider is left alone, whole or model by model, or none of its credentials is
@@ -68,7 +68,7 @@ pub struct Health {
     /// long it takes to write that down.
     answered: HashMap<ProviderId, Timestamp>,
     metrics: Arc<Metrics>,
-    peers: HealthPeers,
+    recipients: HealthRecipients,
 }
 
 impl Health {
@@ -78,7 +78,7 @@ impl Health {
         providers: Published<ProviderTable>,
         credentials: Published<CredentialDirectory>,
         metrics: Arc<Metrics>,
-        peers: HealthPeers,
+        recipients: HealthRecipients,
     ) -> Self {
         Self {
             book: HealthBook::default(),
@@ -90,7 +90,7 @@ impl Health {
             credentials,
             answered: HashMap::new(),
             metrics,
-            peers,
+            recipients,
         }
     }
 
@@ -138,10 +138,14 @@ impl Health {
                 self.metrics.cooldown_started(&cooldown.scope, cooldown.cause);
                 if let Some((request_id, attempt)) = attempt {
                     let cooldown = shown.clone();
-                    self.peers.traces.do_send(CooldownCaused { request_id, attempt, cooldown });
+                    self.recipients.traces.do_send(CooldownCaused {
+                        request_id,
+                        attempt,
+                        cooldown,
+                    });
                 }
             }
-            self.peers.events.do_send(Record(Fact::of_cooldown(event, shown)));
+            self.recipients.events.do_send(Record(Fact::of_cooldown(event, shown)));
             let scope = cooldown.scope.clone();
             let word = match kind {
                 ChangeKind::New => Word::New(cooldown),
@@ -181,7 +185,7 @@ impl Health {
         };
         self.answered.remove(provider);
         let message = format!("{}{why}", failure.detail);
-        self.peers.failed.do_send(ProviderFailed { id: provider.clone(), message });
+        self.recipients.failed.do_send(ProviderFailed { id: provider.clone(), message });
     }
 
     /// Whether all models that a provider is known for are cooling.
@@ -220,7 +224,7 @@ impl Health {
         let is_in_error = known.is_some_and(|(provider, _)| provider.last_error.is_some());
         if is_in_error && !self.answered.contains_key(&provider_id) {
             self.answered.insert(provider_id.clone(), now);
-            self.peers.answered.do_send(ProviderAnswered { id: provider_id });
+            self.recipients.answered.do_send(ProviderAnswered { id: provider_id });
         }
     }
 }

@@ -8,5 +8,5 @@ mod actor;
 mod messages;
 mod store;
 
-pub use actor::{Health, HealthPeers};
+pub use actor::{Health, HealthRecipients};
 pub use messages::*;

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Whom the Registry tells when a provider has come, is gone or forgiven.
-pub struct RegistryPeers {
+pub struct RegistryRecipients {
     pub events: Recipient<Record>,
     pub credentials: Recipient<ForgetCredentials>,
     pub health: Recipient<Forget>,
@@ -61,7 +61,7 @@ pub struct Registry {
     table: ProviderTable,
     published: Publisher<ProviderTable>,
     credentials: Published<CredentialDirectory>,
-    peers: RegistryPeers,
+    recipients: RegistryRecipients,
 }
 
 impl Registry {
@@ -70,12 +70,12 @@ impl Registry {
         db: DbHandle,
         published: Publisher<ProviderTable>,
         credentials: Published<CredentialDirectory>,
-        peers: RegistryPeers,
+        recipients: RegistryRecipients,
     ) -> Self {
         let state = ProviderState::new(defined.clone());
         let (stats, unasked) = (StatsStore::default(), Unasked::default());
         let table = ProviderTable::default();
-        Self { state, defined, stats, unasked, db, table, published, credentials, peers }
+        Self { state, defined, stats, unasked, db, table, published, credentials, recipients }
     }
 
     fn publish_all(&mut self) {
@@ -115,12 +115,12 @@ impl Registry {
 
     fn ask(&self, due: Vec<ProviderId>) {
         for provider_id in due {
-            self.peers.discovery.do_send(DetectSoon { provider_id });
+            self.recipients.discovery.do_send(DetectSoon { provider_id });
         }
     }
 
     fn tell(&self, kind: EventType, id: &ProviderId, data: EventData) {
-        self.peers.events.do_send(Record(Fact::of_provider(kind, id.clone(), data)));
+        self.recipients.events.do_send(Record(Fact::of_provider(kind, id.clone(), data)));
     }
 
     fn load(&mut self, stored: StoredProviders) {
@@ -131,7 +131,7 @@ impl Registry {
 
     /// What is held against a provider and its credentials holds no longer.
     fn forget_health(&self, id: &ProviderId) {
-        self.peers.health.do_send(Forget(ScopeFilter::of(id.clone())));
+        self.recipients.health.do_send(Forget(ScopeFilter::of(id.clone())));
     }
 
     fn report_locked(&self) {
@@ -279,7 +279,10 @@ impl Handler<DeleteProvider> for Registry {
                 registry.stats.remove(&id);
                 registry.unasked.forget(&id);
                 registry.publish(&id);
-                registry.peers.credentials.do_send(ForgetCredentials { provider_id: id.clone() });
+                registry
+                    .recipients
+                    .credentials
+                    .do_send(ForgetCredentials { provider_id: id.clone() });
                 registry.forget_health(&id);
                 registry.tell(EventType::ProviderDeleted, &id, EventData::None {});
                 Ok(())

@@ -14,7 +14,7 @@ mod provider_stats;
 mod provider_table;
 mod unasked;
 
-pub use actor::{Registry, RegistryPeers};
+pub use actor::{Registry, RegistryRecipients};
 pub use catalog::{CatalogEntry, CatalogError, builtin};
 pub use messages::*;
 pub use model_catalog::{ModelCatalog, ModelCatalogError};

@@ -53,7 +53,7 @@ pub struct UsageSettings {
 }
 
 /// Whom the UsageTracker tells.
-pub struct UsageTrackerPeers {
+pub struct UsageTrackerRecipients {
     pub events: Recipient<Record>,
     pub all_events: Recipient<RecordAll>,
 }
@@ -87,7 +87,7 @@ pub struct UsageTracker {
     settings: UsageSettings,
     journal: Journal,
     db: DbHandle,
-    peers: UsageTrackerPeers,
+    recipients: UsageTrackerRecipients,
     metrics: Arc<Metrics>,
     disk: Arc<Disk>,
     aging: Aging,
@@ -104,7 +104,7 @@ impl UsageTracker {
         settings: UsageSettings,
         journal: Journal,
         db: DbHandle,
-        peers: UsageTrackerPeers,
+        recipients: UsageTrackerRecipients,
         metrics: Arc<Metrics>,
         disk: Arc<Disk>,
     ) -> Self {
@@ -113,7 +113,7 @@ impl UsageTracker {
             settings,
             journal,
             db,
-            peers,
+            recipients,
             metrics,
             disk,
             aging: Aging::default(),
@@ -203,7 +203,7 @@ impl UsageTracker {
         if !self.recovering {
             self.pending.take_files().iter().for_each(|file| delete(file));
         }
-        self.peers.all_events.do_send(RecordAll(entries.into_iter().map(recorded).collect()));
+        self.recipients.all_events.do_send(RecordAll(entries.into_iter().map(recorded).collect()));
         if self.reach == Reach::Failing {
             self.reach = Reach::Reached;
             tracing::info!("the ledger is written again");
@@ -239,7 +239,7 @@ impl UsageTracker {
     }
 
     fn tell(&self, kind: EventType, data: EventData) {
-        self.peers.events.do_send(Record(Fact::new(kind, data)));
+        self.recipients.events.do_send(Record(Fact::new(kind, data)));
     }
 
     /// Resolves when everything taken in so far is in the database.
@@ -378,7 +378,7 @@ impl Handler<UsageJournaled> for UsageTracker {
 
     fn handle(&mut self, msg: UsageJournaled, ctx: &mut Self::Context) {
         if !msg.facts.is_empty() {
-            self.peers.all_events.do_send(RecordAll(msg.facts));
+            self.recipients.all_events.do_send(RecordAll(msg.facts));
         }
         if msg.entries.is_empty() {
             return;
@@ -416,7 +416,7 @@ impl Handler<CommitUsage> for UsageTracker {
             let (added, entry) = appended?;
             // One that was there already has been told already.
             if added > 0 {
-                tracker.peers.all_events.do_send(RecordAll(vec![recorded(entry)]));
+                tracker.recipients.all_events.do_send(RecordAll(vec![recorded(entry)]));
             }
             Ok(())
         }))

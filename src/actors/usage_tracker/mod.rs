@@ -26,7 +26,7 @@ mod pending;
 mod recovery;
 mod retention;
 
-pub use actor::{UsageSettings, UsageTracker, UsageTrackerPeers};
+pub use actor::{UsageSettings, UsageTracker, UsageTrackerRecipients};
 pub use disk::{Disk, DiskError};
 pub use journal::{Journal, JournalError, JournalWriter};
 pub use messages::*;

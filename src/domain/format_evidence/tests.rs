@@ -18,16 +18,16 @@ fn questions() -> Vec<Probe> {
     probes(&base, &endpoints, ["nobody-1", "nobody-2"])
 }
 
-fn heard(status: u16, shape: Shape) -> Heard {
-    Heard { status, shape }
+fn heard(status: u16, shape: Shape) -> ProbeAnswer {
+    ProbeAnswer { status, shape }
 }
 
-fn error(status: u16, family: Family) -> Heard {
+fn error(status: u16, family: Family) -> ProbeAnswer {
     heard(status, Shape::Error { family, word: None })
 }
 
 /// What an upstream has told that answers each path as `answer` says.
-fn told(answer: impl Fn(&str, Method) -> Heard) -> FormatVerdict {
+fn told(answer: impl Fn(&str, Method) -> ProbeAnswer) -> FormatVerdict {
     let answers = questions().into_iter().map(|probe| {
         let path = probe.url.path().strip_prefix("/api").unwrap().to_owned();
         let answer = answer(&path, probe.method);
@@ -36,7 +36,7 @@ fn told(answer: impl Fn(&str, Method) -> Heard) -> FormatVerdict {
     judge(answers.collect())
 }
 
-fn formats(answer: impl Fn(&str, Method) -> Heard) -> Vec<ApiFormat> {
+fn formats(answer: impl Fn(&str, Method) -> ProbeAnswer) -> Vec<ApiFormat> {
     told(answer).formats
 }
 
@@ -102,7 +102,7 @@ fn without_an_answer_to_the_controls_nothing_is_told() {
 fn each_family_is_recognised_by_its_own_path() {
     use ApiFormat::*;
     let missing = || heard(404, Shape::Text);
-    let at = |wanted: &'static str, answer: Heard| {
+    let at = |wanted: &'static str, answer: ProbeAnswer| {
         formats(move |path, _| if path == wanted { answer.clone() } else { missing() })
     };
     for status in [400, 401, 403, 405, 415, 422, 429] {

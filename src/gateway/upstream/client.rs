@@ -29,7 +29,7 @@ use crate::{
         chat::Losses,
         credential::Egress,
         failure::{Failure, FailureClass},
-        format_evidence::{Heard, Method},
+        format_evidence::{Method, ProbeAnswer},
         provider::Location,
     },
     gateway::secret_mask::Secrets,
@@ -162,11 +162,11 @@ impl Upstream {
     /// Sends a request to learn what any answer to it looks like. A GET has no body.
     ///
     /// Errors: as [`send`](Self::send), when there is no answer at all.
-    pub async fn hear(
+    pub async fn probe(
         &self,
         method: Method,
         request: UpstreamRequest<'_>,
-    ) -> Result<Heard, Failure> {
+    ) -> Result<ProbeAnswer, Failure> {
         let response = match method {
             Method::Get => self.fetch(request).await?,
             Method::Post => self.receive(&request, || request.to_wire()).await?,

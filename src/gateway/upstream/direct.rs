@@ -30,8 +30,8 @@ use tower_service::Service;
 
 use super::{
     client::{POOL_IDLE, POOL_MAX_IDLE, Unanswered},
-    kept::{Answered, Kept},
     resolver::PermittedAddresses,
+    reused_connection::{Answered, Kept},
     settings::UpstreamSettings,
 };
 use crate::domain::provider::Location;

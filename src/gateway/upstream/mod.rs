@@ -5,19 +5,19 @@
 //! [`UpstreamSettings`]. Every failure leaves here as a [`Failure`](crate::domain::failure::Failure).
 
 mod address;
+mod anthropic_limits;
 mod body;
 mod client;
 mod direct;
-mod hint;
-mod kept;
 mod proxy_clients;
 mod request;
 mod resolver;
 mod response;
+mod retry_after;
+mod reused_connection;
 mod settings;
 mod transport;
 mod verdict;
-mod windows;
 
 #[cfg(test)]
 mod tests;

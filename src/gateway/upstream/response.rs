@@ -23,7 +23,7 @@ use super::{
 use crate::{
     domain::{
         failure::{Failure, FailureClass, WrongFormat},
-        format_evidence::Heard,
+        format_evidence::ProbeAnswer,
         provider::ApiFormat,
         rule::FailureRule,
         time::Timestamp,
@@ -219,10 +219,10 @@ impl UpstreamResponse {
     }
 
     /// What it looks like, good or not.
-    pub(super) async fn into_heard(mut self) -> Heard {
+    pub(super) async fn into_heard(mut self) -> ProbeAnswer {
         let body = self.read_start().await;
         let shape = shape_of(&body, is_page(&self.headers));
-        Heard { status: self.status(), shape }
+        ProbeAnswer { status: self.status(), shape }
     }
 
     /// Reads as much of an error's body as is needed to tell what it means.

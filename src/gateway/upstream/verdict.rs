@@ -2,7 +2,9 @@
 
 use http::header::{CONTENT_TYPE, HeaderMap};
 
-use super::{hint::retry_after, response::MAX_ERROR_BYTES, windows::rejected_windows};
+use super::{
+    anthropic_limits::rejected_windows, response::MAX_ERROR_BYTES, retry_after::retry_after,
+};
 use crate::{
     domain::{
         failure::{Failure, FailureClass, MAX_HINT},

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderValue};
 
-use super::windows::UNIFIED;
+use super::anthropic_limits::UNIFIED;
 use crate::{
     domain::{failure::MAX_HINT, time::Timestamp},
     gateway::times::{seconds, wait},
