@@ -27,7 +27,7 @@ use crate::{
 pub use first_start::{FirstKeys, NoAdminKey};
 pub use providers::check as check_providers;
 pub use stop::Stopped;
-pub use storage::{Storage, StorageError, open_pool};
+pub use storage::{Storage, StorageError, has_database, open_pool};
 pub use wiring::OnGiveUp;
 
 /// A running pool.

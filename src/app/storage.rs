@@ -96,6 +96,13 @@ impl Storage {
     }
 }
 
+/// Whether there is a database already. One on a server is.
+///
+/// Errors: its URL names none.
+pub fn has_database(config: &Config) -> Result<bool, StorageError> {
+    Ok(connector(config)?.file().is_none_or(Path::exists))
+}
+
 /// The database as it is, if it is whole, for looking at what a migration would do.
 pub fn open_pool(config: &Config) -> Result<Pool, StorageError> {
     create_directory(config)?;

@@ -6,8 +6,11 @@ use clap::{Subcommand, ValueEnum};
 use secrecy::ExposeSecret;
 
 use crate::{
-    actors::{access_keys::mint, clock::now},
-    app::Storage,
+    actors::{
+        access_keys::{mint, parse_presented},
+        clock::now,
+    },
+    app::{Storage, has_database},
     config::Config,
     domain::{
         access_key::{AccessKey, NewKey, Role},
@@ -17,6 +20,9 @@ use crate::{
     },
     persistence::repo::access_keys,
 };
+
+/// Longest id of a key, in characters.
+const MAX_ID_CHARS: usize = 12;
 
 #[derive(Subcommand)]
 pub enum KeysCommand {
@@ -35,8 +41,8 @@ pub enum KeysCommand {
     List,
     /// Revoke a key; a running pool knows within two seconds
     Revoke {
-        /// The middle part of the key, as 'keys list' shows it
-        id: String,
+        /// The key, or its middle part, as 'keys list' shows it
+        key: String,
     },
 }
 
@@ -61,6 +67,10 @@ impl From<RoleArg> for Role {
 }
 
 pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
+    let is_new = !has_database(config)?;
+    if is_new && !matches!(command, KeysCommand::Create { .. }) {
+        anyhow::bail!("there is no pool in {}: name its --data-dir", config.data.dir.display());
+    }
     let storage = Storage::open(config)?;
     let connection = &mut *storage.pool.get()?;
     match command {
@@ -70,6 +80,12 @@ pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
             let new = new.checked(now())?;
             let minted = mint(now(), &storage.access_keys, new);
             access_keys::insert(connection, &minted.key)?;
+            if is_new {
+                let dir = config.data.dir.display();
+                eprintln!(
+                    "The pool in {dir} was made for it: a pool with another --data-dir does not know it."
+                );
+            }
             eprintln!("This key is shown this once and is not stored:");
             println!("{}", minted.presented.expose_secret());
         }
@@ -85,21 +101,36 @@ pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
                 eprintln!("{corrupt}");
             }
         }
-        KeysCommand::Revoke { id } => {
-            let id = KeyId::from(id);
+        KeysCommand::Revoke { key } => {
+            let id = id_of(&key)?;
             let keys = access_keys::load(connection)?.rows;
             let mut admins =
                 keys.iter().filter(|k| k.role == Role::Admin && k.fault(now()).is_none());
             if admins.next().is_some_and(|key| key.id == id) && admins.next().is_none() {
                 anyhow::bail!("key {id} is the last admin key; create another one first");
             }
-            if !access_keys::revoke(connection, &id, now())? {
-                anyhow::bail!("key {id} does not exist or is revoked already");
+            let Some(known) = keys.iter().find(|key| key.id == id) else {
+                anyhow::bail!("key {id} does not exist in {}", config.data.dir.display());
+            };
+            if let Some(at) = known.revoked_at {
+                anyhow::bail!("key {id} was revoked at {at}");
             }
+            access_keys::revoke(connection, &id, now())?;
             println!("key {id} is revoked");
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The id in a key, or the id itself.
+///
+/// Errors: it is neither. It may hold a secret, and so is not repeated.
+fn id_of(key: &str) -> anyhow::Result<KeyId> {
+    match parse_presented(key.trim()) {
+        Some((id, _)) => Ok(id),
+        None if key.len() <= MAX_ID_CHARS && !key.contains('_') => Ok(key.into()),
+        None => anyhow::bail!("that is neither a key nor the id of one: 'keys list' shows the ids"),
+    }
 }
 
 fn line(now: Timestamp, key: &AccessKey) -> String {

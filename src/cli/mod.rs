@@ -16,8 +16,8 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    app::{NoAdminKey, StorageError, check_providers},
-    config::{Config, ConfigError, Environment, Overrides},
+    app::{NoAdminKey, StorageError, check_providers, has_database, open_pool},
+    config::{Config, ConfigError, Environment, Overrides, parse_listen},
     domain::{provider::HeaderError, rule::RulesError},
     gateway::upstream::BaseUrlError,
     persistence::{connection::OpenError, migrate},
@@ -40,7 +40,7 @@ struct SettingsArgs {
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
     /// Address to listen on [default: 127.0.0.1:4100]
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, global = true, value_name = "ADDRESS", value_parser = parse_listen)]
     bind: Option<SocketAddr>,
     /// Directory of the database, the journal and the master key [default: data]
     #[arg(long, global = true, value_name = "DIRECTORY")]
@@ -148,12 +148,16 @@ impl SettingsArgs {
 }
 
 fn migrate_database(config: &Config, dry_run: bool) -> anyhow::Result<ExitCode> {
-    let pool = crate::app::open_pool(config)?;
-    let connection = &mut *pool.get()?;
-    let (names, done) = if dry_run {
-        (migrate::pending(connection)?, "would apply")
+    let (names, done) = if dry_run && !has_database(config)? {
+        (migrate::known()?, "would apply")
     } else {
-        (migrate::run(connection)?, "applied")
+        let pool = open_pool(config)?;
+        let connection = &mut *pool.get()?;
+        if dry_run {
+            (migrate::pending(connection)?, "would apply")
+        } else {
+            (migrate::run(connection)?, "applied")
+        }
     };
     for name in &names {
         println!("{done} {name}");
@@ -190,7 +194,7 @@ mod tests {
         assert_eq!(
             in_words(&error),
             "provider acme: the base URL cannot be used: 10.0.0.7 is a private or loopback address, \
-             which is only called for a local provider"
+             which is only called for a local provider (location = \"local\")"
         );
     }
 }

@@ -6,17 +6,21 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::bounds::Bounds;
+use super::{
+    bounds::Bounds,
+    listen::{listen, listen_if_set},
+};
 
 /// Where we listen, and how much we take.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Address and port. Any but a loopback address needs an admin key first.
+    /// Address and port; a port alone is one of 127.0.0.1. Any but a loopback address needs an admin key first.
+    #[serde(deserialize_with = "listen")]
     pub bind: SocketAddr,
     /// Address and port of management, events and metrics, which are served there alone when it is
     /// set; health is served at both. Any but a loopback address needs an admin key first.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "listen_if_set")]
     pub management_bind: Option<SocketAddr>,
     /// Threads that serve requests; 0 is one per core.
     pub workers: usize,

@@ -8,6 +8,7 @@ use actix_web::{
 };
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Track;
 
 use super::{
     body::Bodies,
@@ -58,9 +59,19 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
 
 /// Errors: [`Problem::bad_request`], with the place in the body.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    strict::from_slice(body).map_err(|error| {
-        Problem::bad_request(format!("the body cannot be used: Json deserialize error: {error}"))
-    })
+    let (mut reader, mut track) = (serde_json::Deserializer::from_slice(body), Track::new());
+    let value = strict::read(serde_path_to_error::Deserializer::new(&mut reader, &mut track));
+    let error = match value.and_then(|value| reader.end().map(|()| value)) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let (place, said) = (track.path().to_string(), error.to_string());
+    if !error.is_data() || place == "." || place == "?" {
+        return Err(Problem::bad_request(format!("the body cannot be used: {said}")));
+    }
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let said = said.strip_suffix(&position).unwrap_or(&said);
+    Err(Problem::bad_request(format!("{place}: {said}")).about(place))
 }
 
 fn is_json(request: &HttpRequest) -> bool {
@@ -72,4 +83,53 @@ pub fn path_config() -> PathConfig {
     PathConfig::default().error_handler(|error, request| {
         refusal(request, Problem::bad_request(format!("the path cannot be used: {error}")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Served {
+        #[expect(dead_code, reason = "only read")]
+        name: String,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[expect(dead_code, reason = "only read")]
+        models: Vec<Served>,
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_with_its_place() {
+        for (body, param, said) in [
+            (
+                r#"{"models":["a"]}"#,
+                Some("models[0]"),
+                "models[0]: invalid type: string \"a\", expected an object",
+            ),
+            (
+                r#"{"models":[{"name":5}]}"#,
+                Some("models[0].name"),
+                "models[0].name: invalid type: integer `5`, expected a string",
+            ),
+            (
+                r#"{"models":[{"nam":"a"}]}"#,
+                Some("models[0].nam"),
+                "models[0].nam: unknown field `nam`, expected `name`",
+            ),
+            ("[]", None, "the body cannot be used: "),
+            ("{", None, "the body cannot be used: "),
+            (r#"{"models":[]} x"#, None, "the body cannot be used: "),
+        ] {
+            let problem = parse::<Body>(body.as_bytes()).unwrap_err();
+            assert!(problem.message.starts_with(said), "{body}: {}", problem.message);
+            assert_eq!(problem.param.as_deref(), param, "{body}");
+        }
+    }
 }

@@ -72,13 +72,20 @@ pub fn run(conn: &mut DbConnection) -> Result<Vec<String>, MigrateError> {
     }
 }
 
+/// Names all there is to apply. Both databases have the same names.
+///
+/// Errors: they cannot be read.
+pub fn known() -> Result<Vec<String>, MigrateError> {
+    Ok(names::<Sqlite>(&SQLITE.migrations()?))
+}
+
 /// Names what [`run`] would apply, and changes nothing.
 ///
 /// Errors: [`MigrateError`], as [`run`] would give.
 pub fn pending(conn: &mut DbConnection) -> Result<Vec<String>, MigrateError> {
     if !own_tables(conn)?.iter().any(|table| table == APPLIED_TABLE) {
-        // Asking Diesel would create its table. Both databases have the same names.
-        return Ok(names::<Sqlite>(&SQLITE.migrations()?));
+        // Asking Diesel would create its table.
+        return known();
     }
     match conn {
         DbConnection::Sqlite(conn) => Ok(names(&unapplied(conn, &SQLITE)?)),

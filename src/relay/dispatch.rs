@@ -21,6 +21,7 @@ use crate::{
     actors::{
         clock::steady,
         health::HealthReady,
+        registry::ListedProvider,
         router::{
             Candidate, ExclusionReason, FallbackChain, Locked, Plan, PlanRequest, Stage, TakeRetry,
             never_asked,
@@ -388,18 +389,29 @@ impl Dispatch {
         if let Some(capabilities) = lacking {
             return RelayError::Lacking { model, capabilities };
         }
-        let is_own_wish = |reason| {
-            matches!(reason, ExclusionReason::ExcludedByRequest | ExclusionReason::OtherMode)
-        };
-        if reasons().any(is_own_wish) {
-            return RelayError::NoneAllowed { model };
+        let wish = reasons().find_map(|reason| match reason {
+            ExclusionReason::ExcludedByRequest => Some("the header x-providerpool-exclude"),
+            ExclusionReason::OtherMode if first.mode.is_some() => Some("its name"),
+            ExclusionReason::OtherMode => Some("the header x-providerpool-mode"),
+            _ => None,
+        });
+        if let Some(by) = wish {
+            return RelayError::NoneAllowed { model, by };
         }
         let table = self.relay().snapshots.providers.read();
-        let serves_others = reasons().next().is_some()
-            || never_asked(first, &table)
-                .iter()
-                .any(|exclusion| exclusion.reason == ExclusionReason::OtherModel);
-        if serves_others { RelayError::NoSuchModel(model) } else { RelayError::NoProvider }
+        let is_meant = reasons().next().is_some();
+        let serves_others = || {
+            let never = never_asked(first, &table);
+            never.iter().any(|exclusion| exclusion.reason == ExclusionReason::OtherModel)
+        };
+        if !is_meant && first.mode.is_some() && table.rows().any(ListedProvider::is_usable) {
+            return RelayError::NoModelListed { mode: model };
+        }
+        if is_meant || serves_others() {
+            RelayError::NoSuchModel(model)
+        } else {
+            RelayError::NoProvider
+        }
     }
 }
 

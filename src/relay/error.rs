@@ -55,9 +55,12 @@ pub enum RelayError {
     /// Those who serve it have no API for what is asked of it.
     #[error("no provider of the model {model} offers what is asked of it")]
     NotOffered { model: ModelName },
-    /// The request's own wishes leave nobody.
-    #[error("the request excludes every provider of the model {model}")]
-    NoneAllowed { model: ModelName },
+    /// The request's own wishes leave nobody. `by`: where it has them.
+    #[error("{by} leaves out every provider of the model {model}")]
+    NoneAllowed { model: ModelName, by: &'static str },
+    /// No model is named, and no provider that fits lists one.
+    #[error("no provider that {mode} may choose lists its models: ask for a model by its name")]
+    NoModelListed { mode: ModelName },
     /// Nobody was asked: all who could answer are left alone for a while.
     #[error("every provider of the model {model} is cooling down")]
     Cooling { model: ModelName, cause: FailureClass, retry_after: Duration },
@@ -68,7 +71,7 @@ pub enum RelayError {
     #[error("the provider refused the request: {}", .0.detail)]
     AtFault(Arc<Failure>),
     /// Everyone who could answer was asked.
-    #[error("no provider answered ({attempts} attempts; last: {})", last.detail)]
+    #[error("no provider answered ({}; last: {})", tries(*attempts), last.detail)]
     Exhausted { last: Arc<Failure>, attempts: u32, retry_after: Option<Duration> },
     /// An answer broke off after some of it had been sent.
     #[error("the answer broke off: {}", .0.detail)]
@@ -102,6 +105,7 @@ impl RelayError {
             | Self::ForEmbeddings { .. }
             | Self::Lacking { .. }
             | Self::NoneAllowed { .. }
+            | Self::NoModelListed { .. }
             | Self::Lossy { .. }
             | Self::NotOffered { .. }
             | Self::ProvidersBusy { .. }
@@ -110,4 +114,8 @@ impl RelayError {
             | Self::LedgerUnavailable => None,
         }
     }
+}
+
+fn tries(attempts: u32) -> String {
+    if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") }
 }

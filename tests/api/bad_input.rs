@@ -104,6 +104,46 @@ async fn an_unknown_model_is_named() {
     refused(&app, &reply, 404, "model_not_found").await;
 }
 
+// The demo's provider and the tests' are on this machine: local ones.
+#[actix_web::test]
+async fn whoever_leaves_nobody_over_is_told_what_did() {
+    let listed = TestApp::configured(|config| {
+        config.providers[0].models = vec![served("test-model", None)];
+    })
+    .await;
+    let unlisted = TestApp::start().await;
+    let ask = async |app: &TestApp, model: &str, header: Option<(&str, &str)>| {
+        let mut body = chat_body("hello", false);
+        body["model"] = json!(model);
+        let request = app.relay(body.to_string());
+        Reply::to(match header {
+            Some((name, value)) => request.header(name, value),
+            None => request,
+        })
+        .await
+    };
+    let mode = ("x-providerpool-mode", "cloud");
+    let exclude = ("x-providerpool-exclude", "acme");
+    for (app, model, header, status, code, words) in [
+        (&listed, "test-model", Some(mode), 400, "no_provider_allowed", "x-providerpool-mode"),
+        (
+            &listed,
+            "test-model",
+            Some(exclude),
+            400,
+            "no_provider_allowed",
+            "x-providerpool-exclude",
+        ),
+        (&listed, "cloud", None, 400, "no_provider_allowed", "its name leaves out"),
+        (&unlisted, "auto", None, 404, "model_not_found", "ask for a model by its name"),
+    ] {
+        let reply = ask(app, model, header).await;
+        let message = reply.json["error"]["message"].as_str().unwrap();
+        assert!(message.contains(words), "{model} {header:?}: {message}");
+        refused(app, &reply, status, code).await;
+    }
+}
+
 #[actix_web::test]
 async fn without_a_good_key_nothing_is_told() {
     let app = TestApp::start().await;

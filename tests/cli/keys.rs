@@ -32,9 +32,11 @@ fn a_key_made_beside_a_running_pool_works_there_until_it_is_revoked() {
     assert!(key.starts_with("ppk_") && made.stderr.contains("this once"), "{}", made.stderr);
     ask_until(&pool, key, 200);
 
-    let revoked = workplace.run(&["keys", "revoke", id(key)]);
+    let revoked = workplace.run(&["keys", "revoke", key]);
     assert_eq!((revoked.code, revoked.stdout), (Some(0), format!("key {} is revoked\n", id(key))));
     ask_until(&pool, key, 401);
+    let again = workplace.run(&["keys", "revoke", id(key)]);
+    assert!(again.code == Some(1) && again.stderr.contains("was revoked at"), "{}", again.stderr);
 }
 
 #[test]
@@ -57,9 +59,19 @@ fn the_list_shows_what_a_key_may_and_not_the_key() {
 #[test]
 fn what_cannot_be_made_or_revoked_is_an_error() {
     let workplace = Workplace::new("");
+    for command in [&["keys", "list"][..], &["keys", "revoke", "0123456789ab"]] {
+        let nowhere = workplace.run(command);
+        assert_eq!(nowhere.code, Some(1));
+        assert!(nowhere.stderr.contains("there is no pool in"), "{}", nowhere.stderr);
+    }
+    let made = workplace.run(&["keys", "create", "--role", "client"]);
+    assert!(made.stderr.contains("was made for it"), "{}", made.stderr);
     let unknown = workplace.run(&["keys", "revoke", "0123456789ab"]);
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.stderr.contains("key 0123456789ab does not exist"), "{}", unknown.stderr);
+    let cut = &made.stdout.trim()[..40];
+    let refused = workplace.run(&["keys", "revoke", cut]);
+    assert!(refused.code == Some(1) && !refused.stderr.contains(cut), "{}", refused.stderr);
     let nameless = workplace.run(&["keys", "create", "--role", "client", "--name", " "]);
     assert_eq!((nameless.code, nameless.stdout.as_str()), (Some(1), ""));
     let roleless = workplace.run(&["keys", "create", "--role", "king"]);

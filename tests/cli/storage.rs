@@ -14,6 +14,7 @@ fn migrate_says_what_it_would_do_does_it_and_has_nothing_left_to_do() {
     assert!(would.stdout.lines().count() > 0);
     assert!(would.stdout.lines().all(|line| line.starts_with("would apply ")), "{}", would.stdout);
     assert_eq!(workplace.run(&["migrate", "--dry-run"]).stdout, would.stdout);
+    assert!(!workplace.path("data").exists(), "it was only to be looked at");
 
     let done = workplace.run(&["migrate"]);
     assert_eq!(done.stdout, would.stdout.replace("would apply", "applied"));

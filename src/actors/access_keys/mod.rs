@@ -12,4 +12,4 @@ pub use actor::AccessKeys;
 pub use key_ring::KeyRing;
 pub use key_watch::fault_of_key;
 pub use messages::*;
-pub use minting::mint;
+pub use minting::{mint, parse_presented};

@@ -120,7 +120,7 @@ impl Subscription {
 /// Everyone who listens: a bounded number, each with a queue that is bounded by memory and by time.
 #[derive(Debug)]
 pub struct Subscribers {
-    subscribers: Vec<Subscriber>,
+    all: Vec<Subscriber>,
     max: usize,
     limits: QueueLimits,
     dropped: u64,
@@ -149,7 +149,7 @@ impl Drop for Subscribers {
 impl Subscribers {
     /// At most `max` subscribers, at least 1.
     pub fn new(max: usize, limits: QueueLimits) -> Self {
-        Self { subscribers: Vec::new(), max: max.max(1), limits, dropped: 0, ended: false }
+        Self { all: Vec::new(), max: max.max(1), limits, dropped: 0, ended: false }
     }
 
     /// Adds one, to be given `replay` as far as `filter` lets it through, and from then on what
@@ -166,14 +166,14 @@ impl Subscribers {
         if self.ended {
             return Err(SubscribeError::Stopping);
         }
-        self.subscribers.retain(|subscriber| !subscriber.is_left());
-        if self.subscribers.len() >= self.max {
+        self.all.retain(|subscriber| !subscriber.is_left());
+        if self.all.len() >= self.max {
             return Err(SubscribeError::TooMany { max: self.max });
         }
         let Replay { events: mut backlog, gap } = replay;
         backlog.retain(|event| filter.admits(event));
         let live = Arc::<Queue>::default();
-        self.subscribers.push(Subscriber { filter, queue: Arc::clone(&live) });
+        self.all.push(Subscriber { filter, queue: Arc::clone(&live) });
         Ok(Subscription { backlog, gap, last_seq, live })
     }
 
@@ -181,7 +181,7 @@ impl Subscribers {
     /// slow.
     pub fn publish(&mut self, now: Instant, event: &Arc<Event>) -> u64 {
         let mut dropped = 0;
-        self.subscribers.retain(|subscriber| {
+        self.all.retain(|subscriber| {
             if subscriber.is_left() {
                 return false;
             }
@@ -197,12 +197,12 @@ impl Subscribers {
     /// Ends every subscription, after what is queued for it.
     pub fn end(&mut self) {
         self.ended = true;
-        self.subscribers.drain(..).for_each(|subscriber| subscriber.queue.end(EndReason::Stopping));
+        self.all.drain(..).for_each(|subscriber| subscriber.queue.end(EndReason::Stopping));
     }
 
     /// How many are listening now.
     pub fn count(&self) -> usize {
-        self.subscribers.iter().filter(|subscriber| !subscriber.is_left()).count()
+        self.all.iter().filter(|subscriber| !subscriber.is_left()).count()
     }
 
     /// How many were ever dropped as too slow.

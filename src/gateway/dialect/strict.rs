@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{
     Deserialize, Deserializer,
     de::{
-        DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
+        DeserializeSeed, EnumAccess, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess,
         Unexpected, VariantAccess, Visitor, value::MapAccessDeserializer,
     },
 };
@@ -17,7 +17,7 @@ use serde::{
 /// several shapes (`untagged`) is not looked at as closely.
 pub fn from_str<'de, T: Deserialize<'de>>(json: &'de str) -> serde_json::Result<T> {
     let mut reader = serde_json::Deserializer::from_str(json);
-    let value = T::deserialize(Strict(&mut reader))?;
+    let value = read(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
@@ -27,9 +27,16 @@ pub fn from_str<'de, T: Deserialize<'de>>(json: &'de str) -> serde_json::Result<
 /// Errors: as [`from_str`].
 pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = T::deserialize(Strict(&mut reader))?;
+    let value = read(&mut reader)?;
     reader.end()?;
     Ok(value)
+}
+
+/// Reads a value from whatever reader.
+///
+/// Errors: as the reader's.
+pub fn read<'de, T: Deserialize<'de>, D: Deserializer<'de>>(reader: D) -> Result<T, D::Error> {
+    T::deserialize(Strict(reader))
 }
 
 /// A deserializer, visitor, access or seed that keeps whatever is within it strict too.
@@ -119,7 +126,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.expecting(f)
+        // The names of our types tell nobody anything.
+        let expected = (&self.0 as &dyn Expected).to_string();
+        f.write_str(if expected.starts_with("struct ") { "an object" } else { &expected })
     }
 
     visit! {

@@ -17,7 +17,9 @@ pub enum AddressRefused {
     #[error("{0} is a link-local, metadata, multicast or reserved address, which is never called")]
     Never(IpAddr),
     /// Allowed once the provider is marked local.
-    #[error("{0} is a private or loopback address, which is only called for a local provider")]
+    #[error(
+        "{0} is a private or loopback address, which is only called for a local provider (location = \"local\")"
+    )]
     OnlyLocal(IpAddr),
 }
 

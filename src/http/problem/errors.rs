@@ -50,7 +50,9 @@ impl From<RelayError> for Problem {
                     .retry_after(LATER)
                     .needs_a_person()
             }
-            RelayError::NoSuchModel(_) => Self::not_found("model_not_found", said).about("model"),
+            RelayError::NoSuchModel(_) | RelayError::NoModelListed { .. } => {
+                Self::not_found("model_not_found", said).about("model")
+            }
             RelayError::Lacking { capabilities, .. } => {
                 let words: Vec<_> = capabilities.iter().map(Capability::as_str).collect();
                 let hint = "allow others with the header x-providerpool-relax: true";

@@ -31,7 +31,6 @@ use crate::{
         trace::{CandidateTrace, ExclusionTrace, MAX_ENTRIES, PlanTrace, SubstitutionTrace},
     },
     gateway::{
-        dialect::strict,
         exchange::{Asked, ClientApi, ClientRequest},
         translate::Addressed,
     },
@@ -39,6 +38,7 @@ use crate::{
         actors::Actors,
         body::Bodies,
         endpoint::{Endpoint, endpoint},
+        json::parse,
         problem::{Failure, Management, Problem},
         routing_headers::MAX_EXCLUDED,
         settings::ServerSettings,
@@ -423,8 +423,7 @@ pub async fn explain(
 ) -> Result<Json<Explanation>, Failure<Management>> {
     // It may hold a request, and so may be as large as one.
     let body = bodies.read(&request, payload, settings.max_body_bytes).await?;
-    let body: ExplainBody = strict::from_slice(&body.bytes)
-        .map_err(|error| Problem::bad_request(format!("the body cannot be used: {error}")))?;
+    let body: ExplainBody = parse(&body.bytes)?;
     let question = body.into_question()?;
     question.check_allowed(&actors)?;
     let bound = question.bound(&actors);
