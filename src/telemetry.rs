@@ -98,7 +98,7 @@ pub struct Metrics {
     connections_closed: Family<[Label; 1], Counter>,
     /// What came over connections and was no request.
     pub malformed_requests: Counter,
-    /// Bytes of the bodies of requests that are held.
+    /// Bytes of memory that the bodies of requests take.
     pub body_bytes: Gauge,
     bodies_refused: Family<[Label; 1], Counter>,
     /// Journal files of which not everything could be read.
@@ -176,7 +176,7 @@ impl Metrics {
         let connections_closed = add(to, "connections_closed", help, Family::default());
         let help = "What came over connections and was no request";
         let malformed_requests = add(to, "malformed_requests", help, Counter::default());
-        let help = "Bytes of request bodies that are held";
+        let help = "Bytes of memory that request bodies take";
         let body_bytes = add(to, "body_bytes", help, Gauge::default());
         let help = "Request bodies that were not taken, by the reason";
         let bodies_refused = add(to, "bodies_refused", help, Family::default());

@@ -53,8 +53,10 @@ pub fn server(config: &Config) -> ServerSettings {
         max_body_bytes: server.max_body_bytes,
         bodies: BodyLimits {
             all_bytes: server.max_bodies_bytes,
+            largest_bytes: server.max_body_bytes,
             grace: Duration::from_millis(server.body_timeout_ms),
             min_bytes_per_second: server.min_bytes_per_second,
+            idle: Duration::from_millis(server.body_idle_timeout_ms),
         },
         allowed_origins: server.allowed_origins.clone(),
         heartbeat: Duration::from_millis(config.events.heartbeat_ms),

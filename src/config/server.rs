@@ -30,8 +30,11 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// Bytes of all request bodies at once.
     pub max_bodies_bytes: usize,
-    /// How long a request body may take to come, before it has to come at a pace.
+    /// How long a request body may take to come, before it has to come at a pace, and how far it may
+    /// fall behind that pace.
     pub body_timeout_ms: u64,
+    /// Longest silence within a request body.
+    pub body_idle_timeout_ms: u64,
     /// The pace: of a request body after that time, and of an answer that the client does not take.
     pub min_bytes_per_second: u64,
     /// Connections at once, over all threads, at each address that is listened on.
@@ -66,6 +69,7 @@ impl Default for Server {
             max_body_bytes: 32 << 20,
             max_bodies_bytes: 1 << 30,
             body_timeout_ms: 30_000,
+            body_idle_timeout_ms: 30_000,
             min_bytes_per_second: 4096,
             max_connections: 10_000,
             reserved_connections: 64,
@@ -100,6 +104,7 @@ impl Server {
         bounds.number("server.max_bodies_bytes", bytes, self.max_body_bytes..=1 << 40, "bytes");
         for (key, ms) in [
             ("server.body_timeout_ms", self.body_timeout_ms),
+            ("server.body_idle_timeout_ms", self.body_idle_timeout_ms),
             ("server.head_timeout_ms", self.head_timeout_ms),
             ("server.keep_alive_timeout_ms", self.keep_alive_timeout_ms),
             ("server.write_timeout_ms", self.write_timeout_ms),

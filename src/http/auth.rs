@@ -71,8 +71,8 @@ fn verified(presented: Option<&str>, keys: &Published<KeyRing>) -> Result<Arc<Ac
 }
 
 /// Lets admin keys through: a viewer's to look, an admin's to do everything. Wrapped around whole
-/// scopes, so that a route that is forgotten, or does not exist, is closed too. A route that outlives
-/// its request finds the key in the request's extensions.
+/// scopes, so that a route that is forgotten, or does not exist, is closed too. Routes find the key by
+/// [`admitted`].
 pub async fn require_admin<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -96,4 +96,10 @@ pub async fn require_admin<B: MessageBody + 'static>(
     }
     request.extensions_mut().insert(key);
     next.call(request).await
+}
+
+/// The key with which [`require_admin`] has let a request through.
+pub fn admitted(request: &HttpRequest) -> Arc<AccessKey> {
+    let key = request.extensions().get::<Arc<AccessKey>>().cloned();
+    key.expect("nobody comes here without a key")
 }

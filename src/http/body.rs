@@ -1,37 +1,32 @@
 //! The bodies of requests: read after their sender is known, within limits of size, of pace, and of
 //! the room that all bodies together may take.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest,
     http::{StatusCode, header::CONTENT_LENGTH},
-    web::{Bytes, BytesMut, Payload},
+    web::{Bytes, Payload},
 };
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep_until};
 
 use super::{connection::body_was_read, problem::Problem};
-use crate::telemetry::Metrics;
+use crate::{domain::id::KeyId, telemetry::Metrics};
+
+mod room;
+
+pub use room::Held;
+use room::{Full, Room};
 
 /// Most room that is made for a body before any of it has come, in bytes.
 const FIRST_ROOM: usize = 64 * 1024;
 
 /// How bodies are read. Shared by all worker threads; cheap to clone.
 #[derive(Clone)]
-pub struct Bodies(Arc<Inner>);
-
-struct Inner {
+pub struct Bodies {
     limits: BodyLimits,
-    /// Bytes of all bodies that are held now.
-    held: AtomicUsize,
+    room: Room,
     metrics: Arc<Metrics>,
 }
 
@@ -40,17 +35,39 @@ struct Inner {
 pub struct BodyLimits {
     /// Bytes of all bodies at once.
     pub all_bytes: usize,
-    /// How long a body may take at first.
+    /// Bytes of the largest that are read with these limits.
+    pub largest_bytes: usize,
+    /// How long a body may take at first, and how far it may fall behind its pace later.
     pub grace: Duration,
     /// How fast it has to come after that.
     pub min_bytes_per_second: u64,
+    /// From one part of it to the next.
+    pub idle: Duration,
 }
 
-impl BodyLimits {
-    /// The time in which so much of a body has to have come.
-    fn time_for(&self, bytes: usize) -> Duration {
-        let rate = self.min_bytes_per_second.max(1);
-        self.grace + Duration::from_millis((bytes as u64).saturating_mul(1000) / rate)
+/// Until when more of a body has to have come.
+struct Due {
+    at_pace: Instant,
+    /// Without regard to the pace.
+    at_all: Instant,
+}
+
+impl Due {
+    fn new(now: Instant, limits: &BodyLimits) -> Self {
+        Self { at_pace: now + limits.grace, at_all: now + limits.idle }
+    }
+
+    /// So many bytes have come. They buy time, but no more of it than a body has at first: what was
+    /// sent at once would otherwise let it hold its room in silence.
+    fn came(&mut self, bytes: usize, now: Instant, limits: &BodyLimits) {
+        let rate = limits.min_bytes_per_second.max(1);
+        let won = Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / rate);
+        self.at_pace = (self.at_pace + won).min(now + limits.grace);
+        self.at_all = now + limits.idle;
+    }
+
+    fn at(&self) -> Instant {
+        self.at_pace.min(self.at_all)
     }
 }
 
@@ -60,31 +77,27 @@ pub struct Body {
     pub held: Held,
 }
 
-/// Room that a body takes.
-pub struct Held {
-    bodies: Bodies,
-    bytes: usize,
-}
-
 impl Bodies {
     pub fn new(limits: BodyLimits, metrics: Arc<Metrics>) -> Self {
-        Self(Arc::new(Inner { limits, held: AtomicUsize::new(0), metrics }))
+        let room = Room::new(limits.all_bytes, limits.largest_bytes, metrics.body_bytes.clone());
+        Self { limits, room, metrics }
     }
 
-    /// Reads a body of at most `limit` bytes.
+    /// Reads a body of at most `limit` bytes, which a caller with this key has sent.
     ///
-    /// Errors: a [`Problem`] of 413 when it is larger, of 408 when it comes too slowly, of 503 when
-    /// the bodies of all requests take too much room, of 400 when it breaks off.
+    /// Errors: a [`Problem`] of 413 when it is larger, of 408 when it comes too slowly, of 429 when
+    /// the bodies of the key take too much room, of 503 when those of all do, of 400 when it breaks off.
     pub async fn read(
         &self,
         request: &HttpRequest,
         payload: Payload,
         limit: usize,
+        key: &KeyId,
     ) -> Result<Body, Problem> {
-        let read = self.read_within(request, payload, limit).await;
+        let read = self.read_within(request, payload, limit, key).await;
         match &read {
             Ok(_) => body_was_read(request),
-            Err(problem) => self.0.metrics.body_refused(reason(problem)),
+            Err(problem) => self.metrics.body_refused(reason(problem)),
         }
         read
     }
@@ -94,27 +107,28 @@ impl Bodies {
         request: &HttpRequest,
         mut payload: Payload,
         limit: usize,
+        key: &KeyId,
     ) -> Result<Body, Problem> {
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
         let announced = announced.and_then(|text| text.parse::<usize>().ok());
         if announced.is_some_and(|size| size > limit) {
             return Err(Problem::too_large(limit));
         }
-        let mut held = Held { bodies: self.clone(), bytes: 0 };
-        let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(FIRST_ROOM));
-        let start = Instant::now();
-        let mut look = pin!(sleep_until(start + self.0.limits.grace));
+        let (most, first) = (announced.unwrap_or(limit), announced.unwrap_or(0).min(FIRST_ROOM));
+        let mut held = self.room.enter(key);
+        let mut bytes = Vec::new();
+        let mut due = Due::new(Instant::now(), &self.limits);
+        let mut look = pin!(sleep_until(due.at()));
         loop {
             let next = tokio::select! {
                 biased;
                 next = payload.next() => next,
                 () = look.as_mut() => {
                     // Set anew only when it has passed: most bodies come at once.
-                    let due = start + self.0.limits.time_for(bytes.len());
-                    if Instant::now() >= due {
+                    if Instant::now() >= due.at() {
                         return Err(Problem::body_too_slow());
                     }
-                    look.as_mut().reset(due);
+                    look.as_mut().reset(due.at());
                     continue;
                 }
             };
@@ -124,10 +138,25 @@ impl Bodies {
             if chunk.len() > limit - bytes.len() {
                 return Err(Problem::too_large(limit));
             }
-            held.grow(chunk.len())?;
+            let needed = bytes.len() + chunk.len();
+            if needed > bytes.capacity() {
+                // Counted is what memory is taken, not what is used of it.
+                let room = (bytes.capacity() * 2).max(first).min(most).max(needed);
+                held.grow(room).map_err(|full| self.no_room(full))?;
+                bytes.reserve_exact(room - bytes.len());
+            }
             bytes.extend_from_slice(&chunk);
+            due.came(chunk.len(), Instant::now(), &self.limits);
         }
-        Ok(Body { bytes: bytes.freeze(), held })
+        Ok(Body { bytes: bytes.into(), held })
+    }
+
+    /// Whoever holds room and falls silent has lost it after the wait that is told.
+    fn no_room(&self, full: Full) -> Problem {
+        match full {
+            Full::All => Problem::no_room_for_bodies(self.limits.idle),
+            Full::Key => Problem::no_room_for_bodies_of_key(self.limits.idle),
+        }
     }
 }
 
@@ -137,30 +166,8 @@ fn reason(problem: &Problem) -> &'static str {
         StatusCode::PAYLOAD_TOO_LARGE => "too_large",
         StatusCode::REQUEST_TIMEOUT => "too_slow",
         StatusCode::SERVICE_UNAVAILABLE => "no_room",
-        _ => "broken_off",
-    }
-}
-
-impl Held {
-    /// Errors: [`Problem::no_room_for_bodies`], after which nothing more is held than before.
-    fn grow(&mut self, by: usize) -> Result<(), Problem> {
-        let Inner { limits, held, metrics } = &*self.bodies.0;
-        let before = held.fetch_add(by, Ordering::Relaxed);
-        if before.saturating_add(by) > limits.all_bytes {
-            held.fetch_sub(by, Ordering::Relaxed);
-            return Err(Problem::no_room_for_bodies());
-        }
-        self.bytes += by;
-        metrics.body_bytes.inc_by(i64::try_from(by).unwrap_or(i64::MAX));
-        Ok(())
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let Inner { held, metrics, .. } = &*self.bodies.0;
-        held.fetch_sub(self.bytes, Ordering::Relaxed);
-        metrics.body_bytes.dec_by(i64::try_from(self.bytes).unwrap_or(i64::MAX));
+        StatusCode::TOO_MANY_REQUESTS => "no_room_for_key",
+        _ => "malformed",
     }
 }
 
@@ -168,14 +175,28 @@ impl Drop for Held {
 mod tests {
     use actix_web::{FromRequest as _, error::PayloadError, test::TestRequest, web};
     use futures_util::stream;
+    use proptest::prelude::*;
 
     use super::*;
 
-    const LIMITS: BodyLimits =
-        BodyLimits { all_bytes: 100, grace: Duration::from_secs(10), min_bytes_per_second: 2 };
+    const LIMITS: BodyLimits = BodyLimits {
+        all_bytes: 200,
+        largest_bytes: 60,
+        grace: Duration::from_secs(10),
+        min_bytes_per_second: 2,
+        idle: Duration::from_secs(20),
+    };
 
     /// A request whose body comes in pieces, each after a wait of so many seconds.
     async fn read(bodies: &Bodies, pieces: &[(u64, &'static str)]) -> Result<Body, Problem> {
+        read_of("a", bodies, pieces).await
+    }
+
+    async fn read_of(
+        key: &str,
+        bodies: &Bodies,
+        pieces: &[(u64, &'static str)],
+    ) -> Result<Body, Problem> {
         let pieces = pieces.to_vec();
         let body = stream::iter(pieces).then(|(wait, piece)| async move {
             tokio::time::sleep(Duration::from_secs(wait)).await;
@@ -184,11 +205,15 @@ mod tests {
         let request = TestRequest::default().to_http_request();
         let mut payload = actix_web::dev::Payload::Stream { payload: body.boxed_local() };
         let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
-        bodies.read(&request, payload, 60).await
+        bodies.read(&request, payload, 60, &key.into()).await
     }
 
     fn bodies() -> Bodies {
         Bodies::new(LIMITS, Metrics::new())
+    }
+
+    fn taken(bodies: &Bodies) -> i64 {
+        bodies.metrics.body_bytes.get()
     }
 
     #[actix::test]
@@ -204,17 +229,45 @@ mod tests {
     }
 
     #[actix::test]
-    async fn all_bodies_together_have_so_much_room_and_give_it_back() {
+    async fn what_is_sent_at_once_buys_no_silence() {
+        tokio::time::pause();
+        let most = "0123456789012345678901234567890123456789012345678901234567";
+        for (grace, idle, expected) in [(10, 20, 11), (20, 10, 11), (3600, 10, 11)] {
+            let (grace, idle) = (Duration::from_secs(grace), Duration::from_secs(idle));
+            let bodies = Bodies::new(BodyLimits { grace, idle, ..LIMITS }, Metrics::new());
+            let start = Instant::now();
+            let refused = read(&bodies, &[(1, most), (3600, "8")]).await.err().unwrap();
+            assert_eq!(refused.status.as_u16(), 408);
+            assert_eq!(start.elapsed().as_secs(), expected, "{grace:?}, {idle:?}");
+            assert_eq!(taken(&bodies), 0);
+        }
+    }
+
+    #[actix::test]
+    async fn one_key_has_a_share_of_the_room_and_is_told_when_to_come_again() {
         let bodies = bodies();
         let fifty = [(0, "0123456789012345678901234"), (0, "0123456789012345678901234")];
         let first = read(&bodies, &fifty).await.unwrap();
-        let second = read(&bodies, &fifty).await.unwrap();
-        let third = read(&bodies, &[(0, "0")]).await.err().unwrap();
-        assert_eq!((third.status.as_u16(), third.retry_after.is_some()), (503, true));
+        let _second = read(&bodies, &fifty).await.unwrap();
+        let refused = read(&bodies, &[(0, "0")]).await.err().unwrap();
+        assert_eq!((refused.status.as_u16(), refused.retry_after), (429, Some(LIMITS.idle)));
+        let _others = [
+            read_of("b", &bodies, &fifty).await.unwrap(),
+            read_of("c", &bodies, &fifty).await.unwrap(),
+        ];
+        let refused = read_of("b", &bodies, &[(0, "0")]).await.err().unwrap();
+        assert_eq!((refused.status.as_u16(), refused.retry_after), (503, Some(LIMITS.idle)));
         drop(first);
         assert!(read(&bodies, &fifty).await.is_ok());
-        drop(second);
-        assert_eq!(bodies.0.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[actix::test]
+    async fn the_memory_that_a_body_takes_is_counted_until_it_is_dropped() {
+        let bodies = bodies();
+        let body = read(&bodies, &[(0, "0123456789"), (0, "0"), (0, "1")]).await.unwrap();
+        assert_eq!((body.bytes.len(), taken(&bodies)), (12, 20));
+        drop(body);
+        assert_eq!(taken(&bodies), 0);
     }
 
     #[actix::test]
@@ -223,6 +276,31 @@ mod tests {
         let large =
             [(0, "0123456789012345678901234567890"), (0, "0123456789012345678901234567890")];
         assert_eq!(read(&bodies, &large).await.err().unwrap().status.as_u16(), 413);
-        assert_eq!(bodies.0.held.load(Ordering::Relaxed), 0);
+        assert_eq!(taken(&bodies), 0);
+    }
+
+    proptest! {
+        /// Whoever sends less than the least rate, in whatever pieces and after whatever was sent at
+        /// once, is let go; whoever sends more, without long silence between, is not.
+        #[test]
+        fn a_body_must_come_on_at_the_least_rate(
+            at_once in 0_usize..40_000_000, piece in 1_usize..20_000, wait_ms in 1_u64..9_000,
+        ) {
+            let limits = BodyLimits { min_bytes_per_second: 1000, ..LIMITS };
+            let mut now = Instant::now();
+            let (mut due, mut let_go) = (Due::new(now, &limits), false);
+            due.came(at_once, now, &limits);
+            for _ in 0..100_000 / wait_ms + 100 {
+                now += Duration::from_millis(wait_ms);
+                if now >= due.at() {
+                    let_go = true;
+                    break;
+                }
+                due.came(piece, now, &limits);
+            }
+            let rate = piece as u64 * 1000 / wait_ms;
+            prop_assert!(let_go || rate >= 900, "{rate} bytes per second were enough");
+            prop_assert!(!let_go || rate <= 1_001, "{rate} bytes per second were not enough");
+        }
     }
 }

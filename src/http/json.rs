@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Track;
 
 use super::{
+    auth,
     body::Bodies,
     endpoint::refusal,
     problem::{Failure, Management, Problem},
@@ -51,7 +52,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
             let payload = payload.await.expect("a payload is always there");
             let bodies = request.app_data::<Data<Bodies>>();
             let bodies = bodies.expect("the server gives every scope its bodies");
-            let body = bodies.read(&request, payload, MAX_BODY).await?;
+            let key = auth::admitted(&request);
+            let body = bodies.read(&request, payload, MAX_BODY, &key.id).await?;
             Ok(Self(parse(&body.bytes)?))
         })
     }

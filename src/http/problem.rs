@@ -100,9 +100,16 @@ impl Problem {
     }
 
     /// The bodies of all requests together take as much room as they may.
-    pub fn no_room_for_bodies() -> Self {
+    pub fn no_room_for_bodies(wait: Duration) -> Self {
         let message = "the requests under way take all room there is for bodies; try again";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(SOON)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(wait)
+    }
+
+    /// The bodies of the requests of one key take as much room as one key may have.
+    pub fn no_room_for_bodies_of_key(wait: Duration) -> Self {
+        let message = "the requests of this key that are under way take all room there is for the \
+                       bodies of one key; try again";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message).retry_after(wait)
     }
 
     /// One address has as many requests under way as it may.

@@ -58,7 +58,7 @@ pub async fn relayed(
         let options = route_options(&request)?;
         let permit = enter(&relay)?;
         let limit = data::<ServerSettings>(&request).max_body_bytes;
-        let body = data::<Bodies>(&request).read(&request, payload, limit).await?;
+        let body = data::<Bodies>(&request).read(&request, payload, limit, &key.id).await?;
         let recalled = relay.recall(asked, &key.id, body.bytes, deadline).await;
         let incoming =
             Incoming { id, asked, addressed, key, arrived, deadline, recalled, options, permit };

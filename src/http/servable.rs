@@ -16,7 +16,7 @@ use crate::{
     },
     domain::{
         access_key::AccessKey,
-        id::{ModelName, RequestId},
+        id::{KeyId, ModelName, RequestId},
     },
     gateway::{
         exchange::ClientApi,
@@ -42,6 +42,11 @@ impl Servable {
         let table = Arc::clone(&table);
         let key = auth::client(request, keys).map_err(|problem| Failure::of(api, problem, id))?;
         Ok(Self { api, id, key, table })
+    }
+
+    /// Who asks.
+    pub fn key(&self) -> &KeyId {
+        &self.key.id
     }
 
     /// All that this key may ask for and that some provider in use lists, by name.

@@ -36,9 +36,19 @@ impl Pool {
 
     /// A request whose body is announced, and `sent` bytes of it.
     fn begin(&self, path: &str, headers: &str, announced: usize, sent: usize) -> TcpStream {
+        self.begin_with(&self.client, path, headers, announced, sent)
+    }
+
+    fn begin_with(
+        &self,
+        key: &str,
+        path: &str,
+        headers: &str,
+        announced: usize,
+        sent: usize,
+    ) -> TcpStream {
         let mut connection = TcpStream::connect(self.process.address).unwrap();
         connection.set_read_timeout(Some(PATIENCE)).unwrap();
-        let key = &self.client;
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n{headers}\
              content-length: {announced}\r\n\r\n{}",
@@ -131,7 +141,9 @@ fn behind_a_trusted_proxy_each_client_has_its_own_limit() {
     );
     let of = |client: &str| format!("x-forwarded-for: 198.51.100.1, {client}\r\n");
     let held = pool.begin("/v1/chat/completions", &of("192.0.2.1"), 100, 10);
-    until("it is under way", || pool.metric(pool.process.address, "providerpool_body_bytes") == 10);
+    until("it is under way", || {
+        pool.metric(pool.process.address, "providerpool_body_bytes") == 100
+    });
 
     for (path, shape) in [
         ("/v1/chat/completions", r#""code":"too_many_requests""#),
@@ -162,35 +174,61 @@ fn what_a_stranger_says_of_its_address_counts_for_nothing() {
     let pool = Pool::start("max_connections_per_address = 1");
     let of = "x-forwarded-for: 192.0.2.1\r\n";
     let _held = pool.begin("/v1/chat/completions", of, 100, 10);
-    until("it is under way", || pool.metric(pool.process.address, "providerpool_body_bytes") == 10);
+    until("it is under way", || {
+        pool.metric(pool.process.address, "providerpool_body_bytes") == 100
+    });
     let mut second = pool.begin("/v1/chat/completions", of, 1, 1);
     assert!(read_until(&mut second, "\r\n").starts_with("HTTP/1.1 400"));
 }
 
 #[test]
-fn the_bodies_of_all_requests_have_so_much_room_together() {
-    let pool = Pool::start("max_body_bytes = 65536\nmax_bodies_bytes = 65536");
-    let held = pool.begin("/v1/chat/completions", "", 65_536, 40_000);
-    let bytes = || pool.metric(pool.process.address, "providerpool_body_bytes");
-    until("its body is held", || bytes() == 40_000);
+fn the_bodies_of_all_requests_have_so_much_room_together_and_those_of_one_key_half() {
+    let pool = Pool::start("max_body_bytes = 40000\nmax_bodies_bytes = 80000");
+    let (address, bytes) = (pool.process.address, "providerpool_body_bytes");
+    let [other, third] = ["other", "third"].map(|name| {
+        let body = format!(r#"{{"name":"{name}"}}"#);
+        let made = http::ask(address, "POST /api/v1/client-keys", &pool.admin, &body);
+        made.json()["key"].as_str().unwrap().to_owned()
+    });
+    let held = pool.begin("/v1/chat/completions", "", 40_000, 39_999);
+    until("its body is held", || pool.metric(address, bytes) == 40_000);
 
-    for (path, shape) in [
+    let refused = |key: &str, status: &str, shapes: [(&str, &str); 5]| {
+        for (path, shape) in shapes {
+            let mut next = pool.begin_with(key, path, "", 100, 100);
+            let answer = read_until(&mut next, "all room there is for");
+            assert!(answer.starts_with(status), "{path}: {answer}");
+            assert!(answer.contains("\r\nretry-after: 30\r\n"), "{path}: {answer}");
+            assert!(answer.contains(shape), "{path}: {answer}");
+        }
+    };
+    let of_the_key = [
+        ("/v1/responses", r#""code":"too_many_requests""#),
+        ("/v1/messages", r#""type":"rate_limit_error""#),
+        ("/v1beta/models/m:generateContent", r#""status":"RESOURCE_EXHAUSTED""#),
+        ("/api/generate", r#"{"error":"the requests of this key"#),
+        ("/api/show", r#"{"error":"the requests of this key"#),
+    ];
+    refused(&pool.client, "HTTP/1.1 429", of_the_key);
+    assert_eq!(pool.metric(address, bytes), 40_000);
+
+    let others = pool.begin_with(&other, "/v1/chat/completions", "", 40_000, 39_999);
+    until("another key has its room", || pool.metric(address, bytes) == 80_000);
+    drop(held);
+    until("the room is given back", || pool.metric(address, bytes) == 40_000);
+    let _again = pool.begin("/v1/chat/completions", "", 40_000, 39_999);
+    until("all room is taken", || pool.metric(address, bytes) == 80_000);
+    let of_all = [
         ("/v1/responses", r#""code":"busy""#),
         ("/v1/messages", r#""type":"overloaded_error""#),
         ("/v1beta/models/m:generateContent", r#""status":"UNAVAILABLE""#),
         ("/api/generate", r#"{"error":"the requests under way"#),
         ("/api/show", r#"{"error":"the requests under way"#),
-    ] {
-        let mut second = pool.begin(path, "", 40_000, 40_000);
-        let answer = read_until(&mut second, "all room there is for bodies");
-        assert!(answer.starts_with("HTTP/1.1 503"), "{path}: {answer}");
-        assert!(answer.contains("\r\nretry-after: 1\r\n"), "{path}: {answer}");
-        assert!(answer.contains(shape), "{path}: {answer}");
-    }
-    assert_eq!(bytes(), 40_000);
+    ];
+    refused(&third, "HTTP/1.1 503", of_all);
 
-    drop(held);
-    until("the room is given back", || bytes() == 0);
-    let mut next = pool.begin("/v1/chat/completions", "", 40_000, 40_000);
+    drop(others);
+    until("there is room again", || pool.metric(address, bytes) == 40_000);
+    let mut next = pool.begin_with(&other, "/v1/chat/completions", "", 40_000, 40_000);
     assert!(read_until(&mut next, "\r\n").starts_with("HTTP/1.1 400"));
 }

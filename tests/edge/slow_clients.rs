@@ -66,7 +66,7 @@ struct Pool {
 impl Pool {
     /// Starts a pool for the first time, with these settings of `[server]` over long deadlines.
     fn start(settings: &[(&str, &str)]) -> Self {
-        let long = ["body", "head", "keep_alive", "write", "linger"];
+        let long = ["body", "body_idle", "head", "keep_alive", "write", "linger"];
         let long = long.map(|name| (format!("{name}_timeout_ms"), "3600000".to_owned()));
         let mut all: Vec<_> = long.into_iter().collect();
         for (name, value) in settings {
@@ -289,6 +289,28 @@ fn a_body_that_does_not_come_at_a_pace_is_refused_on_every_route() {
         assert!(body.contains("the body did not arrive in time"), "{name}: {answer}");
     }
     assert_eq!(pool.metric("providerpool_bodies_refused_total{reason=\"too_slow\"}"), count);
+    assert_eq!(pool.metric("providerpool_body_bytes"), 0);
+}
+
+#[test]
+fn a_body_that_falls_silent_is_refused_on_every_route() {
+    let pool = Pool::start(&[("body_idle_timeout_ms", "200"), ("linger_timeout_ms", "200")]);
+    let ends: Vec<_> = without_body(&pool, true)
+        .into_iter()
+        .filter(|(_, key, _)| *key != Key::None)
+        .map(|(name, _, mut connection)| {
+            // By the pace alone, so many bytes would buy hours.
+            let sent = "x".repeat(99_999);
+            let chunk = format!("{:x}\r\n{sent}\r\n", sent.len());
+            let sent = if name.ends_with("chunked") { chunk } else { sent };
+            connection.write_all(sent.as_bytes()).unwrap();
+            thread::spawn(move || (name, until_closed(connection, "")))
+        })
+        .collect();
+    for end in ends {
+        let (name, answer) = end.join().unwrap();
+        assert_eq!(status(&answer), "408", "{name}: {answer}");
+    }
     assert_eq!(pool.metric("providerpool_body_bytes"), 0);
 }
 

@@ -1,9 +1,7 @@
 //! `GET /api/v1/events`: the event stream, as a WebSocket.
 
-use std::sync::Arc;
-
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse,
     http::header::{HOST, ORIGIN},
     web::{Data, Payload},
 };
@@ -11,9 +9,10 @@ use serde::Deserialize;
 
 use crate::{
     actors::{access_keys::fault_of_key, events::Subscribe},
-    domain::{access_key::AccessKey, event::EventFilter, id::ProviderId},
+    domain::{event::EventFilter, id::ProviderId},
     http::{
         actors::{Actors, ask},
+        auth,
         endpoint::{Endpoint, endpoint},
         problem::{Failure, Management, Problem},
         query::Query,
@@ -79,8 +78,7 @@ pub async fn subscribe(
         )
         .into());
     }
-    let key = request.extensions().get::<Arc<AccessKey>>().cloned();
-    let key = key.expect("nobody comes here without a key");
+    let key = auth::admitted(&request);
     let subscribe = Subscribe { since: query.since, filter: query.filter()? };
     let subscription = ask(&actors.events, subscribe).await??;
     let (response, session, messages) =

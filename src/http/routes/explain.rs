@@ -36,6 +36,7 @@ use crate::{
     },
     http::{
         actors::Actors,
+        auth,
         body::Bodies,
         endpoint::{Endpoint, endpoint},
         json::parse,
@@ -422,7 +423,8 @@ pub async fn explain(
     bodies: Data<Bodies>,
 ) -> Result<Json<Explanation>, Failure<Management>> {
     // It may hold a request, and so may be as large as one.
-    let body = bodies.read(&request, payload, settings.max_body_bytes).await?;
+    let key = auth::admitted(&request);
+    let body = bodies.read(&request, payload, settings.max_body_bytes, &key.id).await?;
     let body: ExplainBody = parse(&body.bytes)?;
     let question = body.into_question()?;
     question.check_allowed(&actors)?;

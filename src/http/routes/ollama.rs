@@ -125,7 +125,7 @@ pub async fn show(
     bodies: Data<Bodies>,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
     let servable = Servable::asked(&request, ClientApi::OllamaChat)?;
-    let body = bodies.read(&request, payload, MAX_BODY).await;
+    let body = bodies.read(&request, payload, MAX_BODY, servable.key()).await;
     let body = body.and_then(|body| json::parse::<ShowBody>(&body.bytes));
     let model = servable.find(&body.map_err(|problem| servable.failure(problem))?.model)?;
     servable.answer(Ok(ollama_show(&model)))
