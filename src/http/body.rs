@@ -1,7 +1,7 @@
 //! The bodies of requests: read after their sender is known, within limits of size, of pace, and of
 //! the room that all bodies together may take.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use actix_web::{
     HttpRequest,
@@ -11,7 +11,7 @@ use actix_web::{
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep_until};
 
-use super::{connection::body_was_read, problem::Problem};
+use super::{connection::BodyInConnection, problem::Problem};
 use crate::{domain::id::KeyId, telemetry::Metrics};
 
 mod room;
@@ -21,6 +21,13 @@ use room::{Full, Room};
 
 /// Most room that is made for a body before any of it has come, in bytes.
 const FIRST_ROOM: usize = 64 * 1024;
+
+/// How many times its content a body may take on the wire, chunked: with less than three bytes in a
+/// chunk it takes more.
+const MOST_FRAMING: u64 = 3;
+
+/// How much may have come beyond that, in bytes: what is read ahead, and small bodies in any chunks.
+const FREE_FRAMING: u64 = 128 * 1024;
 
 /// How bodies are read. Shared by all worker threads; cheap to clone.
 #[derive(Clone)]
@@ -86,7 +93,8 @@ impl Bodies {
     /// Reads a body of at most `limit` bytes, which a caller with this key has sent.
     ///
     /// Errors: a [`Problem`] of 413 when it is larger, of 408 when it comes too slowly, of 429 when
-    /// the bodies of the key take too much room, of 503 when those of all do, of 400 when it breaks off.
+    /// the bodies of the key take too much room, of 503 when those of all do, of 400 when it breaks off or is
+    /// hardly anything but framing.
     pub async fn read(
         &self,
         request: &HttpRequest,
@@ -94,9 +102,10 @@ impl Bodies {
         limit: usize,
         key: &KeyId,
     ) -> Result<Body, Problem> {
-        let read = self.read_within(request, payload, limit, key).await;
+        let came = BodyInConnection::of(request);
+        let read = self.read_within(request, payload, &came, limit, key).await;
         match &read {
-            Ok(_) => body_was_read(request),
+            Ok(_) => came.was_read(),
             Err(problem) => self.metrics.body_refused(reason(problem)),
         }
         read
@@ -106,6 +115,7 @@ impl Bodies {
         &self,
         request: &HttpRequest,
         mut payload: Payload,
+        came: &BodyInConnection,
         limit: usize,
         key: &KeyId,
     ) -> Result<Body, Problem> {
@@ -120,8 +130,14 @@ impl Bodies {
         let mut due = Due::new(Instant::now(), &self.limits);
         let mut look = pin!(sleep_until(due.at()));
         loop {
+            let is_framing =
+                || came.framed_bytes() > bytes.len() as u64 * MOST_FRAMING + FREE_FRAMING;
             let next = tokio::select! {
                 biased;
+                // The connection looks after its request whenever it has read something.
+                () = poll_fn(|_| if is_framing() { Poll::Ready(()) } else { Poll::Pending }) => {
+                    return Err(Problem::bad_request("the chunks of the body are too small"));
+                }
                 next = payload.next() => next,
                 () = look.as_mut() => {
                     // Set anew only when it has passed: most bodies come at once.

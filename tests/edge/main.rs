@@ -7,6 +7,7 @@
 )]
 
 mod checked_is_sent;
+mod chunks;
 mod clock;
 mod echoed_secrets;
 mod limits;

@@ -94,7 +94,8 @@ impl Progress {
         Self { timeouts, phase, received: 0, blocked_until: None }
     }
 
-    /// Most bytes that may be read now; 0 when nothing should be read before something else happens.
+    /// Most bytes that may be read now, as far as the deadlines go; 0 when nothing should be read
+    /// before something else happens.
     pub fn may_receive(&self) -> usize {
         match self.phase {
             _ if self.blocked_until.is_some() => 0,
@@ -183,6 +184,11 @@ impl Progress {
             return Some(Deadline::Drain);
         }
         self.phase_deadline().filter(|(until, _)| now >= *until).map(|(_, deadline)| deadline)
+    }
+
+    /// Whether a body comes that nobody wants.
+    pub fn is_draining(&self) -> bool {
+        matches!(self.phase, Phase::Drain { .. })
     }
 
     /// Whether more came than is read of a body that nobody wants.

@@ -3,6 +3,7 @@
 
 mod deadlines;
 mod forwarded;
+mod framing;
 mod limits;
 mod malformed;
 mod requests;
@@ -15,4 +16,4 @@ pub use forwarded::TrustedProxies;
 pub use limits::{Connections, Limits};
 pub use malformed::MalformedLog;
 pub use serve::Listener;
-pub use state::body_was_read;
+pub use state::BodyInConnection;

@@ -38,8 +38,9 @@ where
 {
     apply_fn_factory(app, move |mut request: Request, app: &S::Service| {
         let has_body = !matches!(request.payload(), Payload::None);
+        let in_chunks = request.chunked().unwrap_or(false);
         let state = request.conn_data::<Rc<State>>().cloned();
-        let under_way = state.map(|state| UnderWay::begin(state, has_body));
+        let under_way = state.map(|state| UnderWay::begin(state, has_body, in_chunks));
         let answer = match proxied(&request, &connections) {
             Ok(place) => Ok((actix_service::Service::call(app, request), place)),
             Err(full) => {

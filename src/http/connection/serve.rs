@@ -214,7 +214,7 @@ async fn watched<F: Future>(work: F, state: &State) -> Result<F::Output, Deadlin
         if let Poll::Ready(output) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        if state.progress.borrow().is_flooded() {
+        if state.is_flooded() {
             return Poll::Ready(Err(Deadline::Drain));
         }
         while look.as_mut().poll(cx).is_ready() {

@@ -10,7 +10,10 @@ use std::{
 use actix_web::HttpRequest;
 use tokio::time::Instant;
 
-use super::deadlines::{Progress, Timeouts};
+use super::{
+    deadlines::{Progress, Timeouts},
+    framing::Framing,
+};
 
 /// How a record of TLS begins that opens a conversation: content type 22, RFC 8446 §5.1.
 const TLS_HANDSHAKE: u8 = 22;
@@ -19,6 +22,7 @@ const TLS_HANDSHAKE: u8 = 22;
 #[derive(Debug)]
 pub struct State {
     pub progress: RefCell<Progress>,
+    framing: RefCell<Framing>,
     /// Bytes read since the connection was last looked after.
     read_this_turn: Cell<usize>,
     /// Whom to wake when reading makes sense again.
@@ -40,6 +44,7 @@ impl State {
     pub fn new(timeouts: Timeouts) -> Rc<Self> {
         Rc::new(Self {
             progress: RefCell::new(Progress::new(Instant::now(), timeouts)),
+            framing: RefCell::new(Framing::of_body(false)),
             read_this_turn: Cell::new(0),
             reader: RefCell::new(None),
             first_byte: Cell::new(None),
@@ -48,13 +53,21 @@ impl State {
 
     /// The connection is looked after anew.
     pub fn begin_turn(&self) {
-        self.read_this_turn.set(0);
+        if self.read_this_turn.replace(0) > 0 {
+            self.framing.borrow_mut().turn_ended();
+        }
+    }
+
+    /// Whether more came than is read of a body that nobody wants.
+    pub fn is_flooded(&self) -> bool {
+        let progress = self.progress.borrow();
+        progress.is_flooded() || progress.is_draining() && self.framing.borrow().is_waste()
     }
 
     /// How much may be read. `waker` is asked for when it is nothing for now.
     pub fn may_read(&self, waker: &Waker) -> Allowance {
         let progress = self.progress.borrow();
-        let most = progress.may_receive();
+        let most = progress.may_receive().min(self.framing.borrow().at_once());
         if most == 0 {
             *self.reader.borrow_mut() = Some(waker.clone());
             return Allowance::Later;
@@ -71,6 +84,7 @@ impl State {
             self.first_byte.set(bytes.first().copied());
         }
         self.read_this_turn.set(self.read_this_turn.get().saturating_add(bytes.len()));
+        self.framing.borrow_mut().received(bytes);
         self.progress.borrow_mut().received(bytes.len(), Instant::now);
     }
 
@@ -106,8 +120,10 @@ impl State {
 pub struct UnderWay(Rc<State>);
 
 impl UnderWay {
-    pub fn begin(state: Rc<State>, has_body: bool) -> Self {
+    /// `in_chunks`: so comes its body, if it has one.
+    pub fn begin(state: Rc<State>, has_body: bool, in_chunks: bool) -> Self {
         state.progress.borrow_mut().request_began(has_body);
+        *state.framing.borrow_mut() = Framing::of_body(in_chunks);
         if has_body {
             state.wake_reader();
         }
@@ -122,9 +138,24 @@ impl Drop for UnderWay {
     }
 }
 
-/// Tells the connection that the body of its request has come to its end.
-pub fn body_was_read(request: &HttpRequest) {
-    if let Some(state) = request.conn_data::<Rc<State>>() {
-        state.progress.borrow_mut().body_was_read();
+/// The body of a request, as its connection sees it.
+#[derive(Debug)]
+pub struct BodyInConnection(Option<Rc<State>>);
+
+impl BodyInConnection {
+    pub fn of(request: &HttpRequest) -> Self {
+        Self(request.conn_data::<Rc<State>>().cloned())
+    }
+
+    /// Bytes that came for it, with all that frames it, if it comes in chunks.
+    pub fn framed_bytes(&self) -> u64 {
+        self.0.as_ref().map_or(0, |state| state.framing.borrow().bytes())
+    }
+
+    /// It was read to its end.
+    pub fn was_read(&self) {
+        if let Some(state) = &self.0 {
+            state.progress.borrow_mut().body_was_read();
+        }
     }
 }
