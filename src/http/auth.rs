@@ -9,7 +9,10 @@ use actix_web::{
     HttpMessage, HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::{Method, header},
+    http::{
+        Method,
+        header::{self, HeaderValue},
+    },
     middleware::Next,
     web::Data,
 };
@@ -23,30 +26,50 @@ use crate::{
     domain::access_key::{AccessKey, Role},
 };
 
-/// The key a caller presents as `Authorization: Bearer …`.
-fn bearer(request: &HttpRequest) -> Option<Cow<'_, str>> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, key) = value.split_once(' ')?;
+/// The key in an `Authorization: Bearer …`.
+fn bearer(value: &HeaderValue) -> Option<Cow<'_, str>> {
+    let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().into())
 }
 
-/// The key a client presents in its dialect's own way: Anthropic's clients in `x-api-key`, Google's in
-/// `x-goog-api-key` or as `key` in the query. The query is never logged.
-fn in_own_way(request: &HttpRequest) -> Option<Cow<'_, str>> {
-    let header = |name: &str| Some(request.headers().get(name)?.to_str().ok()?.trim().into());
-    let in_query = || {
-        let mut pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
-        pairs.find(|(name, _)| name == "key").map(|(_, key)| key)
-    };
-    header("x-api-key").or_else(|| header("x-goog-api-key")).or_else(in_query)
+/// The key that a caller presents as `Authorization`.
+///
+/// Errors: a [`Problem`] of 401 when that stands there more than once with different values.
+fn authorization(request: &HttpRequest) -> Result<Option<Cow<'_, str>>, Problem> {
+    let mut values = request.headers().get_all(header::AUTHORIZATION);
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.any(|other| other != first) { Err(several_keys()) } else { Ok(bearer(first)) }
+}
+
+/// The keys that a client presents in its dialect's own way: Anthropic's clients in `x-api-key`, Google's
+/// in `x-goog-api-key` or as `key` in the query. The query is never logged.
+fn in_own_way(request: &HttpRequest) -> impl Iterator<Item = Cow<'_, str>> {
+    let headers = ["x-api-key", "x-goog-api-key"];
+    let values = headers.into_iter().flat_map(|name| request.headers().get_all(name));
+    let values = values.filter_map(|value| Some(Cow::from(value.to_str().ok()?.trim())));
+    let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let all = values.chain(pairs.filter(|(name, _)| name == "key").map(|(_, key)| key));
+    all.filter(|key| !key.is_empty())
+}
+
+/// What stands before us may have looked at another key than we would.
+fn several_keys() -> Problem {
+    let message = "the request bears different keys (Authorization, x-api-key, x-goog-api-key or key in \
+                   the query); send one";
+    Problem::unauthorized(message)
 }
 
 /// The client key of a relay request.
 ///
-/// Errors: a [`Problem`] of 401 when there is none of ours, of 403 when it is not for the relay.
+/// Errors: a [`Problem`] of 401 when there is none of ours, or there are several that differ, of 403
+/// when it is not for the relay.
 pub fn client(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<Arc<AccessKey>, Problem> {
-    let presented = bearer(request).or_else(|| in_own_way(request));
-    let key = verified(presented.as_deref(), keys)?;
+    let mut presented = authorization(request)?.into_iter().chain(in_own_way(request));
+    let first = presented.next();
+    if presented.any(|other| Some(other) != first) {
+        return Err(several_keys());
+    }
+    let key = verified(first.as_deref(), keys)?;
     if key.role != Role::Client {
         return Err(Problem::forbidden(
             "this is an admin key; the relay takes client keys, which begin with ppk_",
@@ -58,7 +81,8 @@ pub fn client(request: &HttpRequest, keys: &Published<KeyRing>) -> Result<Arc<Ac
 /// Whether the key is one of those who manage.
 pub fn manages(request: &HttpRequest, keys: &Published<KeyRing>) -> bool {
     let ring = keys.read();
-    let key = bearer(request).and_then(|presented| ring.verify(now(), &presented).ok());
+    let presented = authorization(request).ok().flatten();
+    let key = presented.and_then(|presented| ring.verify(now(), &presented).ok());
     key.is_some_and(|key| key.role != Role::Client)
 }
 
@@ -79,8 +103,8 @@ pub async fn require_admin<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let actors =
         request.app_data::<Data<Actors>>().expect("the server gives every scope its actors");
-    let presented = bearer(request.request());
-    let key = verified(presented.as_deref(), &actors.key_ring);
+    let presented = authorization(request.request());
+    let key = presented.and_then(|presented| verified(presented.as_deref(), &actors.key_ring));
     let key = key.map_err(Failure::<Management>::from)?;
     // Explaining needs a body, and changes nothing.
     let only_looks = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)

@@ -10,6 +10,7 @@ mod checked_is_sent;
 mod chunks;
 mod clock;
 mod echoed_secrets;
+mod heads;
 mod limits;
 mod malformed;
 mod routes;

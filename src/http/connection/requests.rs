@@ -56,6 +56,9 @@ where
                 },
                 Err(response) => (response.into(), None),
             };
+            if let Some(under_way) = &under_way {
+                under_way.answered();
+            }
             Ok(response.map_body(|_, body| Tracked { body, _until_sent: (under_way, place) }))
         }
     })

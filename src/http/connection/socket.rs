@@ -14,6 +14,10 @@ use tokio::{
 
 use super::state::{Allowance, State};
 
+/// What the HTTP server writes for a client that asks before it sends a body. It does so before the
+/// request is looked at; both come here at once when nothing is awaited before the answer.
+const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// A socket whose reading and writing are accounted for.
 #[derive(Debug)]
 pub struct Socket {
@@ -62,6 +66,10 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        // Who has its answer already is not to send the body.
+        if self.state.is_answered() && buf.starts_with(GO_ON) {
+            return Poll::Ready(Ok(GO_ON.len()));
+        }
         match Pin::new(&mut self.io).poll_write(cx, buf) {
             Poll::Ready(Ok(length)) => {
                 self.state.written(length, length == buf.len());

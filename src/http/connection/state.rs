@@ -25,6 +25,8 @@ pub struct State {
     framing: RefCell<Framing>,
     /// Bytes read since the connection was last looked after.
     read_this_turn: Cell<usize>,
+    /// Whether the last request that began is answered.
+    is_answered: Cell<bool>,
     /// Whom to wake when reading makes sense again.
     reader: RefCell<Option<Waker>>,
     first_byte: Cell<Option<u8>>,
@@ -46,6 +48,7 @@ impl State {
             progress: RefCell::new(Progress::new(Instant::now(), timeouts)),
             framing: RefCell::new(Framing::of_body(false)),
             read_this_turn: Cell::new(0),
+            is_answered: Cell::new(false),
             reader: RefCell::new(None),
             first_byte: Cell::new(None),
         })
@@ -103,6 +106,11 @@ impl State {
         }
     }
 
+    /// Whether there is nothing more to come for which a client could be told to go on.
+    pub fn is_answered(&self) -> bool {
+        self.is_answered.get()
+    }
+
     /// Whether the client began a conversation in TLS.
     pub fn began_with_tls(&self) -> bool {
         self.first_byte.get() == Some(TLS_HANDSHAKE)
@@ -124,10 +132,16 @@ impl UnderWay {
     pub fn begin(state: Rc<State>, has_body: bool, in_chunks: bool) -> Self {
         state.progress.borrow_mut().request_began(has_body);
         *state.framing.borrow_mut() = Framing::of_body(in_chunks);
+        state.is_answered.set(false);
         if has_body {
             state.wake_reader();
         }
         Self(state)
+    }
+
+    /// There is an answer, of which nothing is sent yet.
+    pub fn answered(&self) {
+        self.0.is_answered.set(true);
     }
 }
 
