@@ -2,8 +2,9 @@
 //!
 //! Of a key that stands twice some readers take the first and some the last, and some compare without
 //! regard to case (Go's `encoding/json`, .NET, Jackson): a body that was checked as one request could
-//! be served as another. Such a body is refused. Only objects of the API itself are looked into: tool
-//! schemas, arguments and metadata are the client's own.
+//! be served as another. Such a body is refused. In the body itself, and in the objects of it that say how
+//! it is answered, no key may stand twice; further within, none that is read on the way. What is never read
+//! (schemas of tools, arguments, most metadata) is the client's own.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -57,7 +58,7 @@ impl Keys<'_> {
     }
 
     /// Whether two keys are one to some reader.
-    fn are_same(self, one: &str, other: &str) -> bool {
+    pub fn are_same(self, one: &str, other: &str) -> bool {
         self.fold(one).eq(self.fold(other))
     }
 
@@ -84,12 +85,7 @@ impl Keys<'_> {
             let mut all = keys;
             all.find(|key| !seen.insert(self.fold(key).collect::<String>()))
         };
-        let Some(key) = twice else { return Ok(()) };
-        let shown = shown(path, key);
-        let message = format!(
-            "{shown} stands there twice, or in two ways of writing: servers differ in which they take"
-        );
-        Err(InvalidRequest::about(shown, message))
+        twice.map_or(Ok(()), |key| Err(stands_twice(shown(path, key))))
     }
 
     fn find_twice<'k>(self, keys: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
@@ -123,6 +119,13 @@ impl Keys<'_> {
         let message = format!("{path} must be the model of the path, {named}, or be left out");
         Err(InvalidRequest::about(path.to_owned(), message))
     }
+}
+
+pub(super) fn stands_twice(shown: String) -> InvalidRequest {
+    let message = format!(
+        "{shown} stands there twice, or in two ways of writing: servers differ in which they take"
+    );
+    InvalidRequest::about(shown, message)
 }
 
 /// Whether `key` is, with underscores, what `name` is in camelCase.

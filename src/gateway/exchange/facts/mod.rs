@@ -7,6 +7,8 @@ mod laws;
 mod said;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod twice;
 mod walk;
 mod words;
 

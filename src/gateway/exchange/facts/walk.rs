@@ -14,7 +14,7 @@ use crate::{
         model::{Capabilities, Capability},
     },
     gateway::{
-        exchange::unambiguous::{Keys, are_twins, is_called, key_of, shown},
+        exchange::unambiguous::{Keys, are_twins, is_called, key_of, shown, stands_twice},
         translate::InvalidRequest,
     },
 };
@@ -119,6 +119,26 @@ enum Checked<'p> {
     Each(&'p str),
 }
 
+/// The fields of an object that were read, by their numbers in its shape: fewer than a number has bits.
+#[derive(Default)]
+struct Read(u32);
+
+impl Read {
+    /// Errors: [`InvalidRequest`] when some reader would take a key for one that was read before.
+    fn check(&mut self, keys: Keys<'_>, shape: Shape, key: &str) -> Result<(), InvalidRequest> {
+        let is_it = |name: &str| !name.is_empty() && keys.are_same(key, name);
+        let Some(number) = shape.iter().position(|(name, _)| is_it(name)) else {
+            return Ok(());
+        };
+        let bit = 1 << number;
+        if self.0 & bit != 0 {
+            return Err(stands_twice(shown("", key)));
+        }
+        self.0 |= bit;
+        Ok(())
+    }
+}
+
 struct Walk<'b, 'n> {
     body: &'b [u8],
     at: usize,
@@ -143,6 +163,7 @@ impl<'b> Walk<'b, '_> {
     fn object(&mut self, shape: Shape, path: Option<&str>) -> Step<()> {
         self.enter()?;
         let mut keys: Vec<Cow<'b, str>> = Vec::new();
+        let mut read = Read::default();
         let mut is_last = self.eats(b'}');
         while !is_last {
             self.space();
@@ -157,7 +178,9 @@ impl<'b> Walk<'b, '_> {
             } else if shape.is_empty() {
                 self.value(Is::Nothing, Checked::No)?
             } else {
-                self.value(self.meaning(shape, &self.written(key_at.clone())), Checked::No)?
+                let key = self.written(key_at.clone());
+                read.check(self.keys, shape, &key)?;
+                self.value(self.meaning(shape, &key), Checked::No)?
             };
             if self.depth == 1 {
                 let is_plain = !self.body[key_at.clone()].contains(&b'\\');

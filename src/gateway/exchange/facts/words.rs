@@ -29,7 +29,7 @@ pub(super) enum Is {
     Marked(Mark, Shape),
 }
 
-/// The fields of an object that matter. The empty name is any.
+/// The fields of an object that are read, each of which may stand in it once. The empty name is any.
 pub(super) type Shape = &'static [(&'static str, Is)];
 
 /// What there is in a prompt.
@@ -147,6 +147,16 @@ impl Words {
 
 const TEXT: Is = Is::Said(&[]);
 
+/// An object of which these fields are read by their [`Path`].
+const fn with(shape: Shape) -> Is {
+    Is::Marked(Mark::Nothing, shape)
+}
+
+const METADATA: (&str, Is) =
+    ("metadata", with(&[("user_id", Is::Nothing), ("session_id", Is::Nothing)]));
+const CONVERSATION: (&str, Is) = ("conversation", with(&[("id", Is::Nothing)]));
+const FORMAT: Is = with(&[("type", Is::Nothing)]);
+
 const NOTHING: Words = Words {
     has_twins: false,
     body: &[],
@@ -210,13 +220,17 @@ const CHAT_TURN: Shape = &[
     ),
     ("function_call", Is::Said(CALLED)),
 ];
-const CHAT_TOOL: Shape = &[("function", Is::Said(FUNCTION)), ("custom", Is::Said(FUNCTION))];
+const CHAT_TOOL: Shape =
+    &[("type", Is::Nothing), ("function", Is::Said(FUNCTION)), ("custom", Is::Said(FUNCTION))];
 
 const CHAT: Words = Words {
     body: &[
         ("messages", Is::Turns(CHAT_TURN)),
         ("tools", Is::Marked(Mark::Tool, CHAT_TOOL)),
         ("functions", Is::Marked(Mark::Tool, FUNCTION)),
+        ("response_format", FORMAT),
+        METADATA,
+        CONVERSATION,
     ],
     settings: &["stream_options", "reasoning"],
     limits: &[&["max_completion_tokens"], &["max_tokens"]],
@@ -255,7 +269,7 @@ fn check_stream_options(said: &Said<'_>) -> Result<(), InvalidRequest> {
 }
 
 const COMPLETIONS: Words = Words {
-    body: &[("prompt", Is::Turns(&[]))],
+    body: &[("prompt", Is::Turns(&[])), METADATA, CONVERSATION],
     settings: CHAT.settings,
     limits: &[&["max_tokens"]],
     usual_limit: 16,
@@ -279,6 +293,7 @@ const RESPONSES_ITEM: Shape = &[
     ("summary", Is::Said(&[("text", TEXT)])),
 ];
 const RESPONSES_TOOL: Shape = &[
+    ("type", Is::Nothing),
     ("description", TEXT),
     ("parameters", Is::Json),
     // Those of a namespace.
@@ -290,6 +305,9 @@ const RESPONSES: Words = Words {
         ("instructions", Is::Instructions(&[])),
         ("input", Is::Turns(RESPONSES_ITEM)),
         ("tools", Is::Marked(Mark::Tool, RESPONSES_TOOL)),
+        ("text", with(&[("format", FORMAT)])),
+        METADATA,
+        CONVERSATION,
     ],
     settings: &["stream_options", "reasoning", "text"],
     limits: &[&["max_output_tokens"]],
@@ -337,6 +355,8 @@ const MESSAGES_PART: Shape = &[
 ];
 const MESSAGES_KINDS: &[(&str, Mark)] =
     &[("image", Mark::Picture), ("document", Mark::Medium), ("tool_result", Mark::Answer)];
+const MESSAGES_TOOL: Shape =
+    &[("type", Is::Nothing), ("description", TEXT), ("input_schema", Is::Json)];
 const MESSAGES: Words = Words {
     check: |said| {
         said.check_list("messages", "message")?;
@@ -356,7 +376,8 @@ const MESSAGES_COUNT: Words = Words {
     body: &[
         ("system", Is::Instructions(MESSAGES_PART)),
         ("messages", Is::Turns(&[("role", Is::Role), ("content", Is::Said(MESSAGES_PART))])),
-        ("tools", Is::Marked(Mark::Tool, &[("description", TEXT), ("input_schema", Is::Json)])),
+        ("tools", Is::Marked(Mark::Tool, MESSAGES_TOOL)),
+        METADATA,
     ],
     settings: &["thinking", "output_config"],
     limits: &[&["max_tokens"]],
