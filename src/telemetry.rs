@@ -89,6 +89,8 @@ pub struct Metrics {
     pub cooldowns_dropped: Counter,
     /// Usage entries that the queue to the database had no room for: the journal keeps them.
     pub usage_dropped: Counter,
+    /// Usage entries that neither the journal nor the database took, and memory had no room for.
+    pub usage_lost: Counter,
     /// Requests turned away because the pool was full or about to stop.
     pub requests_refused: Counter,
     /// Usage entries that wait to be written to the database.
@@ -197,6 +199,7 @@ impl Metrics {
             stream_events_dropped,
             event_subscribers_dropped: what("event_subscriber"),
             usage_dropped: what("usage_entry"),
+            usage_lost: what("unjournaled_usage_entry"),
             cooldowns_dropped: what("cooldown"),
             requests_refused: what("request"),
             usage_pending,

@@ -126,6 +126,7 @@ pub fn relay_maker(
         usage_journaled: actors.usage_tracker.clone().recipient(),
         journal_closed: actors.usage_tracker.clone().recipient(),
         commit_usage: actors.usage_tracker.clone().recipient(),
+        usage_not_journaled: actors.usage_tracker.clone().recipient(),
         traces: actors.traces.clone().recipient(),
         find_history: actors.histories.clone().recipient(),
         answer_given: actors.histories.clone().recipient(),

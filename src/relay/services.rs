@@ -22,7 +22,9 @@ use crate::{
         registry::ProviderTable,
         router::{RouterView, TakeRetry},
         traces::RecordTraces,
-        usage_tracker::{CommitUsage, JournalClosed, JournalWriter, UsageJournaled},
+        usage_tracker::{
+            CommitUsage, JournalClosed, JournalWriter, UsageJournaled, UsageNotJournaled,
+        },
     },
     domain::health::HealthView,
     gateway::upstream::Upstream,
@@ -78,6 +80,7 @@ pub struct Recipients {
     pub usage_journaled: Recipient<UsageJournaled>,
     pub journal_closed: Recipient<JournalClosed>,
     pub commit_usage: Recipient<CommitUsage>,
+    pub usage_not_journaled: Recipient<UsageNotJournaled>,
     pub traces: Recipient<RecordTraces>,
     pub find_history: Recipient<FindHistory>,
     pub answer_given: Recipient<AnswerGiven>,

@@ -13,7 +13,7 @@ use super::{
     trace_builder::TraceBuilder,
 };
 use crate::{
-    actors::usage_tracker::{CommitUsage, JournalClosed},
+    actors::usage_tracker::{CommitUsage, JournalClosed, UsageNotJournaled},
     domain::{
         event::{EventData, EventType, Fact},
         id::RequestId,
@@ -168,9 +168,9 @@ impl Settlement {
         if self.journal(&entry).is_ok() {
             self.tell(entry);
         } else {
-            // Nothing was promised to a client here: the database gets it, if it can.
+            // Nothing was promised to a client here: the database gets it as soon as it can.
             self.finished(&entry);
-            self.relay.recipients.commit_usage.do_send(CommitUsage(entry));
+            self.relay.recipients.usage_not_journaled.do_send(UsageNotJournaled(entry));
         }
     }
 

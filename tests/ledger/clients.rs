@@ -62,6 +62,10 @@ impl Clients {
         }))
     }
 
+    pub fn key(&self) -> &str {
+        &self.0.key
+    }
+
     pub fn random(&self, range: std::ops::RangeInclusive<usize>) -> usize {
         self.0.random.borrow_mut().random_range(range)
     }

@@ -74,15 +74,20 @@ impl Stage {
 
     /// Waits until every answer received is on the ledger. Only after a restart must it be at once.
     fn recorded(&self) {
+        let receipts = self.clients.receipts();
+        let received: Vec<String> = receipts.iter().map(|it| it.request_id.clone()).collect();
+        self.until_recorded(&received);
+    }
+
+    /// Waits until all of these requests are on the ledger.
+    fn until_recorded(&self, requests: &[String]) {
         let until = Instant::now() + PATIENCE;
         loop {
             http::get(self.pool.address, "/api/v1/usage", &self.admin);
             let rows = self.database.rows(&self.workplace);
             let ids: HashSet<&str> = rows.iter().map(|row| &*row.request_id).collect();
-            let receipts = self.clients.receipts();
-            let missing = receipts.iter().find(|receipt| !ids.contains(&*receipt.request_id));
-            let Some(missing) = missing else { return };
-            assert!(Instant::now() < until, "not on the ledger: {missing:?}");
+            let Some(missing) = requests.iter().find(|id| !ids.contains(&***id)) else { return };
+            assert!(Instant::now() < until, "not on the ledger: {missing}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! The database is away, or memory is full, while answers are given.
 
+use std::{fs, thread};
+
 use crate::{
     Database, Stage,
     support::http::{self, Events},
@@ -44,6 +46,48 @@ fn answers_are_given_while_the_database_is_away_on_postgresql() {
     let test = "outage::answers_are_given_while_the_database_is_away_on_postgresql";
     if let Some(database) = Database::on_postgres(test) {
         answers_go_on_without_the_database(database);
+    }
+}
+
+/// Neither the journal nor the database takes anything, as on a full disk.
+fn what_was_withheld_is_on_the_ledger_when_it_can_be_written_again(database: Database) {
+    let mut stage = Stage::start(database, "");
+    let journal = stage.workplace.path("data/journal");
+    fs::remove_dir_all(&journal).unwrap();
+    fs::write(&journal, "not a folder").unwrap();
+    let away = stage.database.take_away(&stage.workplace);
+    let (address, client) = (stage.pool.address, stage.clients.key().to_owned());
+    let withheld: Vec<String> = thread::scope(|scope| {
+        let ask = |input: u64| {
+            let body = format!(
+                r#"{{"model":"m","messages":[{{"role":"user","content":"{input} 5 0"}}]}}"#
+            );
+            let answer = http::ask(address, "POST /v1/chat/completions", &client, &body);
+            assert_eq!(answer.status, 503, "{}", answer.body);
+            answer.header("x-request-id").unwrap().to_owned()
+        };
+        let asks: Vec<_> = (1..=4).map(|input| scope.spawn(move || ask(input))).collect();
+        asks.into_iter().map(|ask| ask.join().unwrap()).collect()
+    });
+
+    drop(away);
+
+    stage.until_recorded(&withheld);
+    stage.pool.terminate();
+    assert!(stage.pool.ended().success());
+    assert_eq!(stage.database.rows(&stage.workplace).len(), withheld.len());
+}
+
+#[test]
+fn what_was_withheld_is_on_the_ledger_later_on_sqlite() {
+    what_was_withheld_is_on_the_ledger_when_it_can_be_written_again(Database::Sqlite);
+}
+
+#[test]
+fn what_was_withheld_is_on_the_ledger_later_on_postgresql() {
+    let test = "outage::what_was_withheld_is_on_the_ledger_later_on_postgresql";
+    if let Some(database) = Database::on_postgres(test) {
+        what_was_withheld_is_on_the_ledger_when_it_can_be_written_again(database);
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     journal::Journal,
     messages::{
         CloseLedger, CommitUsage, FlushUsage, JournalClosed, LedgerError, RecoveryError,
-        SummarizeUsage, UsageJournaled,
+        SummarizeUsage, UsageJournaled, UsageNotJournaled,
     },
     pending::{MAX_BATCH, Pending},
     recovery::{DamagedFile, delete, recover_files},
@@ -365,7 +365,7 @@ impl Actor for UsageTracker {
 
 impl Supervised for UsageTracker {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.pending = Pending::new(self.settings.max_pending);
+        self.pending = self.pending.restarted();
         self.recovering = false;
         self.flushing = false;
         self.aging.purging = false;
@@ -403,23 +403,44 @@ impl Handler<JournalClosed> for UsageTracker {
     }
 }
 
+impl UsageTracker {
+    /// Brings one entry into the database at once.
+    fn commit(
+        &self,
+        entry: UsageEntry,
+    ) -> impl ActorFuture<Self, Output = Result<(), DbError>> + 'static {
+        let (db, entries) = (self.db.clone(), vec![entry.clone()]);
+        let append = async move { db.append_usage(entries).await };
+        append.into_actor(self).map(move |added, tracker, _| {
+            // One that was there already has been told already.
+            if added? > 0 {
+                tracker.recipients.all_events.do_send(RecordAll(vec![recorded(entry)]));
+            }
+            Ok(())
+        })
+    }
+}
+
 impl Handler<CommitUsage> for UsageTracker {
     type Result = ResponseActFuture<Self, Result<(), LedgerError>>;
 
     fn handle(&mut self, msg: CommitUsage, _: &mut Self::Context) -> Self::Result {
-        let (db, entry) = (self.db.clone(), msg.0);
-        let append = async move {
-            let added = db.append_usage(vec![entry.clone()]).await?;
-            Ok((added, entry))
-        };
-        Box::pin(append.into_actor(self).map(|appended: Result<_, DbError>, tracker, _| {
-            let (added, entry) = appended?;
-            // One that was there already has been told already.
-            if added > 0 {
-                tracker.recipients.all_events.do_send(RecordAll(vec![recorded(entry)]));
+        Box::pin(self.commit(msg.0).map(|committed, _, _| Ok(committed?)))
+    }
+}
+
+impl Handler<UsageNotJournaled> for UsageTracker {
+    type Result = ();
+
+    fn handle(&mut self, msg: UsageNotJournaled, ctx: &mut Self::Context) {
+        let entry = msg.0.clone();
+        // Not with those that wait: an attempt at the same entry may be under way, and be told.
+        ctx.spawn(self.commit(msg.0).map(|committed, tracker, _| {
+            if committed.is_err() && !tracker.pending.push_unjournaled(entry) {
+                tracker.metrics.usage_lost.inc();
             }
-            Ok(())
-        }))
+            tracker.show_pending();
+        }));
     }
 }
 
@@ -436,8 +457,14 @@ impl Handler<CloseLedger> for UsageTracker {
 
     fn handle(&mut self, _: CloseLedger, _: &mut Self::Context) -> Self::Result {
         let (journal, db) = (self.journal.clone(), self.db.clone());
-        // All that is pending is in the files too, and what is in the database already stays as it is.
-        Box::pin(async move { recover_files(&journal, &db, |_, _| false).await.map(|_| ()) })
+        let unjournaled: Vec<UsageEntry> = self.pending.unjournaled().cloned().collect();
+        // All else that is pending is in the files too, and what is in the database already stays as it is.
+        Box::pin(async move {
+            for part in unjournaled.chunks(MAX_BATCH) {
+                db.append_usage(part.to_vec()).await?;
+            }
+            recover_files(&journal, &db, |_, _| false).await.map(|_| ())
+        })
     }
 }
 

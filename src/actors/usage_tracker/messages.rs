@@ -40,6 +40,12 @@ pub struct UsageJournaled {
 #[rtype(result = "()")]
 pub struct JournalClosed(pub PathBuf);
 
+/// A fact: an entry that the journal did not take and that nobody waits for. It is committed as soon as
+/// the database takes it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct UsageNotJournaled(pub UsageEntry);
+
 /// Commits an entry that could not be journaled. The reply comes after the commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), LedgerError>")]

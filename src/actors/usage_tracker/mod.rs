@@ -13,7 +13,8 @@
 //! add the wait for a commit to every answer and couple every stream to the database's health. The
 //! journal costs one small write per request and lets the database be away for a while. It is the
 //! fallback, though: when the journal cannot be written (a full disk), the entry is committed to
-//! the database before the last bytes go, and when that fails too, the answer ends as an error.
+//! the database before the last bytes go, and when that fails too, the answer ends as an error. The entry
+//! of that error, as of every request that got no whole answer, waits in memory until the database takes it.
 //!
 //! The journal is not forced to the disk for each entry: it is proof against the death of the
 //! process, not of the machine. After a loss of power, up to a few seconds of entries may be gone.

@@ -10,8 +10,10 @@ pub const MAX_BATCH: usize = 1_000;
 /// What is not in the database yet. Bounded: past the limit an entry is left to the journal.
 #[derive(Debug)]
 pub struct Pending {
-    entries: VecDeque<UsageEntry>,
+    entries: VecDeque<Waiting>,
     limit: usize,
+    /// How many of them the journal does not hold: as many again as `limit` says, at most.
+    unjournaled: usize,
     /// How many entries have ever been taken in, and how many of them are done with.
     taken_in: u64,
     done: u64,
@@ -23,11 +25,18 @@ pub struct Pending {
     caught_up: u64,
 }
 
+#[derive(Debug)]
+struct Waiting {
+    entry: UsageEntry,
+    is_journaled: bool,
+}
+
 impl Pending {
     pub fn new(limit: usize) -> Self {
         Self {
             entries: VecDeque::new(),
             limit,
+            unjournaled: 0,
             taken_in: 0,
             done: 0,
             files: VecDeque::new(),
@@ -72,13 +81,38 @@ impl Pending {
 
     /// Takes an entry in. `false`: there is no room, and the journal keeps it.
     pub fn push(&mut self, entry: UsageEntry) -> bool {
-        if self.entries.len() >= self.limit {
+        if self.entries.len() - self.unjournaled >= self.limit {
             self.overflowed += 1;
             return false;
         }
         self.taken_in += 1;
-        self.entries.push_back(entry);
+        self.entries.push_back(Waiting { entry, is_journaled: true });
         true
+    }
+
+    /// Takes in an entry that the journal does not hold. `false`: there is no room, and nobody keeps it.
+    pub fn push_unjournaled(&mut self, entry: UsageEntry) -> bool {
+        if self.unjournaled >= self.limit {
+            return false;
+        }
+        self.unjournaled += 1;
+        self.taken_in += 1;
+        self.entries.push_back(Waiting { entry, is_journaled: false });
+        true
+    }
+
+    /// The entries that the journal does not hold.
+    pub fn unjournaled(&self) -> impl Iterator<Item = &UsageEntry> {
+        self.entries.iter().filter(|waiting| !waiting.is_journaled).map(|waiting| &waiting.entry)
+    }
+
+    /// As after the loss of all that the journal holds.
+    pub fn restarted(&self) -> Self {
+        let mut pending = Self::new(self.limit);
+        for entry in self.unjournaled() {
+            pending.push_unjournaled(entry.clone());
+        }
+        pending
     }
 
     /// Notes a file all of whose entries have been taken in by now.
@@ -88,14 +122,16 @@ impl Pending {
 
     /// The next entries for the database. They stay pending until [`Self::commit`].
     pub fn batch(&self) -> Vec<UsageEntry> {
-        self.entries.iter().take(MAX_BATCH).cloned().collect()
+        self.entries.iter().take(MAX_BATCH).map(|waiting| waiting.entry.clone()).collect()
     }
 
     /// The oldest `count` entries are in the database. Answers with them.
     pub fn commit(&mut self, count: usize) -> Vec<UsageEntry> {
         let count = count.min(self.entries.len());
         self.done += count as u64;
-        self.entries.drain(..count).collect()
+        let committed: Vec<Waiting> = self.entries.drain(..count).collect();
+        self.unjournaled -= committed.iter().filter(|waiting| !waiting.is_journaled).count();
+        committed.into_iter().map(|waiting| waiting.entry).collect()
     }
 
     /// The files that are not needed any more.
@@ -161,6 +197,25 @@ pub mod tests {
         assert_eq!(pending.batch().len(), 1);
         pending.commit(1);
         assert!(pending.batch().is_empty());
+    }
+
+    #[test]
+    fn what_is_nowhere_else_has_room_of_its_own_and_survives_a_restart() {
+        let mut pending = Pending::new(2);
+        let alone = [entry(), entry()];
+        assert!(pending.push(entry()) && pending.push(entry()) && !pending.push(entry()));
+        for entry in &alone {
+            assert!(pending.push_unjournaled(entry.clone()));
+        }
+        assert!(!pending.push_unjournaled(entry()));
+        assert_eq!(pending.commit(3).last(), Some(&alone[0]));
+        assert!(pending.push_unjournaled(entry()));
+
+        let restarted = pending.restarted();
+
+        assert_eq!(restarted.batch(), pending.batch());
+        assert_eq!(restarted.batch()[0], alone[1]);
+        assert_eq!((restarted.taken_in(), restarted.done(), restarted.overflowed()), (2, 0, 0));
     }
 
     #[test]
