@@ -168,7 +168,12 @@ impl EventStream {
 
     /// The same of one whose connection breaks, with this failure.
     pub fn break_off(&mut self, failure: Failure) -> Ending {
-        if self.is_complete() { Ending::Done(self.events.close()) } else { Ending::Failed(failure) }
+        self.complete().map_or(Ending::Failed(failure), Ending::Done)
+    }
+
+    /// The same of one that is ended here. `None`: it is not complete.
+    pub fn complete(&mut self) -> Option<Bytes> {
+        self.is_complete().then(|| self.events.close())
     }
 
     /// Whether the candidate has proved itself: a first content event was seen, or the end of an answer
