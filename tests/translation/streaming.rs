@@ -103,6 +103,9 @@ pub fn hear(upstream: &dyn UpstreamSide, events: &[Vec<u8>]) -> Heard {
         match said {
             Ok(Said::More | Said::Idle | Said::Foreign) => (),
             Ok(Said::Done) => heard.ending = Ending::Done,
+            Ok(Said::DoneInPart) => {
+                (heard.dropped, heard.ending) = (heard.dropped + 1, Ending::Done);
+            }
             Ok(Said::Failed(failure)) => heard.ending = Ending::Failed(failure),
             Err(_) => heard.dropped += 1,
         }

@@ -397,3 +397,5 @@ mod odd;
 mod resumed;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wholes;

@@ -181,7 +181,7 @@ fn look_at_event(
             // Nobody could compare it.
             Ok(Said::Foreign) => log.lose(),
             Ok(said @ (Said::More | Said::Idle)) => log.end_of_event(data, *said == Said::Idle),
-            Ok(Said::Done | Said::Failed(_)) | Err(_) => log.drop_event(),
+            Ok(Said::Done | Said::DoneInPart | Said::Failed(_)) | Err(_) => log.drop_event(),
         }
     }
     if let (Ok(Said::More), 1, Some((kind, place))) = (&said, deltas, words) {
@@ -190,7 +190,7 @@ fn look_at_event(
     match said {
         Ok(Said::More | Said::Idle) => Fate::Pass,
         Ok(Said::Foreign) => Fate::Foreign,
-        Ok(Said::Done) => Fate::Done,
+        Ok(Said::Done | Said::DoneInPart) => Fate::Done,
         Ok(Said::Failed(failure)) => Fate::Failed(*failure),
         Err(_) => unreadable(data, log),
     }

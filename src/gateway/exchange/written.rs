@@ -101,14 +101,14 @@ impl Written {
             Ok(Said::Done) => Fate::Done,
             Ok(Said::Failed(failure)) => Fate::Failed(*failure),
             Ok(Said::More | Said::Idle) => Fate::Drop,
-            Err(_) if holds_text(data) => match no_json(data) {
+            Ok(Said::DoneInPart) | Err(_) if holds_text(data) => match no_json(data) {
                 Some(failure) => Fate::Failed(failure),
                 None => {
                     let detail = "an event of the stream is of an unknown shape";
                     Fate::Unclear(Failure::new(FailureClass::Cut, detail))
                 }
             },
-            Ok(Said::Foreign) | Err(_) => {
+            Ok(Said::Foreign | Said::DoneInPart) | Err(_) => {
                 seen.leave_out("stream.event");
                 Fate::Drop
             }

@@ -18,6 +18,7 @@ pub mod messages;
 pub mod model_list;
 pub mod ollama;
 pub mod responses;
+mod said_text;
 mod tier;
 
 use std::borrow::Cow;
@@ -122,6 +123,8 @@ pub enum Said {
     Foreign,
     /// It was the terminal event.
     Done,
+    /// The same, and something of the answer in it was not handed on.
+    DoneInPart,
     /// It was an error.
     Failed(Box<Failure>),
 }

@@ -29,6 +29,8 @@ pub struct ReadBlock<'a> {
     pub name: Option<&'a RawValue>,
     #[serde(borrow)]
     pub input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub citations: Option<&'a RawValue>,
 }
 
 impl ReadBlock<'_> {

@@ -52,6 +52,12 @@ pub struct ReadResponse<'a> {
     pub prompt: Any<'a>,
     #[serde(borrow)]
     pub metadata: Any<'a>,
+    #[serde(borrow)]
+    pub user: Any<'a>,
+    #[serde(borrow)]
+    pub safety_identifier: Any<'a>,
+    #[serde(borrow)]
+    pub prompt_cache_key: Any<'a>,
 }
 
 impl ReadResponse<'_> {

@@ -5,9 +5,10 @@ mod watched;
 
 use std::{cell::Cell, fmt};
 
+use memchr::memchr2;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use watched::{Place, Watched};
 
@@ -15,7 +16,7 @@ use super::object::Borrowed;
 use crate::domain::chat::Losses;
 
 /// Names under which dialects, and servers that are nearly right, put what is said. In any case.
-const TEXTS: [&str; 26] = [
+const TEXTS: [&str; 27] = [
     "answer",
     "arguments",
     "completion",
@@ -31,6 +32,7 @@ const TEXTS: [&str; 26] = [
     "outputText",
     "output_text",
     "part",
+    "partialArgs",
     "partial_json",
     "parts",
     "reasoning",
@@ -61,7 +63,8 @@ const ASIDE: [&str; 9] = [
 const LISTS: [&str; 2] = ["choices", "tool_calls"];
 
 /// Names whose values say what something is, wherever they stand.
-const LABELS: [&str; 5] = ["format", "object", "role", "status", "type"];
+const LABELS: [&str; 7] =
+    ["finishMessage", "format", "object", "provider", "role", "status", "type"];
 
 fn is_one_of(names: &[&str], name: &str) -> bool {
     names.iter().any(|known| known.eq_ignore_ascii_case(name))
@@ -89,21 +92,25 @@ impl<'a> Unread<'a> {
     /// What a field holds that was not read.
     pub fn in_field(name: &'a str, value: &str) -> Self {
         let is_text = is_one_of(&TEXTS, name);
-        match holds_words(value, is_text) {
-            false => Self::Nothing,
-            true if is_text => Self::Text,
-            true => Self::Beside(name),
+        match words_in(value, is_text) {
+            Words::None => Self::Nothing,
+            _ if is_text => Self::Text,
+            _ => Self::Beside(name),
         }
     }
 
     /// What a part of an answer holds that cannot be read at all.
     pub fn in_part(value: &str) -> Self {
-        if holds_words(value, true) { Self::Text } else { Self::Nothing }
+        if words_in(value, true) == Words::None { Self::Nothing } else { Self::Text }
     }
 
-    /// What an object holds that may be a part of an answer, under names of texts.
-    pub fn in_object(value: &str) -> Self {
-        if holds_words(value, false) { Self::Text } else { Self::Nothing }
+    /// What an object of this name holds that may be a part of an answer, under names of texts.
+    pub fn in_object(name: &'a str, value: &str) -> Self {
+        match words_in(value, false) {
+            Words::None => Self::Nothing,
+            Words::Any => Self::Beside(name),
+            Words::OfText => Self::Text,
+        }
     }
 
     /// Whether something of the answer may be lost. What is not, is told.
@@ -137,80 +144,114 @@ pub fn from_str<'a, T: Deserialize<'a>>(json: &'a str) -> serde_json::Result<(T,
     Ok((value, unread.get()))
 }
 
-/// Whether there are words in a value: any text that is not empty and stands under a name of [`TEXTS`].
-/// `is_text`: its own name is one.
-fn holds_words(json: &str, is_text: bool) -> bool {
-    match json.as_bytes().first() {
-        Some(b'"') => is_text && json.len() > r#""""#.len(),
-        Some(b'[' | b'{') => {
-            let mut inner = serde_json::Deserializer::from_str(json);
-            // What is nested too deep to be looked at may hold anything.
-            Words { is_text }.deserialize(&mut inner).unwrap_or(true)
+/// What there is in a value that nobody reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Words {
+    None,
+    /// Words, wherever they stand. Nothing else has a space in it or a letter beyond those of ASCII: ids,
+    /// types and names of enumerations are one word.
+    Any,
+    /// Any text that is not empty, under a name of [`TEXTS`].
+    OfText,
+}
+
+impl Words {
+    fn of(text: &str, is_text: bool) -> Self {
+        let is_word = |letter: char| letter.is_alphabetic();
+        let is_apart =
+            |letter: char| letter.is_whitespace() || (!letter.is_ascii() && is_word(letter));
+        match () {
+            () if is_text && !text.is_empty() => Self::OfText,
+            () if text.contains(is_apart) && text.contains(is_word) => Self::Any,
+            () => Self::None,
         }
-        _ => false,
     }
 }
 
-/// See [`holds_words`].
+/// The words in a value. `is_text`: its own name is one of [`TEXTS`].
+fn words_in(json: &str, is_text: bool) -> Words {
+    match json.as_bytes() {
+        // Most texts that nobody reads are ids and types.
+        [b'"', text @ .., b'"'] if text.is_ascii() && memchr2(b' ', b'\\', text).is_none() => {
+            if is_text && !text.is_empty() {
+                Words::OfText
+            } else {
+                Words::None
+            }
+        }
+        [b'"' | b'[' | b'{', ..] => {
+            let mut inner = serde_json::Deserializer::from_str(json);
+            // What is nested too deep to be looked at may hold anything.
+            Within { is_text }.deserialize(&mut inner).unwrap_or(Words::OfText)
+        }
+        _ => Words::None,
+    }
+}
+
+/// See [`words_in`].
 #[derive(Clone, Copy)]
-struct Words {
+struct Within {
     is_text: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Words {
-    type Value = bool;
+impl<'de> DeserializeSeed<'de> for Within {
+    type Value = Words;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Words, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Words {
-    type Value = bool;
+impl<'de> Visitor<'de> for Within {
+    type Value = Words;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<bool, E> {
-        Ok(false)
+    fn visit_unit<E: Error>(self) -> Result<Words, E> {
+        Ok(Words::None)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<bool, E> {
-        Ok(false)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Words, E> {
+        Ok(Words::None)
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<bool, E> {
-        Ok(false)
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Words, E> {
+        Ok(Words::None)
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<bool, E> {
-        Ok(false)
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Words, E> {
+        Ok(Words::None)
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Words, E> {
+        Ok(Words::None)
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
-        Ok(self.is_text && !text.is_empty())
+    fn visit_str<E: Error>(self, text: &str) -> Result<Words, E> {
+        Ok(Words::of(text, self.is_text))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
-        let mut holds = false;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Words, A::Error> {
+        let mut words = Words::None;
         while let Some(found) = list.next_element_seed(self)? {
-            holds |= found;
+            words = words.max(found);
         }
-        Ok(holds)
+        Ok(words)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<bool, A::Error> {
-        let mut holds = false;
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Words, A::Error> {
+        let mut words = Words::None;
         while let Some(Borrowed(name)) = object.next_key()? {
-            let is_text = (self.is_text || is_one_of(&TEXTS, &name)) && !is_one_of(&LABELS, &name);
-            holds |= object.next_value_seed(Self { is_text })?;
+            if is_one_of(&LABELS, &name) {
+                object.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let is_text = self.is_text || is_one_of(&TEXTS, &name);
+            words = words.max(object.next_value_seed(Self { is_text })?);
         }
-        Ok(holds)
+        Ok(words)
     }
 }
 
@@ -298,8 +339,8 @@ mod tests {
         assert_eq!(Unread::in_field("tools", r#"{"text":"x"}"#), Unread::Beside("tools"));
         assert_eq!(Unread::in_part(r#"{"type":"text"}"#), Unread::Nothing);
         assert_eq!(Unread::in_part(r#"{"a":"b"}"#), Unread::Text);
-        assert_eq!(Unread::in_object(r#"{"a":"b"}"#), Unread::Nothing);
-        assert_eq!(Unread::in_object(r#"{"a":{"text":"b"}}"#), Unread::Text);
+        assert_eq!(Unread::in_object("d", r#"{"a":"b"}"#), Unread::Nothing);
+        assert_eq!(Unread::in_object("d", r#"{"a":{"text":"b"}}"#), Unread::Text);
         assert!(from_str::<Raw<'_>>("{} x").is_err());
     }
 }

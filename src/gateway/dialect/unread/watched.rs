@@ -13,7 +13,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{ASIDE, LABELS, LISTS, TEXTS, Unread, holds_words, is_one_of, meaning};
+use super::{ASIDE, LABELS, LISTS, TEXTS, Unread, Words, is_one_of, meaning, words_in};
 use crate::gateway::dialect::object::Borrowed;
 
 /// Where a value stands.
@@ -55,15 +55,20 @@ impl<'w, 'de> Place<'w, 'de> {
     /// Takes note of a value that nobody reads.
     fn pass_over(self, value: &'de RawValue) {
         let json = value.get();
-        let is_named = is_one_of(&TEXTS, self.name);
-        let is_label = is_one_of(&LABELS, self.name);
-        if is_label || !holds_words(json, self.is_text || is_named) {
+        let may_hold_words = matches!(json.as_bytes().first(), Some(b'"' | b'[' | b'{'));
+        if !may_hold_words || is_one_of(&LABELS, self.name) {
             return;
         }
+        let is_named = is_one_of(&TEXTS, self.name);
+        let words = words_in(json, self.is_text || is_named);
         // Servers that wrap every answer say `"message": "success"` beside it.
         let is_remark = self.is_top && json.starts_with('"') && self.name == "message";
-        let is_lost = (is_named || self.is_odd) && !self.is_aside && !is_remark;
-        let found = if is_lost { Unread::Text } else { Unread::Beside(self.name) };
+        let may_be_text = is_named || self.is_odd;
+        let found = match words {
+            Words::None => return,
+            _ if may_be_text && !self.is_aside && !is_remark => Unread::Text,
+            _ => Unread::Beside(self.name),
+        };
         self.unread.set(self.unread.get().or(found));
     }
 }

@@ -1,7 +1,5 @@
 //! A whole answer of an upstream, read into the common form.
 
-use std::borrow::Cow;
-
 use serde_json::value::RawValue;
 
 use super::{
@@ -34,6 +32,7 @@ use crate::{
             unread,
         },
         failure::classify,
+        translate::said_text::SaidText,
     },
 };
 
@@ -105,7 +104,7 @@ pub(super) fn addresses_cited(addresses: Items<Text<'_>>) -> impl Iterator<Item 
 
 fn read_choice(choice: WireChoice<'_>, losses: &mut Losses, has_unread: &mut bool) -> Choice {
     let mut read = |message: Option<WireMessage<'_>>| match message {
-        Some(message) => read_message(message, losses),
+        Some(message) => read_message(message, losses, has_unread),
         None => Vec::new(),
     };
     // Perplexity has both, and one of them is empty.
@@ -124,14 +123,22 @@ fn read_choice(choice: WireChoice<'_>, losses: &mut Losses, has_unread: &mut boo
     Choice { parts, stop, logprobs: choice.logprobs.and_then(read_logprobs) }
 }
 
-fn read_message(mut message: WireMessage<'_>, losses: &mut Losses) -> Vec<Part> {
-    let thoughts = details::read(&message.reasoning_details.0);
-    let words = message.thoughts();
-    let mut parts: Vec<Part> = if thoughts.is_empty() {
-        words.map(thought).into_iter().collect()
-    } else {
-        thoughts.into_iter().map(|thought| Content::Reasoning(thought).into()).collect()
-    };
+fn read_message(
+    mut message: WireMessage<'_>,
+    losses: &mut Losses,
+    has_unread: &mut bool,
+) -> Vec<Part> {
+    let (entries, is_unread) = details::entries(&message.reasoning_details.0, losses);
+    let (words, are_all) = message.thoughts();
+    let mut said = SaidText::default();
+    for entry in &entries {
+        said.push(&entry.text, &mut 0);
+    }
+    let rest = said.rest_of(words.as_deref().unwrap_or_default());
+    *has_unread |= is_unread || !are_all || rest.is_none();
+    let thoughts = details::thoughts(entries).into_iter().map(Content::Reasoning);
+    let mut parts: Vec<Part> = thoughts.map(Part::from).collect();
+    parts.extend(rest.filter(|rest| !rest.is_empty()).map(thought));
     read_spoken(message.content, &mut parts, losses);
     let citations = message.annotations.0.into_iter().filter_map(citation_of).collect();
     add_citations(&mut parts, citations);
@@ -161,8 +168,8 @@ fn own(kind: &str, raw: &RawValue) -> Content {
     Content::Own { by: Dialect::Chat, kind: kind.to_owned(), json: Json::from(raw) }
 }
 
-fn thought(text: Cow<'_, str>) -> Part {
-    Content::Reasoning(Reasoning { text: text.into_owned(), ..Reasoning::default() }).into()
+fn thought(text: &str) -> Part {
+    Content::Reasoning(Reasoning { text: text.to_owned(), ..Reasoning::default() }).into()
 }
 
 fn read_spoken(spoken: Spoken<'_>, parts: &mut Vec<Part>, losses: &mut Losses) {
@@ -181,7 +188,7 @@ fn read_spoken(spoken: Spoken<'_>, parts: &mut Vec<Part>, losses: &mut Losses) {
 fn read_spoken_part(part: WirePart<'_>, parts: &mut Vec<Part>, losses: &mut Losses) {
     let words = part.thinking.into_text();
     if !words.is_empty() {
-        parts.push(thought(words));
+        parts.push(thought(&words));
     }
     if let Some(text) = part.text.filled() {
         parts.push(Part::text(text));

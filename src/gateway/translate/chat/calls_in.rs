@@ -9,9 +9,12 @@ use serde_json::value::RawValue;
 
 use crate::{
     domain::chat::{CallKind, Delta, Dialect, Losses, Seal},
-    gateway::dialect::openai_chat::{
-        text_of,
-        wire::answer::{WireCall, WireExtra, WireFunction},
+    gateway::{
+        dialect::openai_chat::{
+            text_of,
+            wire::answer::{WireCall, WireExtra, WireFunction},
+        },
+        translate::said_text::SaidText,
     },
 };
 
@@ -34,21 +37,27 @@ pub(super) fn input_of(raw: Option<&RawValue>) -> Cow<'_, str> {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     calls: Vec<Call>,
+    /// How many bytes are kept of their input.
+    kept: usize,
 }
 
 #[derive(Debug)]
 struct Call {
-    /// The number that the upstream gives it. A legacy `function_call` has none.
+    /// The number that the upstream gives it.
     index: Option<u64>,
+    /// Whether it is a `function_call`, which has neither number nor id.
+    is_legacy: bool,
     id: String,
     /// What has come of it before its name.
     held: Option<String>,
     kind: CallKind,
+    input: SaidText,
 }
 
 /// What one piece tells.
 struct Piece<'a> {
     index: Option<u64>,
+    is_legacy: bool,
     id: Cow<'a, str>,
     name: Cow<'a, str>,
     input: Cow<'a, str>,
@@ -56,18 +65,8 @@ struct Piece<'a> {
     signature: Option<Cow<'a, str>>,
 }
 
-impl Calls {
-    pub fn is_empty(&self) -> bool {
-        self.calls.is_empty()
-    }
-
-    pub fn add<'a>(
-        &mut self,
-        choice: u32,
-        wire: WireCall<'a>,
-        losses: &mut Losses,
-        sink: &mut dyn FnMut(Delta<'_>),
-    ) {
+impl<'a> Piece<'a> {
+    fn of(wire: WireCall<'a>) -> Self {
         let (name, input, kind) = match (wire.function, wire.custom) {
             (None, Some(called)) => {
                 (called.name, called.input.filled().unwrap_or_default(), CallKind::Custom)
@@ -77,15 +76,32 @@ impl Calls {
                 (called.name, input_of(called.arguments), CallKind::Function)
             }
         };
-        let piece = Piece {
+        Self {
             index: wire.index.0,
+            is_legacy: false,
             id: wire.id.filled().unwrap_or_default(),
             name: name.filled().unwrap_or_default(),
             input,
             kind,
             signature: wire.extra_content.and_then(WireExtra::thought_signature),
-        };
-        self.add_piece(choice, piece, losses, sink);
+        }
+    }
+}
+
+impl Calls {
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Adds a piece of one of the `tool_calls`.
+    pub fn add(
+        &mut self,
+        choice: u32,
+        wire: WireCall<'_>,
+        losses: &mut Losses,
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) {
+        self.add_piece(choice, Piece::of(wire), losses, sink);
     }
 
     /// Adds a piece of a legacy `function_call`, of which there is one.
@@ -97,7 +113,35 @@ impl Calls {
         sink: &mut dyn FnMut(Delta<'_>),
     ) {
         let wire = WireCall { function: Some(called), ..WireCall::default() };
-        self.add(choice, wire, losses, sink);
+        let piece = Piece { is_legacy: true, ..Piece::of(wire) };
+        self.add_piece(choice, piece, losses, sink);
+    }
+
+    /// Adds what the whole of a call says beyond its pieces: of the call in this place, or the legacy one.
+    /// `false`: it says something else.
+    pub fn add_whole(
+        &mut self,
+        choice: u32,
+        place: Option<usize>,
+        wire: WireCall<'_>,
+        losses: &mut Losses,
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> bool {
+        let is_legacy = place.is_none();
+        let mut piece = Piece { is_legacy, ..Piece::of(wire) };
+        let mut known = (0..self.calls.len()).filter(|at| self.calls[*at].is_legacy == is_legacy);
+        let Some(number) = known.nth(place.unwrap_or(0)) else {
+            self.add_piece(choice, piece, losses, sink);
+            return true;
+        };
+        let call = &self.calls[number];
+        let Some(rest) = call.input.rest_of(&piece.input).map(str::to_owned) else { return false };
+        if !piece.id.is_empty() && !call.id.is_empty() && *call.id != *piece.id {
+            return false;
+        }
+        (piece.input, piece.signature) = (rest.into(), None);
+        self.grow(choice, number, piece, losses, sink);
+        true
     }
 
     fn add_piece(
@@ -116,15 +160,29 @@ impl Calls {
             None => {
                 self.calls.push(Call {
                     index: piece.index,
+                    is_legacy: piece.is_legacy,
                     id: piece.id.clone().into_owned(),
                     held: Some(String::new()),
                     kind: piece.kind,
+                    input: SaidText::default(),
                 });
                 self.calls.len() - 1
             }
         };
+        self.grow(choice, number, piece, losses, sink);
+    }
+
+    fn grow(
+        &mut self,
+        choice: u32,
+        number: usize,
+        piece: Piece<'_>,
+        losses: &mut Losses,
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) {
         let call = &mut self.calls[number];
         let number = u32::try_from(number).expect("there are at most MAX_CALLS");
+        call.input.push(&piece.input, &mut self.kept);
         if let Some(held) = &mut call.held {
             if call.id.is_empty() {
                 call.id = piece.id.into_owned();
@@ -159,21 +217,23 @@ impl Calls {
 
     /// The call that a piece goes on with. `None`: it begins one.
     fn find(&self, piece: &Piece<'_>) -> Option<usize> {
-        let is_other =
-            |call: &Call| !piece.id.is_empty() && !call.id.is_empty() && *call.id != *piece.id;
+        let last = |is: &dyn Fn(&Call) -> bool| {
+            self.calls.iter().rposition(|call| call.is_legacy == piece.is_legacy && is(call))
+        };
         if piece.index.is_some() {
             // The last one of a number: where all have the same, another id begins another call.
-            let at = self.calls.iter().rposition(|call| call.index == piece.index)?;
-            let begins = is_other(&self.calls[at]) && !piece.name.is_empty();
-            return (!begins).then_some(at);
+            let at = last(&|call| call.index == piece.index)?;
+            let id = &self.calls[at].id;
+            let is_other = !piece.id.is_empty() && !id.is_empty() && **id != *piece.id;
+            return (!is_other || piece.name.is_empty()).then_some(at);
         }
         if !piece.id.is_empty() {
-            return self.calls.iter().rposition(|call| *call.id == *piece.id);
+            return last(&|call| *call.id == *piece.id);
         }
-        let last = self.calls.len().checked_sub(1)?;
+        let at = last(&|_| true)?;
         // A name begins a call, unless the one before still waits for its own.
-        let begins = !piece.name.is_empty() && self.calls[last].held.is_none();
-        (!begins).then_some(last)
+        let begins = !piece.name.is_empty() && self.calls[at].held.is_none();
+        (!begins).then_some(at)
     }
 
     /// Calls that never got a name were none.

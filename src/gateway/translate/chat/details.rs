@@ -9,17 +9,44 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::{
-    domain::chat::{Dialect, Reasoning, Seal},
-    gateway::dialect::openai_chat::wire::reasoning::{Detail, ENCRYPTED, SUMMARY, TEXT},
+    domain::chat::{Dialect, Losses, Reasoning, Seal},
+    gateway::dialect::{
+        openai_chat::wire::reasoning::{Detail, ENCRYPTED, SUMMARY, TEXT},
+        unread::{self, Unread},
+    },
 };
 
-/// Reads a list of entries. What has no meaning is passed over.
-pub(super) fn read(entries: &[&RawValue]) -> Vec<Reasoning> {
+/// An entry, and the words taken out of it.
+pub(super) struct Entry<'a> {
+    pub detail: Detail<'a>,
+    pub text: Cow<'a, str>,
+    pub is_summary: bool,
+}
+
+/// Reads the entries of a list, and tells whether there are words that none of them has in its place.
+pub(super) fn entries<'a>(list: &[&'a RawValue], losses: &mut Losses) -> (Vec<Entry<'a>>, bool) {
+    let mut unread = Unread::Nothing;
+    let mut read = |raw: &&'a RawValue| {
+        let Ok((mut detail, left)) = unread::from_str::<Detail<'_>>(raw.get()) else {
+            unread = unread.or(Unread::in_part(raw.get()));
+            return None;
+        };
+        let summary = detail.summary.take().filter(|text| !text.is_empty());
+        let text = detail.text.take().filter(|text| !text.is_empty());
+        let is_both = summary.is_some() && text.is_some() && summary != text;
+        unread = unread.or(if is_both { Unread::Text } else { left });
+        let is_summary = summary.is_some() || detail.kind == SUMMARY;
+        Some(Entry { detail, text: summary.or(text).unwrap_or_default(), is_summary })
+    };
+    let entries = list.iter().filter_map(&mut read).collect();
+    (entries, unread.is_text(losses))
+}
+
+/// Puts thoughts together. What has no meaning is passed over.
+pub(super) fn thoughts(entries: Vec<Entry<'_>>) -> Vec<Reasoning> {
     let mut thoughts: Vec<Reasoning> = Vec::new();
-    for raw in entries {
-        let Ok(mut entry) = serde_json::from_str::<Detail<'_>>(raw.get()) else { continue };
-        let (text, is_summary) = take_text(&mut entry);
-        let seal = seal_of(&entry);
+    for Entry { detail, text, is_summary } in entries {
+        let seal = seal_of(&detail);
         // Encrypted thoughts complete the words before them, which are not sealed by themselves.
         if text.is_empty()
             && let Some(last) = thoughts.last_mut()
@@ -41,15 +68,6 @@ pub(super) fn read(entries: &[&RawValue]) -> Vec<Reasoning> {
         }
     }
     thoughts
-}
-
-/// The words of an entry, taken out of it, and whether they are a summary.
-pub(super) fn take_text<'a>(entry: &mut Detail<'a>) -> (Cow<'a, str>, bool) {
-    let summary = entry.summary.take().filter(|text| !text.is_empty());
-    let is_summary = summary.is_some() || entry.kind == SUMMARY;
-    let text = summary.or(entry.text.take()).unwrap_or_default();
-    entry.text = None;
-    (text, is_summary)
 }
 
 /// The seal of an entry whose words have been taken out. `None`: it proves and holds nothing.
@@ -109,8 +127,8 @@ mod tests {
     use super::*;
 
     fn read_json(json: &str) -> Vec<Reasoning> {
-        let entries: Vec<&RawValue> = serde_json::from_str(json).expect(json);
-        read(&entries)
+        let list: Vec<&RawValue> = serde_json::from_str(json).expect(json);
+        thoughts(entries(&list, &mut Losses::default()).0)
     }
 
     fn there_and_back(json: &str) {

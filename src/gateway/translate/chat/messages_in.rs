@@ -166,7 +166,7 @@ impl Reader<'_> {
     }
 
     fn add_assistant(&mut self, message: &Message<'_>) -> Invalid<()> {
-        let mut parts: Vec<Part> = thoughts_of(message)?;
+        let mut parts: Vec<Part> = thoughts_of(message, self.losses)?;
         let calls = self.calls_of(message)?;
         let is_silent = calls.is_empty() && parts.is_empty();
         for part in message.content()?.unwrap_or_default() {
@@ -277,10 +277,10 @@ fn read_call(path: &str, raw: &RawValue) -> Invalid<ToolCall> {
 }
 
 /// Entries of `reasoning_details` tell more than the plain fields beside them.
-fn thoughts_of(message: &Message<'_>) -> Invalid<Vec<Part>> {
+fn thoughts_of(message: &Message<'_>, losses: &mut Losses) -> Invalid<Vec<Part>> {
     if let Some(raw) = message.fields.find("reasoning_details") {
         let entries: Vec<&RawValue> = value(&message.path_of("reasoning_details"), raw, "a list")?;
-        let thoughts = details::read(&entries);
+        let thoughts = details::thoughts(details::entries(&entries, losses).0);
         if !thoughts.is_empty() {
             let parts = thoughts.into_iter().map(|thought| Content::Reasoning(thought).into());
             return Ok(parts.collect());

@@ -1,16 +1,13 @@
 //! A stream of an upstream, read into the common form chunk by chunk.
 
-use std::{
-    borrow::Cow,
-    hash::{DefaultHasher, Hasher as _},
-};
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
 use super::{
     answer_in::{MAX_CHOICES, addresses_cited, read_image, read_logprobs},
     calls_in::Calls,
-    details,
+    details::{self, Entry},
     finish::{self, Said as Done},
     messages_in::citation_of,
     parts_out::BETWEEN_TEXTS,
@@ -22,7 +19,9 @@ use crate::{
             openai_chat::{
                 DONE, ErrorObject, is_blank, parse_usage,
                 wire::{
-                    answer::{Spoken, WireAnswer, WireChoice, WireExtra, WireMessage, WirePart},
+                    answer::{
+                        Spoken, WireAnswer, WireCall, WireChoice, WireExtra, WireMessage, WirePart,
+                    },
                     lenient::{Items, Text},
                     reasoning::{Detail, ENCRYPTED},
                 },
@@ -30,7 +29,7 @@ use crate::{
             unread,
         },
         failure::classify,
-        translate::{ReadStream, Said, Unparsable},
+        translate::{ReadStream, Said, Unparsable, said_text::SaidText},
     },
 };
 
@@ -59,33 +58,16 @@ struct Thoughts {
 struct Choice {
     index: u64,
     is_over: bool,
-    has_refusal: bool,
     has_citation: bool,
     thoughts: Thoughts,
     calls: Calls,
-    /// How much it has said in words, in bytes.
-    said: usize,
     text: SaidText,
-}
-
-/// The text that was said up to now, as far as it takes to know it again.
-#[derive(Debug, Default, Clone)]
-struct SaidText {
-    length: usize,
-    hash: DefaultHasher,
-}
-
-impl SaidText {
-    fn push(&mut self, text: &str) {
-        self.length += text.len();
-        self.hash.write(text.as_bytes());
-    }
-
-    fn is(&self, text: &str) -> bool {
-        let mut same = Self::default();
-        same.push(text);
-        (self.length, self.hash.finish()) == (same.length, same.hash.finish())
-    }
+    thought: SaidText,
+    refusal: SaidText,
+    /// How many bytes are kept of these.
+    kept: usize,
+    /// Whether there is something in the chunk that is being read which was not handed on.
+    has_unread: bool,
 }
 
 impl ReadStream for Reader {
@@ -129,10 +111,8 @@ impl ReadStream for Reader {
 
     fn skip(&mut self, words: &str, are_thoughts: bool) {
         if let Some(at) = self.place_of(0) {
-            self.choices[at].said += words.len();
-            if !are_thoughts {
-                self.choices[at].text.push(words);
-            }
+            let Choice { text, thought, kept, .. } = &mut self.choices[at];
+            if are_thoughts { thought } else { text }.push(words, kept);
         }
     }
 
@@ -154,14 +134,13 @@ impl Reader {
         let Self { choices, losses, .. } = self;
         let state = &mut choices[at];
         let Ok(choice) = u32::try_from(index) else { return true };
-        let before = wire.message.is_some().then(|| state.text.clone());
         if let Some(message) = wire.delta {
             state.read_message(choice, message, losses, sink);
         }
-        let is_all = match wire.message {
-            Some(message) => state.read_whole(choice, message, before, losses, sink),
-            None => true,
-        };
+        if let Some(message) = wire.message {
+            state.read_whole(choice, message, losses, sink);
+        }
+        let is_all = !std::mem::take(&mut state.has_unread);
         if let Some(tokens) = wire.logprobs.and_then(read_logprobs) {
             sink(Delta::Logprobs { choice, tokens });
         }
@@ -177,7 +156,7 @@ impl Reader {
                 sink(Delta::Citation { choice, citation: Box::new(citation) });
             }
         }
-        let said = Done { calls: !state.calls.is_empty(), refusal: state.has_refusal };
+        let said = Done { calls: !state.calls.is_empty(), refusal: !state.refusal.is_empty() };
         let stop_texts = [wire.stop_reason, wire.matched_stop];
         let reason = finish::read(wire.finish_reason.as_str(), said, stop_texts);
         sink(Delta::Stop { choice, reason });
@@ -199,29 +178,40 @@ impl Reader {
 }
 
 impl Choice {
-    /// Reads a whole message in a chunk: all that was said up to now, as Perplexity repeats it, or an
-    /// answer that comes at once. `before`: what was said before the chunk. `false`: it is neither.
+    /// Reads a whole message in a chunk: an answer that comes at once, or all that was said up to now, as
+    /// Perplexity repeats it. What it says beyond that goes on.
     fn read_whole(
         &mut self,
         choice: u32,
-        message: WireMessage<'_>,
-        before: Option<SaidText>,
+        mut message: WireMessage<'_>,
         losses: &mut Losses,
         sink: Sink<'_>,
-    ) -> bool {
-        if self.said == 0 && self.calls.is_empty() {
-            self.read_message(choice, message, losses, sink);
-            return true;
+    ) {
+        let is_new = [&self.text, &self.thought, &self.refusal].into_iter().all(SaidText::is_empty);
+        if is_new && self.calls.is_empty() {
+            return self.read_message(choice, message, losses, sink);
         }
-        let words = [&message.reasoning_content, &message.reasoning, &message.reasoning_text];
-        let thought = words.iter().map(|text| text.as_str().len()).max().unwrap_or(0);
-        let refused = message.refusal.as_str().len();
-        let text = message.content.into_text();
-        let is_known =
-            text.is_empty() || self.text.is(&text) || before.is_some_and(|it| it.is(&text));
-        is_known
-            && text.len() + thought + refused <= self.said
-            && (message.tool_calls.0.is_empty() || !self.calls.is_empty())
+        let (entries, has_unread) = details::entries(&message.reasoning_details.0, losses);
+        let (words, are_all) = message.thoughts();
+        self.has_unread |= has_unread || !are_all;
+        let entries = entries.into_iter().map(|entry| (entry.text, entry.is_summary));
+        for (text, is_summary) in entries.chain(words.map(|words| (words, false))) {
+            let rest = self.thought.rest_of(&text);
+            self.go_on(rest, |it, rest| it.think(choice, rest, is_summary, sink));
+        }
+        let (text, refusal) = (message.content.into_text(), message.refusal.filled());
+        let rest = self.text.rest_of(&text);
+        self.go_on(rest, |it, text| it.say(choice, text, sink));
+        let refusal = refusal.unwrap_or_default();
+        let rest = self.refusal.rest_of(&refusal);
+        self.go_on(rest, |it, text| it.refuse(choice, Text(Some(text)), sink));
+        let legacy = message
+            .function_call
+            .map(|called| (None, WireCall { function: Some(called), ..WireCall::default() }));
+        let calls = message.tool_calls.0.into_iter().enumerate();
+        for (place, call) in calls.map(|(place, call)| (Some(place), call)).chain(legacy) {
+            self.has_unread |= !self.calls.add_whole(choice, place, call, losses, sink);
+        }
     }
 
     fn read_message(
@@ -231,8 +221,9 @@ impl Choice {
         losses: &mut Losses,
         sink: Sink<'_>,
     ) {
-        let words = message.thoughts();
-        self.read_thoughts(choice, words, &message.reasoning_details.0, sink);
+        let (words, are_all) = message.thoughts();
+        self.has_unread |= !are_all;
+        self.read_thoughts(choice, words, &message.reasoning_details.0, losses, sink);
         match message.content {
             Spoken::Nothing => (),
             Spoken::Text(text) => self.say(choice, text, sink),
@@ -271,16 +262,14 @@ impl Choice {
 
     fn refuse(&mut self, choice: u32, text: Text<'_>, sink: Sink<'_>) {
         if let Some(text) = text.filled() {
-            self.has_refusal = true;
-            self.said += text.len();
+            self.refusal.push(&text, &mut self.kept);
             sink(Delta::Refusal { choice, text });
         }
     }
 
     fn say(&mut self, choice: u32, text: Cow<'_, str>, sink: Sink<'_>) {
         if !text.is_empty() {
-            self.said += text.len();
-            self.text.push(&text);
+            self.text.push(&text, &mut self.kept);
             self.thoughts.are_open = false;
             sink(Delta::Text { choice, text });
         }
@@ -288,7 +277,7 @@ impl Choice {
 
     fn think(&mut self, choice: u32, text: Cow<'_, str>, is_summary: bool, sink: Sink<'_>) {
         if !text.is_empty() {
-            self.said += text.len();
+            self.thought.push(&text, &mut self.kept);
             self.thoughts.are_open = true;
             sink(Delta::Reasoning { choice, text, is_summary });
         }
@@ -301,6 +290,7 @@ impl Choice {
         choice: u32,
         mut words: Option<Cow<'_, str>>,
         entries: &[&RawValue],
+        losses: &mut Losses,
         sink: Sink<'_>,
     ) {
         if entries.is_empty() {
@@ -312,20 +302,29 @@ impl Choice {
             }
             return;
         }
-        for raw in entries {
-            let Ok(mut entry) = serde_json::from_str::<Detail<'_>>(raw.get()) else { continue };
-            let (text, is_summary) = details::take_text(&mut entry);
-            if !self.thoughts.are_plain {
-                words = words.filter(|_| text.is_empty());
-                self.think(choice, text, is_summary, sink);
-            }
-            if let Some(words) = words.take() {
-                self.think(choice, words, is_summary, sink);
-            }
-            self.seal(choice, &entry, sink);
+        let (entries, has_unread) = details::entries(entries, losses);
+        self.has_unread |= has_unread;
+        let begin = self.thought.len();
+        let is_summary = entries.first().is_some_and(|entry| entry.is_summary);
+        if self.thoughts.are_plain || entries.iter().all(|entry| entry.text.is_empty()) {
+            self.think(choice, words.take().unwrap_or_default(), is_summary, sink);
         }
-        if let Some(words) = words {
-            self.think(choice, words, false, sink);
+        for Entry { detail, text, is_summary } in entries {
+            let is_repeated = self.thoughts.are_plain;
+            let rest = if is_repeated { self.thought.rest_of(&text) } else { Some(&*text) };
+            self.go_on(rest, |it, text| it.think(choice, text, is_summary, sink));
+            self.seal(choice, &detail, sink);
+        }
+        let words = words.unwrap_or_default();
+        let rest = self.thought.rest_between(begin, self.thought.len(), &words);
+        self.go_on(rest.map(|(_, rest)| rest), |it, text| it.think(choice, text, is_summary, sink));
+    }
+
+    /// Says the rest of a whole. `None`: it has none, being something else than what was said.
+    fn go_on<'t>(&mut self, rest: Option<&'t str>, say: impl FnOnce(&mut Self, Cow<'t, str>)) {
+        match rest {
+            Some(rest) => say(self, rest.into()),
+            None => self.has_unread = true,
         }
     }
 

@@ -10,39 +10,24 @@ use serde_json::value::RawValue;
 use super::compact::compact;
 use crate::{
     domain::chat::{Citation, Dialect, Json, Losses, Place},
-    gateway::dialect::gemini::{CitationMetadata, GroundingMetadata, Text},
+    gateway::{
+        dialect::gemini::{CitationMetadata, GroundingMetadata, Text},
+        translate::said_text::SaidText,
+    },
 };
 
 /// Most sources of one answer that are told.
 const MAX_CITATIONS: usize = 256;
 
-/// Longest text for which places are told, in bytes.
-const MAX_TEXT: usize = 1024 * 1024;
-
-/// The text of an answer, as far as it has been said.
-#[derive(Default)]
-pub(super) struct SaidText {
-    text: String,
-    is_too_long: bool,
-}
-
-impl SaidText {
-    pub fn push(&mut self, text: &str) {
-        self.is_too_long |= self.text.len() + text.len() > MAX_TEXT;
-        if !self.is_too_long {
-            self.text.push_str(text);
-        }
-    }
-
-    fn place(&self, start: Option<u64>, end: Option<u64>) -> Option<Place> {
-        let (start, end) = (self.character(start.unwrap_or(0))?, self.character(end?)?);
-        (start < end).then_some(Place { start, end })
-    }
-
-    fn character(&self, byte: u64) -> Option<u64> {
-        let before = self.text.get(..usize::try_from(byte).ok()?)?;
+/// What a text that was said has between two places. None: they are no places of it, or are beyond what is
+/// kept of it.
+fn place_in(text: &SaidText, start: Option<u64>, end: Option<u64>) -> Option<Place> {
+    let character = |byte: u64| {
+        let before = text.as_str().get(..usize::try_from(byte).ok()?)?;
         u64::try_from(before.chars().count()).ok()
-    }
+    };
+    let (start, end) = (character(start.unwrap_or(0))?, character(end?)?);
+    (start < end).then_some(Place { start, end })
 }
 
 /// Reads what a search has found. The first citation carries the whole of it.
@@ -59,7 +44,8 @@ pub(super) fn read_grounding(
     let mut supported = vec![false; chunks.len()];
     for support in &supports {
         let segment = support.segment.as_ref();
-        let place = segment.and_then(|segment| text.place(segment.start_index, segment.end_index));
+        let place =
+            segment.and_then(|segment| place_in(text, segment.start_index, segment.end_index));
         for index in support.grounding_chunk_indices.iter().flatten() {
             let index = *index as usize;
             let Some(found) = chunks.get(index).and_then(|chunk| chunk.found()) else { continue };
@@ -83,7 +69,7 @@ pub(super) fn read_recited(
     let Ok(metadata) = serde_json::from_str::<CitationMetadata<'_>>(raw.get()) else { return };
     let mut citing = Citing::new("citationMetadata", raw, losses, cite);
     for source in metadata.citation_sources.unwrap_or_default() {
-        let place = text.place(source.start_index, source.end_index);
+        let place = place_in(text, source.start_index, source.end_index);
         citing.tell(source.uri.as_ref(), source.title.as_ref(), place);
     }
 }

@@ -21,7 +21,7 @@ use crate::{
             unread::{self, Unread},
         },
         failure::classify,
-        translate::{ReadStream, Said, Unparsable},
+        translate::{ReadStream, Said, Unparsable, said_text::SaidText},
     },
 };
 
@@ -44,7 +44,9 @@ struct ChoiceState {
     calls: u32,
     is_stopped: bool,
     /// Its text up to now, for the places that citations name.
-    text: citations_in::SaidText,
+    text: SaidText,
+    /// How many bytes are kept of it.
+    kept: usize,
 }
 
 impl ReadStream for Reader {
@@ -59,16 +61,20 @@ impl ReadStream for Reader {
                 };
             }
         };
-        if is_blank(&response) {
-            return Ok(Said::Foreign);
+        let is_foreign = is_blank(&response);
+        if !is_foreign {
+            self.add(response, sink);
         }
-        self.add(response, sink);
-        if unread.is_text(&mut self.losses) { Err(Unparsable) } else { Ok(Said::More) }
+        match unread.is_text(&mut self.losses) {
+            true => Err(Unparsable),
+            false if is_foreign => Ok(Said::Foreign),
+            false => Ok(Said::More),
+        }
     }
 
     fn skip(&mut self, words: &str, are_thoughts: bool) {
         if let (Some(state), false) = (state_of(&mut self.choices, 0), are_thoughts) {
-            state.text.push(words);
+            state.text.push(words, &mut state.kept);
         }
     }
 
@@ -181,13 +187,13 @@ fn add_part(
 ) {
     losses.note_if(part.is_unknown(), "content.part");
     let signature = part.thought_signature.map(|signature| signature.0);
-    let signature = signature.filter(|signature| !signature.is_empty());
+    let mut signature = signature.filter(|signature| !signature.is_empty());
     // Mostly it stands alone.
     if let Some(Text(text)) = part.text.filter(|text| !text.0.is_empty()) {
         if part.thought == Some(true) {
             sink(Delta::Reasoning { choice, text, is_summary: true });
         } else {
-            state.text.push(&text);
+            state.text.push(&text, &mut state.kept);
             sink(Delta::Text { choice, text });
         }
     }
@@ -196,9 +202,8 @@ fn add_part(
             losses.note("tool_calls");
             return;
         }
-        add_call(call, choice, state.calls, signature.as_deref(), sink);
+        add_call(call, choice, state.calls, signature.take().as_deref(), sink);
         state.calls += 1;
-        return;
     }
     let own = [
         ("executableCode", part.executable_code),
@@ -206,10 +211,9 @@ fn add_part(
         ("toolCall", part.tool_call),
         ("toolResponse", part.tool_response),
     ];
-    if let Some((kind, json)) = own.into_iter().find_map(|(kind, json)| Some((kind, json?))) {
-        let whole = own_part(kind, json, signature.as_deref());
+    for (kind, json) in own.into_iter().filter_map(|(kind, json)| Some((kind, json?))) {
+        let whole = own_part(kind, json, signature.take().as_deref());
         sink(Delta::Whole { choice, part: Box::new(whole.into()) });
-        return;
     }
     let media = if let Some(blob) = part.inline_data {
         let data = text(blob.data.as_ref()).unwrap_or_default();

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    super::{ReadStream, Said, Unparsable},
+    super::{ReadStream, Said, Unparsable, said_text::SaidText},
     answer_in::{read_counts, read_tier, text_of},
     citations,
     own_block::OwnBlock,
@@ -37,6 +37,10 @@ pub(super) struct StreamReader {
     calls: u32,
     counts: UsageCounts,
     has_stopped: bool,
+    /// How many bytes are kept of the input of calls that began with some.
+    kept: usize,
+    /// Whether a block had something in the beginning that it has not in the end.
+    has_unread: bool,
     losses: Losses,
 }
 
@@ -51,10 +55,12 @@ enum Open {
     Thinking {
         signature: String,
     },
-    /// `unsaid`: the input it began with, unless more has come since.
+    /// The input that it began with, and what has come since where that was any.
     Call {
         number: u32,
-        unsaid: Option<String>,
+        begun: String,
+        is_said: bool,
+        said: SaidText,
     },
     Own(OwnBlock),
 }
@@ -98,9 +104,10 @@ impl ReadStream for StreamReader {
                 if !self.has_stopped {
                     self.say_stop(self.usual_stop(), sink);
                 }
-                return Ok(Said::Done);
+                let is_all = self.pass_over(unread).is_ok();
+                return Ok(if is_all { Said::Done } else { Said::DoneInPart });
             }
-            "ping" => return Ok(Said::Idle),
+            "ping" => return self.pass_over(unread).map(|()| Said::Idle),
             _ => return Ok(Said::Foreign),
         }
         self.pass_over(unread)?;
@@ -141,7 +148,8 @@ impl StreamReader {
         let is_own = matches!(self.open, Some(Open::Own(_)));
         let is_lost = unread.is_text(&mut self.losses);
         self.losses.note_if(is_lost && is_own, "content.delta");
-        if is_lost && !is_own { Err(Unparsable) } else { Ok(()) }
+        let has_unread = std::mem::take(&mut self.has_unread);
+        if (is_lost && !is_own) || has_unread { Err(Unparsable) } else { Ok(()) }
     }
 
     fn begin_block(&mut self, block: &RawValue, sink: Sink<'_>) -> Result<(), Unparsable> {
@@ -149,7 +157,10 @@ impl StreamReader {
             unread::from_str::<ReadBlock<'_>>(block.get()).map_err(|_| Unparsable)?;
         match &*begun.kind.0 {
             "text" => {
-                self.open = Some(Open::Text { citations: Vec::new() });
+                let cited = begun.citations.and_then(|raw| serde_json::from_str(raw.get()).ok());
+                let cited: Vec<&RawValue> = cited.unwrap_or_default();
+                let citations = cited.into_iter().take(MAX_CITATIONS).filter_map(citations::read);
+                self.open = Some(Open::Text { citations: citations.collect() });
                 say_text(begun.text.take(), sink);
             }
             "thinking" => {
@@ -174,8 +185,9 @@ impl StreamReader {
                     kind: CallKind::Function,
                     seal: None,
                 });
-                let input = begun.input.map_or("{}", RawValue::get).to_owned();
-                self.open = Some(Open::Call { number, unsaid: Some(input) });
+                let begun = begun.input.map_or("{}", RawValue::get).to_owned();
+                let said = SaidText::default();
+                self.open = Some(Open::Call { number, begun, is_said: false, said });
             }
             kind => {
                 self.open = Some(Open::Own(OwnBlock::new(kind, block)));
@@ -234,8 +246,11 @@ impl StreamReader {
     /// A piece that no block takes may be of a call.
     fn add_input(&mut self, piece: Cow<'_, str>, sink: Sink<'_>) -> Result<(), Unparsable> {
         match &mut self.open {
-            Some(Open::Call { number, unsaid }) => {
-                *unsaid = None;
+            Some(Open::Call { number, begun, is_said, said }) => {
+                *is_said = true;
+                if !is_blank(begun) {
+                    said.push(&piece, &mut self.kept);
+                }
                 sink(Delta::CallInput { choice: 0, number: *number, text: piece });
             }
             Some(Open::Own(block)) => {
@@ -256,13 +271,16 @@ impl StreamReader {
                 sink(Delta::Break { choice: 0 });
             }
             Some(Open::Thinking { .. }) => sink(Delta::Break { choice: 0 }),
-            Some(Open::Call { number, unsaid: Some(input) }) => {
-                sink(Delta::CallInput { choice: 0, number, text: input.into() });
+            Some(Open::Call { number, begun, is_said: false, .. }) => {
+                sink(Delta::CallInput { choice: 0, number, text: begun.into() });
+            }
+            Some(Open::Call { begun, said, .. }) => {
+                self.has_unread |= !is_blank(&begun) && !has_all_of(said.as_str(), &begun);
             }
             Some(Open::Own(block)) => {
                 sink(Delta::Whole { choice: 0, part: Box::new(block.into_part()) });
             }
-            Some(Open::Call { .. }) | None => (),
+            None => (),
         }
     }
 
@@ -294,6 +312,19 @@ impl StreamReader {
             sink(Delta::Usage(usage));
         }
     }
+}
+
+fn is_blank(input: &str) -> bool {
+    matches!(input, "{}" | "[]" | "\"\"")
+}
+
+/// Whether the fields of one object are in another one, with the same values.
+fn has_all_of(whole: &str, begun: &str) -> bool {
+    type Fields = Map<String, Value>;
+    let read = |json| serde_json::from_str::<Fields>(json).ok();
+    read(whole).zip(read(begun)).is_some_and(|(whole, begun)| {
+        begun.iter().all(|(name, value)| whole.get(name) == Some(value))
+    })
 }
 
 /// What is left of the texts of a block or a delta when those of its kind were taken.

@@ -35,8 +35,9 @@ impl ReadStream for Reader {
         if let Some(failure) = failure_of(&line, data) {
             return Ok(Said::Failed(Box::new(failure)));
         }
+        let is_lost = unread.is_text(&mut self.losses);
         if line.message.is_none() && line.done.is_none() {
-            return Ok(Said::Foreign);
+            return if is_lost { Err(Unparsable) } else { Ok(Said::Foreign) };
         }
         if !self.has_begun {
             self.has_begun = true;
@@ -46,18 +47,15 @@ impl ReadStream for Reader {
         if let Some(list) = line.logprobs.filter(|list| !list.is_empty()) {
             sink(Delta::Logprobs { choice: 0, tokens: read_logprobs(list) });
         }
-        if unread.is_text(&mut self.losses) {
-            return Err(Unparsable);
-        }
         if line.done != Some(true) {
-            return Ok(Said::More);
+            return if is_lost { Err(Unparsable) } else { Ok(Said::More) };
         }
         let reason = line.done_reason.as_ref().map(|reason| &*reason.0);
         sink(Delta::Stop { choice: 0, reason: stop_reason(reason, self.calls > 0) });
         if let Some(usage) = usage_of(line.prompt_eval_count, line.eval_count) {
             sink(Delta::Usage(usage));
         }
-        Ok(Said::Done)
+        Ok(if is_lost { Said::DoneInPart } else { Said::Done })
     }
 
     fn losses(&self) -> &Losses {

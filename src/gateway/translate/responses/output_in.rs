@@ -215,25 +215,6 @@ impl Output {
     }
 }
 
-/// How much an item of an answer says to its reader, in bytes, and whether it is a call.
-pub(super) fn size_of(raw: &RawValue) -> (usize, bool) {
-    let Ok(item) = serde_json::from_str::<ReadItem<'_>>(raw.get()) else { return (0, false) };
-    let length = |raw| text_in(raw).map_or(0, |text| text.len());
-    match text_in(item.kind).as_deref() {
-        Some("message") => {
-            let parts = elements_of(item.content).into_iter();
-            let parts =
-                parts.filter_map(|raw| serde_json::from_str::<ReadPart<'_>>(raw.get()).ok());
-            let said = parts.map(|part| length(part.text) + length(part.refusal)).sum::<usize>();
-            (length(item.content) + said, false)
-        }
-        Some("function_call" | "custom_tool_call") => {
-            (input_of(item.arguments.or(item.input)).len(), true)
-        }
-        _ => (0, false),
-    }
-}
-
 /// A call's input is a text; some servers have the object itself.
 pub(super) fn input_of(raw: Option<&RawValue>) -> Cow<'_, str> {
     let bare = |raw: Option<&RawValue>| raw.map(|raw| Cow::Owned(raw.get().to_owned()));

@@ -3,30 +3,28 @@
 //! Servers that leave events out are read too: what an item has when it is done, and what the answer
 //! has in the end, counts as far as no event before has said it.
 
+mod items;
+
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
 use super::{
-    answer_in::said_in,
     citations,
-    deltas::say,
-    open_items::{OpenItem, OpenItems},
-    output_in::{Output, input_of, size_of},
-    seals,
+    open_items::{Items, Words},
+    output_in::{Output, input_of},
     stop::{self, Said},
 };
 use crate::{
     domain::{
-        chat::{CallKind, Content, Delta, Losses},
+        chat::{Delta, Losses},
         failure::{Failure, FailureClass},
     },
     gateway::{
         dialect::{
             openai_chat::ErrorObject,
             responses::{
-                ReadEvent, ReadItem, ReadPart, ReadResponse, count_of, elements_of, parse_logprobs,
-                parse_usage, text_in,
+                ReadEvent, ReadPart, ReadResponse, count_of, parse_logprobs, parse_usage, text_in,
             },
             unread::{self, Unread},
         },
@@ -40,11 +38,13 @@ pub(super) struct Reader {
     /// The number of the event that was read last.
     number: Option<u64>,
     is_begun: bool,
-    items: OpenItems,
+    items: Items,
     calls: u32,
+    /// How many parts of the maker's own it has.
+    own_parts: usize,
     said: Said,
-    /// How much its messages have said, in bytes.
-    length: usize,
+    /// How many bytes are kept of what was said.
+    kept: usize,
     /// Whether there is something of the answer in the event that is being read which was not handed on.
     has_unread: bool,
     losses: Losses,
@@ -72,12 +72,15 @@ impl ReadStream for Reader {
         let mut is_lost = std::mem::take(&mut self.has_unread);
         let unread = unread.or(left(&kind, &event));
         is_lost |= unread.is_text(&mut self.losses) && !self.items.is_of_own(&event);
-        if is_lost { Err(Unparsable) } else { Ok(meant) }
+        match meant {
+            Meant::Done if is_lost => Ok(Meant::DoneInPart),
+            _ if is_lost => Err(Unparsable),
+            _ => Ok(meant),
+        }
     }
 
-    fn skip(&mut self, words: &str, are_thoughts: bool) {
-        self.length += if are_thoughts { 0 } else { words.len() };
-        self.items.last().say(words);
+    fn skip(&mut self, words: &str, _: bool) {
+        self.items.last().say(words, &mut self.kept);
     }
 
     fn number(&self) -> Option<u64> {
@@ -137,7 +140,7 @@ fn left<'a>(kind: &str, event: &ReadEvent<'a>) -> Unread<'a> {
             }
             _ if name == said_as => Unread::Nothing,
             // What tools of the maker's put out comes in objects of their own.
-            "delta" if raw.get().starts_with('{') => Unread::in_object(raw.get()),
+            "delta" if raw.get().starts_with('{') => Unread::in_object(name, raw.get()),
             _ => Unread::in_field(name, raw.get()),
         });
     }
@@ -155,32 +158,41 @@ impl Reader {
         match kind {
             "response.output_text.delta" => self.text(event, sink),
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                self.call_input(event, text_in(event.delta).unwrap_or_default(), sink);
+                self.delta(event, Words::Input, sink);
             }
-            "response.reasoning_summary_text.delta" => self.reasoning(event, true, sink),
-            "response.reasoning_text.delta" => self.reasoning(event, false, sink),
-            "response.refusal.delta" => self.refusal(event, text_in(event.delta), sink),
+            "response.reasoning_summary_text.delta" => self.delta(event, Words::Summary, sink),
+            "response.reasoning_text.delta" => self.delta(event, Words::Thoughts, sink),
+            "response.refusal.delta" => self.delta(event, Words::Refusal, sink),
             "response.created" | "response.in_progress" | "response.queued" => {
                 if self.is_begun {
                     return Meant::Idle;
                 }
-                self.begin(event, sink);
+                let output = self.begin(event, sink).and_then(|response| response.output);
+                self.leave(output);
             }
             "response.output_item.added" => self.item_added(event, sink),
             "response.output_item.done" => self.item_done(event, sink),
             "response.content_part.added" | "response.reasoning_summary_part.added" => {
                 self.part_added(event, sink);
             }
+            "response.content_part.done" | "response.reasoning_summary_part.done" => {
+                if let Some((words, text)) = self.part(event) {
+                    self.whole(event, words, Some(text), sink);
+                }
+            }
             "response.output_text.done" => self.text_done(event, sink),
-            "response.reasoning_summary_text.done" | "response.reasoning_text.done" => {
-                self.reasoning_done(event, kind.contains("summary"), sink);
+            "response.reasoning_summary_text.done" => {
+                self.whole(event, Words::Summary, text_in(event.text), sink);
+            }
+            "response.reasoning_text.done" => {
+                self.whole(event, Words::Thoughts, text_in(event.text), sink);
             }
             "response.refusal.done" => {
-                let is_said = self.items.turned_to(event).is_part_said();
-                self.refusal(event, text_in(event.refusal).filter(|_| !is_said), sink);
+                self.whole(event, Words::Refusal, text_in(event.refusal), sink);
             }
             "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
-                self.call_done(event, sink);
+                let input = input_of(event.arguments.or(event.input));
+                self.whole(event, Words::Input, Some(input), sink);
             }
             "response.output_text.annotation.added" => {
                 if let Some(citation) = event.annotation.and_then(citations::read) {
@@ -214,225 +226,138 @@ fn failure(data: &[u8]) -> Failure {
 }
 
 impl Reader {
-    fn begin(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        if self.is_begun {
-            return;
+    fn begin<'e>(
+        &mut self,
+        event: &ReadEvent<'e>,
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Option<ReadResponse<'e>> {
+        let is_begun = std::mem::replace(&mut self.is_begun, true);
+        let (response, unread) =
+            unread::from_str::<ReadResponse<'_>>(event.response?.get()).ok()?;
+        self.has_unread |= unread.is_text(&mut self.losses);
+        if !is_begun {
+            let filled = |raw| text_in(raw).filter(|text| !text.is_empty());
+            sink(Delta::Begin { id: filled(response.id), model: filled(response.model) });
         }
-        self.is_begun = true;
-        let Some(raw) = event.response else { return };
-        let Ok(response) = serde_json::from_str::<ReadResponse<'_>>(raw.get()) else { return };
-        let filled = |raw| text_in(raw).filter(|text| !text.is_empty());
-        sink(Delta::Begin { id: filled(response.id), model: filled(response.model) });
+        Some(response)
     }
 
-    fn item_added(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        let Some(raw) = event.item else { return };
-        let Ok(item) = serde_json::from_str::<ReadItem<'_>>(raw.get()) else { return };
-        let mut open = OpenItem::new(text_in(item.id).map(Cow::into_owned), size_of(raw).0);
-        let kind = match text_in(item.kind).as_deref() {
-            Some("function_call") => Some(CallKind::Function),
-            Some("custom_tool_call") => Some(CallKind::Custom),
-            Some("message" | "reasoning") | None => None,
-            Some(_) => {
-                open.is_own = true;
-                None
-            }
+    /// Takes note of what is not read.
+    fn leave(&mut self, raw: Option<&RawValue>) {
+        self.has_unread |= raw.is_some_and(|raw| Unread::in_part(raw.get()) == Unread::Text);
+    }
+
+    fn part<'e>(&mut self, event: &ReadEvent<'e>) -> Option<(Words, Cow<'e, str>)> {
+        let is_summary = text_in(event.kind).is_some_and(|kind| kind.contains("summary"));
+        self.text_of_part(event.part?, if is_summary { Words::Summary } else { Words::Text })
+    }
+
+    /// What a part says, and of which kind it is: `other` where it is of no other.
+    fn text_of_part<'e>(
+        &mut self,
+        raw: &'e RawValue,
+        other: Words,
+    ) -> Option<(Words, Cow<'e, str>)> {
+        let Ok((part, unread)) = unread::from_str::<ReadPart<'_>>(raw.get()) else {
+            self.leave(Some(raw));
+            return None;
         };
-        let name = text_in(item.name).filter(|name| !name.is_empty());
-        // One that is announced without its name is said when it is done.
-        if let (Some(kind), Some(name)) = (kind, name) {
-            let number = self.calls;
-            self.calls = self.calls.saturating_add(1);
-            self.said.calls = true;
-            open.call = Some(number);
-            let id = item.call_id().unwrap_or_default();
-            sink(Delta::CallBegin { choice: 0, number, id, name, kind, seal: None });
+        self.has_unread |= unread.is_text(&mut self.losses);
+        let words = match text_in(part.kind).as_deref() {
+            Some("refusal") => Words::Refusal,
+            Some("reasoning_text") => Words::Thoughts,
+            _ => other,
+        };
+        let (text, left) = match words {
+            Words::Refusal => (part.refusal, part.text),
+            _ => (part.text, part.refusal),
+        };
+        self.leave(left);
+        if text_in(text).is_none() {
+            self.leave(text);
         }
-        self.items.begin(event, open);
+        Some((words, text_in(text).unwrap_or_default()))
     }
 
     fn part_added(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        let part = event.part.and_then(|raw| serde_json::from_str::<ReadPart<'_>>(raw.get()).ok());
-        let text = part.and_then(|part| text_in(part.text.or(part.refusal)));
-        let item = self.items.about(event);
-        item.begin_part(event);
-        item.owed = item.owed.max(item.length + text.map_or(0, |text| text.len()));
-        if item.is_said {
+        let Some((words, text)) = self.part(event) else { return };
+        let item = self.items.turned_to(words, event);
+        let place = item.begin_part(words, event);
+        item.announce(words, place, &text, &mut self.kept);
+        if item.is_said() {
             sink(Delta::Break { choice: 0 });
         }
     }
 
     fn text(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        let text = text_in(event.delta).unwrap_or_default();
+        self.delta(event, Words::Text, sink);
         let tokens = parse_logprobs(event.logprobs);
-        let item = self.items.turned_to(event);
-        item.has_logprobs |= !tokens.is_empty();
-        if !text.is_empty() {
-            item.say(&text);
-            self.length += text.len();
-            sink(Delta::Text { choice: 0, text });
-        }
         if !tokens.is_empty() {
+            self.items.last().has_logprobs = true;
             sink(Delta::Logprobs { choice: 0, tokens });
         }
     }
 
     fn text_done(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        let item = self.items.turned_to(event);
-        let (is_said, has_logprobs) = (item.is_part_said(), item.has_logprobs);
+        self.whole(event, Words::Text, text_in(event.text), sink);
         let tokens = parse_logprobs(event.logprobs);
-        item.has_logprobs |= !tokens.is_empty();
-        if let Some(text) = text_in(event.text).filter(|text| !is_said && !text.is_empty()) {
-            item.say(&text);
-            self.length += text.len();
-            sink(Delta::Text { choice: 0, text });
-        }
-        if !has_logprobs && !tokens.is_empty() {
+        if !tokens.is_empty() && !std::mem::replace(&mut self.items.last().has_logprobs, true) {
             sink(Delta::Logprobs { choice: 0, tokens });
         }
     }
 
-    fn refusal(
+    fn delta(&mut self, event: &ReadEvent<'_>, words: Words, sink: &mut dyn FnMut(Delta<'_>)) {
+        self.items.turned_to(words, event);
+        self.say(words, text_in(event.delta).unwrap_or_default(), sink);
+    }
+
+    /// Takes the whole of a part: what it says beyond what was said of it goes on.
+    fn whole(
         &mut self,
         event: &ReadEvent<'_>,
+        words: Words,
         text: Option<Cow<'_, str>>,
         sink: &mut dyn FnMut(Delta<'_>),
     ) {
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-        self.items.turned_to(event).say(&text);
-        self.length += text.len();
-        self.said.refusal = true;
-        sink(Delta::Refusal { choice: 0, text });
-    }
-
-    fn reasoning(
-        &mut self,
-        event: &ReadEvent<'_>,
-        is_summary: bool,
-        sink: &mut dyn FnMut(Delta<'_>),
-    ) {
-        let text = text_in(event.delta).unwrap_or_default();
-        self.think(event, text, is_summary, sink);
-    }
-
-    fn reasoning_done(
-        &mut self,
-        event: &ReadEvent<'_>,
-        is_summary: bool,
-        sink: &mut dyn FnMut(Delta<'_>),
-    ) {
-        if !self.items.turned_to(event).is_part_said() {
-            let text = text_in(event.text).unwrap_or_default();
-            self.think(event, text, is_summary, sink);
+        let item = self.items.turned_to(words, event);
+        let text = text.unwrap_or_default();
+        let rest = match words {
+            Words::Input if item.call.is_none() => item.held.rest_of(&text),
+            _ => item.rest_of_part(&text),
+        };
+        match rest {
+            Some(rest) => self.say(words, rest.into(), sink),
+            None => self.has_unread = true,
         }
     }
 
-    fn think(
-        &mut self,
-        event: &ReadEvent<'_>,
-        text: Cow<'_, str>,
-        is_summary: bool,
-        sink: &mut dyn FnMut(Delta<'_>),
-    ) {
+    /// Says words of the part that an event has just been about.
+    fn say(&mut self, words: Words, text: Cow<'_, str>, sink: &mut dyn FnMut(Delta<'_>)) {
         if text.is_empty() {
             return;
         }
-        let item = self.items.turned_to(event);
-        if item.say(&text)
-            && let Some(id) = item.id.as_deref()
-        {
-            sink(Delta::ReasoningBegin { choice: 0, id: id.into() });
-        }
-        sink(Delta::Reasoning { choice: 0, text, is_summary });
-    }
-
-    fn call_input(
-        &mut self,
-        event: &ReadEvent<'_>,
-        text: Cow<'_, str>,
-        sink: &mut dyn FnMut(Delta<'_>),
-    ) {
-        let item = self.items.about(event);
-        match item.call.filter(|_| !text.is_empty()) {
-            Some(number) => {
-                item.say(&text);
-                sink(Delta::CallInput { choice: 0, number, text });
-            }
+        let item = self.items.last();
+        if words == Words::Input && item.call.is_none() {
             // It may yet be said by an item that is done.
-            None => item.owed += text.len(),
+            return item.held.push(&text, &mut self.kept);
         }
-    }
-
-    fn call_done(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        let item = self.items.about(event);
-        // What nobody took in pieces is owed already.
-        if !item.is_said && (item.call.is_some() || item.owed == 0) {
-            self.call_input(event, input_of(event.arguments.or(event.input)), sink);
-        }
-    }
-
-    fn item_done(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
-        let Some(raw) = event.item else { return };
-        let Ok(item) = serde_json::from_str::<ReadItem<'_>>(raw.get()) else { return };
-        let open = self.items.end(event, &item);
-        match (text_in(item.kind).as_deref(), open.call) {
-            (Some("function_call" | "custom_tool_call"), Some(number)) => {
-                let text = input_of(item.arguments.or(item.input));
-                self.has_unread |= open.length.max(text.len()) < open.owed;
-                if !open.is_said && !text.is_empty() {
-                    sink(Delta::CallInput { choice: 0, number, text });
+        let is_first = item.say(&text, &mut self.kept);
+        match (words, item.call) {
+            (Words::Text, _) => sink(Delta::Text { choice: 0, text }),
+            (Words::Refusal, _) => {
+                self.said.refusal = true;
+                sink(Delta::Refusal { choice: 0, text });
+            }
+            (Words::Input, number) => {
+                sink(Delta::CallInput { choice: 0, number: number.unwrap_or_default(), text });
+            }
+            (Words::Thoughts | Words::Summary, _) => {
+                if let Some(id) = item.id.as_deref().filter(|_| is_first) {
+                    sink(Delta::ReasoningBegin { choice: 0, id: id.into() });
                 }
-                sink(Delta::Break { choice: 0 });
-            }
-            (Some("reasoning"), _) if open.is_said => {
-                if let Some(text) = text_in(item.encrypted_content).filter(|t| !t.is_empty()) {
-                    let (seal, is_redacted) = seals::read(&text, true);
-                    sink(Delta::ReasoningSeal { choice: 0, seal, is_redacted });
-                }
-                sink(Delta::Break { choice: 0 });
-            }
-            (Some("message"), _) if open.is_said => {
-                self.has_unread |= open.length < open.owed.max(size_of(raw).0);
-                sink(Delta::Break { choice: 0 });
-            }
-            _ => {
-                self.has_unread |= size_of(raw).0 < open.owed;
-                self.say_whole(raw, sink);
+                sink(Delta::Reasoning { choice: 0, text, is_summary: words == Words::Summary });
             }
         }
-    }
-
-    fn say_whole(&mut self, raw: &RawValue, sink: &mut dyn FnMut(Delta<'_>)) {
-        let mut output = Output::default();
-        output.read_item(raw, &mut self.losses);
-        self.say_output(output, sink);
-    }
-
-    fn say_output(&mut self, output: Output, sink: &mut dyn FnMut(Delta<'_>)) {
-        let said = said_in(&output.parts);
-        self.said.calls |= said.calls;
-        self.said.refusal |= said.refusal;
-        self.has_unread |= output.has_unread;
-        self.length += output
-            .parts
-            .iter()
-            .map(|part| match &part.content {
-                Content::Text { text, .. } | Content::Refusal(text) => text.len(),
-                _ => 0,
-            })
-            .sum::<usize>();
-        say(output, &mut self.calls, sink);
-    }
-
-    /// Whether events have said all that there is in the end.
-    fn compare(&mut self, response: &ReadResponse<'_>) {
-        let (mut length, mut calls) = (0, 0);
-        for raw in elements_of(response.output) {
-            let (of_item, is_call) = size_of(raw);
-            length += if is_call { 0 } else { of_item };
-            calls += u32::from(is_call);
-        }
-        self.has_unread |= self.items.owe_words() || self.length < length || self.calls < calls;
     }
 
     fn end(
@@ -441,18 +366,22 @@ impl Reader {
         data: &[u8],
         sink: &mut dyn FnMut(Delta<'_>),
     ) -> Meant {
-        self.begin(event, sink);
-        let response = event.response.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let response: ReadResponse<'_> = response.unwrap_or_default();
+        let response = self.begin(event, sink).unwrap_or_default();
         let status = text_in(response.status).unwrap_or_default();
         if matches!(&*status, "failed" | "cancelled") {
             return Meant::Failed(Box::new(failure(data)));
         }
-        if self.items.were_seen() {
-            self.compare(&response);
-        } else {
-            let output = Output::of_response(&response, &mut self.losses);
-            self.say_output(output, sink);
+        self.has_unread |= self.items.owe_words();
+        let were_seen = self.items.were_seen();
+        match self.items.take_all() {
+            Some(mut all) => {
+                let mut output = Output::of_response(&response, &mut self.losses);
+                if were_seen {
+                    output.logprobs.clear();
+                }
+                self.say_beyond(output, &mut all, 0..self.calls, were_seen, sink);
+            }
+            None => self.losses.note("output"),
         }
         if let Some(tier) = text_in(response.service_tier).filter(|tier| !tier.is_empty()) {
             sink(Delta::Tier(tier));

@@ -85,11 +85,14 @@ pub struct WireMessage<'a> {
 }
 
 impl<'a> WireMessage<'a> {
-    /// The thoughts, in whichever field they stand. Some servers fill two with the same.
-    pub fn thoughts(&mut self) -> Option<Cow<'a, str>> {
-        [&mut self.reasoning_content, &mut self.reasoning, &mut self.reasoning_text]
-            .into_iter()
-            .find_map(|text| std::mem::take(text).filled())
+    /// The thoughts, in whichever field they stand, and whether they are all: some servers fill two fields
+    /// with the same.
+    pub fn thoughts(&mut self) -> (Option<Cow<'a, str>>, bool) {
+        let fields = [&mut self.reasoning_content, &mut self.reasoning, &mut self.reasoning_text];
+        let mut texts = fields.into_iter().filter_map(|text| std::mem::take(text).filled());
+        let first = texts.next();
+        let are_all = texts.all(|text| Some(text) == first);
+        (first, are_all)
     }
 }
 

@@ -122,6 +122,7 @@ pub fn read_stream(bytes: &[u8], piece: usize) -> Result<Answer, Box<Failure>> {
                     assert!(!is_done, "something after the end");
                 }
                 Said::Done => is_done = true,
+                Said::DoneInPart => panic!("something was not read"),
                 Said::Failed(failure) => return Err(failure),
             }
         }
