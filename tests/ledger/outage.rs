@@ -1,10 +1,13 @@
 //! The database is away, or memory is full, while answers are given.
 
-use std::{fs, thread};
+use std::{fs, path::PathBuf, thread, time::Instant};
 
 use crate::{
     Database, Stage,
-    support::http::{self, Events},
+    support::{
+        PATIENCE,
+        http::{self, Events},
+    },
 };
 
 fn answers_go_on_without_the_database(database: Database) {
@@ -49,26 +52,40 @@ fn answers_are_given_while_the_database_is_away_on_postgresql() {
     }
 }
 
-/// Neither the journal nor the database takes anything, as on a full disk.
-fn what_was_withheld_is_on_the_ledger_when_it_can_be_written_again(database: Database) {
-    let mut stage = Stage::start(database, "");
-    let journal = stage.workplace.path("data/journal");
-    fs::remove_dir_all(&journal).unwrap();
-    fs::write(&journal, "not a folder").unwrap();
-    let away = stage.database.take_away(&stage.workplace);
-    let (address, client) = (stage.pool.address, stage.clients.key().to_owned());
-    let withheld: Vec<String> = thread::scope(|scope| {
+impl Stage {
+    /// Makes the journal a thing that nothing can be written to.
+    fn break_journal(&self) -> PathBuf {
+        let journal = self.workplace.path("data/journal");
+        fs::remove_dir_all(&journal).unwrap();
+        fs::write(&journal, "not a folder").unwrap();
+        journal
+    }
+
+    /// The ids of requests whose answers are withheld, because neither the journal nor the database takes
+    /// their entries.
+    fn withheld(&self) -> Vec<String> {
+        let (address, client) = (self.pool.address, self.clients.key());
         let ask = |input: u64| {
             let body = format!(
                 r#"{{"model":"m","messages":[{{"role":"user","content":"{input} 5 0"}}]}}"#
             );
-            let answer = http::ask(address, "POST /v1/chat/completions", &client, &body);
+            let answer = http::ask(address, "POST /v1/chat/completions", client, &body);
             assert_eq!(answer.status, 503, "{}", answer.body);
             answer.header("x-request-id").unwrap().to_owned()
         };
-        let asks: Vec<_> = (1..=4).map(|input| scope.spawn(move || ask(input))).collect();
-        asks.into_iter().map(|ask| ask.join().unwrap()).collect()
-    });
+        thread::scope(|scope| {
+            let asks: Vec<_> = (1..=4).map(|input| scope.spawn(move || ask(input))).collect();
+            asks.into_iter().map(|ask| ask.join().unwrap()).collect()
+        })
+    }
+}
+
+/// As on a full disk.
+fn what_was_withheld_is_on_the_ledger_when_it_can_be_written_again(database: Database) {
+    let mut stage = Stage::start(database, "");
+    stage.break_journal();
+    let away = stage.database.take_away(&stage.workplace);
+    let withheld = stage.withheld();
 
     drop(away);
 
@@ -89,6 +106,28 @@ fn what_was_withheld_is_on_the_ledger_later_on_postgresql() {
     if let Some(database) = Database::on_postgres(test) {
         what_was_withheld_is_on_the_ledger_when_it_can_be_written_again(database);
     }
+}
+
+#[test]
+fn what_was_withheld_is_in_the_journal_when_the_pool_stops_before_the_database_is_back() {
+    let mut stage = Stage::start(Database::Sqlite, "");
+    let journal = stage.break_journal();
+    let away = stage.database.take_away(&stage.workplace);
+    let withheld = stage.withheld();
+    let waiting = format!("providerpool_usage_pending {}\n", withheld.len());
+    let until = Instant::now() + PATIENCE;
+    while !http::get(stage.pool.address, "/metrics", &stage.admin).body.contains(&waiting) {
+        assert!(Instant::now() < until, "they do not wait in memory");
+    }
+
+    fs::remove_file(&journal).unwrap();
+    fs::create_dir(&journal).unwrap();
+    stage.pool.terminate();
+    stage.pool.ended();
+    drop(away);
+
+    stage.restart();
+    stage.until_recorded(&withheld);
 }
 
 #[test]

@@ -457,11 +457,17 @@ impl Handler<CloseLedger> for UsageTracker {
 
     fn handle(&mut self, _: CloseLedger, _: &mut Self::Context) -> Self::Result {
         let (journal, db) = (self.journal.clone(), self.db.clone());
-        let unjournaled: Vec<UsageEntry> = self.pending.unjournaled().cloned().collect();
+        // The journal may have room again, and the database be away for longer than we are here.
+        let mut writer = journal.writer();
+        let unjournaled = self.pending.unjournaled().filter(|entry| writer.append(entry).is_err());
+        let unjournaled: Vec<UsageEntry> = unjournaled.cloned().collect();
         // All else that is pending is in the files too, and what is in the database already stays as it is.
         Box::pin(async move {
             for part in unjournaled.chunks(MAX_BATCH) {
-                db.append_usage(part.to_vec()).await?;
+                if let Err(error) = db.append_usage(part.to_vec()).await {
+                    let entries = part.len();
+                    tracing::error!(%error, entries, "usage entries are lost: no journal holds them");
+                }
             }
             recover_files(&journal, &db, |_, _| false).await.map(|_| ())
         })
