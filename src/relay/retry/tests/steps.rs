@@ -35,6 +35,19 @@ fn the_first_of_all_who_come_back_is_waited_for() {
     }
 }
 
+// It says why nobody could be asked.
+#[test]
+fn of_two_who_come_back_at_once_the_first_is_told_of() {
+    use FailureClass::{RateLimit, Server};
+    for causes in [[RateLimit, Server], [Server, RateLimit]] {
+        let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }]);
+        for cause in causes {
+            retry.note_cooling(5 * SECOND, cause);
+        }
+        assert_eq!(retry.soonest(), Some((5 * SECOND, causes[0])));
+    }
+}
+
 #[test]
 fn who_has_waited_long_after_limits_does_so_twice_at_most() {
     let mut retry = begun(&[("a", 2)], Patience::default());
