@@ -22,9 +22,7 @@ impl CooldownStore {
     /// Writes beside the actor, which may panic meanwhile. However slow storage is, no more waits than
     /// there are scopes: of what is said of one, only the last counts.
     pub fn note(&self, said: impl IntoIterator<Item = (CooldownScope, Word)>) {
-        let mut unstored = self.unstored.borrow_mut();
-        unstored.note(said);
-        if unstored.is_empty() || std::mem::replace(&mut unstored.is_written, true) {
+        if !self.unstored.borrow_mut().note(said) {
             return;
         }
         let (unstored, db) = (Rc::clone(&self.unstored), self.db.clone());
@@ -76,7 +74,8 @@ impl Unstored {
         self.scopes.is_empty()
     }
 
-    fn note(&mut self, said: impl IntoIterator<Item = (CooldownScope, Word)>) {
+    /// Says whether somebody has to begin to write.
+    fn note(&mut self, said: impl IntoIterator<Item = (CooldownScope, Word)>) -> bool {
         for (scope, word) in said {
             let before = self.scopes.remove(&scope);
             let is_new = before.map_or(matches!(word, Word::New(_)), |before| before.is_new);
@@ -89,6 +88,7 @@ impl Unstored {
                 self.scopes.insert(scope, Unsaid { cooldown, is_new });
             }
         }
+        !self.is_empty() && !std::mem::replace(&mut self.is_written, true)
     }
 }
 
@@ -143,6 +143,20 @@ mod tests {
         let (stored, ended) = take(&unstored).unwrap();
         assert_eq!((stored.len(), ended.len()), (64, 0));
         assert!(take(&unstored).is_none());
+    }
+
+    // So that what is said while something is being written is written after it.
+    #[test]
+    fn one_writes_at_a_time_and_until_nothing_is_left() {
+        let unstored = RefCell::new(Unstored::default());
+        let says = |word| unstored.borrow_mut().note([(scope(1), word)]);
+        assert!(!unstored.borrow_mut().note([]), "there is nothing to write");
+        assert!(says(Word::New(cooldown(1, 1))));
+        assert!(take(&unstored).is_some());
+        assert!(!says(Word::Changed(cooldown(1, 2))), "somebody writes, and looks for more");
+        assert!(take(&unstored).is_some());
+        assert!(take(&unstored).is_none());
+        assert!(says(Word::Gone), "nobody writes any more");
     }
 
     #[test]
