@@ -198,7 +198,44 @@ impl Length {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    /// The scopes of each kind, by the word for it, that two providers, keys and models make.
+    fn scopes() -> Vec<(&'static str, CooldownScope)> {
+        let mut scopes = Vec::new();
+        for provider in ["acme", "other"].map(|id| ProviderId::parse(id).unwrap()) {
+            scopes.push(("provider", CooldownScope::Provider(provider.clone())));
+            for model in ["m", "m:7b"].map(|name| ModelName::parse(name).unwrap()) {
+                let of_model = CooldownScope::ProviderModel(provider.clone(), model.clone());
+                scopes.push(("provider_model", of_model));
+                for key in ["key_1", "key_2"].map(CredentialId::from) {
+                    let of_both =
+                        CooldownScope::CredentialModel(provider.clone(), key, model.clone());
+                    scopes.push(("credential_model", of_both));
+                }
+            }
+            for key in ["key_1", "key_2"].map(CredentialId::from) {
+                let of_key = CooldownScope::Credential(provider.clone(), key);
+                scopes.push(("credential", of_key));
+            }
+        }
+        scopes
+    }
+
+    #[test]
+    fn each_kind_of_scope_is_shown_by_its_word() {
+        for (word, scope) in scopes() {
+            assert_eq!(scope.kind(), word, "{scope:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_ends_at_a_scope_ends_at_no_other() {
+        let cursors: HashSet<String> = scopes().iter().map(|(_, scope)| scope.cursor()).collect();
+        assert_eq!(cursors.len(), scopes().len());
+    }
 
     #[test]
     fn by_another_clock_the_times_differ_and_the_length_does_not() {

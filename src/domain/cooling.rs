@@ -203,6 +203,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_set_is_not_written() {
+        for json in [
+            "{}",
+            r#"{"server":{"failures":0}}"#,
+            r#"{"overload":{"cap_ms":1000}}"#,
+            r#"{"server":{"window_ms":1000},"overload":{"base_ms":100}}"#,
+        ] {
+            assert_eq!(serde_json::to_string(&set(json)).unwrap(), json);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_named() {
         for (json, words) in [
             (r#"{"server": {"failures": 101}}"#, "cooling: server.failures must be 0 to 100"),

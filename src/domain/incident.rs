@@ -233,6 +233,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cleared_by_hand_is_part_of_no_incident() {
+        let of_acme = |credential: Option<&str>| ScopeFilter {
+            credential: credential.map(CredentialId::from),
+            ..ScopeFilter::of(acme())
+        };
+        let elsewhere = ScopeFilter::of(ProviderId::parse("other").unwrap());
+        for (cleared, is_incident) in [
+            (ScopeFilter::default(), false),
+            (of_acme(None), false),
+            (of_acme(Some("a")), false),
+            (of_acme(Some("b")), true),
+            (elsewhere, true),
+        ] {
+            let mut watch = IncidentWatch::default();
+            fail(&mut watch, 0, "a", FailureClass::Auth, 2);
+            watch.forget(&cleared);
+            let failed = fail(&mut watch, 1, "b", FailureClass::Auth, 2);
+            assert_eq!(failed.is_some(), is_incident, "{cleared:?}");
+        }
+    }
+
+    #[test]
     fn each_provider_has_incidents_of_its_own() {
         let mut watch = IncidentWatch::default();
         let other = ProviderId::parse("other").unwrap();
