@@ -209,6 +209,7 @@ mod tests {
     struct Peer {
         says: &'static [u8],
         hears: Vec<u8>,
+        is_vectored: bool,
         is_flushed: bool,
         is_shut: bool,
     }
@@ -253,7 +254,7 @@ mod tests {
         }
 
         fn is_write_vectored(&self) -> bool {
-            true
+            self.is_vectored
         }
     }
 
@@ -312,11 +313,27 @@ mod tests {
         }
     }
 
+    // Only the first bytes go by a buffer of ours.
+    #[test]
+    fn once_an_answer_has_begun_a_read_takes_all_that_there_is_room_for() {
+        let long: &'static [u8] = &[7; 3 * FIRST_READ];
+        let mut kept = Kept::new(Peer { says: long, ..Peer::default() }, Duration::ZERO);
+        assert_eq!(kept.reads(2 * FIRST_READ).len(), FIRST_READ);
+        assert_eq!(kept.reads(2 * FIRST_READ).len(), 2 * FIRST_READ);
+    }
+
+    #[test]
+    fn it_takes_pieces_at_once_where_the_one_inside_does() {
+        for is_vectored in [false, true] {
+            let kept = Kept::new(Peer { is_vectored, ..Peer::default() }, Duration::ZERO);
+            assert_eq!(kept.is_write_vectored(), is_vectored);
+        }
+    }
+
     #[test]
     fn what_is_done_with_the_connection_is_done_with_the_one_inside() {
         let mut kept = Kept::new(Peer::default(), Duration::ZERO);
         let mut context = Context::from_waker(std::task::Waker::noop());
-        assert!(kept.is_write_vectored());
         assert!(Pin::new(&mut kept).poll_flush(&mut context).is_ready());
         assert!(kept.stream.is_flushed && !kept.stream.is_shut);
         assert!(Pin::new(&mut kept).poll_shutdown(&mut context).is_ready());
