@@ -95,6 +95,17 @@ fn a_cooldown_that_has_just_ended_needs_no_other_event() {
 }
 
 #[test]
+fn a_cooldown_is_over_at_the_moment_it_ends() {
+    let book = cooled();
+    let before = second(10).minus(Duration::from_millis(1));
+    for (at, is_cooling) in [(before, true), (second(10), false)] {
+        assert_eq!(book.active(at, &scope()).is_some(), is_cooling);
+        assert_eq!(book.list(at).len(), usize::from(is_cooling));
+        assert_eq!(book.enter_scope(at, &scope()).is_err(), is_cooling);
+    }
+}
+
+#[test]
 fn a_look_takes_no_trial() {
     let book = cooled();
     for _ in 0..3 {
