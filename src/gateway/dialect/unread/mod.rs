@@ -2,17 +2,14 @@
 //! declares are known, and words under any other name, or in another shape, are not dropped in silence.
 
 mod watched;
+mod words;
 
-use std::{cell::Cell, fmt};
+use std::cell::Cell;
 
-use memchr::memchr2;
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::Deserialize;
 use watched::{Place, Watched};
+use words::{Words, words_in};
 
-use super::object::Borrowed;
 use crate::domain::chat::Losses;
 
 /// Names under which dialects, and servers that are nearly right, put what is said. In any case.
@@ -144,117 +141,6 @@ pub fn from_str<'a, T: Deserialize<'a>>(json: &'a str) -> serde_json::Result<(T,
     Ok((value, unread.get()))
 }
 
-/// What there is in a value that nobody reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Words {
-    None,
-    /// Words, wherever they stand. Nothing else has a space in it or a letter beyond those of ASCII: ids,
-    /// types and names of enumerations are one word.
-    Any,
-    /// Any text that is not empty, under a name of [`TEXTS`].
-    OfText,
-}
-
-impl Words {
-    fn of(text: &str, is_text: bool) -> Self {
-        let is_word = |letter: char| letter.is_alphabetic();
-        let is_apart =
-            |letter: char| letter.is_whitespace() || (!letter.is_ascii() && is_word(letter));
-        match () {
-            () if is_text && !text.is_empty() => Self::OfText,
-            () if text.contains(is_apart) && text.contains(is_word) => Self::Any,
-            () => Self::None,
-        }
-    }
-}
-
-/// The words in a value. `is_text`: its own name is one of [`TEXTS`].
-fn words_in(json: &str, is_text: bool) -> Words {
-    match json.as_bytes() {
-        // Most texts that nobody reads are ids and types.
-        [b'"', text @ .., b'"'] if text.is_ascii() && memchr2(b' ', b'\\', text).is_none() => {
-            if is_text && !text.is_empty() {
-                Words::OfText
-            } else {
-                Words::None
-            }
-        }
-        [b'"' | b'[' | b'{', ..] => {
-            let mut inner = serde_json::Deserializer::from_str(json);
-            // What is nested too deep to be looked at may hold anything.
-            Within { is_text }.deserialize(&mut inner).unwrap_or(Words::OfText)
-        }
-        _ => Words::None,
-    }
-}
-
-/// See [`words_in`].
-#[derive(Clone, Copy)]
-struct Within {
-    is_text: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Within {
-    type Value = Words;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Words, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Within {
-    type Value = Words;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Words, E> {
-        Ok(Words::None)
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Words, E> {
-        Ok(Words::None)
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Words, E> {
-        Ok(Words::None)
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Words, E> {
-        Ok(Words::None)
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Words, E> {
-        Ok(Words::None)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Words, E> {
-        Ok(Words::of(text, self.is_text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Words, A::Error> {
-        let mut words = Words::None;
-        while let Some(found) = list.next_element_seed(self)? {
-            words = words.max(found);
-        }
-        Ok(words)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Words, A::Error> {
-        let mut words = Words::None;
-        while let Some(Borrowed(name)) = object.next_key()? {
-            if is_one_of(&LABELS, &name) {
-                object.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let is_text = self.is_text || is_one_of(&TEXTS, &name);
-            words = words.max(object.next_value_seed(Self { is_text })?);
-        }
-        Ok(words)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
@@ -278,6 +164,7 @@ mod tests {
             r#"{"content":[{"type":"text","text":"x"}],"provider":"x","weight":1.5,"x":[true,{}]}"#,
             r#"{"content":{},"reasoning":[""],"tool_calls":{},"text":"","output":[],"message":null}"#,
             r#"{"content":"x","filters":{"hate":{"severity":"safe"}},"delta":{"role":"assistant"}}"#,
+            r#"{"content":"x","at":"2026-11-30 17:57:06","fingerprint":"fp_1","provider":"Of One"}"#,
         ] {
             assert_eq!(of_message(message), Unread::Nothing, "{message}");
         }
@@ -316,6 +203,8 @@ mod tests {
             (r#"{"choices":[],"message":"success"}"#, "message"),
             (r#"{"choices":[],"search_results":[{"title":"t","text":"x"}]}"#, "search_results"),
             (r#"{"choices":[{"message":{"executed_tools":[{"output":"x"}]}}]}"#, "executed_tools"),
+            (r#"{"choices":[{"message":{"thoughts":"two words"}}]}"#, "thoughts"),
+            (r#"{"choices":[{"delta":{"x":{"y":[" word"]}}}],"id":"z"}"#, "x"),
             (r#"{"choices":[],"citations":[{"text":"x"}]}"#, "text"),
             (r#"{"choices":[{"message":{"annotations":[{"text":"x"}]}}]}"#, "text"),
         ] {
