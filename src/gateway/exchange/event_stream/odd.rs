@@ -9,7 +9,7 @@ use crate::{
     gateway::exchange::{
         ClientApi,
         event_stream::resumed::upstream::{FORMATS, events},
-        passed_log::TextKind::Text,
+        passed_log::TextKind::{Reasoning, Text},
         testing::{feed, pair},
     },
 };
@@ -382,18 +382,24 @@ fn wherever_words_stand_in_a_whole_answer_they_arrive_or_are_told() {
     let bodies = [
         (
             ApiFormat::Openai,
-            r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"}}]}"#,
+            r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi","tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"}}]}}]}"#,
         ),
         (
             ApiFormat::Responses,
-            r#"{"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"Hi"}]}]}"#,
+            r#"{"status":"completed","output":[{"type":"reasoning","summary":[{"type":"summary_text","text":"hm"}]},{"type":"message","content":[{"type":"output_text","text":"Hi"}]}]}"#,
         ),
-        (ApiFormat::Anthropic, r#"{"type":"message","content":[{"type":"text","text":"Hi"}]}"#),
+        (
+            ApiFormat::Anthropic,
+            r#"{"type":"message","content":[{"type":"thinking","thinking":"hm","signature":""},{"type":"text","text":"Hi"}]}"#,
+        ),
         (
             ApiFormat::Google,
-            r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"Hi"}]}}]}"#,
+            r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"Hi"},{"functionCall":{"name":"f"}}]}}]}"#,
         ),
-        (ApiFormat::Ollama, r#"{"message":{"role":"assistant","content":"Hi"},"done":true}"#),
+        (
+            ApiFormat::Ollama,
+            r#"{"message":{"role":"assistant","content":"Hi","tool_calls":[{"function":{"name":"f"}}]},"done":true}"#,
+        ),
     ];
     let mut silent = Vec::new();
     for (format, body) in bodies {
@@ -411,20 +417,28 @@ fn wherever_words_stand_in_a_whole_answer_they_arrive_or_are_told() {
     assert!(silent.is_empty(), "{silent:#?}");
 }
 
+/// Those of Responses that begin repeat what was asked.
 #[test]
 fn wherever_words_stand_in_an_event_they_arrive_or_are_told() {
     let mut silent = Vec::new();
     for format in FORMATS {
-        let mut events = events(format, "first", &[(Text, "one"), (Text, " two")]);
-        let at = events.iter().position(|event| event.contains("\" two\"")).unwrap();
-        let event = events[at].clone();
-        let json = &event[event.find('{').unwrap()..=event.rfind('}').unwrap()];
-        for variant in all_variants(json) {
-            events[at] = event.replace(json, &variant);
-            for (api, _) in CLIENTS.into_iter().filter(|(_, spoken)| *spoken != format) {
-                let mut stream = pair(api, format, false).stream(true);
-                if !is_honest(&mut stream, &events.concat()) {
-                    silent.push(format!("{api:?} of {format:?}: {variant}"));
+        let said = [(Reasoning, "hm"), (Text, "one"), (Text, " two")];
+        let events = events(format, "first", &said);
+        let is_read = |event: &String| event.contains('{') && !event.contains("in_progress\"");
+        for at in (0..events.len()).filter(|at| is_read(&events[*at])) {
+            let event = &events[at];
+            let json = &event[event.find('{').unwrap()..=event.rfind('}').unwrap()];
+            let others = CLIENTS.into_iter().filter(|(_, spoken)| *spoken != format);
+            // What is read of an event is the same for all.
+            let clients: Vec<_> = others.take(if json.contains("two") { 4 } else { 1 }).collect();
+            for variant in all_variants(json) {
+                let mut events = events.clone();
+                events[at] = event.replace(json, &variant);
+                for (api, _) in &clients {
+                    let mut stream = pair(*api, format, false).stream(true);
+                    if !is_honest(&mut stream, &events.concat()) {
+                        silent.push(format!("{api:?} of {format:?}: {variant}"));
+                    }
                 }
             }
         }

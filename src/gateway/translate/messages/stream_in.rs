@@ -83,6 +83,9 @@ impl ReadStream for StreamReader {
                 unread = unread.or(Unread::in_field(name, raw.get()));
             }
         }
+        if let Some(delta) = event.delta.as_ref().filter(|_| !kind.ends_with("_delta")) {
+            unread = unread.or(left(&[&delta.text, &delta.thinking, &delta.partial_json]));
+        }
         match kind {
             "content_block_delta" => self.grow(event.delta.ok_or(Unparsable)?, sink)?,
             "content_block_start" => {
@@ -95,7 +98,7 @@ impl ReadStream for StreamReader {
                 self.close(sink);
                 if let Some(delta) = event.delta {
                     self.stop(&delta, sink);
-                    unread = unread.or(left(&[delta.text, delta.thinking, delta.partial_json]));
+                    unread = unread.or(left(&[&delta.text, &delta.thinking, &delta.partial_json]));
                 }
                 self.count(event.usage, sink);
             }
@@ -194,7 +197,7 @@ impl StreamReader {
                 return Ok(());
             }
         }
-        self.pass_over(unread.or(left(&[begun.text, begun.thinking, None])))
+        self.pass_over(unread.or(left(&[&begun.text, &begun.thinking])))
     }
 
     /// Adds to the block that is growing. Texts and thoughts are taken even where none has begun.
@@ -227,7 +230,7 @@ impl StreamReader {
             }
             _ => self.losses.note("content.delta"),
         }
-        self.pass_over(left(&[delta.text, delta.thinking, delta.partial_json]))
+        self.pass_over(left(&[&delta.text, &delta.thinking, &delta.partial_json]))
     }
 
     /// Says at once what seals the thoughts: once a client has seen it, nobody else can go on. Some
@@ -328,9 +331,10 @@ fn has_all_of(whole: &str, begun: &str) -> bool {
 }
 
 /// What is left of the texts of a block or a delta when those of its kind were taken.
-fn left(texts: &[Option<Text<'_>>; 3]) -> Unread<'static> {
+fn left(texts: &[&Option<Text<'_>>]) -> Unread<'static> {
     let is_said = |text: &Text<'_>| !text.0.is_empty();
-    if texts.iter().flatten().any(is_said) { Unread::Text } else { Unread::Nothing }
+    let mut texts = texts.iter().filter_map(|text| text.as_ref());
+    if texts.any(is_said) { Unread::Text } else { Unread::Nothing }
 }
 
 fn say_text(text: Option<Text<'_>>, sink: Sink<'_>) {

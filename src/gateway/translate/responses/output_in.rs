@@ -94,7 +94,7 @@ impl Output {
                 self.leave([item.summary, item.content, item.arguments]);
             }
             "reasoning" => {
-                self.read_reasoning(&item);
+                self.read_reasoning(&item, losses);
                 self.leave([item.arguments, item.input]);
             }
             "" => {
@@ -185,15 +185,17 @@ impl Output {
     }
 
     /// An item is one part for each text in it; the last of them has the seal.
-    fn read_reasoning(&mut self, item: &ReadItem<'_>) {
+    fn read_reasoning(&mut self, item: &ReadItem<'_>, losses: &mut Losses) {
         let id = text_in(item.id).map(Cow::into_owned);
         let mut thoughts = Vec::new();
         for (list, is_summary) in [(item.summary, true), (item.content, false)] {
             for raw in self.elements(list) {
-                let Ok(part) = serde_json::from_str::<ReadPart<'_>>(raw.get()) else {
+                let Ok((part, unread)) = unread::from_str::<ReadPart<'_>>(raw.get()) else {
                     self.leave([Some(raw)]);
                     continue;
                 };
+                self.has_unread |= unread.is_text(losses);
+                self.leave([part.refusal]);
                 let text = self.text(part.text);
                 if !text.is_empty() {
                     let id = id.clone();

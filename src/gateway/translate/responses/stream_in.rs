@@ -232,8 +232,13 @@ impl Reader {
         sink: &mut dyn FnMut(Delta<'_>),
     ) -> Option<ReadResponse<'e>> {
         let is_begun = std::mem::replace(&mut self.is_begun, true);
-        let (response, unread) =
-            unread::from_str::<ReadResponse<'_>>(event.response?.get()).ok()?;
+        // A struct is read from a list too.
+        let object = event.response.filter(|raw| raw.get().starts_with('{'));
+        let read = object.and_then(|raw| unread::from_str::<ReadResponse<'_>>(raw.get()).ok());
+        let Some((response, unread)) = read else {
+            self.leave(event.response);
+            return None;
+        };
         self.has_unread |= unread.is_text(&mut self.losses);
         if !is_begun {
             let filled = |raw| text_in(raw).filter(|text| !text.is_empty());

@@ -14,13 +14,16 @@ use super::{
 };
 use crate::{
     domain::chat::{CallKind, Content, Delta, Part},
-    gateway::dialect::responses::{ReadEvent, ReadItem, elements_of, text_in},
+    gateway::dialect::{
+        responses::{ReadEvent, ReadItem, elements_of, text_in},
+        unread,
+    },
 };
 
 impl Reader {
     pub(super) fn item_added(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let Some(raw) = event.item else { return };
-        let Ok(item) = serde_json::from_str::<ReadItem<'_>>(raw.get()) else {
+        let Ok((item, unread)) = unread::from_str::<ReadItem<'_>>(raw.get()) else {
             return self.leave(Some(raw));
         };
         let mut open = Item::default();
@@ -45,6 +48,7 @@ impl Reader {
             sink(Delta::CallBegin { choice: 0, number, id, name, kind, seal: None });
         }
         if !open.is_own {
+            self.has_unread |= unread.is_text(&mut self.losses);
             self.announce(&item, &mut open);
         }
         self.items.begin(event, open);
@@ -52,15 +56,25 @@ impl Reader {
 
     /// Takes note of what an item has when it begins.
     fn announce(&mut self, item: &ReadItem<'_>, open: &mut Item) {
-        open.announce(Words::Text, 0, &text_in(item.content).unwrap_or_default(), &mut self.kept);
+        if let Some(text) = text_in(item.content) {
+            open.announce(Words::Text, 0, &text, &mut self.kept);
+        }
         for (list, other) in [(item.content, Words::Text), (item.summary, Words::Summary)] {
-            for (place, raw) in (0..).zip(elements_of(list)) {
+            let elements = elements_of(list);
+            if elements.is_empty() && (other == Words::Summary || text_in(list).is_none()) {
+                self.leave(list);
+            }
+            for (place, raw) in (0..).zip(elements) {
                 if let Some((words, text)) = self.text_of_part(raw, other) {
                     open.announce(words, place, &text, &mut self.kept);
                 }
             }
         }
-        let input = input_of(item.arguments.or(item.input));
+        let raw = item.arguments.or(item.input);
+        let input = input_of(raw);
+        if input.is_empty() {
+            self.leave(raw);
+        }
         open.announce(Words::Input, 0, &input, &mut self.kept);
     }
 
