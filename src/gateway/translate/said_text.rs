@@ -72,14 +72,23 @@ impl SaidText {
         match after_words(kept, whole) {
             Some(at) => Some((begin + at, "")),
             None if whole.len() <= unkept => Some((begin, "")),
+            // What is left says nothing.
+            None if unkept == 0 && after_words("", kept).is_some() => Some((end, whole)),
             None => None,
         }
     }
 }
 
+/// Whether it stands for half a character, which its other half or a replacement may have joined since.
+fn is_half(letter: char) -> bool {
+    matches!(letter, '\u{fdd0}'..='\u{fdef}' | char::REPLACEMENT_CHARACTER)
+}
+
 /// Where the words end in a text that another one has. `None`: it has others.
 fn after_words(text: &str, words: &str) -> Option<usize> {
-    let is_letter = |letter: &(usize, char)| !letter.1.is_whitespace();
+    let has_halves = text.contains(is_half) || words.contains(is_half);
+    let is_left_out = |letter: char| is_half(letter) || (has_halves && letter > '\u{ffff}');
+    let is_letter = |letter: &(usize, char)| !letter.1.is_whitespace() && !is_left_out(letter.1);
     let mut letters = text.char_indices().filter(is_letter);
     let mut end = 0;
     for (_, letter) in words.char_indices().filter(is_letter) {
@@ -129,6 +138,20 @@ mod tests {
         assert_eq!(said.rest_between(next, said.len(), "ab cd"), Some((6, "d")));
         assert_eq!(said.rest_between(2, 4, "abx"), Some((4, "x")));
         assert_eq!(said.rest_between(6, 6, "d"), Some((6, "d")));
+    }
+
+    #[test]
+    fn halves_of_characters_are_known_however_they_were_joined() {
+        for pieces in [["a \u{fdd0}\u{fdd1}", "\u{fdd2} b"], ["a \u{fffd}", "\u{fffd} b"]] {
+            let said = said(&pieces, &mut 0);
+            for (whole, rest) in
+                [("a 😀 b", Some("")), ("a \u{fffd} b", Some("")), ("a 😀 c", None)]
+            {
+                assert_eq!(said.rest_of(whole), rest, "{whole}");
+            }
+        }
+        assert_eq!(said(&["a😀"], &mut 0).rest_of("a🙂"), None);
+        assert_eq!(said(&[" \n"], &mut 0).rest_of("a"), Some("a"));
     }
 
     #[test]
