@@ -173,6 +173,7 @@ impl Pool {
             prompt_bytes: 1_000,
             prompt_tokens: &|| 250,
             bound: None,
+            is_tried: &|_, _, _| false,
         };
         let (stage, turn) = (&chain.stages[0], TurnMode::Take);
         let plan = self.view.plan(&ask, stage, &self.table, &self.directory, &self.health, turn);

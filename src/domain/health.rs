@@ -53,6 +53,16 @@ impl Purpose {
         }
     }
 
+    /// Whether an attempt tries a scope that is on trial. Else the next one for an answer does, however
+    /// long this one takes.
+    pub fn may_try(self, scope: &CooldownScope) -> bool {
+        match self {
+            Self::Answer => true,
+            Self::OwnModel => scope.model().is_some(),
+            Self::Aside => false,
+        }
+    }
+
     /// Whether a failed trial of a scope says that it still does not work, so that it is cooled again.
     /// Else the next request tries it.
     pub fn judges(self, scope: &CooldownScope, used: Use<'_>, failure: &Failure) -> bool {

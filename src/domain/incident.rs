@@ -98,7 +98,8 @@ impl IncidentWatch {
 /// it ends is over then.
 fn may_be_shared(failure: &Failure) -> bool {
     match failure.class {
-        FailureClass::Auth | FailureClass::Payment => true,
+        FailureClass::Auth => true,
+        FailureClass::Payment => failure.retry_after.is_none(),
         FailureClass::RateLimit => failure.account_wide && failure.retry_after.is_none(),
         FailureClass::ClientFault
         | FailureClass::ContextTooLong

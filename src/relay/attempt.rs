@@ -18,7 +18,7 @@ use crate::{
     actors::{
         clock::steady,
         credentials::{Binding, Lease, LeaseRequest},
-        registry::InFlight,
+        registry::{InFlight, ListedProvider},
         router::Candidate,
     },
     domain::{
@@ -143,19 +143,27 @@ impl Dispatch {
             preferred: bound.as_ref().and_then(|binding| binding.credential_id.as_ref()),
         };
         let snapshots = &self.relay().snapshots;
+        // It may have been switched off since it was planned for.
+        let providers = snapshots.providers.read();
+        if !providers.find_row(&provider.id).is_some_and(ListedProvider::is_usable) {
+            return Err(Unavailable::Unfit);
+        }
         let (credentials, health) = (snapshots.credentials.read(), snapshots.health.read());
         let entered = credentials.enter(steady(), &health, wanted, candidate.needs_credential);
-        let (lease, passes) = entered.map_err(|error| Unavailable::of(error, |it| self.at(it)))?;
+        let (lease, mut passes) =
+            entered.map_err(|error| Unavailable::of(error, |it| self.at(it)))?;
         // Who asks for an answer tries it, and a count is made here meanwhile.
         if !passes.is_empty() && self.counts_tokens() {
             return Err(Unavailable::Busy);
         }
+        let purpose = self.purpose(candidate);
+        passes.retain(|pass| purpose.may_try(pass.scope()));
         Ok(Attempt {
             candidate: candidate.clone(),
             prepared,
             credential_id: lease.as_ref().map(|lease| lease.id().clone()),
             lease,
-            purpose: self.purpose(candidate),
+            purpose,
             cooling: self.cooling(state.retry.stage(slot)),
             number: 0,
             is_resume: state.retry.is_resuming(),

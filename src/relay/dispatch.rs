@@ -12,7 +12,7 @@ use super::{
     commit::Commit,
     deadline::{Deadline, DeadlinePassed},
     error::RelayError,
-    retry::{End, Event, Limits, Planned, Retry, Slot, StageRules},
+    retry::{End, Event, Limits, Planned, Retry, Slot, StageRules, passes_after},
     run::Winner,
     services::Relay,
     settle::Settlement,
@@ -32,7 +32,7 @@ use crate::{
         cooldown::Use,
         cooling::CoolingSettings,
         failure::{Failure, FailureClass},
-        id::{CredentialId, ProviderId},
+        id::{CredentialId, ModelName, ProviderId},
         rotation::TurnMode,
         time::Timestamp,
     },
@@ -195,7 +195,7 @@ impl Dispatch {
         if turn == TurnMode::Take {
             self.note_plan(stage, &plan);
         }
-        let soonest = plan.soonest_back().map(|(until, cause)| (self.at(until), cause));
+        let soonest = self.soonest_back(&plan).map(|(until, cause)| (self.at(until), cause));
         let mut state = self.state.borrow_mut();
         let busy = plan.busy().find(|busy| !state.retry.rules_out(&busy.provider_id, &busy.model));
         if let Some(busy) = busy {
@@ -214,12 +214,18 @@ impl Dispatch {
             let plan = self.plan(&self.chain.stages[stage], TurnMode::Look);
             let retry = &self.state.borrow().retry;
             is_open |= plan.candidates.iter().any(|it| !retry.excludes(it, stage));
-            if let Some((until, cause)) = plan.soonest_back() {
+            if let Some((until, cause)) = self.soonest_back(&plan) {
                 note_soonest(&mut soonest, until, cause);
             }
         }
         let soonest = soonest.map(|(until, cause)| (self.at(until), cause));
         Event::Looked { is_open, soonest }
+    }
+
+    /// When the first of a plan comes back whom the request asks again, and why it is away.
+    fn soonest_back(&self, plan: &Plan) -> Option<(Timestamp, FailureClass)> {
+        let retry = &self.state.borrow().retry;
+        plan.soonest_back(|provider, model| !retry.rules_out(provider, model))
     }
 
     /// Since when it is under way.
@@ -232,7 +238,24 @@ impl Dispatch {
         self.elapsed() + moment.since(steady())
     }
 
-    pub(super) fn plan(&self, stage: &Stage, turn: TurnMode) -> Plan {
+    fn plan(&self, stage: &Stage, turn: TurnMode) -> Plan {
+        self.plan_with(stage, turn, &|provider, model, key| {
+            self.state.borrow().retry.has_tried(provider, model, key)
+        })
+    }
+
+    /// The plans of all stages as the next request will have them.
+    fn next_plans(&self) -> Vec<Plan> {
+        let plan = |stage| self.plan_with(stage, TurnMode::Look, &|_, _, _| false);
+        self.chain.stages.iter().map(plan).collect()
+    }
+
+    fn plan_with(
+        &self,
+        stage: &Stage,
+        turn: TurnMode,
+        is_tried: &dyn Fn(&ProviderId, &ModelName, &CredentialId) -> bool,
+    ) -> Plan {
         let snapshots = &self.relay().snapshots;
         let bound = self.binding();
         let request = PlanRequest {
@@ -245,6 +268,7 @@ impl Dispatch {
             prompt_bytes: self.admitted.request.body().len() as u64,
             prompt_tokens: &|| self.admitted.prompt_tokens(),
             bound: bound.as_ref().map(|binding| &binding.provider_id),
+            is_tried,
         };
         let (providers, credentials) = (snapshots.providers.read(), snapshots.credentials.read());
         let health = snapshots.health.read();
@@ -323,16 +347,20 @@ impl Dispatch {
 
     /// The error after the last attempt, with the time at which asking again makes sense.
     async fn final_error(&self, last: Arc<Failure>) -> RelayError {
-        if last.is_about_the_request() {
-            return RelayError::AtFault(last);
-        }
         let passes = matches!(
             last.class_told(),
             FailureClass::RateLimit | FailureClass::Payment | FailureClass::Overload
         );
-        // Where it cooled nothing, its own word is all there is.
-        let retry_after =
-            if passes { self.soonest_again().await.or(last.retry_after) } else { None };
+        // Where it cooled nothing, its own word is all there is, or what its class says.
+        let retry_after = if passes {
+            let usual = || last.is_aside.then(|| passes_after(&last));
+            self.soonest_again().await.or(last.retry_after).or_else(usual)
+        } else {
+            last.retry_after
+        };
+        if last.is_about_the_request() {
+            return RelayError::AtFault(Arc::new(Failure { retry_after, ..(*last).clone() }));
+        }
         RelayError::Exhausted { last, attempts: self.made(), retry_after }
     }
 
@@ -341,12 +369,12 @@ impl Dispatch {
         if !self.await_published().await {
             return None;
         }
-        let plans: Vec<Plan> =
-            self.chain.stages.iter().map(|stage| self.plan(stage, TurnMode::Look)).collect();
+        let plans = self.next_plans();
         if plans.iter().any(|plan| !plan.candidates.is_empty()) {
             return None;
         }
-        let soonest = plans.iter().filter_map(Plan::soonest_back).map(|(until, _)| until).min();
+        let back = |plan: &Plan| plan.soonest_back(|_, _| true);
+        let soonest = plans.iter().filter_map(back).map(|(until, _)| until).min();
         soonest.map(|until| until.since(steady()))
     }
 
@@ -376,8 +404,7 @@ impl Dispatch {
             return RelayError::Cooling { model, cause, retry_after };
         }
         drop(state);
-        let plans: Vec<Plan> =
-            self.chain.stages.iter().map(|stage| self.plan(stage, TurnMode::Look)).collect();
+        let plans = self.next_plans();
         let reasons = || plans.iter().flat_map(|plan| &plan.exclusions).map(|e| e.reason);
         if reasons().any(|reason| reason == ExclusionReason::ForEmbeddings) {
             return RelayError::ForEmbeddings { model };

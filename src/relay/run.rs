@@ -62,6 +62,14 @@ impl<P> Slots<'_, P> {
     }
 }
 
+/// The versions of what plans are made of.
+#[derive(Clone, Copy)]
+struct Versions {
+    health: u64,
+    credentials: u64,
+    providers: u64,
+}
+
 impl Dispatch {
     /// Makes attempts until one has answered to `commit`, beginning with an event.
     pub(super) async fn drive<P>(
@@ -69,18 +77,17 @@ impl Dispatch {
         first: Event,
         commit: &impl Commit<P>,
     ) -> Result<Winner<P>, End> {
-        let snapshots = &self.relay().snapshots;
         let mut slots = Slots { asking: [None, None], attempts: [None, None] };
         let mut answer = None;
         // As they were before the plans, so that what is published meanwhile is not missed.
-        let mut seen = (snapshots.health.version(), snapshots.credentials.version());
+        let mut seen = self.versions();
         let mut event = first;
         loop {
             let action = self.state.borrow_mut().retry.next(self.elapsed(), event);
             event = match action {
                 Action::Plan { stage, takes_turn } => {
                     if stage == 0 {
-                        seen = (snapshots.health.version(), snapshots.credentials.version());
+                        seen = self.versions();
                     }
                     let turn = if takes_turn { TurnMode::Take } else { TurnMode::Look };
                     Event::Planned(self.planned(stage, turn))
@@ -139,9 +146,18 @@ impl Dispatch {
         }
     }
 
+    fn versions(&self) -> Versions {
+        let snapshots = &self.relay().snapshots;
+        Versions {
+            health: snapshots.health.version(),
+            credentials: snapshots.credentials.version(),
+            providers: snapshots.providers.version(),
+        }
+    }
+
     /// Waits for somebody who can be asked.
     /// `seen`: the versions of what is published that the plans were made of.
-    async fn wait_for_others(&self, until: Duration, seen: (u64, u64)) -> Event {
+    async fn wait_for_others(&self, until: Duration, seen: Versions) -> Event {
         let snapshots = &self.relay().snapshots;
         let busy = self.state.borrow_mut().busy.take();
         let freed = busy.and_then(|id| snapshots.credentials.read().freed(&id));
@@ -151,12 +167,14 @@ impl Dispatch {
                 None => std::future::pending().await,
             }
         };
-        let health = snapshots.health.changed_since(seen.0);
-        let credentials = snapshots.credentials.changed_since(seen.1);
+        let health = snapshots.health.changed_since(seen.health);
+        let credentials = snapshots.credentials.changed_since(seen.credentials);
+        let providers = snapshots.providers.changed_since(seen.providers);
         tokio::select! {
             () = sleep_until(self.moment(until)) => Event::Timer,
             () = health => Event::Woken,
             () = credentials => Event::Woken,
+            () = providers => Event::Woken,
             () = freed => Event::Woken,
             // Who still cannot be served then is told so, instead of being cut off.
             () = self.relay().gate.closed() => Event::Draining,
@@ -209,11 +227,9 @@ impl Dispatch {
         how: How,
     ) -> Result<Result<Attempt, Unavailable>, Failure> {
         let prepared = match (how, last) {
-            (How::Again | How::OtherFormat | How::NewToken, Some(attempt)) => {
-                return Ok(Ok(attempt));
-            }
-            // What the one before held is given back first.
-            (How::OtherCredential, Some(attempt)) => attempt.into_prepared(),
+            (How::OtherFormat | How::NewToken, Some(attempt)) => return Ok(Ok(attempt)),
+            // What the one before held is given back first. After a pause it may be gone, or cooling.
+            (How::OtherCredential | How::Again, Some(attempt)) => attempt.into_prepared(),
             _ => {
                 let candidate = self.state.borrow().retry.candidate(slot).clone();
                 match self.prepare(&candidate)? {

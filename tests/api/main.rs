@@ -45,6 +45,7 @@ mod simulated;
 mod stored_names;
 mod stream_errors;
 mod streams;
+mod switched_off;
 mod thinking;
 mod traces;
 mod unreadable_rows;

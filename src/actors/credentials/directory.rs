@@ -212,7 +212,7 @@ impl CredentialDirectory {
         self.of(provider).iter().filter(|pooled| pooled.credential.is_usable()).count()
     }
 
-    /// How the credentials of a provider stand for a model, without taking any.
+    /// How the credentials of a provider stand for a model, those that `is_left` says, without taking any.
     pub fn availability(
         &self,
         now: Timestamp,
@@ -220,6 +220,7 @@ impl CredentialDirectory {
         provider: &ProviderId,
         model: &ModelName,
         strategy: CredentialStrategy,
+        is_left: impl Fn(&CredentialId) -> bool,
     ) -> Availability {
         let all = self.of(provider);
         if all.is_empty() {
@@ -227,7 +228,7 @@ impl CredentialDirectory {
         }
         let mut best = Availability::None;
         let mut ready = 0;
-        for pooled in all {
+        for pooled in all.iter().filter(|pooled| is_left(&pooled.credential.id)) {
             match pooled.standing(now, health, model, strategy) {
                 Availability::Ready(_) => ready += 1,
                 other => best = nearer(best, other),

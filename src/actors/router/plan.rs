@@ -20,7 +20,7 @@ use crate::{
         cooldown::Use,
         failure::FailureClass,
         health::HealthView,
-        id::{ModelName, ProviderId},
+        id::{CredentialId, ModelName, ProviderId},
         model::{Capabilities, ModelFacts, ModelKind},
         provider::{Endpoints, Location, Provider},
         rotation::TurnMode,
@@ -60,10 +60,15 @@ pub struct Plan {
 impl Plan {
     /// When the first of those left out for a while comes back, and why it was left out. A model that
     /// is missing there will still be missing.
-    pub fn soonest_back(&self) -> Option<(Timestamp, FailureClass)> {
+    ///
+    /// `is_of_use`: of a model of a provider, whether it matters when it comes back.
+    pub fn soonest_back(
+        &self,
+        is_of_use: impl Fn(&ProviderId, &ModelName) -> bool,
+    ) -> Option<(Timestamp, FailureClass)> {
         let ends = self.exclusions.iter().filter_map(|exclusion| match exclusion.reason {
             ExclusionReason::Cooling { until, cause } if cause != FailureClass::ModelMissing => {
-                Some((until, cause))
+                is_of_use(&exclusion.provider_id, &exclusion.model).then_some((until, cause))
             }
             _ => None,
         });
@@ -94,6 +99,8 @@ pub struct PlanRequest<'a> {
     pub prompt_tokens: &'a dyn Fn() -> u64,
     /// Who served the session last.
     pub bound: Option<&'a ProviderId>,
+    /// Whether the request does not try a credential again for a model of its provider.
+    pub is_tried: &'a dyn Fn(&ProviderId, &ModelName, &CredentialId) -> bool,
 }
 
 /// What plans are made of.
@@ -252,17 +259,29 @@ fn consider(
     }
     let (id, model) = (&provider.id, entry.serving.upstream);
     let used = Use { provider: id, credential: None, model };
-    if let Some((until, cause)) = inputs.health.kept_from(request.now, used) {
-        return Err(ExclusionReason::Cooling { until, cause });
-    }
     let strategy = provider.credential_strategy;
-    match inputs.credentials.availability(request.now, inputs.health, id, model, strategy) {
+    let is_left = |credential: &CredentialId| !(request.is_tried)(id, model, credential);
+    let availability =
+        inputs.credentials.availability(request.now, inputs.health, id, model, strategy, is_left);
+    // Without a credential nobody waits for the provider, and with one for both.
+    let kept = inputs.health.kept_from(request.now, used);
+    let availability = match (kept, availability) {
+        (Some(kept), Availability::Cooling { until, .. }) if until < kept.0 => cooling(kept),
+        (Some(kept), Availability::Ready(_) | Availability::Busy) => cooling(kept),
+        (Some(kept), Availability::NotNeeded) if *credentials == 0 => cooling(kept),
+        (_, availability) => availability,
+    };
+    match availability {
         Availability::Ready(slots) => Ok(slots),
         Availability::NotNeeded if *credentials == 0 => Ok(1),
         Availability::Busy => Err(ExclusionReason::Busy),
         Availability::Cooling { until, cause } => Err(ExclusionReason::Cooling { until, cause }),
         Availability::None | Availability::NotNeeded => Err(ExclusionReason::NoCredential),
     }
+}
+
+fn cooling((until, cause): (Timestamp, FailureClass)) -> Availability {
+    Availability::Cooling { until, cause }
 }
 
 /// Leaves out those whose window is certainly too small, unless nobody would be left: then the

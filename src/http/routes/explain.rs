@@ -342,6 +342,7 @@ impl Sight<'_> {
             prompt_bytes: request.map_or(0, |request| request.body().len() as u64),
             prompt_tokens: &|| request.map_or(0, ClientRequest::prompt_tokens),
             bound: self.bound.map(|binding| &binding.provider_id),
+            is_tried: &|_, _, _| false,
         };
         self.routing.plan(&ask, stage, self.providers, self.directory, self.health, TurnMode::Look)
     }
@@ -465,6 +466,6 @@ fn available_at(plans: &[Plan]) -> Option<Timestamp> {
     if plans.iter().any(|plan| !plan.candidates.is_empty()) {
         return None;
     }
-    let ends = plans.iter().filter_map(Plan::soonest_back);
+    let ends = plans.iter().filter_map(|plan| plan.soonest_back(|_, _| true));
     ends.map(|(until, _)| until).min()
 }

@@ -1,14 +1,19 @@
 //! Where a request goes after a failed attempt, and whose the failure is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, Asked, End, Facts, How, MAX_ATTEMPTS, Retry, RunState, Slot, Whose,
+    Action, Asked, End, Facts, How, MAX_ATTEMPTS, Retry, RunState, Running, Slot, Whose,
     format::{self, FormatsAsked},
-    policy::{Next, is_limit, policy},
+    policy::{Next, is_limit, is_of_credential, policy, tells_when},
     token::Tokens,
+    waits::MAX_WAITS_FOR_ONE,
 };
-use crate::domain::{failure::Failure, id::CredentialId, trace::AttemptKind};
+use crate::domain::{
+    failure::{Failure, FailureClass},
+    id::CredentialId,
+    trace::AttemptKind,
+};
 
 impl Retry {
     pub(super) fn failed(
@@ -79,14 +84,21 @@ impl Retry {
         let may_ask = self.made < MAX_ATTEMPTS;
         let failure = self.slots[slot].as_ref()?.last.clone()?;
         self.note_verdict(&failure);
+        self.look_beside_at = Duration::ZERO;
         let (policy, is_resuming) = (policy(&failure), self.is_resuming());
         let running = self.slots[slot].as_mut()?;
         let next = match policy.next {
             // To go on with a stream a candidate is asked once.
             Next::Repeat if running.is_repeated || is_resuming => Next::OtherCandidate,
+            // What one takes and another does not is not the request's fault.
+            Next::Stop if is_resuming && is_client_fault(&failure) => Next::OtherCandidate,
             next => next,
         };
         self.is_limited |= is_limit(&failure);
+        if tells_when(&failure) {
+            self.refused(slot, credential.clone());
+        }
+        let running = self.slots[slot].as_mut()?;
         match next {
             Next::Stop => return Some(Action::End(End::Failed(failure))),
             Next::Repeat if may_ask => {
@@ -98,7 +110,7 @@ impl Retry {
                 running.tried.push(credential.clone());
                 (running.formats, running.tokens) = (FormatsAsked::default(), Tokens::default());
                 // A rate limit may be over when this candidate is asked again.
-                if !is_limit(&failure) {
+                if is_of_credential(&failure) {
                     self.tried.push(credential);
                 }
                 return Some(self.ask(slot, How::OtherCredential, AttemptKind::Failover));
@@ -106,6 +118,27 @@ impl Retry {
             _ => self.give_up(slot, &failure),
         }
         None
+    }
+
+    /// Counts who has said when to come back. Who is asked no more for it is ruled out.
+    fn refused(&mut self, slot: Slot, credential: Option<CredentialId>) {
+        let Some(Running { candidate, .. }) = &self.slots[slot] else { return };
+        self.ruled_out.passes(candidate);
+        let (provider, model) = (candidate.provider.id.clone(), candidate.model.clone());
+        let who = (provider, model, credential);
+        let times = match self.refusals.iter_mut().find(|(known, _)| *known == who) {
+            Some((_, times)) => {
+                *times += 1;
+                *times
+            }
+            None => {
+                self.refusals.push((who.clone(), 1));
+                1
+            }
+        };
+        if times > MAX_WAITS_FOR_ONE && who.2.is_none() {
+            self.ruled_out.add(candidate);
+        }
     }
 
     /// Keeps of several failures the one that passes soonest; of equal ones the last.
@@ -121,4 +154,8 @@ impl Retry {
             self.ruled_out.note(&running.candidate, failure);
         }
     }
+}
+
+fn is_client_fault(failure: &Failure) -> bool {
+    failure.class == FailureClass::ClientFault && failure.rule.is_none()
 }

@@ -26,8 +26,11 @@ pub use event::{
 };
 pub use format::FormatFacts;
 use format::FormatsAsked;
+pub use policy::passes_after;
+use policy::{policy, tells_when};
 use ruled_out::RuledOut;
 use token::Tokens;
+use waits::MAX_WAITS_FOR_ONE;
 
 use crate::{
     actors::router::Candidate,
@@ -37,6 +40,9 @@ use crate::{
         trace::AttemptKind,
     },
 };
+
+/// A model of a provider, and the credential it is asked with.
+type Who = (ProviderId, ModelName, Option<CredentialId>);
 
 /// Most attempts of one request, whatever leads to them.
 const MAX_ATTEMPTS: u32 = 100;
@@ -71,9 +77,12 @@ pub struct Retry {
     has_busy: bool,
     /// Whether a rate limit kept the request from a candidate of this stage.
     is_limited: bool,
-    limit_waits: u32,
-    /// Whether it was refused, and has waited since.
-    is_back: bool,
+    /// How often who was open at once after a limit was looked for.
+    retries_at_once: u32,
+    /// Who has said when to come back, and how often.
+    refusals: Vec<(Who, u32)>,
+    /// When it is looked for somebody to be asked beside who is slow.
+    look_beside_at: Duration,
     waited: Duration,
     /// The part of it that passed before another model was asked.
     waited_here: Duration,
@@ -115,6 +124,8 @@ enum Asked {
     },
     LookAtStage,
     LookAtAll,
+    /// Whether somebody can be asked beside who is slow.
+    LookBeside,
     /// Whether somebody who was cooling is back.
     LookAgain,
     Abandon {
@@ -174,8 +185,9 @@ impl Retry {
             first_back: None,
             has_busy: false,
             is_limited: false,
-            limit_waits: 0,
-            is_back: false,
+            retries_at_once: 0,
+            refusals: Vec::new(),
+            look_beside_at: Duration::ZERO,
             waited: Duration::ZERO,
             waited_here: Duration::ZERO,
             broken: None,
@@ -196,7 +208,31 @@ impl Retry {
 
     /// Credentials that the next attempt in a slot is not made with.
     pub fn tried(&self, slot: Slot) -> impl Iterator<Item = &CredentialId> {
-        self.tried.iter().chain(&self.running(slot).tried)
+        let Running { candidate, tried, .. } = self.running(slot);
+        let worn = self.worn(&candidate.provider.id, &candidate.model);
+        self.tried.iter().chain(tried).chain(worn)
+    }
+
+    /// Whether a credential is not tried again for a model of its provider.
+    pub fn has_tried(
+        &self,
+        provider: &ProviderId,
+        model: &ModelName,
+        credential: &CredentialId,
+    ) -> bool {
+        self.tried.contains(credential) || self.worn(provider, model).any(|id| id == credential)
+    }
+
+    /// Credentials that have refused a model of their provider as often as it is waited for them.
+    fn worn(
+        &self,
+        provider: &ProviderId,
+        model: &ModelName,
+    ) -> impl Iterator<Item = &CredentialId> {
+        let refusals = self.refusals.iter().filter(|(_, times)| *times > MAX_WAITS_FOR_ONE);
+        refusals.filter_map(move |((p, m, credential), _)| {
+            credential.as_ref().filter(|_| p == provider && m == model)
+        })
     }
 
     /// Attempts made so far.
@@ -209,9 +245,9 @@ impl Retry {
         self.ruled_out.has(provider, model)
     }
 
-    /// Whether a candidate of a stage is not asked again.
+    /// Whether a candidate of a stage is not asked now: not again, or it is being asked.
     pub fn excludes(&self, candidate: &Candidate, stage: usize) -> bool {
-        self.ruled_out.excludes(candidate, stage > 0)
+        self.ruled_out.excludes(candidate, stage > 0) || self.is_under_way(candidate)
     }
 
     /// Whether somebody was passed over only because its credentials serve as many requests as they may.
@@ -293,8 +329,6 @@ impl Retry {
         }
         self.made += 1;
         self.is_granted = false;
-        // Who is woken in vain has not waited.
-        self.limit_waits += u32::from(std::mem::take(&mut self.is_back));
     }
 
     fn unavailable(&mut self, slot: Slot, why: &Unavailable) {
@@ -416,7 +450,7 @@ impl Retry {
         if let Some(action) = self.ask_next(kind) {
             return action;
         }
-        if self.is_planned && self.is_limited && self.may_wait_for_limits() {
+        if self.is_planned && self.is_limited && !self.is_draining {
             self.is_limited = false;
             self.asked = Asked::LookAtStage;
             return Action::Look { from: self.stage, to: self.stage + 1 };
@@ -427,8 +461,20 @@ impl Retry {
         self.all_asked(now)
     }
 
-    fn end(&mut self) -> Action {
-        Action::End(self.verdict.take().map_or(End::NobodyAsked, End::Failed))
+    /// The end, with the failure that passes soonest; or as nobody's whom a cooldown keeps away for a
+    /// shorter time than that.
+    fn end(&mut self, now: Duration) -> Action {
+        let verdict = self.verdict.take();
+        let verdict = verdict.filter(|it| tells_when(it) || !self.passes_later(now, it));
+        Action::End(verdict.map_or(End::NobodyAsked, End::Failed))
+    }
+
+    /// Whether a failure passes later than the first cooldown that keeps the request from somebody.
+    fn passes_later(&self, now: Duration, verdict: &Failure) -> bool {
+        let passes_after = policy(verdict).passes_after;
+        // Whoever is away may read no more than the others.
+        verdict.class != FailureClass::ContextTooLong
+            && self.soonest.is_some_and(|(until, _)| until.saturating_sub(now) < passes_after)
     }
 
     /// Plans the stage that candidates are taken from, or the next one.
@@ -464,6 +510,11 @@ impl Retry {
     fn ask(&mut self, slot: Slot, how: How, kind: AttemptKind) -> Action {
         if let Some(running) = &mut self.slots[slot] {
             running.state = RunState::Starting;
+        }
+        if how == How::Fresh
+            && let Some(Running { candidate, .. }) = &self.slots[slot]
+        {
+            self.ruled_out.asked(candidate);
         }
         let kind = if self.is_resuming() && how == How::Fresh { AttemptKind::Resume } else { kind };
         Action::Ask { slot, how, kind }

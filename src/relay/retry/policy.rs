@@ -26,7 +26,8 @@ pub enum RulesOut {
     Nobody,
     /// This model of the provider.
     Model,
-    /// Every model of the provider: none of its keys is taken, or it cannot be reached.
+    /// Every model of the provider, but for those that say when they pass: it takes nobody without a key,
+    /// or cannot be reached.
     Provider,
 }
 
@@ -70,12 +71,19 @@ pub fn policy(failure: &Failure) -> Policy {
         return Policy { next: Next::OtherCredential, resume: Resume::Never, ..row };
     }
     // To ask once more in a moment what has said when to come back would be in vain.
-    let row = if says_later(failure) {
-        Policy { next: Next::OtherCandidate, rules_out: RulesOut::Nobody, ..row }
-    } else {
-        row
+    let row = match row.next {
+        Next::Repeat if says_later(failure) => {
+            Policy { next: Next::OtherCandidate, rules_out: RulesOut::Nobody, ..row }
+        }
+        _ if says_later(failure) => Policy { rules_out: RulesOut::Nobody, ..row },
+        _ => row,
     };
     if failure.is_aside { Policy { rules_out: outlasting, ..row } } else { row }
+}
+
+/// How soon a failure passes, where nothing else is known.
+pub fn passes_after(failure: &Failure) -> Duration {
+    policy(failure).passes_after
 }
 
 /// Whether a failure passes by itself at a time that is known: a rate limit, or what says so. Whoever has
@@ -89,11 +97,20 @@ pub fn is_limit(failure: &Failure) -> bool {
     failure.class == FailureClass::RateLimit && failure.rule.is_none() && !failure.is_aside
 }
 
-/// Whether a server says when to come back.
+/// Whether a failure is the credential's, whatever model it is used for.
+pub fn is_of_credential(failure: &Failure) -> bool {
+    let is_of_model = failure.class == FailureClass::RateLimit && failure.rule.is_none();
+    !is_of_model && !tells_when(failure)
+}
+
+/// Whether a server, or whoever counts what is paid for, says when to come back.
 fn says_later(failure: &Failure) -> bool {
-    let is_servers = matches!(failure.class, FailureClass::Overload | FailureClass::Server);
+    let may_say = matches!(
+        failure.class,
+        FailureClass::Overload | FailureClass::Server | FailureClass::Payment
+    );
     let is_its_own = failure.rule.is_none() && !failure.by_proxy;
-    is_servers && is_its_own && failure.retry_after.is_some_and(|hint| !hint.is_zero())
+    may_say && is_its_own && failure.retry_after.is_some_and(|hint| !hint.is_zero())
 }
 
 const NEVER: Duration = Duration::MAX;
@@ -108,7 +125,8 @@ const fn row(class: FailureClass) -> Policy {
     let (next, rules_out, resume, passes_after) = match class {
         C::ClientFault | C::Refusal | C::Cancelled => (Stop, Nobody, Never, NEVER),
         C::ContextTooLong => (LargerWindow, Model, Never, NEVER),
-        C::Auth | C::Payment => (OtherCredential, Provider, Never, HALF_HOUR),
+        C::Auth => (OtherCredential, Provider, Never, HALF_HOUR),
+        C::Payment => (OtherCredential, Model, Never, HALF_HOUR),
         C::RateLimit => (OtherCredential, Nobody, Elsewhere, Duration::from_secs(1)),
         C::Overload | C::Server => (Repeat, Model, Anywhere, SECONDS),
         C::Connect => (Repeat, Provider, Never, SECONDS),
@@ -141,7 +159,7 @@ mod tests {
             (FailureClass::ContextTooLong, LargerWindow, Model, Never, None),
             (FailureClass::Refusal, Stop, Nobody, Never, None),
             (FailureClass::Auth, OtherCredential, Provider, Never, Some(1_800)),
-            (FailureClass::Payment, OtherCredential, Provider, Never, Some(1_800)),
+            (FailureClass::Payment, OtherCredential, Model, Never, Some(1_800)),
             (FailureClass::RateLimit, OtherCredential, Nobody, Elsewhere, Some(1)),
             (FailureClass::Overload, Repeat, Model, Anywhere, Some(10)),
             (FailureClass::Server, Repeat, Model, Anywhere, Some(10)),
@@ -195,7 +213,10 @@ mod tests {
         for class in FailureClass::ALL {
             let failed = |retry_after| Failure { retry_after, ..Failure::new(class, "") };
             let is_limit = class == FailureClass::RateLimit;
-            let may_say = matches!(class, FailureClass::Overload | FailureClass::Server);
+            let may_say = matches!(
+                class,
+                FailureClass::Overload | FailureClass::Server | FailureClass::Payment
+            );
             assert_eq!(tells_when(&failed(None)), is_limit, "{class:?}");
             assert_eq!(tells_when(&failed(Some(soon))), is_limit, "{class:?}");
             assert_eq!(tells_when(&failed(Some(later))), is_limit || may_say, "{class:?}");

@@ -23,6 +23,9 @@ impl Retry {
             }
         }
         let mut until = self.limits.deadline;
+        if self.look_beside_at > now && self.may_ask_beside(now) {
+            until = until.min(self.look_beside_at);
+        }
         for running in self.slots.iter().flatten() {
             let due = match running.state {
                 RunState::Pausing(at) => Some(at),
@@ -44,16 +47,30 @@ impl Retry {
 
     /// Another candidate beside one that is slow.
     fn hedge(&mut self, now: Duration) -> Option<Action> {
-        let mut under_way = self.slots.iter().flatten();
-        let (Some(running), None) = (under_way.next(), under_way.next()) else { return None };
-        if !running.is_slow(now) || !self.stages[running.stage].may_hedge {
+        if !self.may_ask_beside(now) {
             return None;
         }
         if !self.has_next() {
-            return self.plan_next(true);
+            return self.plan_next(true).or_else(|| self.look_beside(now));
         }
         // After a hedge that failed, who is slow is not waited for alone.
         self.take(now, Asked::Hedge)
+    }
+
+    /// Whether one is slow, alone, and another may be asked beside it.
+    fn may_ask_beside(&self, now: Duration) -> bool {
+        let mut under_way = self.slots.iter().flatten();
+        let (Some(running), None) = (under_way.next(), under_way.next()) else { return false };
+        !self.is_resuming() && running.is_slow(now) && self.stages[running.stage].may_hedge
+    }
+
+    /// Whether somebody who was away may be asked beside who is slow by now.
+    fn look_beside(&mut self, now: Duration) -> Option<Action> {
+        if self.look_beside_at > now || self.is_draining {
+            return None;
+        }
+        self.asked = Asked::LookBeside;
+        Some(Action::Look { from: 0, to: self.stages.len() })
     }
 
     /// Ends an attempt whose time is over, as long as there is another candidate.
@@ -79,7 +96,7 @@ impl Retry {
         false
     }
 
-    fn is_under_way(&self, candidate: &Candidate) -> bool {
+    pub(super) fn is_under_way(&self, candidate: &Candidate) -> bool {
         self.slots.iter().flatten().any(|running| {
             running.candidate.provider.id == candidate.provider.id
                 && running.candidate.model == candidate.model

@@ -14,6 +14,9 @@ use crate::{
 pub struct RuledOut {
     providers: Vec<ProviderId>,
     models: Vec<(ProviderId, ModelName)>,
+    /// Models that have said when they pass: what else is found of their provider, or fails there with
+    /// another key, does not rule them out.
+    passing: Vec<(ProviderId, ModelName)>,
     /// The prompt did not fit into a window of this size; 0 when the size is not known.
     too_small: Option<u64>,
 }
@@ -27,6 +30,7 @@ impl RuledOut {
         }
         match policy(failure).rules_out {
             RulesOut::Nobody => {}
+            RulesOut::Model if may_pass(failure) && self.is_passing(candidate) => {}
             RulesOut::Model => self.add(candidate),
             RulesOut::Provider => self.providers.push(candidate.provider.id.clone()),
         }
@@ -37,6 +41,20 @@ impl RuledOut {
         self.models.push((candidate.provider.id.clone(), candidate.model.clone()));
     }
 
+    /// A model of a provider has said when it passes.
+    pub fn passes(&mut self, candidate: &Candidate) {
+        self.passing.push((candidate.provider.id.clone(), candidate.model.clone()));
+    }
+
+    /// A model of a provider is asked anew, and shows anew whether it passes.
+    pub fn asked(&mut self, candidate: &Candidate) {
+        self.passing.retain(|(p, m)| *p != candidate.provider.id || *m != candidate.model);
+    }
+
+    fn is_passing(&self, candidate: &Candidate) -> bool {
+        has(&self.passing, &candidate.provider.id, &candidate.model)
+    }
+
     /// A model of a provider may be asked again, unless the whole provider is ruled out.
     pub fn forgive(&mut self, candidate: &Candidate) {
         self.models.retain(|(p, m)| *p != candidate.provider.id || *m != candidate.model);
@@ -44,8 +62,8 @@ impl RuledOut {
 
     /// Whether a model of a provider was found to be of no use, whatever its window.
     pub fn has(&self, provider: &ProviderId, model: &ModelName) -> bool {
-        self.providers.contains(provider)
-            || self.models.iter().any(|(p, m)| p == provider && m == model)
+        has(&self.models, provider, model)
+            || self.providers.contains(provider) && !has(&self.passing, provider, model)
     }
 
     /// Whether `candidate` need not be asked. After a prompt was too long only a window that is known
@@ -58,4 +76,14 @@ impl RuledOut {
                 None => !is_fallback,
             })
     }
+}
+
+fn has(all: &[(ProviderId, ModelName)], provider: &ProviderId, model: &ModelName) -> bool {
+    all.iter().any(|(p, m)| p == provider && m == model)
+}
+
+/// Whether what failed so with one key may go well with another.
+fn may_pass(failure: &Failure) -> bool {
+    use FailureClass::{Overload, Payment, RateLimit, Server};
+    failure.rule.is_some() || matches!(failure.class, Overload | Server | Payment | RateLimit)
 }

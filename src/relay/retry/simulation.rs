@@ -20,13 +20,13 @@ use rand::{Rng as _, rngs::StdRng};
 use ways::{Met, REFUSAL, Ways, cool_some};
 
 use super::{
-    policy::{Next, policy},
+    policy::{Next, policy, tells_when},
     *,
 };
 use crate::{
     actors::{
         credentials::{Lease, LeaseRequest},
-        router::{FallbackChain, pool},
+        router::{FallbackChain, Plan, pool},
     },
     domain::{
         cooldown::{TrialPass, Use},

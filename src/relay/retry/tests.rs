@@ -45,6 +45,14 @@ fn fails(retry: &mut Retry, now: Duration, event: Event) -> Action {
     retry.next(now, Event::Done)
 }
 
+/// Answers each look with nobody who could be asked, or would be again.
+fn nobody_back(retry: &mut Retry, now: Duration, mut next: Action) -> Action {
+    while let Action::Look { .. } = next {
+        next = retry.next(now, Event::Looked { is_open: false, soonest: None });
+    }
+    next
+}
+
 const GRANTED: Event = Event::Budget { is_granted: true, random: 0.0 };
 
 #[test]
@@ -148,15 +156,34 @@ fn who_was_cooling_is_asked_when_it_is_back_and_nobody_else_is_left() {
     let plan = retry.next(3 * SECOND, Event::Looked { is_open: true, soonest: None });
     assert!(matches!(plan, Action::Plan { stage: 0, .. }), "{plan:?}");
     // Nobody was asked since: it is not looked for again.
-    let soonest = Some((3 * SECOND, FailureClass::Server));
-    let end = retry.next(3 * SECOND, Event::Planned(Planned { soonest, ..Planned::default() }));
+    let end = retry.next(3 * SECOND, Event::Planned(Planned::default()));
     assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+}
 
-    // It is not back yet.
+#[test]
+fn who_comes_back_before_the_failure_passes_is_waited_for() {
+    // A cut passes in ten seconds.
+    for (until, waits) in [(12 * SECOND, true), (13 * SECOND, false)] {
+        let mut retry = begun(&[("a", 2)], Patience::default());
+        retry.note_cooling(until, FailureClass::Server);
+        let next = fails(&mut retry, 3 * SECOND, failed(0, FailureClass::Cut, None));
+        if waits {
+            assert!(matches!(next, Action::Look { from: 0, to: 1 }), "{next:?}");
+            let soonest = Some((until, FailureClass::Server));
+            let next = retry.next(3 * SECOND, Event::Looked { is_open: false, soonest });
+            assert!(matches!(next, Action::Wait { until: at, .. } if at == until), "{next:?}");
+        } else {
+            assert!(matches!(next, Action::End(End::Failed(_))), "{next:?}");
+        }
+    }
+    // Too late for the request itself, it is what the client is told.
     let mut retry = begun(&[("a", 2)], Patience::default());
-    retry.note_cooling(20 * SECOND, FailureClass::Server);
-    let end = fails(&mut retry, 3 * SECOND, failed(0, FailureClass::Cut, None));
-    assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
+    retry.note_cooling(70 * SECOND, FailureClass::Server);
+    let look = fails(&mut retry, 3 * SECOND, failed(0, FailureClass::Auth, None));
+    assert!(matches!(look, Action::Look { .. }), "{look:?}");
+    let soonest = Some((70 * SECOND, FailureClass::Server));
+    let end = retry.next(3 * SECOND, Event::Looked { is_open: false, soonest });
+    assert!(matches!(end, Action::End(End::NobodyAsked)), "{end:?}");
 }
 
 #[test]
@@ -371,6 +398,7 @@ fn a_limit_is_waited_for_twice_at_most() {
         retry.next(now, Event::Started { slot: 0, patience: Patience::default() });
     }
     let end = fails(&mut retry, now, failed(0, FailureClass::RateLimit, Some(SECOND)));
+    let end = nobody_back(&mut retry, now, end);
     assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
 }
 

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::{
-    Action, Asked, Retry,
-    policy::{is_limit, tells_when},
-};
+use super::{Action, Asked, Retry, policy::is_limit};
 use crate::domain::failure::FailureClass;
 
-/// How often a request waits for what refused it and says when that ends.
-const MAX_LIMIT_WAITS: u32 = 2;
+/// How often a request waits for one who says when to come back, a key or a model without one.
+pub(super) const MAX_WAITS_FOR_ONE: u32 = 2;
+/// How often a request asks again at once because somebody is open after a limit.
+const MAX_RETRIES_AT_ONCE: u32 = 2;
 /// The longest rate limit that is worth waiting for while there are other models to go to: three
 /// seconds, and the tenth by which a cooldown is drawn out.
 pub(super) const WORTH_WAITING: Duration = Duration::from_millis(3_300);
@@ -40,9 +39,11 @@ impl Retry {
                     return None;
                 }
                 if until == now {
-                    // It counts though nobody may be asked after it: who is open may have but keys that
-                    // this request does not try again.
-                    self.limit_waits += 1;
+                    // It counts though nobody may be asked after it: another may have been faster.
+                    self.retries_at_once += 1;
+                    if self.retries_at_once > MAX_RETRIES_AT_ONCE {
+                        return None;
+                    }
                     return self.again(now, self.stage, true);
                 }
                 self.asked = Asked::ShortWait { began: now };
@@ -53,8 +54,18 @@ impl Retry {
                 let until = if is_open { Some(now + BUSY_LOOK) } else { soonest.map(|it| it.0) };
                 Some(match until {
                     Some(until) => self.wait_long(now, until),
-                    None => self.end(),
+                    None => self.end(now),
                 })
+            }
+            Asked::LookBeside => {
+                let busy = self.has_busy.then(|| now + BUSY_LOOK);
+                let back = soonest.map(|(until, _)| until.max(now + BUSY_LOOK));
+                let next = [busy, back].into_iter().flatten().min();
+                self.look_beside_at = next.unwrap_or(Duration::MAX);
+                if is_open {
+                    self.begin_from(0);
+                }
+                None
             }
             Asked::LookAgain => {
                 (self.soonest, self.first_back) = (soonest, None);
@@ -75,7 +86,6 @@ impl Retry {
                 let wait = now.saturating_sub(began);
                 self.waited += wait;
                 self.waited_here += wait;
-                self.is_back = self.verdict.is_some();
                 self.open(self.stage);
                 None
             }
@@ -83,7 +93,6 @@ impl Retry {
             // all but one after it.
             Asked::LongWait { began } => {
                 self.waited += now.saturating_sub(began);
-                self.is_back = self.verdict.is_some();
                 self.begin_from(0);
                 None
             }
@@ -106,7 +115,7 @@ impl Retry {
     /// Every stage was tried: somebody is waited for, or it is the end.
     pub(super) fn all_asked(&mut self, now: Duration) -> Action {
         if self.is_draining {
-            return self.end();
+            return self.end(now);
         }
         if self.has_busy {
             return self.wait_long(now, now + BUSY_LOOK);
@@ -119,24 +128,19 @@ impl Retry {
                 self.asked = Asked::LookAgain;
                 Action::Look { from: 0, to: self.stages.len() }
             }
-            (Some(verdict), _) if tells_when(verdict) && self.may_wait_for_limits() => {
+            (Some(verdict), _) if !self.refusals.is_empty() || self.passes_later(now, verdict) => {
                 self.asked = Asked::LookAtAll;
                 Action::Look { from: 0, to: self.stages.len() }
             }
-            _ => self.end(),
+            _ => self.end(now),
         }
-    }
-
-    /// Whether a limit is waited for once more. Who was woken in vain has not waited.
-    pub(super) fn may_wait_for_limits(&self) -> bool {
-        self.limit_waits < MAX_LIMIT_WAITS && !self.is_draining
     }
 
     /// Waits for somebody who can be asked, as long as a request may: as the next request would.
     fn wait_long(&mut self, now: Duration, until: Duration) -> Action {
         let until = until.max(now);
         if !self.may_wait(now, until) {
-            return self.end();
+            return self.end(now);
         }
         self.asked = Asked::LongWait { began: now };
         Action::Wait { until, for_others: true }

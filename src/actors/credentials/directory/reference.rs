@@ -365,7 +365,8 @@ impl World {
         }
         for (model, strategy) in [0, 1].into_iter().flat_map(|m| STRATEGIES.map(|s| (m, s))) {
             let name = ModelName::parse(MODELS[model]).unwrap();
-            let told = directory.availability(self.now(), &health, &acme(), &name, strategy);
+            let told =
+                directory.availability(self.now(), &health, &acme(), &name, strategy, |_| true);
             let all: Vec<_> = self.keys.keys().map(|k| self.stands(*k, model, strategy)).collect();
             prop_assert_eq!(told == Availability::NotNeeded, all.is_empty());
             match all.iter().filter(|stands| **stands == Stands::Ready).count() {

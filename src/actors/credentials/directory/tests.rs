@@ -232,7 +232,7 @@ fn a_cooling_key_is_passed_over_and_the_soonest_end_is_told() {
     assert_eq!(desk.id(NOW), Err(cooling));
     let directory = desk.pool.directory();
     assert_eq!(
-        directory.availability(NOW, &desk.health(), &acme(), &model(), desk.strategy),
+        directory.availability(NOW, &desk.health(), &acme(), &model(), desk.strategy, |_| true),
         Availability::Cooling { until: later(5), cause: FailureClass::RateLimit }
     );
 }
@@ -260,7 +260,8 @@ fn a_key_never_serves_more_requests_than_it_may() {
     let narrow = with("a", |settings| settings.max_in_flight = Some(2));
     let desk = Desk::rotating([narrow]);
     let (directory, health) = (desk.pool.directory(), desk.health());
-    let available = || directory.availability(NOW, &health, &acme(), &model(), desk.strategy);
+    let available =
+        || directory.availability(NOW, &health, &acme(), &model(), desk.strategy, |_| true);
     let first = desk.lease(NOW, "m", &[]).unwrap();
     let _second = desk.lease(NOW, "m", &[]).unwrap();
     assert!(matches!(desk.lease(NOW, "m", &[]), Err(LeaseError::Busy)));

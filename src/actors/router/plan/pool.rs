@@ -154,6 +154,17 @@ impl Pool {
     }
 
     pub(crate) fn plan_at(&self, now: Timestamp, stage: &Stage, turn: TurnMode) -> Plan {
+        self.plan_for(now, stage, turn, &|_, _, _| false)
+    }
+
+    /// For a request that does not try some credentials again.
+    pub(crate) fn plan_for(
+        &self,
+        now: Timestamp,
+        stage: &Stage,
+        turn: TurnMode,
+        is_tried: &dyn Fn(&ProviderId, &ModelName, &CredentialId) -> bool,
+    ) -> Plan {
         let request = PlanRequest {
             now,
             options: &self.options,
@@ -164,6 +175,7 @@ impl Pool {
             prompt_bytes: self.prompt_tokens * 4,
             prompt_tokens: &|| self.prompt_tokens,
             bound: self.bound.as_ref(),
+            is_tried,
         };
         let health = self.health.view();
         self.view.plan(&request, stage, &self.providers, &self.credentials, health, turn)

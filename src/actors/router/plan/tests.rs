@@ -46,7 +46,7 @@ fn a_cooling_provider_of_the_model_is_not_replaced_by_one_of_a_relative() {
     let plan = pool.plan("gpt-4o");
     assert!(plan.candidates.is_empty());
     let until = NOW.plus(Duration::from_mins(1));
-    assert_eq!(plan.soonest_back(), Some((until, FailureClass::Server)));
+    assert_eq!(plan.soonest_back(|_, _| true), Some((until, FailureClass::Server)));
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_missing_model_is_not_waited_for_but_a_failing_server_is() {
     let missing = CooldownScope::ProviderModel(id("a"), model("m"));
     pool.cool(missing, 5, FailureClass::ModelMissing);
     let until = NOW.plus(Duration::from_mins(5));
-    assert_eq!(pool.plan("m").soonest_back(), Some((until, FailureClass::Server)));
+    assert_eq!(pool.plan("m").soonest_back(|_, _| true), Some((until, FailureClass::Server)));
 }
 
 #[test]

@@ -14,13 +14,13 @@ impl World {
             event = match action {
                 Action::Plan { stage, takes_turn } => {
                     let turn = if takes_turn { TurnMode::Take } else { TurnMode::Look };
-                    let planned = self.planned(stage, turn);
+                    let planned = self.planned_for(retry, stage, turn);
                     self.show_plan(&planned);
                     Event::Planned(planned)
                 }
                 Action::Ask { slot, how, kind } => self.ask(retry, &mut at_work, slot, how, kind),
                 Action::Note { slot, failure, whose } => {
-                    self.note(&mut at_work, slot, &failure, whose);
+                    self.note(retry, &mut at_work, slot, &failure, whose);
                     Event::Done
                 }
                 Action::Abandon { slot, failure } => {
@@ -130,7 +130,8 @@ impl World {
     /// Those that could be asked and are not among the `known`.
     pub(super) fn left(&self, retry: &Retry, from: usize, known: &HashSet<Spot>) -> Vec<Spot> {
         let planned = (from..self.chain.stages.len()).flat_map(|stage| {
-            let candidates = self.planned(stage, TurnMode::Look).candidates.into_iter();
+            let planned = self.planned_for(retry, stage, TurnMode::Look);
+            let candidates = planned.candidates.into_iter();
             candidates.filter(move |candidate| !retry.excludes(candidate, stage))
         });
         let passed_over =
@@ -141,7 +142,7 @@ impl World {
 
     pub(super) fn look(&mut self, retry: &Retry, from: usize, to: usize) -> Event {
         let plans: Vec<Planned> =
-            (from..to).map(|stage| self.planned(stage, TurnMode::Look)).collect();
+            (from..to).map(|stage| self.planned_for(retry, stage, TurnMode::Look)).collect();
         let is_open = plans.iter().zip(from..).any(|(plan, stage)| {
             plan.candidates.iter().any(|candidate| !retry.excludes(candidate, stage))
         });
@@ -184,7 +185,7 @@ impl World {
             Ok(()) => {
                 for pass in std::mem::take(&mut attempt.passes) {
                     self.pool.health.passed(self.at(), pass.scope());
-                    self.held.passed(pass.scope());
+                    self.held.passed(self.at(), pass.scope());
                     pass.judged();
                 }
                 at_work.kept[slot] = Some(attempt);
@@ -211,6 +212,7 @@ impl World {
     /// Tells of a failure whom it concerns.
     pub(super) fn note(
         &mut self,
+        retry: &Retry,
         at_work: &mut AtWork,
         slot: Slot,
         failure: &Failure,
@@ -234,7 +236,8 @@ impl World {
                 assert!(attempt.met.is_none() || attempt.has_new_token, "the token may be old");
                 self.blame(&mut attempt, failure);
                 self.seen.is_too_long |= failure.class == FailureClass::ContextTooLong;
-                if policy(failure).next == Next::Stop {
+                let is_at_fault = failure.class == FailureClass::ClientFault;
+                if policy(failure).next == Next::Stop && !(is_at_fault && retry.is_resuming()) {
                     self.seen.stopped = Some(failure.class);
                 }
             }
@@ -242,11 +245,32 @@ impl World {
         at_work.kept[slot] = Some(attempt);
     }
 
+    /// Whoever comes back within what the request may wait is waited for, as the next request would.
+    fn check_waited(&self, retry: &Retry, end: &End) {
+        let is_over = matches!(end, End::Deadline | End::NotResumed);
+        if is_over || self.seen.stopped.is_some() || self.seen.is_too_long {
+            return;
+        }
+        let look = |stage| self.planned_for(retry, stage, TurnMode::Look).soonest;
+        let soonest = (0..self.chain.stages.len()).filter_map(look).min_by_key(|it| it.0);
+        let Some((until, cause)) = soonest else { return };
+        let left = self.limits.max_wait.saturating_sub(self.seen.waited);
+        let is_in_time = until.saturating_sub(self.now) <= left && until < self.limits.deadline;
+        let is_sooner = match end {
+            End::Failed(failure) => {
+                tells_when(failure) || until.saturating_sub(self.now) < policy(failure).passes_after
+            }
+            _ => true,
+        };
+        assert!(!is_in_time || !is_sooner, "{cause:?} would have been over at {until:?}");
+    }
+
     pub(super) fn run(&mut self) -> Finished {
         let mut retry = Retry::new(self.limits, self.stages());
         let mut attempt = match self.drive(&mut retry, Event::Begin) {
             Ok(attempt) => attempt,
             Err(end) => {
+                self.check_waited(&retry, &end);
                 if matches!(end, End::Failed(_))
                     && self.seen.stopped.is_none()
                     && !self.seen.is_budget_denied

@@ -59,9 +59,12 @@ impl HeldAgainst {
         self.cooling.retain(|_, until| now.since(*until) < Duration::from_hours(1));
     }
 
-    /// What was held against somebody is tried with good success.
-    pub fn passed(&mut self, scope: &CooldownScope) {
-        self.passed.insert(scope.clone());
+    /// What was held against somebody is tried with good success; which says nothing of a cooldown that
+    /// another has begun meanwhile.
+    pub fn passed(&mut self, now: Timestamp, scope: &CooldownScope) {
+        if !self.is_cooling(now, scope) {
+            self.passed.insert(scope.clone());
+        }
     }
 
     /// Somebody has given a good answer. What of it still cools is said.

@@ -168,9 +168,24 @@ impl World {
         self.say(|_| format!("  {} {:?}", shown.join(" "), planned.soonest));
     }
 
+    /// As the next request will have it.
     pub(super) fn planned(&self, stage: usize, turn: TurnMode) -> Planned {
         let plan = self.pool.plan_at(self.at(), &self.chain.stages[stage], turn);
-        let soonest = plan.soonest_back().map(|(until, cause)| (self.since(until), cause));
+        self.shown(plan, |_, _| true)
+    }
+
+    /// As the request has it by now.
+    pub(super) fn planned_for(&self, retry: &Retry, stage: usize, turn: TurnMode) -> Planned {
+        let is_tried = |provider: &ProviderId, model: &ModelName, key: &CredentialId| {
+            retry.has_tried(provider, model, key)
+        };
+        let plan = self.pool.plan_for(self.at(), &self.chain.stages[stage], turn, &is_tried);
+        self.shown(plan, |provider, model| !retry.rules_out(provider, model))
+    }
+
+    fn shown(&self, plan: Plan, is_of_use: impl Fn(&ProviderId, &ModelName) -> bool) -> Planned {
+        let soonest = plan.soonest_back(is_of_use);
+        let soonest = soonest.map(|(until, cause)| (self.since(until), cause));
         let has_busy = plan.busy().next().is_some();
         Planned { candidates: plan.candidates, soonest, has_busy }
     }

@@ -69,6 +69,7 @@ fn who_has_waited_long_after_limits_does_so_twice_at_most() {
         retry.next(now, Event::Started { slot: 0, patience: Patience::default() });
     }
     let end = fails(&mut retry, now, limited());
+    let end = nobody_back(&mut retry, now, end);
     assert!(matches!(end, Action::End(End::Failed(_))), "{end:?}");
 }
 
@@ -350,8 +351,28 @@ fn who_is_under_way_is_not_asked_beside_itself() {
     let (mut retry, _) = staged(&[true, true], &[("a", 2)], SLOW);
     let plan = retry.next(5 * SECOND, Event::Timer);
     assert!(matches!(plan, Action::Plan { stage: 1, .. }), "{plan:?}");
-    let waits = retry.next(5 * SECOND, of(&[("a", 2)]));
+    let look = retry.next(5 * SECOND, of(&[("a", 2)]));
+    let waits = nobody_back(&mut retry, 5 * SECOND, look);
     assert!(is_until(&waits, 60), "{waits:?}");
+}
+
+// Who was away at the soft limit is asked when it is back.
+#[test]
+fn who_comes_back_is_asked_beside_who_is_slow() {
+    let (mut retry, _) = staged(&[true], &[("a", 2)], SLOW);
+    let look = retry.next(5 * SECOND, Event::Timer);
+    assert!(matches!(look, Action::Look { from: 0, to: 1 }), "{look:?}");
+    let soonest = Some((7 * SECOND, FailureClass::RateLimit));
+    let waits = retry.next(5 * SECOND, Event::Looked { is_open: false, soonest });
+    assert!(is_until(&waits, 7), "{waits:?}");
+    let look = retry.next(7 * SECOND, Event::Timer);
+    assert!(matches!(look, Action::Look { from: 0, to: 1 }), "{look:?}");
+    let plan = retry.next(7 * SECOND, Event::Looked { is_open: true, soonest: None });
+    assert!(matches!(plan, Action::Plan { stage: 0, .. }), "{plan:?}");
+    let budget = retry.next(7 * SECOND, of(&[("a", 2), ("b", 1)]));
+    assert!(matches!(budget, Action::TakeBudget { repeats_at: None }), "{budget:?}");
+    let hedge = retry.next(7 * SECOND, GRANTED);
+    assert!(matches!(hedge, Action::Ask { kind: AttemptKind::Hedge, .. }), "{hedge:?}");
 }
 
 #[test]
@@ -489,9 +510,9 @@ fn who_is_open_again_after_a_limit_is_asked_at_once_if_the_budget_allows() {
     assert!(matches!(next, Action::End(End::Failed(_))), "{next:?}");
 }
 
-// Another of its keys is open, and was refused in a way that passes later: it is not tried again.
+// Somebody else is faster each time.
 #[test]
-fn who_is_open_and_of_no_use_is_looked_for_twice_at_most() {
+fn who_is_open_at_once_is_looked_for_twice_at_most_before_a_pause() {
     let (mut retry, mut next) = limited(true, None);
     assert!(matches!(next, Action::TakeBudget { .. }), "{next:?}");
     next = retry.next(Duration::ZERO, GRANTED);
@@ -506,7 +527,10 @@ fn who_is_open_and_of_no_use_is_looked_for_twice_at_most() {
             next = retry.next(Duration::ZERO, Event::Looked { is_open: true, soonest: None });
         }
     }
-    assert!(matches!(next, Action::End(End::Failed(_))), "{next:?}");
+    while let Action::Look { .. } = next {
+        next = retry.next(Duration::ZERO, Event::Looked { is_open: true, soonest: None });
+    }
+    assert!(matches!(next, Action::Wait { for_others: true, .. }), "{next:?}");
 }
 
 // Three seconds, drawn out by a tenth.
