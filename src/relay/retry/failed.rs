@@ -96,7 +96,8 @@ impl Retry {
         };
         self.is_limited |= is_limit(&failure);
         if tells_when(&failure) {
-            self.refused(slot, credential.clone());
+            let is_servers = matches!(failure.class, FailureClass::Overload | FailureClass::Server);
+            self.refused(slot, credential.clone().filter(|_| !is_servers));
         }
         let running = self.slots[slot].as_mut()?;
         match next {

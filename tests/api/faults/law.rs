@@ -151,6 +151,8 @@ impl Cell {
         match self.kind {
             Kind::ClientFault | Kind::Refusal => Onward::Stop,
             Kind::TooLong => Onward::Fallbacks,
+            // Without a key, provider and model take its place.
+            Kind::Payment if self.keys == 0 => Onward::Anyone,
             Kind::Auth | Kind::Payment | Kind::Connect => Onward::OtherProviders,
             _ => Onward::Anyone,
         }
