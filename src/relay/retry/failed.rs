@@ -72,7 +72,7 @@ impl Retry {
             Whose::Formats => {
                 let running = self.slots[slot].as_mut()?;
                 let (candidate, last) = (running.candidate.clone(), running.last.clone()?);
-                self.note_verdict(&last);
+                self.note_verdict(slot, &last);
                 self.give_up(slot, &last);
                 self.ruled_out.add(&candidate);
                 None
@@ -83,7 +83,7 @@ impl Retry {
     fn go_on_after(&mut self, slot: Slot, credential: Option<CredentialId>) -> Option<Action> {
         let may_ask = self.made < MAX_ATTEMPTS;
         let failure = self.slots[slot].as_ref()?.last.clone()?;
-        self.note_verdict(&failure);
+        self.note_verdict(slot, &failure);
         self.look_beside_at = Duration::ZERO;
         let (policy, is_resuming) = (policy(&failure), self.is_resuming());
         let running = self.slots[slot].as_mut()?;
@@ -142,11 +142,21 @@ impl Retry {
         }
     }
 
-    /// Keeps of several failures the one that passes soonest; of equal ones the last.
-    pub(super) fn note_verdict(&mut self, failure: &Arc<Failure>) {
+    /// Keeps of several failures the one that passes soonest; of equal ones the last. Where a model is not
+    /// there, it does not matter what was said of it before.
+    pub(super) fn note_verdict(&mut self, slot: Slot, failure: &Arc<Failure>) {
+        let Some(Running { candidate, .. }) = &self.slots[slot] else { return };
+        let of = (candidate.provider.id.clone(), candidate.model.clone());
         let passes = |failure: &Failure| policy(failure).passes_after;
-        if self.verdict.as_ref().is_none_or(|known| passes(failure) <= passes(known)) {
-            self.verdict = Some(Arc::clone(failure));
+        let is_sooner = match (&self.verdict, &self.verdict_of) {
+            (Some(known), known_of) => {
+                let is_gone = failure.class == FailureClass::ModelMissing;
+                passes(failure) <= passes(known) || is_gone && known_of.as_ref() == Some(&of)
+            }
+            (None, _) => true,
+        };
+        if is_sooner {
+            (self.verdict, self.verdict_of) = (Some(Arc::clone(failure)), Some(of));
         }
     }
 

@@ -70,6 +70,8 @@ pub struct Retry {
     tried: Vec<CredentialId>,
     made: u32,
     verdict: Option<Arc<Failure>>,
+    /// Which model of which provider it is of.
+    verdict_of: Option<(ProviderId, ModelName)>,
     soonest: Option<(Duration, FailureClass)>,
     /// When the first of those who were not asked because they were cooling may be asked, whatever stage
     /// they are of.
@@ -181,6 +183,7 @@ impl Retry {
             tried: Vec::new(),
             made: 0,
             verdict: None,
+            verdict_of: None,
             soonest: None,
             first_back: None,
             has_busy: false,

@@ -121,7 +121,7 @@ impl Retry {
     fn abandon_slot(&mut self, slot: Slot, then: Option<AttemptKind>) -> Action {
         let failure =
             Arc::new(Failure::new(FailureClass::Silent, "it was silent, and another is asked"));
-        self.note_verdict(&failure);
+        self.note_verdict(slot, &failure);
         self.give_up(slot, &failure);
         self.asked = Asked::Abandon { then };
         Action::Abandon { slot, failure }

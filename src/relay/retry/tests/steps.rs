@@ -486,6 +486,26 @@ fn without_budget_no_stream_is_gone_on_with() {
     assert!(matches!(end, Action::End(End::NotResumed)), "{end:?}");
 }
 
+// One key is limited, and another has found that the model is not there.
+#[test]
+fn a_model_that_is_not_there_is_told_whatever_was_said_of_it_before() {
+    let key = |n: usize| Some(pool::key(&pool::id("a"), n).id);
+    let with_key = |class, hint, n| {
+        let Event::Failed { slot, failure, .. } = failed(0, class, hint) else { unreachable!() };
+        Event::Failed { slot, failure, facts: Facts { credential: key(n), ..Facts::default() } }
+    };
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    let limited = with_key(FailureClass::RateLimit, Some(SECOND), 0);
+    let other = fails(&mut retry, Duration::ZERO, limited);
+    assert!(matches!(other, Action::Ask { how: How::OtherCredential, .. }), "{other:?}");
+    retry.next(Duration::ZERO, Event::Started { slot: 0, patience: Patience::default() });
+    let missing = with_key(FailureClass::ModelMissing, None, 1);
+    let next = fails(&mut retry, Duration::ZERO, missing);
+    let end = nobody_back(&mut retry, Duration::ZERO, next);
+    let Action::End(End::Failed(told)) = end else { panic!("{end:?}") };
+    assert_eq!(told.class, FailureClass::ModelMissing);
+}
+
 /// A core that was refused for a limit, and has looked who could be asked.
 fn limited(is_open: bool, soonest: Option<Duration>) -> (Retry, Action) {
     let mut retry = begun(&[("a", 2)], Patience::default());
