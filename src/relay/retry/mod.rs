@@ -69,9 +69,8 @@ pub struct Retry {
     /// Credentials that are not tried again.
     tried: Vec<CredentialId>,
     made: u32,
-    verdict: Option<Arc<Failure>>,
-    /// Which model of which provider it is of.
-    verdict_of: Option<(ProviderId, ModelName)>,
+    /// The failures met, oldest first.
+    verdicts: Vec<Verdict>,
     soonest: Option<(Duration, FailureClass)>,
     /// When the first of those who were not asked because they were cooling may be asked, whatever stage
     /// they are of.
@@ -153,6 +152,21 @@ struct Running {
     last: Option<Arc<Failure>>,
 }
 
+/// What a model of a provider has failed with.
+struct Verdict {
+    provider: ProviderId,
+    model: ModelName,
+    failure: Arc<Failure>,
+    /// Whether it was asked anew since.
+    is_past: bool,
+}
+
+impl Verdict {
+    fn is_of(&self, candidate: &Candidate) -> bool {
+        self.provider == candidate.provider.id && self.model == candidate.model
+    }
+}
+
 #[derive(Clone, Copy)]
 enum RunState {
     Starting,
@@ -182,8 +196,7 @@ impl Retry {
             ruled_out: RuledOut::default(),
             tried: Vec::new(),
             made: 0,
-            verdict: None,
-            verdict_of: None,
+            verdicts: Vec::new(),
             soonest: None,
             first_back: None,
             has_busy: false,
@@ -464,12 +477,17 @@ impl Retry {
         self.all_asked(now)
     }
 
+    /// Of all failures the one that passes soonest; of equal ones the last.
+    fn verdict(&self) -> Option<&Arc<Failure>> {
+        let newest_first = self.verdicts.iter().rev().map(|verdict| &verdict.failure);
+        newest_first.min_by_key(|failure| policy(failure).passes_after)
+    }
+
     /// The end, with the failure that passes soonest; or as nobody's whom a cooldown keeps away for a
     /// shorter time than that.
     fn end(&mut self, now: Duration) -> Action {
-        let verdict = self.verdict.take();
-        let verdict = verdict.filter(|it| tells_when(it) || !self.passes_later(now, it));
-        Action::End(verdict.map_or(End::NobodyAsked, End::Failed))
+        let verdict = self.verdict().filter(|it| tells_when(it) || !self.passes_later(now, it));
+        Action::End(verdict.map_or(End::NobodyAsked, |it| End::Failed(Arc::clone(it))))
     }
 
     /// Whether a failure passes later than the first cooldown that keeps the request from somebody.
@@ -518,6 +536,8 @@ impl Retry {
             && let Some(Running { candidate, .. }) = &self.slots[slot]
         {
             self.ruled_out.asked(candidate);
+            let past = self.verdicts.iter_mut().filter(|verdict| verdict.is_of(candidate));
+            past.for_each(|verdict| verdict.is_past = true);
         }
         let kind = if self.is_resuming() && how == How::Fresh { AttemptKind::Resume } else { kind };
         Action::Ask { slot, how, kind }

@@ -24,7 +24,7 @@ impl Retry {
         is_open: bool,
         soonest: Option<(Duration, FailureClass)>,
     ) -> Option<Action> {
-        let was_refused = self.verdict.as_ref().is_some_and(|last| is_limit(last));
+        let was_refused = self.verdict().is_some_and(|last| is_limit(last));
         match std::mem::replace(&mut self.asked, Asked::Nothing) {
             Asked::LookAtStage => {
                 let until = match soonest {
@@ -122,7 +122,7 @@ impl Retry {
         }
         // Whoever was cooling before these attempts may be asked by now.
         let is_back = self.first_back.is_some_and(|until| until <= now);
-        match (&self.verdict, self.soonest) {
+        match (self.verdict(), self.soonest) {
             (None, Some((until, _))) => self.wait_long(now, until),
             (Some(_), _) if is_back && self.made > self.made_before => {
                 self.asked = Asked::LookAgain;
