@@ -203,6 +203,10 @@ mod tests {
         let retry_after = Some(Duration::from_mins(1));
         let limited = Failure { retry_after, ..Failure::new(FailureClass::RateLimit, "") };
         assert_eq!(policy(&limited).next, Next::OtherCredential);
+        let unpaid = Failure { retry_after, ..Failure::new(FailureClass::Payment, "") };
+        let Policy { next, rules_out, .. } = policy(&unpaid);
+        assert_eq!((next, rules_out), (Next::OtherCredential, RulesOut::Nobody));
+        assert_eq!(passes_after(&unpaid), Duration::from_mins(1));
         let proxy = Failure { by_proxy: true, ..Failure::new(FailureClass::Overload, "") };
         assert_eq!(policy(&proxy).resume, Resume::Never);
     }

@@ -679,3 +679,34 @@ fn a_resume_goes_on_past_a_fault_of_the_request_and_past_no_refusal() {
         assert_eq!(is_over, !goes_on, "{next:?}");
     }
 }
+
+#[test]
+fn of_the_failures_of_several_keys_the_one_that_passes_soonest_is_told() {
+    for (first, second, told) in [(5, 1, 1), (1, 5, 1)] {
+        let mut retry = begun(&[("a", 2)], Patience::default());
+        let limit = FailureClass::RateLimit;
+        fails_with(&mut retry, Duration::ZERO, limit, Some(first * SECOND), 0);
+        started(&mut retry, Duration::ZERO);
+        fails_with(&mut retry, Duration::ZERO, limit, Some(second * SECOND), 1);
+        assert_eq!(retry.verdict().unwrap().retry_after, Some(told * SECOND));
+    }
+    // Of equal ones the last.
+    let mut retry = begun(&[("a", 2)], Patience::default());
+    fails_with(&mut retry, Duration::ZERO, FailureClass::Auth, None, 0);
+    started(&mut retry, Duration::ZERO);
+    fails_with(&mut retry, Duration::ZERO, FailureClass::Payment, None, 1);
+    assert_eq!(retry.verdict().unwrap().class, FailureClass::Payment);
+}
+
+#[test]
+fn asking_one_model_anew_says_nothing_of_another() {
+    let candidates = pool::Pool::of(&[("a", 2), ("b", 1)]).plan("m").candidates;
+    let (a, b) = (&candidates[0], &candidates[1]);
+    let mut ruled_out = RuledOut::default();
+    ruled_out.passes(a);
+    ruled_out.asked(b);
+    ruled_out.note(a, &Failure::new(FailureClass::Connect, ""));
+    assert!(!ruled_out.has(&a.provider.id, &a.model));
+    ruled_out.asked(a);
+    assert!(ruled_out.has(&a.provider.id, &a.model));
+}
