@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, Asked, End, Facts, How, MAX_ATTEMPTS, Retry, RunState, Running, Slot, Verdict, Whose,
+    Action, Asked, End, Facts, How, MAX_ATTEMPTS, Retry, RunState, Running, Slot, Whose,
     format::{self, FormatsAsked},
     policy::{Next, is_limit, is_of_credential, policy, tells_when},
     token::Tokens,
@@ -140,26 +140,6 @@ impl Retry {
         if times > MAX_WAITS_FOR_ONE && who.2.is_none() {
             self.ruled_out.add(candidate);
         }
-    }
-
-    /// Keeps of the failures of a model with its several keys the one that passes soonest; of equal ones
-    /// the last. What was said before it was asked anew is past, and all of it where it is not there.
-    pub(super) fn note_verdict(&mut self, slot: Slot, failure: &Arc<Failure>) {
-        let Some(Running { candidate, .. }) = &self.slots[slot] else { return };
-        let passes = |failure: &Failure| policy(failure).passes_after;
-        let is_missing = failure.class == FailureClass::ModelMissing;
-        let known = self.verdicts.iter().position(|known| known.is_of(candidate));
-        let known = known.map(|at| self.verdicts.remove(at));
-        let failure = match known {
-            Some(Verdict { failure: known, is_past: false, .. })
-                if !is_missing && passes(&known) < passes(failure) =>
-            {
-                known
-            }
-            _ => Arc::clone(failure),
-        };
-        let (provider, model) = (candidate.provider.id.clone(), candidate.model.clone());
-        self.verdicts.push(Verdict { provider, model, failure, is_past: false });
     }
 
     pub(super) fn give_up(&mut self, slot: Slot, failure: &Failure) {

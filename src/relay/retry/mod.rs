@@ -16,6 +16,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 mod token;
+mod verdict;
 mod waits;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -27,9 +28,9 @@ pub use event::{
 pub use format::FormatFacts;
 use format::FormatsAsked;
 pub use policy::passes_after;
-use policy::{policy, tells_when};
 use ruled_out::RuledOut;
 use token::Tokens;
+use verdict::{Verdict, mark_past};
 use waits::MAX_WAITS_FOR_ONE;
 
 use crate::{
@@ -150,21 +151,6 @@ struct Running {
     tokens: Tokens,
     state: RunState,
     last: Option<Arc<Failure>>,
-}
-
-/// What a model of a provider has failed with.
-struct Verdict {
-    provider: ProviderId,
-    model: ModelName,
-    failure: Arc<Failure>,
-    /// Whether it was asked anew since.
-    is_past: bool,
-}
-
-impl Verdict {
-    fn is_of(&self, candidate: &Candidate) -> bool {
-        self.provider == candidate.provider.id && self.model == candidate.model
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -477,27 +463,6 @@ impl Retry {
         self.all_asked(now)
     }
 
-    /// Of all failures the one that passes soonest; of equal ones the last.
-    fn verdict(&self) -> Option<&Arc<Failure>> {
-        let newest_first = self.verdicts.iter().rev().map(|verdict| &verdict.failure);
-        newest_first.min_by_key(|failure| policy(failure).passes_after)
-    }
-
-    /// The end, with the failure that passes soonest; or as nobody's whom a cooldown keeps away for a
-    /// shorter time than that.
-    fn end(&mut self, now: Duration) -> Action {
-        let verdict = self.verdict().filter(|it| tells_when(it) || !self.passes_later(now, it));
-        Action::End(verdict.map_or(End::NobodyAsked, |it| End::Failed(Arc::clone(it))))
-    }
-
-    /// Whether a failure passes later than the first cooldown that keeps the request from somebody.
-    fn passes_later(&self, now: Duration, verdict: &Failure) -> bool {
-        let passes_after = policy(verdict).passes_after;
-        // Whoever is away may read no more than the others.
-        verdict.class != FailureClass::ContextTooLong
-            && self.soonest.is_some_and(|(until, _)| until.saturating_sub(now) < passes_after)
-    }
-
     /// Plans the stage that candidates are taken from, or the next one.
     fn plan_next(&mut self, takes_turn: bool) -> Option<Action> {
         let stage = if self.is_planned { self.stage + 1 } else { self.stage };
@@ -536,8 +501,7 @@ impl Retry {
             && let Some(Running { candidate, .. }) = &self.slots[slot]
         {
             self.ruled_out.asked(candidate);
-            let past = self.verdicts.iter_mut().filter(|verdict| verdict.is_of(candidate));
-            past.for_each(|verdict| verdict.is_past = true);
+            mark_past(&mut self.verdicts, candidate);
         }
         let kind = if self.is_resuming() && how == How::Fresh { AttemptKind::Resume } else { kind };
         Action::Ask { slot, how, kind }

@@ -1,6 +1,7 @@
 //! What the core does in the cases that its laws leave open: when it asks beside, gives up, waits, and what
 //! it tells in the end. One step after the other.
 
+mod refusals;
 mod steps;
 
 use std::{sync::Arc, time::Duration};

@@ -231,7 +231,7 @@ const WHOLE: [(ApiFormat, Odd, &str); 29] = [
     (ApiFormat::Ollama, Told, r#"{"message":{"content":"x"},"done":true,"notes":{"text":"y"}}"#),
 ];
 
-const CLIENTS: [(ClientApi, ApiFormat); 5] = [
+pub(super) const CLIENTS: [(ClientApi, ApiFormat); 5] = [
     (ClientApi::Chat, ApiFormat::Openai),
     (ClientApi::Responses, ApiFormat::Responses),
     (ClientApi::Messages, ApiFormat::Anthropic),

@@ -3,12 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::{odd::CLIENTS, *};
 use crate::{
     domain::{chat::Delta, provider::ApiFormat},
     gateway::{
         exchange::{
-            ClientApi,
             api::upstream_side,
             testing::{feed, pair},
         },
@@ -16,14 +15,6 @@ use crate::{
         translate::Said,
     },
 };
-
-const CLIENTS: [(ClientApi, ApiFormat); 5] = [
-    (ClientApi::Chat, ApiFormat::Openai),
-    (ClientApi::Responses, ApiFormat::Responses),
-    (ClientApi::Messages, ApiFormat::Anthropic),
-    (ClientApi::Gemini, ApiFormat::Google),
-    (ClientApi::OllamaChat, ApiFormat::Ollama),
-];
 
 /// What a stream says of one kind of words: in deltas, and as a whole.
 const WORDS: [(&str, &str, Option<&str>); 7] = [
