@@ -1,5 +1,7 @@
 //! Events that pass as they came: each is looked at once, no deeper than it has to be.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::{
@@ -9,11 +11,14 @@ use super::{
     passed_log::{PassedLog, TextKind},
     seen::Seen,
 };
-use crate::gateway::{
-    dialect::openai_chat::{Chunk, DONE, text_of},
-    failure::classify,
-    mended::mended,
-    translate::{ReadStream, Said, responses::naming_previous},
+use crate::{
+    domain::chat::{Delta, Usage},
+    gateway::{
+        dialect::openai_chat::{Chunk, DONE, parse_usage, text_of},
+        failure::classify,
+        mended::mended,
+        translate::{ReadStream, Said, responses::naming_previous},
+    },
 };
 
 /// A stream whose events pass as they came, but for what is around them.
@@ -42,46 +47,92 @@ pub(super) enum Look {
     Events(Box<dyn ReadStream>),
 }
 
+/// What an event says that says words of one kind, and nothing else but what was used.
+struct Plain {
+    kind: TextKind,
+    /// Where the words stand.
+    place: Range<usize>,
+    number: Option<u64>,
+    usage: Option<Usage>,
+}
+
 impl Passed {
     /// Looks at the data of one event.
     pub fn take(&mut self, data: &[u8], seen: &mut Seen) -> Fate {
-        if let Some(alike) = self.pattern.find(data) {
-            self.take_alike(&alike, data, seen);
-            return Fate::Pass;
-        }
+        let fate = match self.alike(data) {
+            Some((alike, usage)) => {
+                self.take_alike(&alike, usage, data, seen);
+                Fate::Pass
+            }
+            None => self.look_at(data, seen),
+        };
+        seen.end_of_event();
+        fate
+    }
+
+    /// What an event says that is like the last one, and what it tells of usage.
+    fn alike<'d>(&self, data: &'d [u8]) -> Option<(Alike<'d>, Option<Usage>)> {
+        let alike = self.pattern.find(data)?;
+        let Some(json) = alike.usage else { return Some((alike, None)) };
+        let json = serde_json::from_slice(json).ok()?;
+        let usage = match &self.look {
+            Look::Chunks { .. } => parse_usage(json),
+            Look::Events(reader) => reader.usage(json),
+        };
+        Some((alike, Some(usage?)))
+    }
+
+    fn look_at(&mut self, data: &[u8], seen: &mut Seen) -> Fate {
         self.pattern.forget();
+        let log = self.log.as_mut();
         match &mut self.look {
             Look::Chunks { strips_usage } => {
-                look_at_chunk(data, *strips_usage, seen, self.log.as_mut(), &mut self.pattern)
+                let (fate, plain) = look_at_chunk(data, *strips_usage, seen, log);
+                self.learn(data, plain);
+                fate
             }
             Look::Events(reader) => {
                 // Its reader is to understand what passes all the same.
                 let mended = mended(data);
                 let data = mended.as_deref().unwrap_or(data);
-                let log = self.log.as_mut();
-                let fate = look_at_event(data, &mut **reader, seen, log, &mut self.pattern);
+                let (fate, plain) = look_at_event(data, &mut **reader, seen, log);
                 if let Fate::Pass | Fate::Foreign = fate {
                     self.next_number =
                         reader.number().unwrap_or(self.next_number).saturating_add(1);
                 }
+                self.learn(data, plain);
                 fate
             }
+        }
+    }
+
+    /// Others may be like it, if what it says can be told without its reader.
+    fn learn(&mut self, data: &[u8], plain: Option<Plain>) {
+        let Some(Plain { kind, place, number, usage }) = plain else { return };
+        self.pattern.learn(data, kind, place);
+        let is_told_alike =
+            self.alike(data).is_some_and(|(alike, told)| (alike.number, told) == (number, usage));
+        if !is_told_alike {
+            self.pattern.forget();
         }
     }
 
     /// Takes note of an event that says words as the last one did.
     fn take_alike(
         &mut self,
-        Alike { kind, words, number }: &Alike<'_>,
+        Alike { kind, words, number, .. }: &Alike<'_>,
+        usage: Option<Usage>,
         data: &[u8],
         seen: &mut Seen,
     ) {
         seen.note(&kind.delta(words));
+        if let Some(usage) = usage {
+            seen.note(&Delta::Usage(usage));
+        }
         if let Some(log) = &mut self.log {
             log.say(*kind, words, data);
         }
         if let Look::Events(reader) = &mut self.look {
-            seen.end_of_event();
             reader.skip(words, *kind == TextKind::Reasoning);
             self.next_number = number.unwrap_or(self.next_number).saturating_add(1);
         }
@@ -101,31 +152,31 @@ fn look_at_chunk(
     strips_usage: bool,
     seen: &mut Seen,
     log: Option<&mut PassedLog>,
-    pattern: &mut EventPattern,
-) -> Fate {
+) -> (Fate, Option<Plain>) {
     if data == DONE {
-        return Fate::Done;
+        return (Fate::Done, None);
     }
-    let Ok(chunk) = Chunk::parse(data) else { return unreadable(data, log) };
+    let Ok(chunk) = Chunk::parse(data) else { return (unreadable(data, log), None) };
     if let Some(error) = chunk.error {
-        return Fate::Failed(classify(200, Some(*error)));
+        return (Fate::Failed(classify(200, Some(*error))), None);
     }
     seen.note_chunk(&chunk);
     if strips_usage && chunk.is_usage_only {
-        return Fate::Drop;
+        return (Fate::Drop, None);
     }
     if let Some(log) = log.filter(|log| log.can_resume()) {
         keep_chunk(log, data, &chunk);
     }
     let is_odd = chunk.words.has_more || chunk.is_foreign;
-    let is_plain = (chunk.choices, chunk.finished, chunk.usage, is_odd) == (1, 0, None, false);
+    let is_plain = (chunk.choices, chunk.finished, is_odd) == (1, 0, false);
     let mut said = words_of(&chunk).filter(|_| is_plain);
-    if let (Some((kind, written)), None) = (said.next(), said.next())
-        && let Some(place) = text_of(written).and_then(|words| place_in(data, &words))
-    {
-        pattern.learn(data, kind, place, None);
-    }
-    if chunk.is_foreign { Fate::Foreign } else { Fate::Pass }
+    let plain = match (said.next(), said.next()) {
+        (Some((kind, written)), None) => text_of(written)
+            .and_then(|words| place_in(data, &words))
+            .map(|place| Plain { kind, place, number: None, usage: chunk.usage }),
+        _ => None,
+    };
+    (if chunk.is_foreign { Fate::Foreign } else { Fate::Pass }, plain)
 }
 
 fn keep_chunk(log: &mut PassedLog, data: &[u8], chunk: &Chunk<'_>) {
@@ -164,18 +215,21 @@ fn look_at_event(
     reader: &mut dyn ReadStream,
     seen: &mut Seen,
     mut log: Option<&mut PassedLog>,
-    pattern: &mut EventPattern,
-) -> Fate {
-    let (mut deltas, mut words) = (0, None);
+) -> (Fate, Option<Plain>) {
+    let (mut others, mut words, mut usage) = (0, None, None);
     let said = reader.read(data, &mut |delta| {
-        deltas += 1;
-        words = TextKind::of(&delta).and_then(|(kind, text)| Some((kind, place_in(data, text)?)));
+        match (&delta, TextKind::of(&delta)) {
+            (Delta::Usage(told), _) => usage = Some(*told),
+            (_, Some((kind, text))) if words.is_none() => {
+                words = Some((kind, place_in(data, text)));
+            }
+            _ => others += 1,
+        }
         seen.note(&delta);
         if let Some(log) = &mut log {
             log.note(&delta);
         }
     });
-    seen.end_of_event();
     if let Some(log) = &mut log {
         match &said {
             // Nobody could compare it.
@@ -184,16 +238,20 @@ fn look_at_event(
             Ok(Said::Done | Said::DoneInPart | Said::Failed(_)) | Err(_) => log.drop_event(),
         }
     }
-    if let (Ok(Said::More), 1, Some((kind, place))) = (&said, deltas, words) {
-        pattern.learn(data, kind, place, reader.number());
-    }
-    match said {
+    let plain = match (&said, others, words) {
+        (Ok(Said::More), 0, Some((kind, Some(place)))) => {
+            Some(Plain { kind, place, number: reader.number(), usage })
+        }
+        _ => None,
+    };
+    let fate = match said {
         Ok(Said::More | Said::Idle) => Fate::Pass,
         Ok(Said::Foreign) => Fate::Foreign,
         Ok(Said::Done | Said::DoneInPart) => Fate::Done,
         Ok(Said::Failed(failure)) => Fate::Failed(*failure),
         Err(_) => unreadable(data, log),
-    }
+    };
+    (fate, plain)
 }
 
 /// What is no event of the dialect. Its client may know it, and nobody could compare it.

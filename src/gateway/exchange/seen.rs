@@ -106,7 +106,7 @@ impl Seen {
         self.choices |= chunk.choices;
         self.finished |= chunk.finished;
         if chunk.usage.is_some() {
-            (self.usage, self.said_then) = (chunk.usage, self.said);
+            (self.usage, self.is_told) = (chunk.usage, true);
         }
     }
 }

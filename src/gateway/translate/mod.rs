@@ -23,6 +23,7 @@ mod tier;
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::stream::sse::KEEP_ALIVE;
@@ -149,6 +150,12 @@ pub trait ReadStream {
     /// on without reading their event.
     fn skip(&mut self, words: &str, are_thoughts: bool) {
         _ = (words, are_thoughts);
+    }
+
+    /// What was used, from what an event tells of it. `None`: that cannot be read by itself.
+    fn usage(&self, told: &RawValue) -> Option<Usage> {
+        _ = told;
+        None
     }
 
     /// What could not be put into the common form up to now.

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::{answer_in, request_out, stream_in};
 use crate::{
     domain::{
-        chat::{Answer, Delta, Losses, Request},
+        chat::{Answer, Delta, Losses, Request, Usage},
         failure::Failure,
         id::ModelName,
     },
@@ -110,6 +110,14 @@ struct Reader(stream_in::Reader);
 impl ReadStream for Reader {
     fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable> {
         self.0.read(Cloudcode::unwrap(data).unwrap_or(data), sink)
+    }
+
+    fn skip(&mut self, words: &str, are_thoughts: bool) {
+        self.0.skip(words, are_thoughts);
+    }
+
+    fn usage(&self, told: &RawValue) -> Option<Usage> {
+        self.0.usage(told)
     }
 
     fn losses(&self) -> &Losses {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{citations_in, compact::compact, logprobs, media, seals, stops, usage};
 use crate::{
-    domain::chat::{CallKind, Content, Delta, Dialect, Json, Losses, StopReason},
+    domain::chat::{CallKind, Content, Delta, Dialect, Json, Losses, StopReason, Usage},
     gateway::{
         dialect::{
             gemini::{
@@ -76,6 +76,10 @@ impl ReadStream for Reader {
         if let (Some(state), false) = (state_of(&mut self.choices, 0), are_thoughts) {
             state.text.push(words, &mut state.kept);
         }
+    }
+
+    fn usage(&self, told: &RawValue) -> Option<Usage> {
+        usage::read(told)
     }
 
     fn losses(&self) -> &Losses {

@@ -108,14 +108,16 @@ fn messages(id: &str, said: &[Words<'_>]) -> Vec<String> {
 }
 
 fn gemini(id: &str, said: &[Words<'_>], around: impl Fn(Value) -> Value) -> Vec<String> {
-    let chunk = |part: Value, finish: Option<&str>| {
+    let mut told = 1;
+    let mut chunk = |part: Value, finish: Option<&str>| {
+        told += 1;
         let mut candidate = json!({"content": {"role": "model", "parts": [part]}, "index": 0});
         if let Some(reason) = finish {
             candidate["finishReason"] = reason.into();
         }
         event(&around(json!({"candidates": [candidate], "responseId": id,
             "modelVersion": format!("of {id}"),
-            "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 2}})))
+            "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": told}})))
     };
     let mut events: Vec<String> = said
         .iter()
