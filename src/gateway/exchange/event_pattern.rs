@@ -51,7 +51,7 @@ pub(super) struct Alike<'d> {
     pub words: &'d str,
     pub number: Option<u64>,
     /// What was used, where it tells that: JSON.
-    pub usage: Option<&'d [u8]>,
+    pub usage: Option<&'d str>,
 }
 
 impl EventPattern {
@@ -113,7 +113,7 @@ impl EventPattern {
             match holds {
                 Holds::Words => words = Some(std::str::from_utf8(held).ok()?),
                 Holds::Number => number = Some(std::str::from_utf8(held).ok()?.parse().ok()?),
-                Holds::Usage => usage = Some(held),
+                Holds::Usage => usage = Some(std::str::from_utf8(held).ok()?),
                 Holds::Unread => {}
             }
             rest = after;
@@ -256,8 +256,7 @@ mod tests {
                 r#"{"in":9,"out": 12,"of":[{"kind":"T2:5","in":90}],"rate":0.5,"none":null}"#;
             let next = &event(next, "é");
             let alike = pattern.find(next.as_bytes()).unwrap();
-            let usage = std::str::from_utf8(alike.usage.unwrap()).unwrap();
-            assert_eq!((alike.words, &*event(usage, "é")), ("é", &**next));
+            assert_eq!((alike.words, &*event(alike.usage.unwrap(), "é")), ("é", &**next));
             for (from, to) in [
                 (r#""in":9"#, r#""in":-9"#),
                 (r#""in":9"#, r#""in":"9""#),

@@ -74,7 +74,6 @@ impl Passed {
     fn alike<'d>(&self, data: &'d [u8]) -> Option<(Alike<'d>, Option<Usage>)> {
         let alike = self.pattern.find(data)?;
         let Some(json) = alike.usage else { return Some((alike, None)) };
-        let json = serde_json::from_slice(json).ok()?;
         let usage = match &self.look {
             Look::Chunks { .. } => parse_usage(json),
             Look::Events(reader) => reader.usage(json),

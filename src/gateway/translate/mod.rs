@@ -23,7 +23,6 @@ mod tier;
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::stream::sse::KEEP_ALIVE;
@@ -152,9 +151,9 @@ pub trait ReadStream {
         _ = (words, are_thoughts);
     }
 
-    /// What was used, from what an event tells of it. `None`: that cannot be read by itself.
-    fn usage(&self, told: &RawValue) -> Option<Usage> {
-        _ = told;
+    /// What was used, from the JSON in which an event tells it. `None`: that cannot be read by itself.
+    fn usage(&self, json: &str) -> Option<Usage> {
+        _ = json;
         None
     }
 

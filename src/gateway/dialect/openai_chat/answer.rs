@@ -54,7 +54,9 @@ impl WholeAnswer {
         if inside.is_none_or(|inside| inside.trim_ascii_start().is_empty()) {
             return Err(unusable("the answer has no choices"));
         }
-        Ok(Self { usage: wire.usage.and_then(parse_usage).map(|usage| usage.tokens) })
+        Ok(Self {
+            usage: wire.usage.map(RawValue::get).and_then(parse_usage).map(|usage| usage.tokens),
+        })
     }
 }
 

@@ -117,7 +117,7 @@ impl<'a> Chunk<'a> {
             choices: choices.seen,
             finished: choices.finished,
             is_usage_only: choices.seen == 0 && wire.usage.is_some() && says_no_more(text),
-            usage: wire.usage.and_then(parse_usage),
+            usage: wire.usage.map(RawValue::get).and_then(parse_usage),
             words: choices.words,
             is_foreign: false,
             said: choices.said,

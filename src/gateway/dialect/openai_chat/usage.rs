@@ -1,7 +1,6 @@
 //! Usage as both kinds of answer report it, and the words that compatible servers add to it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use crate::domain::{chat::Usage, usage::TokenUsage};
 
@@ -34,8 +33,8 @@ struct WireOutputDetails {
 
 /// Tokens by disjoint classes. `prompt_tokens` counts those of a cache too, `completion_tokens`
 /// counts reasoning too. `None` when nothing is reported that can be read: unknown is not zero.
-pub fn parse_usage(raw: &RawValue) -> Option<Usage> {
-    let wire: WireUsage = serde_json::from_str(raw.get()).ok()?;
+pub fn parse_usage(json: &str) -> Option<Usage> {
+    let wire: WireUsage = serde_json::from_str(json).ok()?;
     if wire.prompt_tokens.is_none() && wire.completion_tokens.is_none() {
         return None;
     }
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
 
     fn parse(json: &str) -> Option<Usage> {
-        parse_usage(serde_json::from_str(json).expect(json))
+        parse_usage(json)
     }
 
     #[test]

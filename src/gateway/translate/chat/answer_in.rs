@@ -69,7 +69,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
     let mut answer = Answer {
         id: wire.id.owned(),
         model: wire.model.owned(),
-        usage: wire.usage.and_then(parse_usage),
+        usage: wire.usage.map(RawValue::get).and_then(parse_usage),
         service_tier: wire.service_tier.owned(),
         ..Answer::default()
     };

@@ -103,7 +103,7 @@ impl ReadStream for Reader {
         for choice in wire.choices.unwrap_or_default().0 {
             is_lost |= !self.read_choice(choice, &mut addresses, sink);
         }
-        if let Some(usage) = wire.usage.and_then(parse_usage) {
+        if let Some(usage) = wire.usage.map(RawValue::get).and_then(parse_usage) {
             sink(Delta::Usage(usage));
         }
         if is_lost { Err(Unparsable) } else { Ok(Said::More) }

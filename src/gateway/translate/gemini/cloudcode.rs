@@ -116,8 +116,8 @@ impl ReadStream for Reader {
         self.0.skip(words, are_thoughts);
     }
 
-    fn usage(&self, told: &RawValue) -> Option<Usage> {
-        self.0.usage(told)
+    fn usage(&self, json: &str) -> Option<Usage> {
+        self.0.usage(json)
     }
 
     fn losses(&self) -> &Losses {

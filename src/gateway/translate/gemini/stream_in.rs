@@ -78,8 +78,8 @@ impl ReadStream for Reader {
         }
     }
 
-    fn usage(&self, told: &RawValue) -> Option<Usage> {
-        usage::read(told)
+    fn usage(&self, json: &str) -> Option<Usage> {
+        usage::read(json)
     }
 
     fn losses(&self) -> &Losses {
@@ -118,7 +118,7 @@ impl Reader {
         if let Some(feedback) = response.prompt_feedback.filter(|_| !has_candidates) {
             self.add_feedback(feedback, sink);
         }
-        if let Some(usage) = response.usage_metadata.and_then(usage::read) {
+        if let Some(usage) = response.usage_metadata.map(RawValue::get).and_then(usage::read) {
             sink(Delta::Usage(usage));
         }
     }

@@ -2,16 +2,14 @@
 //!
 //! Source: <https://ai.google.dev/api/generate-content#UsageMetadata> (read 2026-11).
 
-use serde_json::value::RawValue;
-
 use crate::{
     domain::{chat::Usage, usage::TokenUsage},
     gateway::dialect::gemini::{UsageMetadata, WrittenUsage},
 };
 
 /// `None` when nothing is told that can be read: unknown is not zero.
-pub(super) fn read(raw: &RawValue) -> Option<Usage> {
-    let wire: UsageMetadata = serde_json::from_str(raw.get()).ok()?;
+pub(super) fn read(json: &str) -> Option<Usage> {
+    let wire: UsageMetadata = serde_json::from_str(json).ok()?;
     if wire.prompt_token_count.is_none() && wire.candidates_token_count.is_none() {
         return None;
     }
@@ -48,7 +46,7 @@ mod tests {
     use super::*;
 
     fn read_json(json: &str) -> Option<Usage> {
-        read(serde_json::from_str(json).unwrap())
+        read(json)
     }
 
     #[test]

@@ -375,6 +375,67 @@ fn who_comes_back_is_asked_beside_who_is_slow() {
     assert!(matches!(hedge, Action::Ask { kind: AttemptKind::Hedge, .. }), "{hedge:?}");
 }
 
+/// A request that looks who is back, beside one who is slow from five seconds on.
+fn looking_beside(has_busy: bool) -> Retry {
+    let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }]);
+    retry.next(Duration::ZERO, Event::Begin);
+    let candidates = pool::Pool::of(&[("a", 2)]).plan("m").candidates;
+    let planned = Planned { candidates, has_busy, ..Planned::default() };
+    retry.next(Duration::ZERO, Event::Planned(planned));
+    retry.next(Duration::ZERO, Event::Started { slot: 0, patience: SLOW });
+    let look = retry.next(5 * SECOND, Event::Timer);
+    assert!(matches!(look, Action::Look { from: 0, to: 1 }), "{look:?}");
+    retry
+}
+
+#[test]
+fn who_is_busy_or_just_back_is_looked_for_again_in_a_quarter_of_a_second() {
+    let just_back = Some((5 * SECOND, FailureClass::RateLimit));
+    for (has_busy, soonest) in [(true, None), (false, just_back), (true, just_back)] {
+        let mut retry = looking_beside(has_busy);
+        let waits = retry.next(5 * SECOND, Event::Looked { is_open: false, soonest });
+        let at = 5 * SECOND + SECOND / 4;
+        assert!(matches!(waits, Action::Wait { until, .. } if until == at), "{waits:?}");
+    }
+}
+
+#[test]
+fn nobody_wakes_up_for_who_comes_back_and_cannot_be_asked() {
+    let soonest = Some((7 * SECOND, FailureClass::RateLimit));
+    let mut retry = looking_beside(false);
+    retry.next(5 * SECOND, Event::Looked { is_open: true, soonest });
+    retry.next(5 * SECOND, of(&[("a", 2), ("b", 1)]));
+    retry.next(5 * SECOND, GRANTED);
+    let waits = retry.next(5 * SECOND, Event::Started { slot: 1, patience: SLOW });
+    assert!(is_until(&waits, 60), "two are under way: {waits:?}");
+
+    let mut retry = looking_beside(false);
+    retry.next(5 * SECOND, Event::Looked { is_open: false, soonest });
+    let waits = retry.next(7 * SECOND, Event::Draining);
+    assert!(is_until(&waits, 60), "it is about to stop: {waits:?}");
+}
+
+#[test]
+fn who_is_back_is_asked_at_once_after_an_attempt_and_else_in_a_moment() {
+    let back_at = |seconds| Some((seconds * SECOND, FailureClass::Server));
+    let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }]);
+    retry.next(Duration::ZERO, Event::Begin);
+    let candidates = pool::Pool::of(&[("a", 2)]).plan("m").candidates;
+    let planned = Planned { candidates, soonest: back_at(5), ..Planned::default() };
+    retry.next(Duration::ZERO, Event::Planned(planned));
+    retry.next(Duration::ZERO, Event::Started { slot: 0, patience: Patience::default() });
+    let look = fails(&mut retry, 6 * SECOND, failed(0, FailureClass::Auth, None));
+    assert!(matches!(look, Action::Look { from: 0, to: 1 }), "{look:?}");
+    let plan = retry.next(6 * SECOND, Event::Looked { is_open: true, soonest: None });
+    assert!(matches!(plan, Action::Plan { stage: 0, .. }), "{plan:?}");
+    let planned = Planned { soonest: back_at(6), ..Planned::default() };
+    let look = retry.next(6 * SECOND, Event::Planned(planned));
+    assert!(matches!(look, Action::Look { from: 0, to: 1 }), "{look:?}");
+    let waits = retry.next(6 * SECOND, Event::Looked { is_open: true, soonest: None });
+    let at = 6 * SECOND + SECOND / 4;
+    assert!(matches!(waits, Action::Wait { until, .. } if until == at), "{waits:?}");
+}
+
 #[test]
 fn who_was_given_up_is_told_when_nobody_else_can_be_asked() {
     let (mut retry, _) = staged(&[true], &[("a", 2), ("b", 1)], OVER);
