@@ -20,12 +20,12 @@ use providerpool::{
     },
     domain::{id::RequestId, provider::ApiFormat, time::Timestamp, usage::TokenUsage},
     gateway::{
-        exchange::{Asked, ClientApi, ClientRequest, Pair},
+        exchange::{ClientApi, ClientCall, ClientRequest, Conversion},
         stream::{
             lines,
             sse::{self, MAX_EVENT_BYTES},
         },
-        translate::{Addressed, Framing, Said},
+        translate::{EventOutcome, Framing, PathParams},
     },
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -180,7 +180,7 @@ fn translate(upstream: &Spoken, client: &Spoken, request: &Request, input: &Byte
                 }
                 writer.write(delta, &mut out);
             });
-            assert!(matches!(said, Ok(Said::More | Said::Done)));
+            assert!(matches!(said, Ok(EventOutcome::More | EventOutcome::Done)));
         };
         match upstream.upstream.framing() {
             Framing::Sse => {
@@ -203,11 +203,18 @@ fn translate(upstream: &Spoken, client: &Spoken, request: &Request, input: &Byte
 
 fn pass(input: &Bytes) -> usize {
     let body = Bytes::from_static(br#"{"model":"m","stream":true,"messages":[]}"#);
-    let asked = Asked::Answer(ClientApi::Chat);
-    let request = ClientRequest::parse(asked, body, &Addressed::default()).unwrap();
+    let asked = ClientCall::Generate(ClientApi::Chat);
+    let request = ClientRequest::parse(asked, body, &PathParams::default()).unwrap();
     let (id, at) = (RequestId::generate(), Timestamp::from_millis(0));
-    let pair =
-        Pair::new(Rc::new(request), ApiFormat::Openai, model(), id, at, false, MAX_EVENT_BYTES);
+    let pair = Conversion::new(
+        Rc::new(request),
+        ApiFormat::Openai,
+        model(),
+        id,
+        at,
+        false,
+        MAX_EVENT_BYTES,
+    );
     let mut stream = pair.stream(true);
     let pieces = (0..input.len()).step_by(READ);
     pieces.map(|at| stream.feed(input.slice(at..input.len().min(at + READ))).forward.len()).sum()

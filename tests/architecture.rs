@@ -60,15 +60,18 @@ fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut folders, mut found) = (vec![root.clone()], Vec::new());
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(folder).expect("src can be read") {
+            let path = entry.expect("src can be read").path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|it| it == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
+                let text = fs::read_to_string(&path).expect("sources are texts");
                 let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
                 let code = lines.collect::<Vec<_>>().join("\n");
-                found.push(Source { path: path.strip_prefix(&root).unwrap().to_owned(), code });
+                found.push(Source {
+                    path: path.strip_prefix(&root).expect("it is in src").to_owned(),
+                    code,
+                });
             }
         }
     }

@@ -22,8 +22,8 @@ use crate::{
     actors::{access_keys::KeyRing, clock::now, published::Published},
     domain::id::RequestId,
     gateway::{
-        exchange::{Asked, ClientApi},
-        translate::Addressed,
+        exchange::{ClientApi, ClientCall},
+        translate::PathParams,
     },
     relay::{Answered, BrokenStream, ClientStream, Incoming, Relay, Served, admit, enter, serve},
 };
@@ -43,8 +43,8 @@ const SUBSTITUTION: HeaderName = HeaderName::from_static("x-providerpool-substit
 ///
 /// Errors: a [`Failure`] in the client's dialect.
 pub async fn relayed(
-    asked: Asked,
-    addressed: Addressed,
+    asked: ClientCall,
+    addressed: PathParams,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
@@ -67,7 +67,7 @@ pub async fn relayed(
     let failure = |problem: Problem| Failure::of(api, problem, id);
     // The body is held as long as another attempt may need it: until the answer is over.
     let (incoming, held) = incoming.await.map_err(failure)?;
-    if let Asked::Answer(api) = asked
+    if let ClientCall::Generate(api) = asked
         && let Some(body) = api.answer_without_model(&incoming.recalled.body, now())
     {
         return Ok(answer(id, None, "application/json").body(body));

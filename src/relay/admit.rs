@@ -23,17 +23,17 @@ use crate::{
         usage::{Outcome, UsageEntry},
     },
     gateway::{
-        exchange::{Asked, ClientRequest, Operation},
-        translate::{Addressed, InvalidRequest},
+        exchange::{ClientCall, ClientRequest, Operation},
+        translate::{InvalidRequest, PathParams},
     },
 };
 
 /// A request as it came in.
 pub struct Incoming {
     pub id: RequestId,
-    pub asked: Asked,
+    pub asked: ClientCall,
     /// What its path has said already.
-    pub addressed: Addressed,
+    pub addressed: PathParams,
     pub key: Arc<AccessKey>,
     pub arrived: Instant,
     pub deadline: Deadline,

@@ -35,7 +35,7 @@ use crate::{
         trace::AttemptKind,
     },
     gateway::{
-        exchange::{Operation, Pair},
+        exchange::{Conversion, Operation},
         secret_mask::Secrets,
         upstream::{UpstreamRequest, Waits},
     },
@@ -98,8 +98,8 @@ impl Attempt {
     }
 
     /// Makes of its answer what the client gets.
-    pub fn pair(&self) -> &Pair {
-        &self.prepared.pair
+    pub fn conversion(&self) -> &Conversion {
+        &self.prepared.conversion
     }
 
     /// Gives back all that it holds, but for the request as the candidate gets it.
@@ -249,7 +249,7 @@ impl Dispatch {
             waits,
         };
         self.state.borrow_mut().settlement.asking();
-        let answer = commit(relay, upstream, &prepared.pair).await;
+        let answer = commit(relay, upstream, &prepared.conversion).await;
         self.state.borrow_mut().settlement.answered();
         answer
     }

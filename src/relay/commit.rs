@@ -9,7 +9,7 @@ use crate::{
         rule::FailureRule,
     },
     gateway::{
-        exchange::{Ending, EventStream, Pair, Transcript, WholeAnswer},
+        exchange::{Conversion, Ending, EventStream, Transcript, WholeAnswer},
         secret_mask::Secrets,
         upstream::{UpstreamRequest, UpstreamResponse, ruled_inside},
     },
@@ -18,12 +18,12 @@ use crate::{
 /// Sends a request upstream and reads as much as proves the candidate. `None`: it says something else
 /// than the stream that it was to go on with.
 pub trait Commit<P>:
-    AsyncFn(&Relay, UpstreamRequest<'_>, &Pair) -> Result<Option<P>, Failure>
+    AsyncFn(&Relay, UpstreamRequest<'_>, &Conversion) -> Result<Option<P>, Failure>
 {
 }
 
 impl<P, F> Commit<P> for F where
-    F: AsyncFn(&Relay, UpstreamRequest<'_>, &Pair) -> Result<Option<P>, Failure>
+    F: AsyncFn(&Relay, UpstreamRequest<'_>, &Conversion) -> Result<Option<P>, Failure>
 {
 }
 
@@ -41,12 +41,12 @@ pub struct CommittedStream {
 pub async fn commit_whole(
     relay: &Relay,
     request: UpstreamRequest<'_>,
-    pair: &Pair,
+    conversion: &Conversion,
 ) -> Result<Option<WholeAnswer>, Failure> {
     let told = Told { relay, rules: request.rules, secrets: request.secrets() };
     let response = relay.upstream.send(request).await?;
     let body = response.read_whole(relay.settings.max_answer_bytes).await?;
-    told.whole(pair, &body).map(Some)
+    told.whole(conversion, &body).map(Some)
 }
 
 /// What an answer that began well tells, as it may be passed on.
@@ -57,8 +57,9 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn whole(&self, pair: &Pair, body: &Bytes) -> Result<WholeAnswer, Failure> {
-        let answer = pair.whole(body.clone()).map_err(|failure| self.failed(failure, body))?;
+    fn whole(&self, conversion: &Conversion, body: &Bytes) -> Result<WholeAnswer, Failure> {
+        let answer =
+            conversion.whole(body.clone()).map_err(|failure| self.failed(failure, body))?;
         let losses = self.relay.upstream.masked_losses(self.secrets, answer.losses);
         let body = self.passed_on(answer.body, false);
         Ok(WholeAnswer { body, losses, ..answer })
@@ -79,12 +80,13 @@ impl Told<'_> {
 pub async fn commit_stream(
     relay: &Relay,
     request: UpstreamRequest<'_>,
-    pair: &Pair,
+    conversion: &Conversion,
 ) -> Result<Option<CommittedStream>, Failure> {
     let idle = relay.settings.idle_timeout;
-    let stream = pair.stream(relay.settings.resume);
+    let stream = conversion.stream(relay.settings.resume);
     // An upstream's own keep-alives do not make it less silent.
-    let proving = tokio::time::timeout(idle, read_to_commit(relay, request, pair, stream, false));
+    let proving =
+        tokio::time::timeout(idle, read_to_commit(relay, request, conversion, stream, false));
     let silent = || {
         let detail = format!("no first event within {} s", idle.as_secs_f32());
         Failure::new(FailureClass::Silent, detail)
@@ -98,11 +100,11 @@ pub async fn commit_stream(
 pub async fn commit_resumed(
     relay: &Relay,
     request: UpstreamRequest<'_>,
-    pair: &Pair,
+    conversion: &Conversion,
     transcript: &Transcript,
 ) -> Result<Option<CommittedStream>, Failure> {
-    match pair.resuming(transcript) {
-        Some(stream) => read_to_commit(relay, request, pair, stream, true).await,
+    match conversion.resuming(transcript) {
+        Some(stream) => read_to_commit(relay, request, conversion, stream, true).await,
         None => Ok(None),
     }
 }
@@ -115,7 +117,7 @@ fn cut(detail: &str) -> Failure {
 async fn read_to_commit(
     relay: &Relay,
     request: UpstreamRequest<'_>,
-    pair: &Pair,
+    conversion: &Conversion,
     mut stream: Box<EventStream>,
     resumes: bool,
 ) -> Result<Option<CommittedStream>, Failure> {
@@ -123,7 +125,7 @@ async fn read_to_commit(
     let mut response = relay.upstream.send(request).await?;
     if response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
         // Most likely an error that came with a good status; it says more than that it is no stream.
-        told.whole(pair, &response.read_whole(relay.settings.max_answer_bytes).await?)?;
+        told.whole(conversion, &response.read_whole(relay.settings.max_answer_bytes).await?)?;
         let detail = "the provider sent a whole answer where a stream was asked for";
         return Err(Failure::new(FailureClass::Server, detail));
     }

@@ -13,7 +13,7 @@ use crate::{
     actors::histories::{AnswerGiven, FindHistory},
     domain::id::KeyId,
     gateway::{
-        exchange::{Asked, ClientApi, ClientRequest},
+        exchange::{ClientApi, ClientCall, ClientRequest},
         translate::responses::{history_of, previous_response_id, with_history},
     },
 };
@@ -36,12 +36,12 @@ impl Relay {
     /// it.
     pub async fn recall(
         &self,
-        asked: Asked,
+        asked: ClientCall,
         owner: &KeyId,
         body: Bytes,
         deadline: Deadline,
     ) -> Recalled {
-        if asked != Asked::Answer(ClientApi::Responses) {
+        if asked != ClientCall::Generate(ClientApi::Responses) {
             return body.into();
         }
         let Some(response_id) = previous_response_id(&body) else { return body.into() };
@@ -71,7 +71,7 @@ impl Dispatch {
     /// Keeps what the next request may continue. `last`: the whole answer, or the event that holds it.
     pub(super) fn remember(&self, last: &[u8]) {
         let request = &self.admitted.request;
-        if request.asked() != Asked::Answer(ClientApi::Responses) || !request.may_be_kept() {
+        if request.asked() != ClientCall::Generate(ClientApi::Responses) || !request.may_be_kept() {
             return;
         }
         let json = last.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"data:"));

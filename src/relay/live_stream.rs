@@ -87,9 +87,9 @@ impl LiveStream {
         live
     }
 
-    /// Who writes the error that ends it: see [`Pair::closing_writer`](crate::gateway::exchange::Pair::closing_writer).
+    /// Who writes the error that ends it: see [`Conversion::closing_writer`](crate::gateway::exchange::Pair::closing_writer).
     pub fn writer(&self) -> Option<SharedWriter> {
-        self.attempt.pair().closing_writer(&self.stream)
+        self.attempt.conversion().closing_writer(&self.stream)
     }
 
     pub fn deadline(&self) -> Deadline {
@@ -106,7 +106,7 @@ impl LiveStream {
         self.response.recycle();
         self.dispatch.relay().tell_success(&self.attempt);
         let (prepared, stream) = (self.attempt.into_prepared(), self.stream);
-        let writer = move || prepared.pair.closing_writer(&stream);
+        let writer = move || prepared.conversion.closing_writer(&stream);
         (self.dispatch.into_settlement(), usage, writer)
     }
 

@@ -19,7 +19,7 @@ use crate::{
         time::Timestamp,
     },
     gateway::{
-        exchange::{ClientRequest, Operation, Pair, address},
+        exchange::{ClientRequest, Conversion, Operation, address},
         translate::Target,
     },
 };
@@ -34,7 +34,7 @@ pub(super) struct Prepared {
     other_url: Option<Url>,
     pub body: Bytes,
     pub losses: Losses,
-    pub pair: Pair,
+    pub conversion: Conversion,
 }
 
 impl Prepared {
@@ -148,7 +148,7 @@ impl Dispatch {
                 Cow::Borrowed(_) => None,
                 Cow::Owned(url) => Some(url),
             };
-            let pair = Pair::new(
+            let conversion = Conversion::new(
                 Rc::clone(request),
                 endpoint.format,
                 candidate.model.clone(),
@@ -159,7 +159,15 @@ impl Dispatch {
             );
             let (endpoints, plan) = (Arc::clone(&candidate.endpoints), Rc::clone(plan));
             let (body, losses) = (ready.body, ready.losses);
-            return Ok(Some(Prepared { endpoints, plan, position, other_url, body, losses, pair }));
+            return Ok(Some(Prepared {
+                endpoints,
+                plan,
+                position,
+                other_url,
+                body,
+                losses,
+                conversion,
+            }));
         }
         Ok(None)
     }

@@ -21,9 +21,11 @@ impl Dispatch {
     ) -> Option<Winner<CommittedStream>> {
         let is_kept = transcript.is_some() && !self.relay().gate.is_draining();
         let resumed = self
-            .drive(Event::Broken { failure, is_kept }, &async |relay, request, pair| {
+            .drive(Event::Broken { failure, is_kept }, &async |relay, request, conversion| {
                 match &transcript {
-                    Some(transcript) => commit_resumed(relay, request, pair, transcript).await,
+                    Some(transcript) => {
+                        commit_resumed(relay, request, conversion, transcript).await
+                    }
                     None => Ok(None),
                 }
             })

@@ -20,7 +20,7 @@ use crate::{
         chat::Losses,
         id::{ModelName, ProviderId},
     },
-    gateway::exchange::Asked,
+    gateway::exchange::ClientCall,
 };
 
 /// Who answered.
@@ -49,7 +49,7 @@ pub enum Served {
 ///
 /// Errors: [`RelayError`]; the request is settled then.
 pub async fn serve(dispatch: Rc<Dispatch>) -> Result<Served, RelayError> {
-    if let Asked::TokenCount(api) = dispatch.admitted.request.asked() {
+    if let ClientCall::TokenCount(api) = dispatch.admitted.request.asked() {
         return count_tokens(api, dispatch).await;
     }
     if !dispatch.is_streamed() {

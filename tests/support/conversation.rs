@@ -11,8 +11,8 @@ use providerpool::{
         provider::ApiFormat,
     },
     gateway::{
-        exchange::{Asked, ClientApi, upstream_side},
-        translate::{Addressed, Target},
+        exchange::{ClientApi, ClientCall, upstream_side},
+        translate::{PathParams, Target},
     },
 };
 
@@ -74,11 +74,11 @@ fn request() -> Request {
 }
 
 /// What a client sends, and what its path says.
-pub fn asked(api: ClientApi, format: ApiFormat) -> (Asked, Bytes, Addressed) {
+pub fn asked(api: ClientApi, format: ApiFormat) -> (ClientCall, Bytes, PathParams) {
     let model = model();
     let target = Target { model: &model, max_output_tokens: None, asks_stream_usage: false };
     let body = upstream_side(format).write_request(&request(), &target).body.into();
     let in_path = api == ClientApi::Gemini;
-    let addressed = Addressed { model: in_path.then_some(model), stream: Some(false) };
-    (Asked::Answer(api), body, addressed)
+    let addressed = PathParams { model: in_path.then_some(model), stream: Some(false) };
+    (ClientCall::Generate(api), body, addressed)
 }

@@ -7,7 +7,7 @@ use providerpool::{
         time::Timestamp,
     },
     gateway::translate::{
-        Addressed, ClientSide, InvalidRequest, Shown, Target, UpstreamSide, chat::Chat,
+        ClientSide, InvalidRequest, PathParams, ResponseContext, Target, UpstreamSide, chat::Chat,
         gemini::Gemini, messages::Messages, ollama::OllamaChat, responses::Responses,
     },
 };
@@ -36,8 +36,8 @@ impl Spoken {
     /// Reads a request. Where the path names the model and the stream, it names [`model`] and none.
     pub fn read_request(&self, body: &[u8]) -> Result<Request, InvalidRequest> {
         let addressed = match self.dialect {
-            Dialect::Gemini => Addressed { model: Some(model()), stream: Some(false) },
-            _ => Addressed::default(),
+            Dialect::Gemini => PathParams { model: Some(model()), stream: Some(false) },
+            _ => PathParams::default(),
         };
         self.client.read_request(body, &addressed)
     }
@@ -62,7 +62,7 @@ pub fn asking() -> Request {
     }
 }
 
-pub fn shown(request: &Request) -> Shown<'_> {
+pub fn shown(request: &Request) -> ResponseContext<'_> {
     let created = Timestamp::from_millis(1_800_000_000_000);
-    Shown { id: "0golden0", created, model: &request.model, request }
+    ResponseContext { id: "0golden0", created, model: &request.model, request }
 }

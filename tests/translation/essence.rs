@@ -171,9 +171,11 @@ impl Essence {
                 self.add("refusal", who);
             }
             // How a picture in an answer is said in Responses.
-            Content::Own { kind, .. } if kind == "image_generation_call" => self.add("image", who),
+            Content::Opaque { kind, .. } if kind == "image_generation_call" => {
+                self.add("image", who)
+            }
             // That they are dropped is named by their kinds, and seen in the snapshots.
-            Content::Own { .. } => (),
+            Content::Opaque { .. } => (),
         }
     }
 }
@@ -193,7 +195,7 @@ impl From<&Request> for Essence {
         let mut said = 0;
         let mut last = None;
         // A turn of parts that only one dialect knows is a loss, not a change of sides.
-        let is_own = |part: &Part| matches!(part.content, Content::Own { .. });
+        let is_own = |part: &Part| matches!(part.content, Content::Opaque { .. });
         for turn in request.turns.iter().filter(|turn| !turn.parts.iter().all(is_own)) {
             let side = match turn.role {
                 Role::System | Role::Developer => "instructions",
@@ -217,7 +219,7 @@ impl From<&Request> for Essence {
                     essence.add("tools", name);
                     essence.add("tool.custom", name);
                 }
-                Tool::Own { kind, .. } => essence.add("tool.own", kind),
+                Tool::Opaque { kind, .. } => essence.add("tool.own", kind),
             }
         }
         let sampling = &request.sampling;

@@ -11,7 +11,7 @@ use providerpool::{
             lines,
             sse::{self, EventTooLong, MAX_EVENT_BYTES},
         },
-        translate::{ClientSide, ErrorView, Framing, Said, Shown, UpstreamSide},
+        translate::{ClientSide, ErrorView, EventOutcome, Framing, ResponseContext, UpstreamSide},
     },
 };
 
@@ -101,12 +101,12 @@ pub fn hear(upstream: &dyn UpstreamSide, events: &[Vec<u8>]) -> Heard {
         let said = reader.read(event, &mut |delta| deltas.push(delta.into_owned()));
         heard.after_event.push(heard.deltas.len());
         match said {
-            Ok(Said::More | Said::Idle | Said::Foreign) => (),
-            Ok(Said::Done) => heard.ending = Ending::Done,
-            Ok(Said::DoneInPart) => {
+            Ok(EventOutcome::More | EventOutcome::Idle | EventOutcome::Foreign) => (),
+            Ok(EventOutcome::Done) => heard.ending = Ending::Done,
+            Ok(EventOutcome::DoneInPart) => {
                 (heard.dropped, heard.ending) = (heard.dropped + 1, Ending::Done);
             }
-            Ok(Said::Failed(failure)) => heard.ending = Ending::Failed(failure),
+            Ok(EventOutcome::Failed(failure)) => heard.ending = Ending::Failed(failure),
             Err(_) => heard.dropped += 1,
         }
         if heard.ending != Ending::Open {
@@ -129,7 +129,11 @@ pub fn error_view(failure: &Failure) -> ErrorView<'_> {
 }
 
 /// What a client is sent of a stream that was heard, and what could not be said.
-pub fn tell(client: &dyn ClientSide, shown: &Shown<'_>, heard: &Heard) -> (Vec<u8>, Losses) {
+pub fn tell(
+    client: &dyn ClientSide,
+    shown: &ResponseContext<'_>,
+    heard: &Heard,
+) -> (Vec<u8>, Losses) {
     let mut writer = client.stream_writer(shown);
     let mut out = Vec::new();
     for delta in &heard.deltas {

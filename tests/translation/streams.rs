@@ -134,7 +134,7 @@ fn without_ids(answer: Answer) -> Answer {
                     call.id.clear();
                     call.input = compact(&call.input);
                 }
-                (Content::Own { json, .. }, _) => {
+                (Content::Opaque { json, .. }, _) => {
                     *json = Json::parse(compact(json.as_str())).unwrap();
                 }
                 (Content::Reasoning(thought), _) => {

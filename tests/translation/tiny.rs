@@ -5,7 +5,9 @@ use providerpool::{
         chat::{Answer, Choice, Delta, Losses, Part, Request, StopReason},
         failure::{Failure, FailureClass},
     },
-    gateway::translate::{Framing, ReadStream, Said, Target, Unparsable, UpstreamSide, Written},
+    gateway::translate::{
+        EventOutcome, Framing, ReadStream, Target, Unparsable, UpstreamSide, Written,
+    },
 };
 
 use crate::{
@@ -26,11 +28,15 @@ struct Reader {
 }
 
 impl ReadStream for Reader {
-    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable> {
+    fn read(
+        &mut self,
+        data: &[u8],
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<EventOutcome, Unparsable> {
         let stop = Delta::Stop { choice: 0, reason: StopReason::Finished };
         match std::str::from_utf8(data).map_err(|_| Unparsable)? {
             "." => sink(stop),
-            "!" => return Ok(Said::Done),
+            "!" => return Ok(EventOutcome::Done),
             event => {
                 let text = event.strip_prefix('+').ok_or(Unparsable)?.into();
                 sink(Delta::Text { choice: 0, text });
@@ -39,7 +45,7 @@ impl ReadStream for Reader {
                 }
             }
         }
-        Ok(Said::More)
+        Ok(EventOutcome::More)
     }
 
     fn losses(&self) -> &Losses {

@@ -282,7 +282,7 @@ fn push_choice<'a>(deltas: &mut Vec<Delta<'a>>, choice: u32, told: &'a Choice) {
             | Content::Audio(_)
             | Content::Video(_)
             | Content::ToolResult(_)
-            | Content::Own { .. } => {
+            | Content::Opaque { .. } => {
                 deltas.push(Delta::Whole { choice, part: Box::new(part.clone()) });
             }
         }

@@ -76,7 +76,7 @@ pub enum Content {
     Refusal(String),
     /// What only one dialect knows (calls and results of tools its maker carries out, compaction), as
     /// it stands there. Whoever speaks another one drops it and says so.
-    Own {
+    Opaque {
         by: Dialect,
         kind: String,
         json: Json,

@@ -35,7 +35,7 @@ pub enum Tool {
     },
     /// One that the maker of a dialect carries out itself (web search, code execution), as it stands
     /// in that dialect. Whoever speaks another one drops it and says so.
-    Own {
+    Opaque {
         by: Dialect,
         kind: String,
         json: Json,

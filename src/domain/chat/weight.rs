@@ -55,7 +55,7 @@ fn of_part(part: &Part) -> usize {
         Content::Reasoning(Reasoning { text, seal, id, .. }) => {
             text.len() + of_seal(seal.as_ref()) + of_texts(&[id])
         }
-        Content::Own { by: _, kind, json } => kind.len() + json.as_str().len(),
+        Content::Opaque { by: _, kind, json } => kind.len() + json.as_str().len(),
     }
 }
 

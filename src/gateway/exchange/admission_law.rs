@@ -4,36 +4,36 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
-use super::{Asked, ClientApi, ClientRequest};
+use super::{ClientApi, ClientCall, ClientRequest};
 use crate::{
     domain::{id::ModelName, model::ModelFacts, provider::ApiFormat},
     gateway::{
         dialect::object::Fields,
-        translate::{Addressed, Target, embeddings::EmbeddingApi},
+        translate::{PathParams, Target, embeddings::EmbeddingApi},
     },
 };
 
 /// What is asked, whom, and a body for it without a model.
-const PAIRS: [(Asked, ApiFormat, &str); 14] = [
-    (Asked::Answer(ClientApi::Chat), ApiFormat::Openai, CHAT),
-    (Asked::Answer(ClientApi::Chat), ApiFormat::Copilot, CHAT),
-    (Asked::Answer(ClientApi::Chat), ApiFormat::Anthropic, CHAT),
-    (Asked::Answer(ClientApi::Responses), ApiFormat::Responses, r#""input":"hi""#),
-    (Asked::Answer(ClientApi::Messages), ApiFormat::Anthropic, MESSAGES),
-    (Asked::TokenCount(ClientApi::Messages), ApiFormat::Anthropic, MESSAGES),
-    (Asked::Answer(ClientApi::Gemini), ApiFormat::Google, GEMINI),
-    (Asked::Answer(ClientApi::Gemini), ApiFormat::Cloudcode, GEMINI),
-    (Asked::TokenCount(ClientApi::Gemini), ApiFormat::Google, GEMINI),
-    (Asked::Answer(ClientApi::OllamaChat), ApiFormat::Ollama, CHAT),
-    (Asked::Embeddings(EmbeddingApi::OpenAi), ApiFormat::Openai, r#""input":"hi""#),
-    (Asked::Embeddings(EmbeddingApi::Ollama), ApiFormat::Ollama, r#""input":"hi""#),
+const PAIRS: [(ClientCall, ApiFormat, &str); 14] = [
+    (ClientCall::Generate(ClientApi::Chat), ApiFormat::Openai, CHAT),
+    (ClientCall::Generate(ClientApi::Chat), ApiFormat::Copilot, CHAT),
+    (ClientCall::Generate(ClientApi::Chat), ApiFormat::Anthropic, CHAT),
+    (ClientCall::Generate(ClientApi::Responses), ApiFormat::Responses, r#""input":"hi""#),
+    (ClientCall::Generate(ClientApi::Messages), ApiFormat::Anthropic, MESSAGES),
+    (ClientCall::TokenCount(ClientApi::Messages), ApiFormat::Anthropic, MESSAGES),
+    (ClientCall::Generate(ClientApi::Gemini), ApiFormat::Google, GEMINI),
+    (ClientCall::Generate(ClientApi::Gemini), ApiFormat::Cloudcode, GEMINI),
+    (ClientCall::TokenCount(ClientApi::Gemini), ApiFormat::Google, GEMINI),
+    (ClientCall::Generate(ClientApi::OllamaChat), ApiFormat::Ollama, CHAT),
+    (ClientCall::Embeddings(EmbeddingApi::OpenAi), ApiFormat::Openai, r#""input":"hi""#),
+    (ClientCall::Embeddings(EmbeddingApi::Ollama), ApiFormat::Ollama, r#""input":"hi""#),
     (
-        Asked::Embeddings(EmbeddingApi::GeminiOne),
+        ClientCall::Embeddings(EmbeddingApi::GeminiOne),
         ApiFormat::Google,
         r#""content":{"parts":[{"text":"hi"}]}"#,
     ),
     (
-        Asked::Embeddings(EmbeddingApi::GeminiBatch),
+        ClientCall::Embeddings(EmbeddingApi::GeminiBatch),
         ApiFormat::Google,
         r#""requests":[{"content":{"parts":[{"text":"hi"}]}}]"#,
     ),
@@ -106,10 +106,10 @@ fn any_value() -> impl Strategy<Value = String> {
 
 /// The body of a request with these fields, if a key that is limited to one model may send it, and whether
 /// it is taken to ask for a stream.
-fn admitted(asked: Asked, format: ApiFormat, body: &str) -> Option<(Bytes, bool)> {
+fn admitted(asked: ClientCall, format: ApiFormat, body: &str) -> Option<(Bytes, bool)> {
     let allowed = ModelName::parse(ALLOWED).unwrap();
     let in_path = asked.api().dialect() == ClientApi::Gemini.dialect();
-    let addressed = Addressed { model: in_path.then(|| allowed.clone()), stream: None };
+    let addressed = PathParams { model: in_path.then(|| allowed.clone()), stream: None };
     let body = Bytes::copy_from_slice(body.as_bytes());
     let request = ClientRequest::parse(asked, body, &addressed).ok()?;
     let allows = |name: &ModelName| *name == allowed;
@@ -178,7 +178,7 @@ proptest! {
         prop_assert!(!names.iter().any(|name| name.contains(FORBIDDEN)), "{body}\nbecame\n{text}");
         let streams = values_seen(sent, "stream");
         let is_told = |value: &String| value == "null" || (value == "true") == is_streamed;
-        let says_how = !matches!(asked, Asked::Embeddings(_));
+        let says_how = !matches!(asked, ClientCall::Embeddings(_));
         prop_assert!(streams.len() <= 1, "{body}\nbecame\n{text}");
         prop_assert!(!says_how || streams.iter().all(is_told), "{body}\nbecame\n{text}");
         let in_path = asked.api().dialect() == ClientApi::Gemini.dialect();
@@ -198,7 +198,7 @@ fn a_model_that_is_null_beside_one_in_the_path_names_none() {
     let gemini = |model: &str| format!("{{\"model\":{model},{GEMINI}}}");
     for (asked, sent) in [("null", "null"), ("\"allowed\"", "\"upstream\"")] {
         let admitted =
-            admitted(Asked::Answer(ClientApi::Gemini), ApiFormat::Google, &gemini(asked));
+            admitted(ClientCall::Generate(ClientApi::Gemini), ApiFormat::Google, &gemini(asked));
         assert_eq!(admitted.unwrap().0, gemini(sent));
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{asked::Asked, client_request::ClientRequest, envelope::Envelope};
+use super::{client_call::ClientCall, client_request::ClientRequest, envelope::Envelope};
 use crate::{
     domain::{chat::Dialect, id::ModelName, provider::ApiFormat, time::Timestamp},
     gateway::translate::{
@@ -92,7 +92,7 @@ impl ClientApi {
         };
         let call = LoadCall::find(api, body)?;
         // What may be another call to another reader is refused by who reads it.
-        let is_clear = !ClientRequest::is_ambiguous(Asked::Answer(self), body);
+        let is_clear = !ClientRequest::is_ambiguous(ClientCall::Generate(self), body);
         is_clear.then(|| call.answer(now).into())
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     address::is_served,
     api::{ClientApi, upstream_side},
-    asked::Asked,
+    client_call::ClientCall,
     count,
     custom_tools::as_functions,
     envelope::Envelope,
@@ -28,7 +28,7 @@ use crate::{
         mended::mended,
         tokens::count_prompt,
         translate::{
-            Addressed, InvalidRequest, Target, Written,
+            InvalidRequest, PathParams, Target, Written,
             embeddings::EmbeddingApi,
             responses::{PREVIOUS, with_history},
         },
@@ -43,8 +43,8 @@ const MAX_FORWARDED_BYTES: usize = 4096;
 
 /// A client's request.
 pub struct ClientRequest {
-    asked: Asked,
-    addressed: Addressed,
+    asked: ClientCall,
+    addressed: PathParams,
     body: Bytes,
     /// What routing needs, which is all that is read at first.
     facts: Facts,
@@ -70,17 +70,21 @@ const ASK_USAGE: &str = r#""stream_options":{"include_usage":true}"#;
 impl ClientRequest {
     /// Whether a body could be read as one request by one reader and as another by another: see
     /// [`parse`](Self::parse), which refuses it.
-    pub fn is_ambiguous(asked: Asked, body: &[u8]) -> bool {
-        facts::check(asked, body, &Addressed::default()).is_err()
+    pub fn is_ambiguous(asked: ClientCall, body: &[u8]) -> bool {
+        facts::check(asked, body, &PathParams::default()).is_err()
     }
 
     /// Errors: [`InvalidRequest`] when it would be wrong everywhere, or be another request to another
     /// reader. What only a translation has to understand is told by [`for_upstream`](Self::for_upstream).
-    pub fn parse(asked: Asked, body: Bytes, addressed: &Addressed) -> Result<Self, InvalidRequest> {
+    pub fn parse(
+        asked: ClientCall,
+        body: Bytes,
+        addressed: &PathParams,
+    ) -> Result<Self, InvalidRequest> {
         let facts = Facts::read(asked, &body, addressed)?;
         let embedding = match asked {
-            Asked::Embeddings(api) => Some(api.read_request(&body, addressed)?),
-            Asked::Answer(_) | Asked::TokenCount(_) => None,
+            ClientCall::Embeddings(api) => Some(api.read_request(&body, addressed)?),
+            ClientCall::Generate(_) | ClientCall::TokenCount(_) => None,
         };
         let (addressed, continues, forwarded) = (addressed.clone(), None, Vec::new());
         let common = OnceCell::new();
@@ -108,7 +112,7 @@ impl ClientRequest {
         self
     }
 
-    pub fn asked(&self) -> Asked {
+    pub fn asked(&self) -> ClientCall {
         self.asked
     }
 
@@ -120,7 +124,7 @@ impl ClientRequest {
     /// Whether it continues an answer that only an upstream can know.
     pub fn continues_elsewhere(&self) -> bool {
         let previous = || self.facts.said(&self.body).text(&[PREVIOUS]);
-        self.asked == Asked::Answer(ClientApi::Responses)
+        self.asked == ClientCall::Generate(ClientApi::Responses)
             && previous().is_some_and(|previous| !previous.is_empty())
     }
 
@@ -162,7 +166,7 @@ impl ClientRequest {
         let mended = mended(&self.body).map(Bytes::from);
         let body = mended.as_ref().unwrap_or(&self.body);
         let mut request = match self.asked {
-            Asked::TokenCount(api) => count::read_request(api, body, &self.addressed)?,
+            ClientCall::TokenCount(api) => count::read_request(api, body, &self.addressed)?,
             // What came before is not here; where it goes may know it.
             _ if self.continues_elsewhere() => {
                 let body = with_history(body, &[]);
@@ -199,8 +203,8 @@ impl ClientRequest {
     /// What a model must be able to do. To count a prompt it need not be able to answer it.
     pub fn needs(&self) -> Capabilities {
         match self.asked {
-            Asked::Answer(_) => self.facts.needs(&self.body),
-            Asked::TokenCount(_) | Asked::Embeddings(_) => Capabilities::NONE,
+            ClientCall::Generate(_) => self.facts.needs(&self.body),
+            ClientCall::TokenCount(_) | ClientCall::Embeddings(_) => Capabilities::NONE,
         }
     }
 
@@ -233,7 +237,7 @@ impl ClientRequest {
         then: impl FnMut(SessionSignal<'_>) -> Option<T>,
     ) -> Option<T> {
         match self.asked {
-            Asked::Embeddings(_) => None,
+            ClientCall::Embeddings(_) => None,
             _ => self.facts.with_session(&self.body, header, then),
         }
     }
@@ -247,7 +251,7 @@ impl ClientRequest {
     pub fn strips_usage(&self, asks_usage: bool) -> bool {
         asks_usage
             && self.facts.stream
-            && self.asked == Asked::Answer(ClientApi::Chat)
+            && self.asked == ClientCall::Generate(ClientApi::Chat)
             && !self.facts.said(&self.body).has("stream_options")
     }
 
@@ -272,7 +276,7 @@ impl ClientRequest {
             self.facts.without_thinking(&mut edits);
             losses.note("thinking");
         }
-        if let (Asked::Answer(_), Some(most)) = (self.asked, facts.output_tokens)
+        if let (ClientCall::Generate(_), Some(most)) = (self.asked, facts.output_tokens)
             && self.facts.limit_output(&self.body, &mut edits, most)
         {
             losses.note("max_output_tokens");
@@ -290,7 +294,7 @@ impl ClientRequest {
         facts: &ModelFacts,
     ) -> Result<ForUpstream, Failure> {
         match self.asked {
-            Asked::Answer(api) => {
+            ClientCall::Generate(api) => {
                 if let Some(envelope) = api.spoken_by(format) {
                     return Ok(self.passed_on(envelope, target, facts));
                 }
@@ -303,15 +307,15 @@ impl ClientRequest {
                 let target = Target { max_output_tokens, ..*target };
                 Ok(upstream_side(format).write_request(request, &target).into())
             }
-            Asked::TokenCount(ClientApi::Messages) if format == ApiFormat::Anthropic => {
+            ClientCall::TokenCount(ClientApi::Messages) if format == ApiFormat::Anthropic => {
                 Ok(self.passed_on(Envelope::None, target, facts))
             }
-            Asked::TokenCount(_) => {
+            ClientCall::TokenCount(_) => {
                 let request = self.common().map_err(at_fault)?;
                 let body = count::write_request(format, request, target).into();
                 Ok(ForUpstream { body, losses: Losses::default() })
             }
-            Asked::Embeddings(api) => {
+            ClientCall::Embeddings(api) => {
                 let upstream = EmbeddingApi::of_upstream(format.dialect());
                 let is_plain = matches!(api, EmbeddingApi::OpenAi | EmbeddingApi::Ollama);
                 if is_plain && upstream == Some(api) {

@@ -18,7 +18,7 @@ use crate::{
     gateway::{
         dialect::openai_chat::ErrorObject,
         failure::classify,
-        translate::{Addressed, InvalidRequest, Target, gemini},
+        translate::{InvalidRequest, PathParams, Target, gemini},
     },
 };
 
@@ -44,7 +44,7 @@ type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 pub(super) fn read_request(
     api: ClientApi,
     body: &[u8],
-    addressed: &Addressed,
+    addressed: &PathParams,
 ) -> Result<Request, InvalidRequest> {
     if api.dialect() == ClientApi::Gemini.dialect() {
         return gemini::read_count_request(body, addressed);

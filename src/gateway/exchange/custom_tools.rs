@@ -57,7 +57,7 @@ pub(super) fn as_functions(request: &Request, format: ApiFormat) -> Option<Reque
 fn names(request: &Request) -> HashSet<String> {
     let name = |tool: &Tool| match tool {
         Tool::Custom { name, .. } => Some(name.clone()),
-        Tool::Function(_) | Tool::Own { .. } => None,
+        Tool::Function(_) | Tool::Opaque { .. } => None,
     };
     request.tools.iter().filter_map(name).collect()
 }

@@ -66,9 +66,9 @@ mod tests {
             time::Timestamp, usage::TokenUsage,
         },
         gateway::{
-            exchange::{Asked, ClientApi, ClientRequest, Ending, EventStream, Pair},
+            exchange::{ClientApi, ClientCall, ClientRequest, Conversion, Ending, EventStream},
             stream::sse::MAX_EVENT_BYTES,
-            translate::{Addressed, Target},
+            translate::{PathParams, Target},
         },
     };
 
@@ -77,17 +77,17 @@ mod tests {
     const FIRST: &str = r#"{"candidates":[{"content":{"parts":[{"text":"H\u00e9","novel":{}}]},"urlContextMetadata":{"x":1e3}}], "novel":1.50}"#;
 
     fn request(body: &str, stream: bool) -> Rc<ClientRequest> {
-        let addressed = Addressed { model: ModelName::parse("m").ok(), stream: Some(stream) };
-        let asked = Asked::Answer(ClientApi::Gemini);
+        let addressed = PathParams { model: ModelName::parse("m").ok(), stream: Some(stream) };
+        let asked = ClientCall::Generate(ClientApi::Gemini);
         let body = Bytes::copy_from_slice(body.as_bytes());
         Rc::new(ClientRequest::parse(asked, body, &addressed).unwrap())
     }
 
-    fn pair(stream: bool) -> Pair {
+    fn conversion(stream: bool) -> Conversion {
         let request = request(r#"{"contents":[{"parts":[{"text":"hi"}]}]}"#, stream);
         let model = ModelName::parse("gemini-2.5-pro").unwrap();
         let at = Timestamp::from_millis(0);
-        Pair::new(
+        Conversion::new(
             request,
             ApiFormat::Cloudcode,
             model,
@@ -108,7 +108,7 @@ mod tests {
 
     /// Feeds a stream in two pieces, and gives what was sent, how it ended, and where it stands.
     fn pass(stream: &str, cut: usize) -> (String, Option<Ending>, Box<EventStream>) {
-        let (mut passage, mut sent, mut ending) = (pair(true).stream(true), Vec::new(), None);
+        let (mut passage, mut sent, mut ending) = (conversion(true).stream(true), Vec::new(), None);
         for piece in [&stream.as_bytes()[..cut], &stream.as_bytes()[cut..]] {
             let output = passage.feed(Bytes::copy_from_slice(piece));
             sent.extend_from_slice(&output.forward);
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_whole_answer_is_taken_out_of_it_byte_for_byte() {
         for body in [enveloped(ANSWER), ANSWER.to_owned()] {
-            let answer = pair(false).whole(body.into()).unwrap();
+            let answer = conversion(false).whole(body.into()).unwrap();
             assert_eq!(answer.body, ANSWER);
             let tokens = TokenUsage { input: 5, output: 2, ..TokenUsage::default() };
             assert_eq!((answer.usage, answer.losses.is_empty()), (Some(tokens.into()), true));
@@ -143,7 +143,7 @@ mod tests {
     fn an_error_in_it_is_the_failure_it_stands_for() {
         let error = r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}"#;
         for error in [error.to_owned(), enveloped(error)] {
-            let failure = pair(false).whole(error.clone().into()).err().unwrap();
+            let failure = conversion(false).whole(error.clone().into()).err().unwrap();
             assert_eq!(failure.class, FailureClass::RateLimit, "{error}");
             let stream = event(&enveloped(FIRST)) + &event(&error);
             let (sent, ending, passage) = pass(&stream, 0);

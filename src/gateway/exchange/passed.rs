@@ -17,7 +17,7 @@ use crate::{
         dialect::openai_chat::{Chunk, DONE, parse_usage, text_of},
         failure::classify,
         mended::mended,
-        translate::{ReadStream, Said, responses::naming_previous},
+        translate::{EventOutcome, ReadStream, responses::naming_previous},
     },
 };
 
@@ -232,22 +232,25 @@ fn look_at_event(
     if let Some(log) = &mut log {
         match &said {
             // Nobody could compare it.
-            Ok(Said::Foreign) => log.lose(),
-            Ok(said @ (Said::More | Said::Idle)) => log.end_of_event(data, *said == Said::Idle),
-            Ok(Said::Done | Said::DoneInPart | Said::Failed(_)) | Err(_) => log.drop_event(),
+            Ok(EventOutcome::Foreign) => log.lose(),
+            Ok(said @ (EventOutcome::More | EventOutcome::Idle)) => {
+                log.end_of_event(data, *said == EventOutcome::Idle);
+            }
+            Ok(EventOutcome::Done | EventOutcome::DoneInPart | EventOutcome::Failed(_))
+            | Err(_) => log.drop_event(),
         }
     }
     let plain = match (&said, others, words) {
-        (Ok(Said::More), 0, Some((kind, Some(place)))) => {
+        (Ok(EventOutcome::More), 0, Some((kind, Some(place)))) => {
             Some(Plain { kind, place, number: reader.number(), usage })
         }
         _ => None,
     };
     let fate = match said {
-        Ok(Said::More | Said::Idle) => Fate::Pass,
-        Ok(Said::Foreign) => Fate::Foreign,
-        Ok(Said::Done | Said::DoneInPart) => Fate::Done,
-        Ok(Said::Failed(failure)) => Fate::Failed(*failure),
+        Ok(EventOutcome::More | EventOutcome::Idle) => Fate::Pass,
+        Ok(EventOutcome::Foreign) => Fate::Foreign,
+        Ok(EventOutcome::Done | EventOutcome::DoneInPart) => Fate::Done,
+        Ok(EventOutcome::Failed(failure)) => Fate::Failed(*failure),
         Err(_) => unreadable(data, log),
     };
     (fate, plain)

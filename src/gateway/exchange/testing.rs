@@ -5,19 +5,19 @@ use std::rc::Rc;
 use bytes::Bytes;
 use serde_json::json;
 
-use super::{Asked, ClientApi, ClientRequest, Ending, EventStream, Pair};
+use super::{ClientApi, ClientCall, ClientRequest, Conversion, Ending, EventStream};
 use crate::{
     domain::{
         id::{ModelName, RequestId},
         provider::ApiFormat,
         time::Timestamp,
     },
-    gateway::{stream::sse::MAX_EVENT_BYTES, translate::Addressed},
+    gateway::{stream::sse::MAX_EVENT_BYTES, translate::PathParams},
 };
 
 /// One attempt at a streamed answer of a client of `api` by an upstream of `format`. `strips_usage`: see
-/// [`Pair::new`].
-pub fn pair(api: ClientApi, format: ApiFormat, strips_usage: bool) -> Pair {
+/// [`Conversion::new`].
+pub fn conversion(api: ClientApi, format: ApiFormat, strips_usage: bool) -> Conversion {
     let turns = json!([{"role": "user", "content": "hi"}]);
     let body = match api {
         ClientApi::Gemini | ClientApi::GeminiArray => {
@@ -29,13 +29,13 @@ pub fn pair(api: ClientApi, format: ApiFormat, strips_usage: bool) -> Pair {
         }
         _ => json!({"model": "m", "stream": true, "max_tokens": 9, "messages": turns}),
     };
-    let addressed = Addressed { model: ModelName::parse("m").ok(), stream: Some(true) };
+    let addressed = PathParams { model: ModelName::parse("m").ok(), stream: Some(true) };
     let body = Bytes::from(body.to_string());
-    let request = ClientRequest::parse(Asked::Answer(api), body, &addressed).unwrap();
+    let request = ClientRequest::parse(ClientCall::Generate(api), body, &addressed).unwrap();
     let model = ModelName::parse("upstream-m").unwrap();
     let id = RequestId::parse("req_00000000000000000000000000000001").unwrap();
     let at = Timestamp::from_millis(0);
-    Pair::new(Rc::new(request), format, model, id, at, strips_usage, MAX_EVENT_BYTES)
+    Conversion::new(Rc::new(request), format, model, id, at, strips_usage, MAX_EVENT_BYTES)
 }
 
 /// All that a stream sends of what comes in such pieces, and how it ends by its own word.

@@ -14,7 +14,7 @@ use crate::{
     },
     gateway::{
         stream::halves::Halves,
-        translate::{ReadStream, Said},
+        translate::{EventOutcome, ReadStream},
     },
 };
 
@@ -97,18 +97,18 @@ impl Written {
         seen.end_of_event();
         match said {
             _ if differs => Fate::Differs,
-            Ok(Said::Done) if self.is_behind() => Fate::Differs,
-            Ok(Said::Done) => Fate::Done,
-            Ok(Said::Failed(failure)) => Fate::Failed(*failure),
-            Ok(Said::More | Said::Idle) => Fate::Drop,
-            Ok(Said::DoneInPart) | Err(_) if holds_text(data) => match no_json(data) {
+            Ok(EventOutcome::Done) if self.is_behind() => Fate::Differs,
+            Ok(EventOutcome::Done) => Fate::Done,
+            Ok(EventOutcome::Failed(failure)) => Fate::Failed(*failure),
+            Ok(EventOutcome::More | EventOutcome::Idle) => Fate::Drop,
+            Ok(EventOutcome::DoneInPart) | Err(_) if holds_text(data) => match no_json(data) {
                 Some(failure) => Fate::Failed(failure),
                 None => {
                     let detail = "an event of the stream is of an unknown shape";
                     Fate::Unclear(Failure::new(FailureClass::Cut, detail))
                 }
             },
-            Ok(Said::Foreign | Said::DoneInPart) | Err(_) => {
+            Ok(EventOutcome::Foreign | EventOutcome::DoneInPart) | Err(_) => {
                 seen.leave_out("stream.event");
                 Fate::Drop
             }

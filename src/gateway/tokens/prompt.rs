@@ -129,7 +129,7 @@ impl Prompt {
                 self.texts([name].into_iter().chain(description));
                 self.text(format.as_ref().map_or("", |format| format.as_str()));
             }
-            Tool::Own { by: _, kind, json } => {
+            Tool::Opaque { by: _, kind, json } => {
                 self.text(kind);
                 self.text(json.as_str());
             }
@@ -158,7 +158,7 @@ impl Prompt {
                 }
             }
             Content::Reasoning(thought) => self.thought(thought),
-            Content::Own { by: _, kind: _, json } => self.text(json.as_str()),
+            Content::Opaque { by: _, kind: _, json } => self.text(json.as_str()),
         }
     }
 

@@ -74,7 +74,7 @@ impl TextLength {
     fn add_part(&mut self, part: &Part) {
         match &part.content {
             Content::Text { text, .. } | Content::Refusal(text) => self.add(text),
-            Content::Own { json, .. } => self.add(json.as_str()),
+            Content::Opaque { json, .. } => self.add(json.as_str()),
             Content::Reasoning(thought) => self.add(&thought.text),
             Content::ToolCall(call) => {
                 self.add(&call.name);

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{
-    Addressed, ClientSide, Framing, Said, Shown, Target, UpstreamSide, Written, chat::Chat,
-    gemini::Gemini, messages::Messages, ollama::OllamaChat, responses::Responses,
+    ClientSide, EventOutcome, Framing, PathParams, ResponseContext, Target, UpstreamSide, Written,
+    chat::Chat, gemini::Gemini, messages::Messages, ollama::OllamaChat, responses::Responses,
 };
 use crate::{
     domain::{
@@ -89,7 +89,10 @@ fn said<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Spoke {
                 said.results.push((call, texts));
             }
             Content::Image { .. } => said.images += 1,
-            Content::Document(_) | Content::Audio(_) | Content::Video(_) | Content::Own { .. } => {}
+            Content::Document(_)
+            | Content::Audio(_)
+            | Content::Video(_)
+            | Content::Opaque { .. } => {}
         }
     }
     said
@@ -109,9 +112,9 @@ fn asking() -> Request {
     Request { stream: true, wants_stream_usage: true, ..Request::new(model(), Vec::new()) }
 }
 
-fn shown(request: &Request) -> Shown<'_> {
+fn shown(request: &Request) -> ResponseContext<'_> {
     let created = Timestamp::from_millis(1_800_000_000_000);
-    Shown { id: "0law0", created, model: &request.model, request }
+    ResponseContext { id: "0law0", created, model: &request.model, request }
 }
 
 /// The bytes of a stream that says this.
@@ -151,7 +154,7 @@ fn heard(dialect: &dyn Spoken, stream: Vec<u8>) -> Answer {
     let mut assembly = Assembly::new(1 << 20);
     for event in events {
         let said = reader.read(&event, &mut |delta| assembly.add(delta).unwrap()).unwrap();
-        assert!(!matches!(said, Said::Failed(_)), "{said:?}");
+        assert!(!matches!(said, EventOutcome::Failed(_)), "{said:?}");
     }
     assembly.finish().expect("the stream says how it ends")
 }
@@ -196,8 +199,8 @@ proptest! {
             let Written { body, losses } = spoken.write_request(request, &target);
             let drops_thoughts = losses.iter().any(|name| name == "reasoning");
             let addressed = match dialect {
-                Dialect::Gemini => Addressed { model: Some(model.clone()), stream: Some(request.stream) },
-                _ => Addressed::default(),
+                Dialect::Gemini => PathParams { model: Some(model.clone()), stream: Some(request.stream) },
+                _ => PathParams::default(),
             };
             let arrived = spoken.read_request(&body, &addressed).unwrap();
             for roles in [

@@ -53,9 +53,9 @@ impl InvalidRequest {
     }
 }
 
-/// What the path of a request has said already, where a dialect has it there and not in the body.
+/// Parameters that a dialect has in the path of a request and not in its body.
 #[derive(Debug, Clone, Default)]
-pub struct Addressed {
+pub struct PathParams {
     pub model: Option<ModelName>,
     pub stream: Option<bool>,
 }
@@ -79,9 +79,9 @@ pub struct Written {
     pub losses: Losses,
 }
 
-/// As what an answer is shown to its client.
+/// What the writer of an answer has to know of its request.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a> {
+pub struct ResponseContext<'a> {
     /// Makes ids of answers, messages and items: letters and digits, another for each request.
     pub id: &'a str,
     pub created: Timestamp,
@@ -112,9 +112,16 @@ pub enum Framing {
     Lines,
 }
 
+/// What an answer holds beside text, which decides by which word its end is told.
+#[derive(Debug, Clone, Copy, Default)]
+struct OutputKinds {
+    calls: bool,
+    refusal: bool,
+}
+
 /// What an event means for the stream, beside its deltas.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum EventOutcome {
     /// There is more to come.
     More,
     /// The same, and it says nothing of the answer: it keeps the stream open, or says again what is known.
@@ -137,8 +144,12 @@ pub struct Unparsable;
 /// Reads one stream of an upstream. Keeps no more than it needs to tell the next event's meaning.
 pub trait ReadStream {
     /// Reads the data of one event and hands on what it adds. A dialect without a terminal event
-    /// never says [`Said::Done`]: then a clean end after the last [`Delta::Stop`] is the end.
-    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable>;
+    /// never says [`EventOutcome::Done`]: then a clean end after the last [`Delta::Stop`] is the end.
+    fn read(
+        &mut self,
+        data: &[u8],
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<EventOutcome, Unparsable>;
 
     /// The number of the event that was read last, where its dialect numbers them.
     fn number(&self) -> Option<u64> {
@@ -222,18 +233,23 @@ pub trait ClientSide: Sync {
     /// knows are losses too.
     ///
     /// Errors: [`InvalidRequest`] when it would be wrong everywhere.
-    fn read_request(&self, body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest>;
+    fn read_request(&self, body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest>;
 
     /// Writes a whole answer. What cannot be said is added to `losses`. An answer without usage is
     /// given one by the caller first.
-    fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8>;
+    fn write_answer(
+        &self,
+        answer: &Answer,
+        shown: &ResponseContext<'_>,
+        losses: &mut Losses,
+    ) -> Vec<u8>;
 
     /// The media type of a stream.
     fn stream_type(&self) -> &'static str {
         "text/event-stream"
     }
 
-    fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream>;
+    fn stream_writer(&self, shown: &ResponseContext<'_>) -> Box<dyn WriteStream>;
 
     /// Writes the body of an error response.
     fn error_body(&self, error: &ErrorView<'_>) -> Vec<u8>;

@@ -4,8 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, web::Payload};
 
 use crate::{
     gateway::{
-        exchange::{Asked, ClientApi},
-        translate::Addressed,
+        exchange::{ClientApi, ClientCall},
+        translate::PathParams,
     },
     http::{
         endpoint::{Endpoint, endpoint},
@@ -30,5 +30,6 @@ pub async fn create(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
-    relayed(Asked::Answer(ClientApi::Completions), Addressed::default(), request, payload).await
+    relayed(ClientCall::Generate(ClientApi::Completions), PathParams::default(), request, payload)
+        .await
 }

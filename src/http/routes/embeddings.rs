@@ -4,8 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, web::Payload};
 
 use crate::{
     gateway::{
-        exchange::{Asked, ClientApi},
-        translate::{Addressed, embeddings::EmbeddingApi},
+        exchange::{ClientApi, ClientCall},
+        translate::{PathParams, embeddings::EmbeddingApi},
     },
     http::{
         endpoint::{Endpoint, endpoint},
@@ -29,6 +29,6 @@ pub async fn create(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
-    let asked = Asked::Embeddings(EmbeddingApi::OpenAi);
-    relayed(asked, Addressed::default(), request, payload).await
+    let asked = ClientCall::Embeddings(EmbeddingApi::OpenAi);
+    relayed(asked, PathParams::default(), request, payload).await
 }

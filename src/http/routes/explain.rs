@@ -31,8 +31,8 @@ use crate::{
         trace::{CandidateTrace, ExclusionTrace, MAX_ENTRIES, PlanTrace, SubstitutionTrace},
     },
     gateway::{
-        exchange::{Asked, ClientApi, ClientRequest},
-        translate::Addressed,
+        exchange::{ClientApi, ClientCall, ClientRequest},
+        translate::PathParams,
     },
     http::{
         actors::Actors,
@@ -246,10 +246,10 @@ impl ExplainBody {
             return Err(Problem::bad_request(message).about("session"));
         }
         let api = self.api.into();
-        let addressed = Addressed { model: self.model.clone(), stream: None };
+        let addressed = PathParams { model: self.model.clone(), stream: None };
         let parse = |body: Box<RawValue>| {
             let body = Bytes::from(body.get().to_owned());
-            ClientRequest::parse(Asked::Answer(api), body, &addressed).map_err(|invalid| {
+            ClientRequest::parse(ClientCall::Generate(api), body, &addressed).map_err(|invalid| {
                 Problem::bad_request(format!("request: {}", invalid.message)).about("request")
             })
         };

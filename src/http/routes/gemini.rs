@@ -10,9 +10,9 @@ use crate::{
     actors::{access_keys::KeyRing, published::Published},
     domain::id::{ModelName, RequestId},
     gateway::{
-        exchange::{Asked, ClientApi},
+        exchange::{ClientApi, ClientCall},
         translate::{
-            Addressed,
+            PathParams,
             embeddings::EmbeddingApi,
             model_list::{GeminiPage, gemini_list, gemini_one},
         },
@@ -110,21 +110,21 @@ pub async fn call(
     };
     let model = ModelName::parse(&model).map_err(|error| refusal(Problem::from(error)))?;
     let asked = match method.as_str() {
-        "generateContent" => Asked::Answer(ClientApi::Gemini),
+        "generateContent" => ClientCall::Generate(ClientApi::Gemini),
         "streamGenerateContent" if asks_events(request.query_string()) => {
-            Asked::Answer(ClientApi::Gemini)
+            ClientCall::Generate(ClientApi::Gemini)
         }
-        "streamGenerateContent" => Asked::Answer(ClientApi::GeminiArray),
-        "countTokens" => Asked::TokenCount(ClientApi::Gemini),
-        "embedContent" => Asked::Embeddings(EmbeddingApi::GeminiOne),
-        "batchEmbedContents" => Asked::Embeddings(EmbeddingApi::GeminiBatch),
+        "streamGenerateContent" => ClientCall::Generate(ClientApi::GeminiArray),
+        "countTokens" => ClientCall::TokenCount(ClientApi::Gemini),
+        "embedContent" => ClientCall::Embeddings(EmbeddingApi::GeminiOne),
+        "batchEmbedContents" => ClientCall::Embeddings(EmbeddingApi::GeminiBatch),
         other => {
             let message = format!("there is no method {other} of a model");
             return Err(refusal(Problem::not_found("route_not_found", message)));
         }
     };
     let stream = method == "streamGenerateContent";
-    let addressed = Addressed { model: Some(model), stream: Some(stream) };
+    let addressed = PathParams { model: Some(model), stream: Some(stream) };
     relayed(asked, addressed, request, payload).await
 }
 

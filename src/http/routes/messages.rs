@@ -4,8 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, web::Payload};
 
 use crate::{
     gateway::{
-        exchange::{Asked, ClientApi},
-        translate::Addressed,
+        exchange::{ClientApi, ClientCall},
+        translate::PathParams,
     },
     http::{
         endpoint::{Endpoint, endpoint},
@@ -30,7 +30,8 @@ pub async fn create(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
-    relayed(Asked::Answer(ClientApi::Messages), Addressed::default(), request, payload).await
+    relayed(ClientCall::Generate(ClientApi::Messages), PathParams::default(), request, payload)
+        .await
 }
 
 /// Says how many tokens a prompt has: by the provider's own count where it offers one, else by an
@@ -44,6 +45,6 @@ pub async fn count_tokens(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
-    let asked = Asked::TokenCount(ClientApi::Messages);
-    relayed(asked, Addressed::default(), request, payload).await
+    let asked = ClientCall::TokenCount(ClientApi::Messages);
+    relayed(asked, PathParams::default(), request, payload).await
 }

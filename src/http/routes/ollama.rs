@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     gateway::{
-        exchange::{Asked, ClientApi},
+        exchange::{ClientApi, ClientCall},
         translate::{
-            Addressed,
+            PathParams,
             embeddings::EmbeddingApi,
             model_list::{ollama_show, ollama_tags, ollama_version},
         },
@@ -51,7 +51,8 @@ pub async fn chat(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
-    relayed(Asked::Answer(ClientApi::OllamaChat), Addressed::default(), request, payload).await
+    relayed(ClientCall::Generate(ClientApi::OllamaChat), PathParams::default(), request, payload)
+        .await
 }
 
 /// Relays a prompt, as a stream of lines unless `stream` is false.
@@ -65,7 +66,13 @@ pub async fn complete(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
-    relayed(Asked::Answer(ClientApi::OllamaGenerate), Addressed::default(), request, payload).await
+    relayed(
+        ClientCall::Generate(ClientApi::OllamaGenerate),
+        PathParams::default(),
+        request,
+        payload,
+    )
+    .await
 }
 
 /// Turns texts into vectors.
@@ -78,8 +85,8 @@ pub async fn embed(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
-    let asked = Asked::Embeddings(EmbeddingApi::Ollama);
-    relayed(asked, Addressed::default(), request, payload).await
+    let asked = ClientCall::Embeddings(EmbeddingApi::Ollama);
+    relayed(asked, PathParams::default(), request, payload).await
 }
 
 /// Turns one text into a vector, in the way Ollama had before.
@@ -92,8 +99,8 @@ pub async fn embed_one(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Failure<ClientApi>> {
-    let asked = Asked::Embeddings(EmbeddingApi::OllamaLegacy);
-    relayed(asked, Addressed::default(), request, payload).await
+    let asked = ClientCall::Embeddings(EmbeddingApi::OllamaLegacy);
+    relayed(asked, PathParams::default(), request, payload).await
 }
 
 /// Lists the models that this key may ask for and that some provider in use lists, by name.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, Asked, End, Facts, How, MAX_ATTEMPTS, Retry, RunState, Running, Slot, Whose,
+    Action, Awaiting, End, Facts, How, MAX_ATTEMPTS, Retry, RunState, Running, Slot, Whose,
     format::{self, FormatsAsked},
     policy::{Next, is_limit, is_of_credential, policy, tells_when},
     token::Tokens,
@@ -52,14 +52,15 @@ impl Retry {
         if let Some(running) = &mut self.slots[slot] {
             running.last = Some(Arc::clone(&failure));
         }
-        self.asked = Asked::Note { slot, whose, credential };
+        self.asked = Awaiting::Note { slot, whose, credential };
         Action::Note { slot, failure, whose }
     }
 
     /// All who have to know of a failure have been told: the request goes on after it.
     pub(super) fn noted(&mut self) -> Option<Action> {
-        let (slot, whose, credential) = match std::mem::replace(&mut self.asked, Asked::Nothing) {
-            Asked::Note { slot, whose, credential } => (slot, whose, credential),
+        let (slot, whose, credential) = match std::mem::replace(&mut self.asked, Awaiting::Nothing)
+        {
+            Awaiting::Note { slot, whose, credential } => (slot, whose, credential),
             other => {
                 self.asked = other;
                 return None;
@@ -104,7 +105,7 @@ impl Retry {
             Next::Stop => return Some(Action::End(End::Failed(failure))),
             Next::Repeat if may_ask => {
                 running.state = RunState::Held;
-                self.asked = Asked::Repeat(slot);
+                self.asked = Awaiting::Repeat(slot);
                 return Some(Action::TakeBudget { repeats_at: Some(slot) });
             }
             Next::OtherCredential if may_ask && let Some(credential) = credential => {

@@ -65,7 +65,7 @@ pub struct Retry {
     queue: VecDeque<Candidate>,
     slots: [Option<Running>; SLOTS],
     /// What whoever drives it was asked for.
-    asked: Asked,
+    asked: Awaiting,
     ruled_out: RuledOut,
     /// Credentials that are not tried again.
     tried: Vec<CredentialId>,
@@ -108,7 +108,7 @@ enum Phase {
     },
 }
 
-enum Asked {
+enum Awaiting {
     Nothing,
     Plan,
     /// To tell of a failure.
@@ -157,7 +157,7 @@ struct Running {
 enum RunState {
     Starting,
     /// Asked. Slow from `slow_at` on, given up at `over_at` while another candidate is left.
-    Asked {
+    Awaiting {
         slow_at: Option<Duration>,
         over_at: Option<Duration>,
     },
@@ -178,7 +178,7 @@ impl Retry {
             made_before: 0,
             queue: VecDeque::new(),
             slots: [None, None],
-            asked: Asked::Nothing,
+            asked: Awaiting::Nothing,
             ruled_out: RuledOut::default(),
             tried: Vec::new(),
             made: 0,
@@ -277,7 +277,7 @@ impl Retry {
             Event::Differs { slot } => self.slots[slot] = None,
             Event::Draining => {
                 self.is_draining = true;
-                self.asked = Asked::Nothing;
+                self.asked = Awaiting::Nothing;
             }
             Event::Answered { slot } => return self.answered(now, slot),
             Event::Failed { slot, failure, facts } => due = self.failed(slot, failure, facts),
@@ -303,7 +303,7 @@ impl Retry {
     }
 
     fn planned(&mut self, planned: Planned) {
-        self.asked = Asked::Nothing;
+        self.asked = Awaiting::Nothing;
         self.queue = planned.candidates.into();
         self.has_busy |= planned.has_busy;
         if let Some((until, cause)) = planned.soonest {
@@ -324,7 +324,7 @@ impl Retry {
         let is_resuming = self.is_resuming();
         if let Some(running) = &mut self.slots[slot] {
             running.state =
-                RunState::Asked { slow_at: after(patience.soft), over_at: after(patience.hard) };
+                RunState::Awaiting { slow_at: after(patience.soft), over_at: after(patience.hard) };
             if is_resuming {
                 self.ruled_out.add(&running.candidate);
             }
@@ -365,7 +365,7 @@ impl Retry {
     }
 
     /// Takes one attempt from the budget, unless the one taken before could not be made.
-    fn take(&mut self, now: Duration, asked: Asked) -> Option<Action> {
+    fn take(&mut self, now: Duration, asked: Awaiting) -> Option<Action> {
         self.asked = asked;
         if self.is_granted {
             return self.budget(now, true, 0.0);
@@ -375,8 +375,8 @@ impl Retry {
 
     fn budget(&mut self, now: Duration, is_granted: bool, random: f64) -> Option<Action> {
         self.is_granted |= is_granted;
-        match std::mem::replace(&mut self.asked, Asked::Nothing) {
-            Asked::Repeat(slot) => {
+        match std::mem::replace(&mut self.asked, Awaiting::Nothing) {
+            Awaiting::Repeat(slot) => {
                 let pause = self.limits.pause.mul_f64(1.0 + 3.0 * random.clamp(0.0, 1.0));
                 let at = now + pause;
                 let running = self.slots[slot].as_mut()?;
@@ -388,16 +388,16 @@ impl Retry {
                 }
                 None
             }
-            Asked::Hedge if is_granted => self.ask_next(AttemptKind::Hedge),
+            Awaiting::Hedge if is_granted => self.ask_next(AttemptKind::Hedge),
             // Who is silent is not waited for: the request moves on.
-            Asked::Hedge => self.abandon(Some(AttemptKind::Failover)),
-            Asked::Resume if is_granted => self.ask_next(AttemptKind::Resume),
-            Asked::Resume => Some(Action::End(End::NotResumed)),
-            Asked::AfterLimit { stage } if is_granted => {
+            Awaiting::Hedge => self.abandon(Some(AttemptKind::Failover)),
+            Awaiting::Resume if is_granted => self.ask_next(AttemptKind::Resume),
+            Awaiting::Resume => Some(Action::End(End::NotResumed)),
+            Awaiting::AfterLimit { stage } if is_granted => {
                 self.open(stage);
                 None
             }
-            Asked::AfterLimit { .. } => None,
+            Awaiting::AfterLimit { .. } => None,
             other => {
                 self.asked = other;
                 None
@@ -425,8 +425,8 @@ impl Retry {
         if now >= self.limits.deadline {
             return Action::End(End::Deadline);
         }
-        if let Asked::Abandon { then } = self.asked {
-            self.asked = Asked::Nothing;
+        if let Awaiting::Abandon { then } = self.asked {
+            self.asked = Awaiting::Nothing;
             if let Some(kind) = then
                 && let Some(action) = self.ask_next(kind)
             {
@@ -454,7 +454,7 @@ impl Retry {
         }
         if self.is_planned && self.is_limited && !self.is_draining {
             self.is_limited = false;
-            self.asked = Asked::LookAtStage;
+            self.asked = Awaiting::LookAtStage;
             return Action::Look { from: self.stage, to: self.stage + 1 };
         }
         if let Some(action) = self.plan_next(true) {
@@ -470,7 +470,7 @@ impl Retry {
             return None;
         }
         (self.stage, self.is_planned, self.is_limited) = (stage, true, false);
-        self.asked = Asked::Plan;
+        self.asked = Awaiting::Plan;
         Some(Action::Plan { stage, takes_turn })
     }
 
@@ -510,6 +510,6 @@ impl Retry {
 
 impl Running {
     fn is_slow(&self, now: Duration) -> bool {
-        matches!(self.state, RunState::Asked { slow_at: Some(at), .. } if at <= now)
+        matches!(self.state, RunState::Awaiting { slow_at: Some(at), .. } if at <= now)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Action, Asked, Retry, RunState, SLOTS, Slot};
+use super::{Action, Awaiting, Retry, RunState, SLOTS, Slot};
 use crate::{
     actors::router::Candidate,
     domain::{
@@ -29,7 +29,7 @@ impl Retry {
         for running in self.slots.iter().flatten() {
             let due = match running.state {
                 RunState::Pausing(at) => Some(at),
-                RunState::Asked { slow_at, over_at } if !self.is_resuming() => {
+                RunState::Awaiting { slow_at, over_at } if !self.is_resuming() => {
                     let can_hedge = self.under_way() < SLOTS && self.may_have_next();
                     let slow_at = slow_at.filter(|at| *at > now && can_hedge);
                     let over_at = over_at.filter(|_| self.may_have_next());
@@ -54,7 +54,7 @@ impl Retry {
             return self.plan_next(true).or_else(|| self.look_beside(now));
         }
         // After a hedge that failed, who is slow is not waited for alone.
-        self.take(now, Asked::Hedge)
+        self.take(now, Awaiting::Hedge)
     }
 
     /// Whether one is slow, alone, and another may be asked beside it.
@@ -69,7 +69,7 @@ impl Retry {
         if self.look_beside_at > now || self.is_draining {
             return None;
         }
-        self.asked = Asked::LookBeside;
+        self.asked = Awaiting::LookBeside;
         Some(Action::Look { from: 0, to: self.stages.len() })
     }
 
@@ -77,7 +77,7 @@ impl Retry {
     fn give_up_overdue(&mut self, now: Duration) -> Option<Action> {
         let overdue = (0..SLOTS).find(|slot| {
             let state = self.slots[*slot].as_ref().map(|running| running.state);
-            matches!(state, Some(RunState::Asked { over_at: Some(at), .. }) if at <= now)
+            matches!(state, Some(RunState::Awaiting { over_at: Some(at), .. }) if at <= now)
         })?;
         if !self.has_next() {
             return self.plan_next(true);
@@ -123,7 +123,7 @@ impl Retry {
             Arc::new(Failure::new(FailureClass::Silent, "it was silent, and another is asked"));
         self.note_verdict(slot, &failure);
         self.give_up(slot, &failure);
-        self.asked = Asked::Abandon { then };
+        self.asked = Awaiting::Abandon { then };
         Action::Abandon { slot, failure }
     }
 }

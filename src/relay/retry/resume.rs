@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, Asked, End, MAX_ATTEMPTS, Phase, Retry,
+    Action, Awaiting, End, MAX_ATTEMPTS, Phase, Retry,
     policy::{Resume, policy},
 };
 use crate::domain::failure::Failure;
@@ -52,6 +52,6 @@ impl Retry {
             self.ruled_out.forgive(&broken);
             self.queue.push_back(broken);
         }
-        self.take(now, Asked::Resume).unwrap_or(Action::End(End::NotResumed))
+        self.take(now, Awaiting::Resume).unwrap_or(Action::End(End::NotResumed))
     }
 }

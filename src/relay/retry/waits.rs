@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Asked, Retry, policy::is_limit};
+use super::{Action, Awaiting, Retry, policy::is_limit};
 use crate::domain::failure::FailureClass;
 
 /// How often a request waits for one who says when to come back, a key or a model without one.
@@ -25,8 +25,8 @@ impl Retry {
         soonest: Option<(Duration, FailureClass)>,
     ) -> Option<Action> {
         let was_refused = self.verdict().is_some_and(|last| is_limit(last));
-        match std::mem::replace(&mut self.asked, Asked::Nothing) {
-            Asked::LookAtStage => {
+        match std::mem::replace(&mut self.asked, Awaiting::Nothing) {
+            Awaiting::LookAtStage => {
                 let until = match soonest {
                     _ if is_open && was_refused => now,
                     Some((until, FailureClass::RateLimit)) => until.max(now),
@@ -46,10 +46,10 @@ impl Retry {
                     }
                     return self.again(now, self.stage, true);
                 }
-                self.asked = Asked::ShortWait { began: now };
+                self.asked = Awaiting::ShortWait { began: now };
                 Some(Action::Wait { until, for_others: true })
             }
-            Asked::LookAtAll => {
+            Awaiting::LookAtAll => {
                 self.soonest = soonest;
                 let until = if is_open { Some(now + BUSY_LOOK) } else { soonest.map(|it| it.0) };
                 Some(match until {
@@ -57,7 +57,7 @@ impl Retry {
                     None => self.end(now),
                 })
             }
-            Asked::LookBeside => {
+            Awaiting::LookBeside => {
                 let busy = self.has_busy.then(|| now + BUSY_LOOK);
                 let back = soonest.map(|(until, _)| until.max(now + BUSY_LOOK));
                 let next = [busy, back].into_iter().flatten().min();
@@ -67,7 +67,7 @@ impl Retry {
                 }
                 None
             }
-            Asked::LookAgain => {
+            Awaiting::LookAgain => {
                 (self.soonest, self.first_back) = (soonest, None);
                 self.made_before = self.made;
                 if is_open { self.again(now, 0, was_refused) } else { None }
@@ -81,8 +81,8 @@ impl Retry {
 
     /// What was waited for has come, or its time.
     pub(super) fn waited(&mut self, now: Duration) -> Option<Action> {
-        match std::mem::replace(&mut self.asked, Asked::Nothing) {
-            Asked::ShortWait { began } => {
+        match std::mem::replace(&mut self.asked, Awaiting::Nothing) {
+            Awaiting::ShortWait { began } => {
                 let wait = now.saturating_sub(began);
                 self.waited += wait;
                 self.waited_here += wait;
@@ -91,7 +91,7 @@ impl Retry {
             }
             // As the next request would: what was refused is kept from everyone by its cooldown, and from
             // all but one after it.
-            Asked::LongWait { began } => {
+            Awaiting::LongWait { began } => {
                 self.waited += now.saturating_sub(began);
                 self.begin_from(0);
                 None
@@ -106,7 +106,7 @@ impl Retry {
     /// Opens a stage again. `is_retry`: no cooldown keeps the request from who is open there.
     fn again(&mut self, now: Duration, stage: usize, is_retry: bool) -> Option<Action> {
         if is_retry {
-            return self.take(now, Asked::AfterLimit { stage });
+            return self.take(now, Awaiting::AfterLimit { stage });
         }
         self.open(stage);
         None
@@ -125,11 +125,11 @@ impl Retry {
         match (self.verdict(), self.soonest) {
             (None, Some((until, _))) => self.wait_long(now, until),
             (Some(_), _) if is_back && self.made > self.made_before => {
-                self.asked = Asked::LookAgain;
+                self.asked = Awaiting::LookAgain;
                 Action::Look { from: 0, to: self.stages.len() }
             }
             (Some(verdict), _) if !self.refusals.is_empty() || self.passes_later(now, verdict) => {
-                self.asked = Asked::LookAtAll;
+                self.asked = Awaiting::LookAtAll;
                 Action::Look { from: 0, to: self.stages.len() }
             }
             _ => self.end(now),
@@ -142,7 +142,7 @@ impl Retry {
         if !self.may_wait(now, until) {
             return self.end(now);
         }
-        self.asked = Asked::LongWait { began: now };
+        self.asked = Awaiting::LongWait { began: now };
         Action::Wait { until, for_others: true }
     }
 

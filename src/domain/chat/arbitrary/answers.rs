@@ -119,7 +119,7 @@ pub(super) fn part(can: Vocabulary) -> impl Strategy<Value = Part> {
             Content::Image { source, detail: None }
         }),
         1 => (word(), object()).prop_map(move |(kind, json)| {
-            Content::Own { by: can.dialect, kind, json }
+            Content::Opaque { by: can.dialect, kind, json }
         }),
     ];
     (said, text()).prop_map(move |(said, text)| {
@@ -127,7 +127,7 @@ pub(super) fn part(can: Vocabulary) -> impl Strategy<Value = Part> {
             Content::Reasoning(_) => can.reasoning,
             Content::Refusal(_) => can.refusals,
             Content::Image { .. } => can.images && can.any_order,
-            Content::Own { .. } => can.own,
+            Content::Opaque { .. } => can.own,
             _ => true,
         };
         if is_said { said.into() } else { Part::text(text) }

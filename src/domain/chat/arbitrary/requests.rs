@@ -55,7 +55,7 @@ pub(crate) fn request(can: Vocabulary) -> impl Strategy<Value = Request> {
 fn named(tool: &Tool) -> Option<ToolChoice> {
     match tool {
         Tool::Function(function) => Some(ToolChoice::Named(function.name.clone())),
-        Tool::Custom { .. } | Tool::Own { .. } => None,
+        Tool::Custom { .. } | Tool::Opaque { .. } => None,
     }
 }
 

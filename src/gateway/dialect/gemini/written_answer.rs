@@ -37,7 +37,7 @@ pub struct WrittenCandidate<'a> {
 #[serde(untagged)]
 pub enum WrittenGrounding<'a> {
     /// As it came.
-    Own(&'a Json),
+    Opaque(&'a Json),
     #[serde(rename_all = "camelCase")]
     Made {
         grounding_chunks: Vec<WrittenGroundingChunk<'a>>,

@@ -20,7 +20,7 @@ pub struct WrittenContent<'a> {
 pub enum WrittenPart<'a> {
     Data(Box<WrittenData<'a>>),
     /// What only Gemini knows, as it came.
-    Own(&'a Json),
+    Opaque(&'a Json),
 }
 
 /// What stands in a part: one kind of data, and perhaps a signature.

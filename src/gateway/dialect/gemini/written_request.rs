@@ -35,7 +35,7 @@ pub enum WrittenTool<'a> {
     #[serde(rename_all = "camelCase")]
     Functions { function_declarations: Vec<WrittenFunction<'a>> },
     /// A tool that Google carries out, as it came.
-    Own(&'a Json),
+    Opaque(&'a Json),
 }
 
 #[derive(Debug, Serialize)]

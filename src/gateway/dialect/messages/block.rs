@@ -11,7 +11,7 @@ use crate::domain::chat::{CacheHint, Json};
 #[serde(untagged)]
 pub enum WireBlock<'a> {
     Known(Block<'a>),
-    Own(&'a Json),
+    Opaque(&'a Json),
 }
 
 impl WireBlock<'_> {

@@ -57,7 +57,7 @@ pub enum WireTool<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<CacheControl>,
     },
-    Own(&'a Json),
+    Opaque(&'a Json),
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]

@@ -68,7 +68,7 @@ pub enum WrittenTool<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         format: Option<&'a Json>,
     },
-    Own(&'a Json),
+    Opaque(&'a Json),
 }
 
 /// Which tool is to be called.

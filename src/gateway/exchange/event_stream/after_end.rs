@@ -10,7 +10,7 @@ use crate::{
     gateway::exchange::{
         ClientApi,
         passed_log::TextKind::Text,
-        testing::{feed, pair},
+        testing::{conversion, feed},
     },
 };
 
@@ -51,13 +51,13 @@ fn an_answer_that_is_here_is_complete_whatever_comes_then() {
                 for piece in [7, 100_000] {
                     let way = format!("{api:?} of {format:?} by {piece}: {after}");
                     let all = format!("{}data: {after}\n\n", finished(format));
-                    let mut stream = pair(api, format, false).stream(true);
+                    let mut stream = conversion(api, format, false).stream(true);
                     let (mut sent, ending) = feed(&mut stream, all.as_bytes(), piece);
                     let Some(Ending::Done(last)) = ending else { panic!("{way}: {ending:?}") };
                     sent.extend_from_slice(&last);
 
                     // A clean end gives the same.
-                    let mut clean = pair(api, format, false).stream(true);
+                    let mut clean = conversion(api, format, false).stream(true);
                     let (mut expected, _) = feed(&mut clean, finished(format).as_bytes(), piece);
                     expected.extend_from_slice(&clean.end().expect("it is whole"));
                     assert_eq!(
@@ -78,7 +78,7 @@ fn an_answer_that_is_here_is_complete_whatever_comes_then() {
 fn a_connection_that_breaks_then_changes_nothing() {
     for (format, _) in FORMATS {
         for api in CLIENTS {
-            let mut stream = pair(api, format, false).stream(true);
+            let mut stream = conversion(api, format, false).stream(true);
             feed(&mut stream, finished(format).as_bytes(), 100);
             let failure = Failure::new(FailureClass::Cut, "reset");
             assert!(matches!(stream.break_off(failure), Ending::Done(_)), "{api:?} of {format:?}");
@@ -95,7 +95,7 @@ fn in_responses_only_the_last_event_ends_an_answer() {
         .into_iter()
         .flat_map(|after| CLIENTS.into_iter().map(move |api| (after, api)))
     {
-        let mut stream = pair(api, ApiFormat::Responses, false).stream(true);
+        let mut stream = conversion(api, ApiFormat::Responses, false).stream(true);
         let (_, ending) = feed(&mut stream, (events.concat() + after).as_bytes(), 100_000);
         assert!(matches!(ending, Some(Ending::Failed(_))), "{api:?} {after}: {ending:?}");
     }
@@ -109,7 +109,7 @@ fn what_says_more_after_its_end_is_passed_on_and_has_not_ended() {
         for api in CLIENTS {
             let way = format!("{api:?} of {format:?}");
             let begun = finished(format) + &more;
-            let mut stream = pair(api, format, false).stream(true);
+            let mut stream = conversion(api, format, false).stream(true);
             let (mut sent, ending) = feed(&mut stream, begun.as_bytes(), 100);
             assert_eq!(ending, None, "{way}");
             assert!(!stream.may_be_ended() && !stream.is_complete(), "{way}");
@@ -118,7 +118,7 @@ fn what_says_more_after_its_end_is_passed_on_and_has_not_ended() {
             sent.extend_from_slice(&stream.end().expect("a clean end ends it"));
             assert_eq!(said_in(&sent), "αβγ", "{way}");
 
-            let mut stream = pair(api, format, false).stream(true);
+            let mut stream = conversion(api, format, false).stream(true);
             let all = format!("{begun}data: {error}\n\n");
             let (_, ending) = feed(&mut stream, all.as_bytes(), 100);
             let Some(Ending::Failed(failure)) = ending else { panic!("{way}: {ending:?}") };
@@ -130,7 +130,7 @@ fn what_says_more_after_its_end_is_passed_on_and_has_not_ended() {
 #[test]
 fn what_may_hold_text_and_cannot_be_read_is_a_cut_also_then() {
     let all = finished(ApiFormat::Openai) + "data: {\"choices\":{\"0\":{\"delta\":\"x\"}}}\n\n";
-    let mut stream = pair(ClientApi::Messages, ApiFormat::Openai, false).stream(true);
+    let mut stream = conversion(ClientApi::Messages, ApiFormat::Openai, false).stream(true);
     let (_, ending) = feed(&mut stream, all.as_bytes(), 100_000);
     let Some(Ending::Failed(failure)) = ending else { panic!("{ending:?}") };
     assert_eq!(failure.class, FailureClass::Cut);
@@ -151,7 +151,7 @@ fn gemini(chunks: &[(&str, bool)]) -> Vec<String> {
 #[test]
 fn who_may_end_each_event_is_not_cut_short() {
     for api in CLIENTS {
-        let mut stream = pair(api, ApiFormat::Google, false).stream(true);
+        let mut stream = conversion(api, ApiFormat::Google, false).stream(true);
         let mut sent = Vec::new();
         for event in gemini(&[("α", true), ("β", true), ("γ", true)]) {
             let (more, ending) = feed(&mut stream, event.as_bytes(), 100);
@@ -187,7 +187,7 @@ fn an_end_is_waited_for_no_longer_once_it_is_told_from_what_came_before() {
         (&[("α", false), ("β", true), ("γ", true)], false),
     ] {
         for api in [ClientApi::Gemini, ClientApi::Chat] {
-            let mut stream = pair(api, ApiFormat::Google, false).stream(true);
+            let mut stream = conversion(api, ApiFormat::Google, false).stream(true);
             feed(&mut stream, gemini(chunks).concat().as_bytes(), 100);
             assert_eq!(stream.may_be_ended(), may_be_ended, "{api:?} {chunks:?}");
             assert!(stream.is_finished(), "{api:?} {chunks:?}");
@@ -196,7 +196,7 @@ fn an_end_is_waited_for_no_longer_once_it_is_told_from_what_came_before() {
     // Who never does that is taken at its word.
     let once = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\n";
     for api in [ClientApi::Chat, ClientApi::Messages] {
-        let mut stream = pair(api, ApiFormat::Openai, false).stream(true);
+        let mut stream = conversion(api, ApiFormat::Openai, false).stream(true);
         feed(&mut stream, once.as_bytes(), 100);
         assert!(stream.may_be_ended(), "{api:?}");
     }

@@ -13,7 +13,7 @@ use crate::{
     domain::provider::ApiFormat,
     gateway::exchange::{
         passed_log::{Entry, TextKind},
-        testing::{feed, pair},
+        testing::{conversion, feed},
     },
 };
 
@@ -70,7 +70,7 @@ proptest! {
         };
         let others: String = events.iter().enumerate().map(odd).collect();
         let run = |events: &str| {
-            let mut stream = pair(api, format, false).stream(true);
+            let mut stream = conversion(api, format, false).stream(true);
             let (_, ending) = feed(&mut stream, events.as_bytes(), piece);
             known(&stream, matches!(ending, Some(Ending::Done(_))))
         };
@@ -88,7 +88,7 @@ fn what_was_used_is_told_by_events_alike() {
             ApiFormat::Google | ApiFormat::Cloudcode => events,
             _ => continue,
         };
-        let mut stream = pair(api, format, false).stream(true);
+        let mut stream = conversion(api, format, false).stream(true);
         for event in &events[..events.len() - 2] {
             feed(&mut stream, event.as_bytes(), event.len());
         }

@@ -13,7 +13,7 @@ use crate::{
         exchange::{
             ClientApi,
             passed_log::TextKind::{Reasoning, Text},
-            testing::{feed, pair},
+            testing::{conversion, feed},
         },
         translate::ErrorView,
     },
@@ -31,7 +31,7 @@ const BREAKS: [&str; 4] = [
 
 /// What a client is sent of a stream that breaks off, and of its end.
 fn broken(keeps_transcript: bool, begun: &str, wrong: &str) -> (Vec<u8>, Box<EventStream>) {
-    let mut stream = pair(API, ApiFormat::Responses, false).stream(keeps_transcript);
+    let mut stream = conversion(API, ApiFormat::Responses, false).stream(keeps_transcript);
     let (sent, ending) = feed(&mut stream, format!("{begun}{wrong}").as_bytes(), 9);
     assert_eq!(ending.is_some(), !wrong.is_empty(), "{wrong}");
     assert_eq!(sent, begun.as_bytes());
@@ -48,7 +48,8 @@ fn fail(format: ApiFormat, stream: &EventStream) -> String {
         code: Some("upstream_error"),
     };
     let mut last = Vec::new();
-    let writer = pair(API, format, false).closing_writer(stream).expect("its events are numbered");
+    let writer =
+        conversion(API, format, false).closing_writer(stream).expect("its events are numbered");
     writer.borrow_mut().fail(&view, &mut last);
     String::from_utf8(last).unwrap()
 }
@@ -154,7 +155,7 @@ fn a_stream_that_was_gone_on_with_breaks_off_in_the_same_way() {
         let (sent, stream) = broken(true, begun, wrong);
         let Some(transcript) = stream.transcript() else { panic!("it is lost: {begun}") };
         for format in [ApiFormat::Responses, ApiFormat::Openai, ApiFormat::Anthropic] {
-            let mut resumed = pair(API, format, false).resuming(&transcript).unwrap();
+            let mut resumed = conversion(API, format, false).resuming(&transcript).unwrap();
             let again = events(format, "second", &[&SAID[..], &[(Text, " two")]].concat());
             let at = again.iter().position(|event| event.contains(" two")).unwrap();
             let (more, ending) = feed(&mut resumed, again[..=at].concat().as_bytes(), 100);
@@ -175,7 +176,7 @@ fn other_dialects_have_one_event_for_every_error() {
         (ClientApi::Gemini, ApiFormat::Google),
         (ClientApi::OllamaChat, ApiFormat::Ollama),
     ] {
-        let pair = pair(api, format, false);
-        assert!(pair.closing_writer(&pair.stream(true)).is_none(), "{api:?}");
+        let conversion = conversion(api, format, false);
+        assert!(conversion.closing_writer(&conversion.stream(true)).is_none(), "{api:?}");
     }
 }

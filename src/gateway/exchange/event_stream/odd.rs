@@ -10,7 +10,7 @@ use crate::{
         ClientApi,
         event_stream::resumed::upstream::{FORMATS, events},
         passed_log::TextKind::{Reasoning, Text},
-        testing::{feed, pair},
+        testing::{conversion, feed},
     },
 };
 
@@ -256,7 +256,7 @@ fn between_equal_dialects_every_json_passes_byte_for_byte() {
     for (format, _, odd) in CASES {
         let (api, _) = CLIENTS.into_iter().find(|(_, spoken)| *spoken == format).unwrap();
         let whole = stream_with(format, odd);
-        let mut stream = pair(api, format, false).stream(true);
+        let mut stream = conversion(api, format, false).stream(true);
         let (mut sent, ending) = feed(&mut stream, whole.as_bytes(), 11);
         match ending {
             Some(Ending::Done(last)) => sent.extend_from_slice(&last),
@@ -273,7 +273,7 @@ fn in_a_translation_nothing_is_left_out_in_silence() {
     for (format, expected, odd) in CASES {
         for (api, _) in CLIENTS.into_iter().filter(|(_, spoken)| *spoken != format) {
             let whole = stream_with(format, odd);
-            let mut stream = pair(api, format, false).stream(true);
+            let mut stream = conversion(api, format, false).stream(true);
             let (_, ending) = feed(&mut stream, whole.as_bytes(), whole.len());
             let is_told = stream.losses().iter().any(|name| name == "stream.event");
             let became = match ending {
@@ -295,7 +295,7 @@ fn nothing_of_a_whole_answer_is_left_out_in_silence() {
     for (format, expected, body) in WHOLE {
         for (api, spoken) in CLIENTS {
             let body = Bytes::from(body);
-            let whole = pair(api, format, false).whole(body.clone());
+            let whole = conversion(api, format, false).whole(body.clone());
             let what = format!("{api:?} of {format:?}: {body:?}");
             match whole {
                 // One of another JSON type than it is read as is no answer of the dialect at all.
@@ -405,7 +405,8 @@ fn wherever_words_stand_in_a_whole_answer_they_arrive_or_are_told() {
     for (format, body) in bodies {
         for variant in all_variants(body) {
             for (api, _) in CLIENTS.into_iter().filter(|(_, spoken)| *spoken != format) {
-                let Ok(whole) = pair(api, format, false).whole(Bytes::from(variant.clone())) else {
+                let Ok(whole) = conversion(api, format, false).whole(Bytes::from(variant.clone()))
+                else {
                     continue;
                 };
                 if !arrives(&whole.body) && whole.losses.is_empty() {
@@ -435,7 +436,7 @@ fn wherever_words_stand_in_an_event_they_arrive_or_are_told() {
                 let mut events = events.clone();
                 events[at] = event.replace(json, &variant);
                 for (api, _) in &clients {
-                    let mut stream = pair(*api, format, false).stream(true);
+                    let mut stream = conversion(*api, format, false).stream(true);
                     if !is_honest(&mut stream, &events.concat()) {
                         silent.push(format!("{api:?} of {format:?}: {variant}"));
                     }
@@ -481,7 +482,7 @@ fn words_after_the_end_of_a_choice_arrive_or_are_told() {
             let mut events = events(format, "first", &[(Text, "one")]);
             let at = events.len() - usize::from(format != ApiFormat::Google);
             events.insert(at, format!("data: {late}\n\n"));
-            let mut stream = pair(api, format, false).stream(true);
+            let mut stream = conversion(api, format, false).stream(true);
             assert!(is_honest(&mut stream, &events.concat()), "{api:?} of {format:?}");
         }
     }
@@ -494,7 +495,7 @@ fn objects_without_the_name_of_their_field_are_read_or_are_a_cut() {
             let events = events(ApiFormat::Openai, "first", &[(Text, "zebra")]);
             let lines = events.iter().map(|event| event.trim().trim_start_matches("data: "));
             let whole: String = lines.map(|line| [line, end].concat()).collect();
-            let mut stream = pair(api, ApiFormat::Openai, false).stream(true);
+            let mut stream = conversion(api, ApiFormat::Openai, false).stream(true);
             assert!(is_honest(&mut stream, &whole), "{api:?} {spoken:?} {end:?}");
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     gateway::exchange::{
         ClientApi,
         passed_log::TextKind::{self, Reasoning, Text},
-        testing::{feed, pair},
+        testing::{conversion, feed},
     },
 };
 
@@ -39,7 +39,7 @@ const ANSWERS: [&[Words<'static>]; 4] = [
 
 /// A stream that breaks off after so many bytes: what it sent, and where it stands.
 fn cut(api: ClientApi, format: ApiFormat, first: &str, at: usize) -> (Vec<u8>, Box<EventStream>) {
-    let mut stream = pair(api, format, false).stream(true);
+    let mut stream = conversion(api, format, false).stream(true);
     let (sent, ending) = feed(&mut stream, &first.as_bytes()[..at], at);
     assert!(ending.is_none(), "it has ended: {ending:?}");
     (sent, stream)
@@ -53,7 +53,8 @@ fn go_on(
     second: &str,
     piece: usize,
 ) -> Option<Vec<u8>> {
-    let mut stream = pair(api, format, false).resuming(transcript).expect("it can be resumed");
+    let mut stream =
+        conversion(api, format, false).resuming(transcript).expect("it can be resumed");
     let (mut sent, ending) = feed(&mut stream, second.as_bytes(), piece);
     let last = match ending {
         Some(Ending::Done(last)) => last,
@@ -202,14 +203,14 @@ fn an_answer_can_be_resumed_more_than_once() {
             let events_of_second = events(second, "second", said);
             let at = events_of_second.iter().position(|event| event.contains("three")).unwrap();
             let begun = events_of_second[..at].concat();
-            let mut resumed = pair(api, second, false).resuming(&transcript).unwrap();
+            let mut resumed = conversion(api, second, false).resuming(&transcript).unwrap();
             let (more, ending) = feed(&mut resumed, begun.as_bytes(), 5);
             assert_eq!(ending, None);
             sent.extend(more);
 
             // One that breaks off while it repeats changes nothing.
             let transcript = resumed.transcript().unwrap();
-            let mut behind = pair(api, second, false).resuming(&transcript).unwrap();
+            let mut behind = conversion(api, second, false).resuming(&transcript).unwrap();
             let at = events_of_second.iter().position(|event| event.contains("two")).unwrap();
             let less = events_of_second[..at].concat();
             assert_eq!(feed(&mut behind, less.as_bytes(), 5), (vec![], None));

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::*;
 use crate::{
     domain::provider::ApiFormat,
-    gateway::exchange::{ClientApi, testing::pair},
+    gateway::exchange::{ClientApi, testing::conversion},
 };
 
 const ROLE: &str = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
@@ -34,7 +34,7 @@ struct Known {
 }
 
 fn chat_stream(strips_usage: bool, keeps_transcript: bool) -> Box<EventStream> {
-    pair(ClientApi::Chat, ApiFormat::Openai, strips_usage).stream(keeps_transcript)
+    conversion(ClientApi::Chat, ApiFormat::Openai, strips_usage).stream(keeps_transcript)
 }
 
 /// All output for a stream fed in the given pieces, and where it stands then.

@@ -9,10 +9,10 @@ use crate::{
     gateway::{
         exchange::{
             api::upstream_side,
-            testing::{feed, pair},
+            testing::{conversion, feed},
         },
         stream::{lines, sse},
-        translate::Said,
+        translate::EventOutcome,
     },
 };
 
@@ -78,7 +78,7 @@ fn check(format: ApiFormat, events: &[Value], expected: Option<&str>) {
     for (api, spoken) in CLIENTS {
         for piece in [1, 7, whole.len()] {
             let what = format!("{api:?} by {piece} of {format:?}: {whole}");
-            let mut stream = pair(api, format, false).stream(true);
+            let mut stream = conversion(api, format, false).stream(true);
             let (mut sent, ending) = feed(&mut stream, whole.as_bytes(), piece);
             let last = match ending {
                 Some(Ending::Done(last)) => Some(last),
@@ -224,7 +224,7 @@ fn what_the_end_says_of_a_call_with_a_text_goes_on() {
                     all.push_str(&words_of(&delta));
                 })
             };
-            let is_read = |event| !matches!(read(event), Ok(Said::DoneInPart) | Err(_));
+            let is_read = |event| !matches!(read(event), Ok(EventOutcome::DoneInPart) | Err(_));
             let is_all = events.iter().all(is_read);
             assert_eq!(is_all.then_some(&*all), expected, "{events:#?}");
         }
@@ -340,7 +340,7 @@ fn thoughts_that_stand_in_several_fields_are_the_same_or_a_cut() {
         check(ApiFormat::Openai, &[chunk(&json!({"delta": message})), end], expected);
         let whole = chunk(&json!({"message": message, "finish_reason": "stop"})).to_string();
         for (api, _) in CLIENTS.into_iter().filter(|(_, spoken)| *spoken != ApiFormat::Openai) {
-            let whole = pair(api, ApiFormat::Openai, false).whole(Bytes::from(whole.clone()));
+            let whole = conversion(api, ApiFormat::Openai, false).whole(Bytes::from(whole.clone()));
             assert_eq!(whole.is_ok(), expected.is_some(), "{api:?}: {message}");
         }
     }

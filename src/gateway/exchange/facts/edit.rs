@@ -5,12 +5,12 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{said::Said, words::Path};
+use super::{body_fields::BodyFields, words::Path};
 use crate::{domain::id::ModelName, gateway::exchange::unambiguous::key_of};
 
 /// Changes to one body, in no order.
 pub(in crate::gateway::exchange) struct Edits<'b> {
-    said: Said<'b>,
+    said: BodyFields<'b>,
     changes: Vec<(Range<usize>, Vec<u8>)>,
     /// Changes within the objects of the body: the name of the object, that of the field, and what it
     /// says from now on.
@@ -18,7 +18,7 @@ pub(in crate::gateway::exchange) struct Edits<'b> {
 }
 
 impl<'b> Edits<'b> {
-    pub(super) fn of(said: Said<'b>) -> Self {
+    pub(super) fn of(said: BodyFields<'b>) -> Self {
         Self { said, changes: Vec::new(), inner: Vec::new() }
     }
 

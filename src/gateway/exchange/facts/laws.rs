@@ -28,8 +28,8 @@ fn model_name() -> ModelName {
     ModelName::parse("a-model").unwrap()
 }
 
-fn addressed(request: &Request) -> Addressed {
-    Addressed { model: Some(model_name()), stream: Some(request.stream) }
+fn addressed(request: &Request) -> PathParams {
+    PathParams { model: Some(model_name()), stream: Some(request.stream) }
 }
 
 fn written(format: ApiFormat, request: &Request) -> Vec<u8> {
@@ -38,8 +38,8 @@ fn written(format: ApiFormat, request: &Request) -> Vec<u8> {
     upstream_side(format).write_request(request, &target).body
 }
 
-fn read(api: ClientApi, body: &[u8], addressed: &Addressed) -> Facts {
-    Facts::read(Asked::Answer(api), body, addressed)
+fn read(api: ClientApi, body: &[u8], addressed: &PathParams) -> Facts {
+    Facts::read(ClientCall::Generate(api), body, addressed)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(body)))
 }
 
@@ -74,7 +74,7 @@ fn size_of(part: &Part) -> (u64, u64) {
         Content::Image { .. } | Content::Document(_) | Content::Audio(_) | Content::Video(_) => {
             (0, 1)
         }
-        Content::Own { .. } => (0, 0),
+        Content::Opaque { .. } => (0, 0),
     }
 }
 
@@ -90,7 +90,7 @@ fn size(request: &Request) -> (u64, u64) {
                 + tool.parameters.as_ref().map_or(0, |json| visible(json.as_str()))
         }
         Tool::Custom { description, .. } => visible(description.as_deref().unwrap_or_default()),
-        Tool::Own { .. } => 0,
+        Tool::Opaque { .. } => 0,
     });
     (characters + tools.sum::<u64>(), media)
 }
@@ -183,7 +183,7 @@ proptest! {
         for body in [format!("{{\"x\":{json}}}"), format!("{{\"x\" : {value} }} "), json] {
             let expected = serde_json::from_str::<&serde_json::value::RawValue>(&body).is_ok()
                 && body.trim_ascii_start().starts_with('{');
-            let passes = check(Asked::Answer(ClientApi::Chat), body.as_bytes(), &Addressed::default());
+            let passes = check(ClientCall::Generate(ClientApi::Chat), body.as_bytes(), &PathParams::default());
             let is_ambiguous = passes.as_ref().is_err_and(|error| error.param.is_some());
             prop_assert!(is_ambiguous || passes.is_ok() == expected, "{}: {:?}", body, passes);
         }

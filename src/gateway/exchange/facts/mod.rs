@@ -1,10 +1,10 @@
 //! What routing needs of a request, of every dialect: read in one pass over the bytes, with a table of
 //! the dialect's words. Nothing here decides whom to ask.
 
+mod body_fields;
 mod edit;
 #[cfg(test)]
 mod laws;
-mod said;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -16,13 +16,13 @@ use std::borrow::Cow;
 
 #[cfg(test)]
 pub(super) use self::walk::MAX_DEPTH;
-pub(super) use self::{edit::Edits, said::Said};
+pub(super) use self::{body_fields::BodyFields, edit::Edits};
 use self::{
     walk::{Found, walk},
     words::Words,
 };
 use super::{
-    asked::Asked,
+    client_call::ClientCall,
     unambiguous::{MODELS, key_of},
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
         model::{Capabilities, Capability},
         session::{MAX_SESSION_ID, SessionSignal, session_id},
     },
-    gateway::translate::{Addressed, InvalidRequest},
+    gateway::translate::{InvalidRequest, PathParams},
 };
 
 /// Visible characters to a token, at most: texts in common languages and code have two to five.
@@ -66,14 +66,14 @@ pub(super) struct Facts {
 ///
 /// Errors: [`InvalidRequest`] when it is not.
 pub(super) fn check(
-    asked: Asked,
+    asked: ClientCall,
     body: &[u8],
-    addressed: &Addressed,
+    addressed: &PathParams,
 ) -> Result<(), InvalidRequest> {
     found(body, Words::of(asked), addressed).map(|_| ())
 }
 
-fn found(body: &[u8], words: &Words, addressed: &Addressed) -> Result<Found, InvalidRequest> {
+fn found(body: &[u8], words: &Words, addressed: &PathParams) -> Result<Found, InvalidRequest> {
     // Elsewhere it stands in the body alone.
     walk(body, words, addressed.model.as_ref().filter(|_| words.has_twins))
 }
@@ -81,10 +81,14 @@ fn found(body: &[u8], words: &Words, addressed: &Addressed) -> Result<Found, Inv
 impl Facts {
     /// Errors: [`InvalidRequest`] when a body would be wrong everywhere, or be another request to another
     /// reader. What it says in the parts of a conversation is left to whoever reads those.
-    pub fn read(asked: Asked, body: &[u8], addressed: &Addressed) -> Result<Self, InvalidRequest> {
+    pub fn read(
+        asked: ClientCall,
+        body: &[u8],
+        addressed: &PathParams,
+    ) -> Result<Self, InvalidRequest> {
         let words = Words::of(asked);
         let found = found(body, words, addressed)?;
-        let said = Said { body, fields: &found.fields, has_twins: words.has_twins };
+        let said = BodyFields { body, fields: &found.fields, has_twins: words.has_twins };
         let model = model(&said, addressed)?;
         let stream = match said.find(&["stream"]) {
             None => words.streams_unasked,
@@ -99,8 +103,8 @@ impl Facts {
     }
 
     /// `body`: what this was read from, here and below.
-    pub fn said<'b>(&'b self, body: &'b [u8]) -> Said<'b> {
-        Said { body, fields: &self.found.fields, has_twins: self.words.has_twins }
+    pub fn said<'b>(&'b self, body: &'b [u8]) -> BodyFields<'b> {
+        BodyFields { body, fields: &self.found.fields, has_twins: self.words.has_twins }
     }
 
     /// What a model must be able to do. To think is no such thing: where a model cannot, the request is
@@ -208,7 +212,7 @@ impl Facts {
 }
 
 /// The model that is asked for, by the path or else in the body.
-fn model(said: &Said<'_>, addressed: &Addressed) -> Result<ModelName, InvalidRequest> {
+fn model(said: &BodyFields<'_>, addressed: &PathParams) -> Result<ModelName, InvalidRequest> {
     let wrong = |why: String| InvalidRequest::about("model", why);
     let written = match said.find(&["model"]) {
         Some(json) if !json.starts_with(b"\"") => {

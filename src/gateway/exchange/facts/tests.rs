@@ -5,21 +5,21 @@ use serde_json::{Value, json};
 use super::*;
 use crate::gateway::{exchange::ClientApi, translate::embeddings::EmbeddingApi};
 
-const CHAT: Asked = Asked::Answer(ClientApi::Chat);
+const CHAT: ClientCall = ClientCall::Generate(ClientApi::Chat);
 const SYSTEM: &str = r#"{"role":"system","content":"be brief"}"#;
 const USER: &str = r#"{"role":"user","content":"hi"}"#;
 const ASSISTANT: &str = r#"{"role":"assistant","content":"hello"}"#;
 const MORE: &str = r#"{"role":"user","content":"and \"role\":\"assistant\"?"}"#;
 
-fn parsed(asked: Asked, body: &str) -> Result<Facts, InvalidRequest> {
-    Facts::read(asked, body.as_bytes(), &Addressed::default())
+fn parsed(asked: ClientCall, body: &str) -> Result<Facts, InvalidRequest> {
+    Facts::read(asked, body.as_bytes(), &PathParams::default())
 }
 
-fn read(asked: Asked, body: &str) -> Facts {
+fn read(asked: ClientCall, body: &str) -> Facts {
     parsed(asked, body).unwrap_or_else(|error| panic!("{error}: {body}"))
 }
 
-fn needs(asked: Asked, body: &str) -> Vec<&'static str> {
+fn needs(asked: ClientCall, body: &str) -> Vec<&'static str> {
     read(asked, body).needs(body.as_bytes()).iter().map(Capability::as_str).collect()
 }
 
@@ -40,16 +40,16 @@ fn tokens(body: &str) -> u64 {
 }
 
 /// A body of each API that is good but for its model, and what must be in it.
-const BODIES: [(Asked, &str, &str); 9] = [
+const BODIES: [(ClientCall, &str, &str); 9] = [
     (CHAT, r#""messages":[{}]"#, "messages"),
-    (Asked::Answer(ClientApi::Completions), r#""prompt":"hi""#, "prompt"),
-    (Asked::Answer(ClientApi::Responses), r#""input":[{}]"#, "input"),
-    (Asked::Answer(ClientApi::Messages), r#""max_tokens":9,"messages":[{}]"#, "messages"),
-    (Asked::TokenCount(ClientApi::Messages), r#""messages":[{}]"#, "messages"),
-    (Asked::Answer(ClientApi::Gemini), r#""contents":[{}]"#, "contents"),
-    (Asked::TokenCount(ClientApi::Gemini), r#""contents":[{}]"#, "contents"),
-    (Asked::Answer(ClientApi::OllamaChat), r#""messages":[{}]"#, "messages"),
-    (Asked::Answer(ClientApi::OllamaGenerate), r#""prompt":"hi""#, "prompt"),
+    (ClientCall::Generate(ClientApi::Completions), r#""prompt":"hi""#, "prompt"),
+    (ClientCall::Generate(ClientApi::Responses), r#""input":[{}]"#, "input"),
+    (ClientCall::Generate(ClientApi::Messages), r#""max_tokens":9,"messages":[{}]"#, "messages"),
+    (ClientCall::TokenCount(ClientApi::Messages), r#""messages":[{}]"#, "messages"),
+    (ClientCall::Generate(ClientApi::Gemini), r#""contents":[{}]"#, "contents"),
+    (ClientCall::TokenCount(ClientApi::Gemini), r#""contents":[{}]"#, "contents"),
+    (ClientCall::Generate(ClientApi::OllamaChat), r#""messages":[{}]"#, "messages"),
+    (ClientCall::Generate(ClientApi::OllamaGenerate), r#""prompt":"hi""#, "prompt"),
 ];
 
 #[test]
@@ -87,7 +87,7 @@ fn bad_bodies_are_refused_in_every_dialect_with_the_parameter_at_fault() {
             assert_eq!(error.param.as_deref(), param, "{asked:?} {body}: {error}");
         }
         let no_text = [b"{\"model\":\"m\",\"x\":\"\xff\"}".as_slice()].concat();
-        let error = Facts::read(asked, &no_text, &Addressed::default()).err().unwrap();
+        let error = Facts::read(asked, &no_text, &PathParams::default()).err().unwrap();
         assert_eq!(error.message, "the body is not valid UTF-8");
     }
     for (asked, body, param) in [
@@ -111,7 +111,7 @@ fn what_routing_needs_is_found_in_any_order() {
     let facts = read(CHAT, body);
     assert_eq!((facts.model.as_str(), facts.stream), ("m", true));
     assert!(!read(CHAT, &with(r#""stream":null"#)).stream);
-    assert!(read(Asked::Answer(ClientApi::OllamaChat), &talk(&[USER])).stream);
+    assert!(read(ClientCall::Generate(ClientApi::OllamaChat), &talk(&[USER])).stream);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn what_is_asked_for_must_be_there() {
     assert_eq!(needs(CHAT, &saying(sound)), ["audio"]);
     let gemini = r#"{"model":"m","contents":[{"parts":[{"inline_data":{"mime_type":"image/png"}}]}],
         "generation_config":{"response_mime_type":"application/json"}}"#;
-    assert_eq!(needs(Asked::Answer(ClientApi::Gemini), gemini), ["vision", "json"]);
+    assert_eq!(needs(ClientCall::Generate(ClientApi::Gemini), gemini), ["vision", "json"]);
 }
 
 #[test]
@@ -206,12 +206,20 @@ fn the_longest_answer_allowed_is_added() {
 }
 
 /// The signal's kind and text; `opening` for an opening.
-fn signal(asked: Asked, body: &str, headers: &[(&str, &'static str)]) -> Option<(String, String)> {
+fn signal(
+    asked: ClientCall,
+    body: &str,
+    headers: &[(&str, &'static str)],
+) -> Option<(String, String)> {
     signals(asked, body, headers).into_iter().next()
 }
 
 /// All of them, the most telling first.
-fn signals(asked: Asked, body: &str, headers: &[(&str, &'static str)]) -> Vec<(String, String)> {
+fn signals(
+    asked: ClientCall,
+    body: &str,
+    headers: &[(&str, &'static str)],
+) -> Vec<(String, String)> {
     let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, id)| *id);
     let mut all = Vec::new();
     read(asked, body).with_session(body.as_bytes(), header, |signal| {
@@ -273,7 +281,7 @@ fn headers_come_first_and_then_the_body_in_order() {
     assert_eq!(text, ("body.conversation".into(), "c2".into()));
     let session = signal(CHAT, &with(r#""metadata":{"session_id":"t"}"#), &[]).unwrap();
     assert_eq!(session, ("body.metadata.session_id".into(), "t".into()));
-    let messages = Asked::Answer(ClientApi::Messages);
+    let messages = ClientCall::Generate(ClientApi::Messages);
     let named = with(r#""max_tokens":9,"metadata":{"user_id":"user_1_session_2"}"#);
     assert_eq!(signal(messages, &named, &[]).unwrap().1, "user_1_session_2");
 }
@@ -306,7 +314,10 @@ fn a_person_and_an_id_of_one_request_are_no_session() {
     let opening = ("opening".to_owned(), USER.to_owned());
     assert_eq!(signal(CHAT, &with(r#""user":"someone""#), &headers).unwrap(), opening);
     let body = with(r#""max_tokens":9,"metadata":{"user_id":"someone"}"#);
-    assert_eq!(signal(Asked::Answer(ClientApi::Messages), &body, &headers).unwrap(), opening);
+    assert_eq!(
+        signal(ClientCall::Generate(ClientApi::Messages), &body, &headers).unwrap(),
+        opening
+    );
 }
 
 #[test]
@@ -331,7 +342,7 @@ fn instructions_beside_a_conversation_are_part_of_its_opening() {
     ] {
         let of = |system: &str| {
             let body = format!(r#"{{{first},"model":"m","{before}":"{system}"}}"#);
-            signal(Asked::Answer(api), &body, &[]).unwrap()
+            signal(ClientCall::Generate(api), &body, &[]).unwrap()
         };
         assert_eq!(of("be brief"), of("be brief"));
         assert_ne!(of("be brief"), of("be long"), "{api:?}");
@@ -355,7 +366,7 @@ fn a_conversation_goes_on_once_someone_has_answered() {
     assert!(is_continuation(&[USER, r#"{"content":"4", "r\u006fle" : "tool"}"#]));
 }
 
-fn edited(asked: Asked, body: &str, edit: impl FnOnce(&Facts, &mut Edits<'_>)) -> String {
+fn edited(asked: ClientCall, body: &str, edit: impl FnOnce(&Facts, &mut Edits<'_>)) -> String {
     let facts = read(asked, body);
     let mut edits = facts.edits(body.as_bytes());
     edit(&facts, &mut edits);
@@ -374,7 +385,7 @@ fn only_the_name_of_the_model_changes() {
                 \"n\":123456789012345678901234567890, \"é\":\"\\u00e9\" }\n";
     assert_eq!(renamed(body, "q\"uote"), body.replace("\"a\\u0062\"", "\"q\\\"uote\""));
     let body = Bytes::from_static(br#"{"model":"m","messages":[{}],"stream":true}"#);
-    let facts = Facts::read(CHAT, &body, &Addressed::default()).unwrap();
+    let facts = Facts::read(CHAT, &body, &PathParams::default()).unwrap();
     let mut edits = facts.edits(&body);
     edits.rename(&facts.model);
     assert_eq!(edits.apply(&body).as_ptr(), body.as_ptr(), "the same name copies nothing");
@@ -383,7 +394,8 @@ fn only_the_name_of_the_model_changes() {
 #[test]
 fn what_says_how_to_think_is_taken_out_and_nothing_else() {
     const THINKING: &str = r#""reasoning_effort":"high""#;
-    let (messages, gemini) = (Asked::Answer(ClientApi::Messages), Asked::Answer(ClientApi::Gemini));
+    let (messages, gemini) =
+        (ClientCall::Generate(ClientApi::Messages), ClientCall::Generate(ClientApi::Gemini));
     for (asked, body, expected) in [
         (CHAT, with(&format!("{THINKING},\"n\" : 1")), with("\"n\" : 1")),
         (CHAT, with(&format!("\"n\" : 1 , {THINKING}, \"thinking\":{{}} ")), with("\"n\" : 1 ")),
@@ -470,7 +482,7 @@ proptest! {
 
 #[test]
 fn every_api_has_its_words() {
-    let embeddings = Asked::Embeddings(EmbeddingApi::Ollama);
+    let embeddings = ClientCall::Embeddings(EmbeddingApi::Ollama);
     assert!(parsed(embeddings, r#"{"model":"m","options":[]}"#).is_err());
     assert!(parsed(embeddings, r#"{"model":"m","options":{}}"#).is_ok());
 }

@@ -11,9 +11,9 @@ use crate::gateway::exchange::ClientApi;
 /// Deepest object that is looked at: texts of Gemini's results are read however deep they stand.
 const DEEPEST: usize = 6;
 
-fn asked() -> impl Iterator<Item = Asked> {
-    let counts = [ClientApi::Messages, ClientApi::Gemini].map(Asked::TokenCount);
-    ClientApi::ALL.map(Asked::Answer).into_iter().chain(counts)
+fn asked() -> impl Iterator<Item = ClientCall> {
+    let counts = [ClientApi::Messages, ClientApi::Gemini].map(ClientCall::TokenCount);
+    ClientApi::ALL.map(ClientCall::Generate).into_iter().chain(counts)
 }
 
 /// All fields below such an object: the names on the way to each.
@@ -75,7 +75,7 @@ proptest! {
         let in_lists: Vec<bool> = in_lists.iter().map(|it| *it && !is_setting).collect();
         let checked = |object: String| {
             let body = body(way, object, &in_lists);
-            (check(asked, body.as_bytes(), &Addressed::default()), body)
+            (check(asked, body.as_bytes(), &PathParams::default()), body)
         };
         let other = rewritten(name, words.has_twins, &ways);
         let (twice, sent) = checked(format!("{{\"{name}\":\"x\",\"y\":1,\"{other}\":\"z\"}}"));
@@ -92,7 +92,7 @@ proptest! {
 /// What each dialect reads within its body, one of each kind.
 #[test]
 fn what_decides_within_a_body_stands_there_once() {
-    let answer = Asked::Answer;
+    let answer = ClientCall::Generate;
     for (asked, body) in [
         (ClientApi::Chat, r#"{"messages":[{"role":"user","Role":"system","content":"x"}]}"#),
         (ClientApi::Chat, r#"{"messages":[{"role":"user","content":"x","cont\u0065nt":"y"}]}"#),
@@ -113,7 +113,7 @@ fn what_decides_within_a_body_stands_there_once() {
         (ClientApi::OllamaChat, r#"{"messages":[{"role":"user","images":[],"Images":["x"]}]}"#),
         (ClientApi::OllamaChat, r#"{"options":{"num_predict":1,"NUM_PREDICT":2}}"#),
     ] {
-        let checked = check(answer(asked), body.as_bytes(), &Addressed::default());
+        let checked = check(answer(asked), body.as_bytes(), &PathParams::default());
         checked.expect_err(body);
     }
 }

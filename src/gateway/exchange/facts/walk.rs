@@ -238,7 +238,7 @@ impl<'b> Walk<'b, '_> {
             (Some(b'"'), _) => {
                 let (at, seen) = self.text(matches!(
                     is,
-                    Is::Said(_) | Is::Turns(_) | Is::Instructions(_) | Is::Json
+                    Is::BodyFields(_) | Is::Turns(_) | Is::Instructions(_) | Is::Json
                 ))?;
                 self.found.characters += seen;
                 self.word(is, at);
@@ -278,7 +278,7 @@ impl<'b> Walk<'b, '_> {
     /// is no part of that, but where nobody has spoken before.
     fn turn(&mut self, shape: Shape) -> Step<()> {
         self.is_in_front = false;
-        let at = self.value(Is::Said(shape), Checked::No)?;
+        let at = self.value(Is::BodyFields(shape), Checked::No)?;
         if self.is_first_open {
             if self.found.first.is_empty() {
                 self.found.first = at;

@@ -1,8 +1,8 @@
 //! Where each dialect says what routing asks of a request.
 
-use super::said::Said;
+use super::body_fields::BodyFields;
 use crate::gateway::{
-    exchange::{Asked, ClientApi},
+    exchange::{ClientApi, ClientCall},
     translate::{InvalidRequest, embeddings::EmbeddingApi, responses::PREVIOUS},
 };
 
@@ -12,7 +12,7 @@ pub(super) enum Is {
     /// Of no matter to the choice of a model.
     Nothing,
     /// Said to the model: a text, or an object that holds what is said.
-    Said(Shape),
+    BodyFields(Shape),
     /// JSON that the model reads as it is written, or a text that holds some.
     Json,
     /// The conversation: turns, or what the user says.
@@ -62,7 +62,7 @@ pub(super) struct Words {
     /// The same where the client says none.
     pub usual_limit: u64,
     /// Whether the answer has to be JSON.
-    pub is_json: fn(&Said<'_>) -> bool,
+    pub is_json: fn(&BodyFields<'_>) -> bool,
     /// Names of the session, the most telling first.
     pub sessions: &'static [SessionWord],
     /// How to think.
@@ -70,7 +70,7 @@ pub(super) struct Words {
     /// What is asked of thoughts beside that: a list, and what stands in it.
     pub of_thoughts: Option<(&'static str, &'static str)>,
     /// Errors: what is missing, or is wrong everywhere.
-    pub check: fn(&Said<'_>) -> Result<(), InvalidRequest>,
+    pub check: fn(&BodyFields<'_>) -> Result<(), InvalidRequest>,
 }
 
 /// A field that may name the session.
@@ -103,7 +103,7 @@ impl Names {
 impl Is {
     pub fn shape(self) -> Shape {
         match self {
-            Self::Said(shape)
+            Self::BodyFields(shape)
             | Self::Turns(shape)
             | Self::Instructions(shape)
             | Self::Marked(_, shape) => shape,
@@ -114,7 +114,7 @@ impl Is {
     /// What an element of such a list is.
     pub fn of_element(self) -> Self {
         match self {
-            Self::Instructions(shape) => Self::Said(shape),
+            Self::Instructions(shape) => Self::BodyFields(shape),
             // It was counted with the list.
             Self::Json => Self::Nothing,
             _ => self,
@@ -123,29 +123,29 @@ impl Is {
 }
 
 impl Words {
-    pub fn of(asked: Asked) -> &'static Self {
+    pub fn of(asked: ClientCall) -> &'static Self {
         match asked {
-            Asked::Answer(ClientApi::Chat) => &CHAT,
-            Asked::Answer(ClientApi::Completions) => &COMPLETIONS,
-            Asked::Answer(ClientApi::Responses) => &RESPONSES,
-            Asked::Answer(ClientApi::Messages) => &MESSAGES,
-            Asked::Answer(ClientApi::Gemini | ClientApi::GeminiArray) => &GEMINI,
-            Asked::Answer(ClientApi::OllamaChat) => &OLLAMA_CHAT,
-            Asked::Answer(ClientApi::OllamaGenerate) => &OLLAMA_GENERATE,
-            Asked::TokenCount(ClientApi::Gemini | ClientApi::GeminiArray) => &GEMINI_COUNT,
-            Asked::TokenCount(_) => &MESSAGES_COUNT,
-            Asked::Embeddings(EmbeddingApi::OpenAi) => &OPENAI_EMBEDDINGS,
-            Asked::Embeddings(EmbeddingApi::GeminiOne | EmbeddingApi::GeminiBatch) => {
+            ClientCall::Generate(ClientApi::Chat) => &CHAT,
+            ClientCall::Generate(ClientApi::Completions) => &COMPLETIONS,
+            ClientCall::Generate(ClientApi::Responses) => &RESPONSES,
+            ClientCall::Generate(ClientApi::Messages) => &MESSAGES,
+            ClientCall::Generate(ClientApi::Gemini | ClientApi::GeminiArray) => &GEMINI,
+            ClientCall::Generate(ClientApi::OllamaChat) => &OLLAMA_CHAT,
+            ClientCall::Generate(ClientApi::OllamaGenerate) => &OLLAMA_GENERATE,
+            ClientCall::TokenCount(ClientApi::Gemini | ClientApi::GeminiArray) => &GEMINI_COUNT,
+            ClientCall::TokenCount(_) => &MESSAGES_COUNT,
+            ClientCall::Embeddings(EmbeddingApi::OpenAi) => &OPENAI_EMBEDDINGS,
+            ClientCall::Embeddings(EmbeddingApi::GeminiOne | EmbeddingApi::GeminiBatch) => {
                 &GEMINI_EMBEDDINGS
             }
-            Asked::Embeddings(EmbeddingApi::Ollama | EmbeddingApi::OllamaLegacy) => {
+            ClientCall::Embeddings(EmbeddingApi::Ollama | EmbeddingApi::OllamaLegacy) => {
                 &OLLAMA_EMBEDDINGS
             }
         }
     }
 }
 
-const TEXT: Is = Is::Said(&[]);
+const TEXT: Is = Is::BodyFields(&[]);
 
 /// An object of which these fields are read by their [`Path`].
 const fn with(shape: Shape) -> Is {
@@ -192,7 +192,7 @@ const OPENAI_SESSIONS: &[SessionWord] = &[
 
 const JSON_FORMATS: [&str; 2] = ["json_object", "json_schema"];
 
-fn is_json_format(said: &Said<'_>, path: Path) -> bool {
+fn is_json_format(said: &BodyFields<'_>, path: Path) -> bool {
     said.text(path).is_some_and(|kind| JSON_FORMATS.contains(&&*kind))
 }
 
@@ -208,7 +208,7 @@ const CHAT_KINDS: &[(&str, Mark)] = &[
 ];
 const CHAT_TURN: Shape = &[
     ("role", Is::Role),
-    ("content", Is::Said(CHAT_PART)),
+    ("content", Is::BodyFields(CHAT_PART)),
     ("refusal", TEXT),
     // Those who tell thoughts in parts mostly tell them here too.
     ("reasoning_content", TEXT),
@@ -216,12 +216,18 @@ const CHAT_TURN: Shape = &[
     ("audio", Is::Marked(Mark::Sound, &[])),
     (
         "tool_calls",
-        Is::Said(&[("function", Is::Said(CALLED)), ("custom", Is::Said(&[("input", TEXT)]))]),
+        Is::BodyFields(&[
+            ("function", Is::BodyFields(CALLED)),
+            ("custom", Is::BodyFields(&[("input", TEXT)])),
+        ]),
     ),
-    ("function_call", Is::Said(CALLED)),
+    ("function_call", Is::BodyFields(CALLED)),
 ];
-const CHAT_TOOL: Shape =
-    &[("type", Is::Nothing), ("function", Is::Said(FUNCTION)), ("custom", Is::Said(FUNCTION))];
+const CHAT_TOOL: Shape = &[
+    ("type", Is::Nothing),
+    ("function", Is::BodyFields(FUNCTION)),
+    ("custom", Is::BodyFields(FUNCTION)),
+];
 
 const CHAT: Words = Words {
     body: &[
@@ -251,7 +257,7 @@ const CHAT: Words = Words {
     ..NOTHING
 };
 
-fn check_stream_options(said: &Said<'_>) -> Result<(), InvalidRequest> {
+fn check_stream_options(said: &BodyFields<'_>) -> Result<(), InvalidRequest> {
     let is_flag = |flag: Option<&[u8]>| matches!(flag, None | Some(b"true" | b"false"));
     match said.find(&["stream_options"]) {
         None => Ok(()),
@@ -286,18 +292,18 @@ const RESPONSES_ITEM: Shape = &[
     ("role", Is::Role),
     // All other items are calls, results and thoughts.
     ("type", Is::Kind(&[("message", Mark::Nothing), ("", Mark::Answer)])),
-    ("content", Is::Said(RESPONSES_PART)),
-    ("output", Is::Said(RESPONSES_PART)),
+    ("content", Is::BodyFields(RESPONSES_PART)),
+    ("output", Is::BodyFields(RESPONSES_PART)),
     ("arguments", Is::Json),
     ("input", TEXT),
-    ("summary", Is::Said(&[("text", TEXT)])),
+    ("summary", Is::BodyFields(&[("text", TEXT)])),
 ];
 const RESPONSES_TOOL: Shape = &[
     ("type", Is::Nothing),
     ("description", TEXT),
     ("parameters", Is::Json),
     // Those of a namespace.
-    ("tools", Is::Said(FUNCTION)),
+    ("tools", Is::BodyFields(FUNCTION)),
 ];
 
 const RESPONSES: Words = Words {
@@ -321,7 +327,7 @@ const RESPONSES: Words = Words {
 
 /// Refuses what stands on that only its maker has, or that only its maker can do later. To go on without
 /// it would be an answer to something else.
-fn check_responses(said: &Said<'_>) -> Result<(), InvalidRequest> {
+fn check_responses(said: &BodyFields<'_>) -> Result<(), InvalidRequest> {
     if said.find(&["background"]) == Some(b"true") {
         let message = "background must be false: an answer is given at once or not at all";
         return Err(InvalidRequest::about("background", message));
@@ -341,7 +347,8 @@ fn check_responses(said: &Said<'_>) -> Result<(), InvalidRequest> {
     }
 }
 
-const DOCUMENT: Is = Is::Said(&[("content", Is::Said(&[("type", Is::Kind(MESSAGES_KINDS))]))]);
+const DOCUMENT: Is =
+    Is::BodyFields(&[("content", Is::BodyFields(&[("type", Is::Kind(MESSAGES_KINDS))]))]);
 /// Within a result.
 const MESSAGES_INNER: Shape =
     &[("type", Is::Kind(MESSAGES_KINDS)), ("text", TEXT), ("source", DOCUMENT)];
@@ -350,7 +357,7 @@ const MESSAGES_PART: Shape = &[
     ("text", TEXT),
     ("thinking", TEXT),
     ("input", Is::Json),
-    ("content", Is::Said(MESSAGES_INNER)),
+    ("content", Is::BodyFields(MESSAGES_INNER)),
     ("source", DOCUMENT),
 ];
 const MESSAGES_KINDS: &[(&str, Mark)] =
@@ -375,7 +382,7 @@ const MESSAGES: Words = Words {
 const MESSAGES_COUNT: Words = Words {
     body: &[
         ("system", Is::Instructions(MESSAGES_PART)),
-        ("messages", Is::Turns(&[("role", Is::Role), ("content", Is::Said(MESSAGES_PART))])),
+        ("messages", Is::Turns(&[("role", Is::Role), ("content", Is::BodyFields(MESSAGES_PART))])),
         ("tools", Is::Marked(Mark::Tool, MESSAGES_TOOL)),
         METADATA,
     ],
@@ -398,29 +405,29 @@ const MESSAGES_COUNT: Words = Words {
 
 const BLOB: Is = Is::Marked(Mark::Medium, &[("mimeType", Is::MediaType)]);
 /// Texts under any name, however deep.
-static TEXTS: [(&str, Is); 1] = [("", Is::Said(&TEXTS))];
+static TEXTS: [(&str, Is); 1] = [("", Is::BodyFields(&TEXTS))];
 const GEMINI_RESULT: Shape = &[
-    ("response", Is::Said(&TEXTS)),
-    ("parts", Is::Said(&[("inlineData", BLOB), ("fileData", BLOB)])),
+    ("response", Is::BodyFields(&TEXTS)),
+    ("parts", Is::BodyFields(&[("inlineData", BLOB), ("fileData", BLOB)])),
 ];
 const GEMINI_PART: Shape = &[
     ("text", TEXT),
     ("inlineData", BLOB),
     ("fileData", BLOB),
-    ("functionCall", Is::Said(&[("args", Is::Json)])),
+    ("functionCall", Is::BodyFields(&[("args", Is::Json)])),
     ("functionResponse", Is::Marked(Mark::Answer, GEMINI_RESULT)),
 ];
 const GEMINI_TOOL: Shape = &[(
     "functionDeclarations",
-    Is::Said(&[
+    Is::BodyFields(&[
         ("description", TEXT),
         ("parameters", Is::Json),
         ("parametersJsonSchema", Is::Json),
     ]),
 )];
 const GEMINI_BODY: Shape = &[
-    ("systemInstruction", Is::Instructions(&[("parts", Is::Said(GEMINI_PART))])),
-    ("contents", Is::Turns(&[("role", Is::Role), ("parts", Is::Said(GEMINI_PART))])),
+    ("systemInstruction", Is::Instructions(&[("parts", Is::BodyFields(GEMINI_PART))])),
+    ("contents", Is::Turns(&[("role", Is::Role), ("parts", Is::BodyFields(GEMINI_PART))])),
     ("tools", Is::Marked(Mark::Tool, GEMINI_TOOL)),
 ];
 const GEMINI_SETTINGS: &[&str] = &[
@@ -454,7 +461,7 @@ const GEMINI_COUNT: Words = Words {
         GEMINI_BODY[0],
         GEMINI_BODY[1],
         GEMINI_BODY[2],
-        ("generateContentRequest", Is::Said(GEMINI_BODY)),
+        ("generateContentRequest", Is::BodyFields(GEMINI_BODY)),
     ],
     settings: GEMINI_SETTINGS,
     check: |said| match said.find(&["generateContentRequest"]) {
@@ -470,7 +477,7 @@ const OLLAMA_TURN: Shape = &[
     ("content", TEXT),
     ("thinking", TEXT),
     ("images", OLLAMA_PICTURES),
-    ("tool_calls", Is::Said(&[("function", Is::Said(CALLED))])),
+    ("tool_calls", Is::BodyFields(&[("function", Is::BodyFields(CALLED))])),
 ];
 
 const OLLAMA_CHAT: Words = Words {

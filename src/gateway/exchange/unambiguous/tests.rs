@@ -3,27 +3,27 @@ use proptest::prelude::*;
 use super::*;
 use crate::gateway::{
     exchange::{
-        Asked, ClientApi,
+        ClientApi, ClientCall,
         facts::{MAX_DEPTH, check},
     },
-    translate::{Addressed, embeddings::EmbeddingApi},
+    translate::{PathParams, embeddings::EmbeddingApi},
 };
 
-fn checked(asked: Asked, body: &str, path_model: Option<&str>) -> Result<(), InvalidRequest> {
+fn checked(asked: ClientCall, body: &str, path_model: Option<&str>) -> Result<(), InvalidRequest> {
     let model = path_model.map(|name| ModelName::parse(name).unwrap());
-    check(asked, body.as_bytes(), &Addressed { model, stream: None })
+    check(asked, body.as_bytes(), &PathParams { model, stream: None })
 }
 
-fn param(asked: Asked, body: &str) -> Option<String> {
+fn param(asked: ClientCall, body: &str) -> Option<String> {
     checked(asked, body, None).expect_err(body).param.map(Into::into)
 }
 
-const CHAT: Asked = Asked::Answer(ClientApi::Chat);
-const GEMINI: Asked = Asked::Answer(ClientApi::Gemini);
+const CHAT: ClientCall = ClientCall::Generate(ClientApi::Chat);
+const GEMINI: ClientCall = ClientCall::Generate(ClientApi::Gemini);
 
-fn every_asked() -> Vec<Asked> {
-    let answers = ClientApi::ALL.map(Asked::Answer);
-    let counts = [ClientApi::Messages, ClientApi::Gemini].map(Asked::TokenCount);
+fn every_asked() -> Vec<ClientCall> {
+    let answers = ClientApi::ALL.map(ClientCall::Generate);
+    let counts = [ClientApi::Messages, ClientApi::Gemini].map(ClientCall::TokenCount);
     let embeddings = [
         EmbeddingApi::OpenAi,
         EmbeddingApi::GeminiOne,
@@ -31,7 +31,7 @@ fn every_asked() -> Vec<Asked> {
         EmbeddingApi::Ollama,
         EmbeddingApi::OllamaLegacy,
     ];
-    let embeddings = embeddings.map(Asked::Embeddings);
+    let embeddings = embeddings.map(ClientCall::Embeddings);
     answers.into_iter().chain(counts).chain(embeddings).collect()
 }
 
@@ -93,7 +93,7 @@ fn googles_names_are_the_same_in_both_ways_of_writing_and_in_each_request() {
         r#"{"requests":[{"Model":"a"}]}"#,
         r#"{"generationConfig":[]}"#,
     ] {
-        for asked in [GEMINI, Asked::TokenCount(ClientApi::Gemini)] {
+        for asked in [GEMINI, ClientCall::TokenCount(ClientApi::Gemini)] {
             checked(asked, body, None).expect_err(body);
         }
     }
@@ -139,7 +139,7 @@ fn only_objects_are_bodies_and_their_depth_is_bounded() {
 fn what_is_an_object_is_no_list() {
     checked(CHAT, r#"{"stream_options":[true]}"#, None).unwrap_err();
     checked(CHAT, r#"{"stream_options":null}"#, None).unwrap();
-    checked(Asked::Answer(ClientApi::OllamaChat), r#"{"options":[1]}"#, None).unwrap_err();
+    checked(ClientCall::Generate(ClientApi::OllamaChat), r#"{"options":[1]}"#, None).unwrap_err();
 }
 
 proptest! {
@@ -147,7 +147,7 @@ proptest! {
     fn anything_is_looked_through_to_its_end(body in ".{0,60}", json in r#"[\[\]{}":,\\a\n]{0,60}"#) {
         let _ = checked(GEMINI, &body, None);
         let _ = checked(GEMINI, &format!("{{{json}"), None);
-        let _ = check(CHAT, &[b"{".as_slice(), json.as_bytes(), b"\xff"].concat(), &Addressed::default());
+        let _ = check(CHAT, &[b"{".as_slice(), json.as_bytes(), b"\xff"].concat(), &PathParams::default());
     }
 
     /// Against the obvious: all keys unescaped, folded and counted.

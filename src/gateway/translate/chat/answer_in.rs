@@ -4,8 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{
     calls_in::input_of,
-    details,
-    finish::{self, Said},
+    details, finish,
     media::source_of_url,
     messages_in::{add_citations, citation_of},
 };
@@ -32,6 +31,7 @@ use crate::{
             unread,
         },
         failure::classify,
+        translate::OutputKinds,
         translate::said_text::SaidText,
     },
 };
@@ -114,7 +114,7 @@ fn read_choice(choice: WireChoice<'_>, losses: &mut Losses, has_unread: &mut boo
     } else {
         *has_unread |= !delta.is_empty();
     }
-    let said = Said {
+    let said = OutputKinds {
         calls: parts.iter().any(|part| matches!(part.content, Content::ToolCall(_))),
         refusal: parts.iter().any(|part| matches!(part.content, Content::Refusal(_))),
     };
@@ -165,7 +165,7 @@ fn read_message(
 }
 
 fn own(kind: &str, raw: &RawValue) -> Content {
-    Content::Own { by: Dialect::Chat, kind: kind.to_owned(), json: Json::from(raw) }
+    Content::Opaque { by: Dialect::Chat, kind: kind.to_owned(), json: Json::from(raw) }
 }
 
 fn thought(text: &str) -> Part {

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    details,
-    finish::{self, Said},
+    details, finish,
     media::data_url,
     messages_out::call_out,
     parts_out::{BETWEEN_TEXTS, note},
@@ -25,11 +24,11 @@ use crate::{
                 },
             },
         },
-        translate::{Shown, tier},
+        translate::{OutputKinds, ResponseContext, tier},
     },
 };
 
-pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+pub(super) fn write(answer: &Answer, shown: &ResponseContext<'_>, losses: &mut Losses) -> Vec<u8> {
     let stops: Vec<_> = answer.choices.iter().map(|choice| stop_of(choice, losses)).collect();
     let mut choices = Vec::with_capacity(answer.choices.len());
     for (index, (choice, stop)) in answer.choices.iter().zip(&stops).enumerate() {
@@ -76,7 +75,7 @@ pub(super) fn shows_thoughts(request: &Request) -> bool {
 
 fn stop_of<'a>(choice: &'a Choice, losses: &mut Losses) -> (&'static str, Option<Cow<'a, str>>) {
     let is_said = |test: fn(&Content) -> bool| choice.parts.iter().any(|part| test(&part.content));
-    let said = Said {
+    let said = OutputKinds {
         calls: is_said(|content| matches!(content, Content::ToolCall(_))),
         refusal: is_said(|content| matches!(content, Content::Refusal(_))),
     };
@@ -86,7 +85,7 @@ fn stop_of<'a>(choice: &'a Choice, losses: &mut Losses) -> (&'static str, Option
 fn write_message<'a>(
     choice: &'a Choice,
     index: usize,
-    shown: &Shown<'_>,
+    shown: &ResponseContext<'_>,
     losses: &mut Losses,
 ) -> ShownMessage<'a> {
     let mut message = ShownMessage { role: "assistant", ..ShownMessage::default() };
@@ -118,7 +117,7 @@ fn write_message<'a>(
                     None => losses.note("image"),
                 }
             }
-            Content::Own { by: Dialect::Chat, kind, json } if kind == "audio" => {
+            Content::Opaque { by: Dialect::Chat, kind, json } if kind == "audio" => {
                 message.audio = Some(json);
             }
             other => note(other, losses),
@@ -157,7 +156,7 @@ fn add_call<'a>(
     message: &mut ShownMessage<'a>,
     call: &'a ToolCall,
     choice: usize,
-    shown: &Shown<'_>,
+    shown: &ResponseContext<'_>,
     losses: &mut Losses,
 ) {
     if shown.request.wants_function_call && call.kind == CallKind::Function {

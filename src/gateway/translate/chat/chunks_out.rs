@@ -11,7 +11,7 @@ use crate::{
             ShownUsage,
             wire::shown::{ChunkChoice, ChunkDelta},
         },
-        translate::Shown,
+        translate::ResponseContext,
     },
 };
 
@@ -67,7 +67,7 @@ impl Shared {
 }
 
 impl Chunks {
-    pub fn new(shown: &Shown<'_>) -> Self {
+    pub fn new(shown: &ResponseContext<'_>) -> Self {
         let mut chunks = Self {
             head: Vec::new(),
             model: shown.model.as_str().to_owned(),

@@ -14,7 +14,7 @@ use crate::{
             openai_chat::wire::asked::AskedStreamOptions,
             strict,
         },
-        translate::{Addressed, InvalidRequest},
+        translate::{InvalidRequest, PathParams},
     },
 };
 
@@ -35,7 +35,7 @@ pub(in crate::gateway::translate) fn split(body: &[u8]) -> Invalid<Fields<'_>> {
 /// The model that is asked for, in the body or else by the path.
 pub(in crate::gateway::translate) fn model(
     fields: &Fields<'_>,
-    addressed: &Addressed,
+    addressed: &PathParams,
 ) -> Invalid<ModelName> {
     let Some(raw) = fields.find("model") else {
         let missing = || InvalidRequest::about("model", "model is missing");

@@ -6,22 +6,19 @@ use serde_json::value::RawValue;
 
 use crate::{
     domain::chat::{Losses, StopReason},
-    gateway::dialect::openai_chat::text_of,
+    gateway::{dialect::openai_chat::text_of, translate::OutputKinds},
 };
-
-/// What else is known of a choice that ends.
-#[derive(Debug, Clone, Copy, Default)]
-pub(in crate::gateway::translate) struct Said {
-    pub calls: bool,
-    pub refusal: bool,
-}
 
 /// Reads a finish reason. `stop_texts` are the fields that may name the text that ended it.
 ///
 /// OpenAI says `stop` also when it was made to call a certain tool, and when the model has refused.
 /// Words of others, read 2026-11: <https://docs.mistral.ai/api>, <https://docs.z.ai/api-reference>,
 /// <https://api-docs.deepseek.com/api/create-chat-completion>.
-pub(super) fn read(word: &str, said: Said, stop_texts: [Option<&RawValue>; 2]) -> StopReason {
+pub(super) fn read(
+    word: &str,
+    said: OutputKinds,
+    stop_texts: [Option<&RawValue>; 2],
+) -> StopReason {
     match word {
         "stop" | "" | "eos" | "eos_token" | "end_turn" | "stop_sequence" => {
             let stop_text = || {
@@ -52,7 +49,7 @@ pub(super) fn read(word: &str, said: Said, stop_texts: [Option<&RawValue>; 2]) -
 /// choice.
 pub(in crate::gateway::translate) fn write<'a>(
     reason: &'a StopReason,
-    said: Said,
+    said: OutputKinds,
     losses: &mut Losses,
 ) -> (&'static str, Option<Cow<'a, str>>) {
     let word = match reason {
@@ -79,13 +76,13 @@ pub(in crate::gateway::translate) fn write<'a>(
 mod tests {
     use super::*;
 
-    const NOTHING: Said = Said { calls: false, refusal: false };
+    const NOTHING: OutputKinds = OutputKinds { calls: false, refusal: false };
 
     #[test]
     fn what_is_written_reads_back() {
         let mut losses = Losses::default();
-        let refused = Said { refusal: true, ..NOTHING };
-        let called = Said { calls: true, ..NOTHING };
+        let refused = OutputKinds { refusal: true, ..NOTHING };
+        let called = OutputKinds { calls: true, ..NOTHING };
         for (reason, said) in [
             (StopReason::Finished, NOTHING),
             (StopReason::MaxTokens, NOTHING),
@@ -106,7 +103,7 @@ mod tests {
         let read = |word, said, raw: &str| {
             read(word, said, [None, Some(serde_json::from_str(raw).unwrap())])
         };
-        let called = Said { calls: true, refusal: false };
+        let called = OutputKinds { calls: true, refusal: false };
         assert_eq!(read("stop", called, "null"), StopReason::ToolCalls);
         assert_eq!(read("stop", NOTHING, r#""END""#), StopReason::StopText(Some("END".to_owned())));
         assert_eq!(read("stop", NOTHING, "151645"), StopReason::Finished);

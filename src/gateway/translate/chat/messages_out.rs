@@ -148,7 +148,9 @@ impl<'a> Writer<'a, '_> {
             Content::Audio(Source::File { by: Dialect::Chat, id }) => {
                 said.audio = Some(SentId { id });
             }
-            Content::Own { by: Dialect::Chat, json, .. } => said.parts.push(SentPart::Own(json)),
+            Content::Opaque { by: Dialect::Chat, json, .. } => {
+                said.parts.push(SentPart::Opaque(json));
+            }
             other => note(other, self.losses),
         }
         self.losses.note_if(part.cache.is_some(), "cache_control");

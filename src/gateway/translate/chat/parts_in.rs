@@ -78,7 +78,7 @@ fn read_part(path: &str, raw: &RawValue) -> Result<Part, InvalidRequest> {
         _ => {
             let json = Json::from(raw);
             let kind = kind.into_owned();
-            return Ok(Content::Own { by: Dialect::Chat, kind, json }.into());
+            return Ok(Content::Opaque { by: Dialect::Chat, kind, json }.into());
         }
     };
     let cache = asked.cache_control.or(asked.prompt_cache_breakpoint);

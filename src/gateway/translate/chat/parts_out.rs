@@ -91,7 +91,7 @@ pub(super) fn user_part<'a>(
                 return None;
             }
         },
-        Content::Own { by: Dialect::Chat, json, .. } => return Some(SentPart::Own(json)),
+        Content::Opaque { by: Dialect::Chat, json, .. } => return Some(SentPart::Opaque(json)),
         other => {
             note(other, losses);
             return None;
@@ -113,7 +113,7 @@ pub(in crate::gateway::translate) fn note(content: &Content, losses: &mut Losses
         Content::ToolResult(_) => losses.note("content.tool_result"),
         Content::Reasoning(_) => losses.note("reasoning"),
         Content::Refusal(_) => losses.note("refusal"),
-        Content::Own { kind, .. } => losses.note(format!("content.{kind}")),
+        Content::Opaque { kind, .. } => losses.note(format!("content.{kind}")),
     }
 }
 
@@ -217,7 +217,7 @@ pub(super) fn result_part<'a>(
             losses.note("document");
             missing("a document")
         }
-        Content::Own { by: Dialect::Chat, json, .. } => return SentPart::Own(json),
+        Content::Opaque { by: Dialect::Chat, json, .. } => return SentPart::Opaque(json),
         other => {
             note(other, losses);
             missing("something")

@@ -12,14 +12,14 @@ use crate::{
     domain::chat::{Json, OutputFormat, Request},
     gateway::{
         dialect::openai_chat::{is_blank, wire::asked::AskedFormat},
-        translate::{Addressed, InvalidRequest},
+        translate::{InvalidRequest, PathParams},
     },
 };
 
 /// Most other tokens whose log probabilities are told.
 const MAX_TOP_LOGPROBS: u8 = 20;
 
-pub(super) fn read(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+pub(super) fn read(body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
     let fields = split(body)?;
     let model = model(&fields, addressed)?;
     let messages = fields

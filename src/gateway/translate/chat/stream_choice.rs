@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use super::{
     answer_out::{annotation, call_id, function_begin, image},
     chunks_out::Chunks,
-    details,
-    finish::{self, Said},
+    details, finish,
     parts_out::{BETWEEN_TEXTS, note},
 };
 use crate::{
@@ -14,9 +13,12 @@ use crate::{
         CallKind, Citation, Content, Dialect, Losses, Part, Reasoning, Seal, StopReason,
         TokenLogprob,
     },
-    gateway::dialect::openai_chat::wire::{
-        sent::{CallOut, CustomOut, ExtraOut, FunctionOut},
-        shown::{ChunkChoice, ChunkDelta, ShownLogprobs, ThoughtFields},
+    gateway::{
+        dialect::openai_chat::wire::{
+            sent::{CallOut, CustomOut, ExtraOut, FunctionOut},
+            shown::{ChunkChoice, ChunkDelta, ShownLogprobs, ThoughtFields},
+        },
+        translate::OutputKinds,
     },
 };
 
@@ -36,7 +38,7 @@ enum Growing {
 #[derive(Debug)]
 pub(super) struct Sharing {
     pub chunks: Chunks,
-    /// See [`Shown::id`](crate::gateway::translate::Shown::id).
+    /// See [`ResponseContext::id`](crate::gateway::translate::Shown::id).
     pub id: String,
     pub wants_function_call: bool,
     pub thought_fields: ThoughtFields,
@@ -340,7 +342,7 @@ impl To<'_> {
                 self.input(call.number, call.kind, "{}");
             }
         }
-        let said = Said { calls: !calls.is_empty(), refusal: self.choice.has_refusal };
+        let said = OutputKinds { calls: !calls.is_empty(), refusal: self.choice.has_refusal };
         let (word, stop_text) = finish::write(reason, said, self.losses);
         let is_legacy = self.sharing.wants_function_call && word == "tool_calls";
         let choice = ChunkChoice {

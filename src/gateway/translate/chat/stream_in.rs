@@ -8,7 +8,7 @@ use super::{
     answer_in::{MAX_CHOICES, addresses_cited, read_image, read_logprobs},
     calls_in::Calls,
     details::{self, Entry},
-    finish::{self, Said as Done},
+    finish,
     messages_in::citation_of,
     parts_out::BETWEEN_TEXTS,
 };
@@ -29,7 +29,7 @@ use crate::{
             unread,
         },
         failure::classify,
-        translate::{ReadStream, Said, Unparsable, said_text::SaidText},
+        translate::{EventOutcome, OutputKinds, ReadStream, Unparsable, said_text::SaidText},
     },
 };
 
@@ -71,9 +71,13 @@ struct Choice {
 }
 
 impl ReadStream for Reader {
-    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable> {
+    fn read(
+        &mut self,
+        data: &[u8],
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<EventOutcome, Unparsable> {
         if data.trim_ascii() == DONE {
-            return Ok(Said::Done);
+            return Ok(EventOutcome::Done);
         }
         let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
         if !text.trim_ascii_start().starts_with('{') {
@@ -85,9 +89,9 @@ impl ReadStream for Reader {
             // Some servers send their error objects bare. Any other object without choices is
             // something of the vendor's own.
             return Ok(match ErrorObject::parse(data) {
-                Some(error) => Said::Failed(Box::new(classify(200, Some(error)))),
+                Some(error) => EventOutcome::Failed(Box::new(classify(200, Some(error)))),
                 None if unread.is_text(&mut self.losses) => return Err(Unparsable),
-                None => Said::Foreign,
+                None => EventOutcome::Foreign,
             });
         }
         if !self.has_begun {
@@ -106,7 +110,7 @@ impl ReadStream for Reader {
         if let Some(usage) = wire.usage.map(RawValue::get).and_then(parse_usage) {
             sink(Delta::Usage(usage));
         }
-        if is_lost { Err(Unparsable) } else { Ok(Said::More) }
+        if is_lost { Err(Unparsable) } else { Ok(EventOutcome::More) }
     }
 
     fn skip(&mut self, words: &str, are_thoughts: bool) {
@@ -156,7 +160,8 @@ impl Reader {
                 sink(Delta::Citation { choice, citation: Box::new(citation) });
             }
         }
-        let said = Done { calls: !state.calls.is_empty(), refusal: !state.refusal.is_empty() };
+        let said =
+            OutputKinds { calls: !state.calls.is_empty(), refusal: !state.refusal.is_empty() };
         let stop_texts = [wire.stop_reason, wire.matched_stop];
         let reason = finish::read(wire.finish_reason.as_str(), said, stop_texts);
         sink(Delta::Stop { choice, reason });

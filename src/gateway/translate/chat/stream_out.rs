@@ -13,7 +13,7 @@ use crate::{
     domain::chat::{Delta, Losses, StopReason, Usage},
     gateway::{
         dialect::openai_chat::{Chunk, DONE_EVENT, wire::shown::ThoughtFields},
-        translate::{ErrorView, Shown, WriteStream, tier},
+        translate::{ErrorView, ResponseContext, WriteStream, tier},
     },
 };
 
@@ -32,7 +32,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn new(shown: &Shown<'_>) -> Self {
+    pub fn new(shown: &ResponseContext<'_>) -> Self {
         let sharing = Sharing {
             chunks: Chunks::new(shown),
             id: shown.id.to_owned(),

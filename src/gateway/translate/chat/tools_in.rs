@@ -60,7 +60,7 @@ fn read_tool(path: &str, raw: &RawValue) -> Result<Tool, InvalidRequest> {
                 format: custom.format.map(flat_format),
             })
         }
-        _ => Ok(Tool::Own { by: Dialect::Chat, kind, json: Json::from(raw) }),
+        _ => Ok(Tool::Opaque { by: Dialect::Chat, kind, json: Json::from(raw) }),
     }
 }
 

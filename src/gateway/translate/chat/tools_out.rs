@@ -39,7 +39,7 @@ fn name_of(tool: &Tool) -> Option<&str> {
     match tool {
         Tool::Function(function) => Some(&function.name),
         Tool::Custom { name, .. } => Some(name),
-        Tool::Own { .. } => None,
+        Tool::Opaque { .. } => None,
     }
 }
 
@@ -66,8 +66,8 @@ fn write_tool<'a>(tool: &'a Tool, rules: &ModelRules, losses: &mut Losses) -> Op
             losses.note("tools.custom");
             None
         }
-        Tool::Own { by: Dialect::Chat, json, .. } => Some(SentTool::Own(json)),
-        Tool::Own { kind, .. } => {
+        Tool::Opaque { by: Dialect::Chat, json, .. } => Some(SentTool::Opaque(json)),
+        Tool::Opaque { kind, .. } => {
             losses.note(format!("tools.{kind}"));
             None
         }

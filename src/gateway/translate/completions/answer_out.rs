@@ -11,21 +11,18 @@ use crate::{
             wire::completion::{ShownCompletion, TextChoice},
         },
         translate::{
-            Shown,
-            chat::{
-                finish::{self, Said},
-                note_content,
-            },
+            OutputKinds, ResponseContext,
+            chat::{finish, note_content},
             tier,
         },
     },
 };
 
-pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+pub(super) fn write(answer: &Answer, shown: &ResponseContext<'_>, losses: &mut Losses) -> Vec<u8> {
     let stops: Vec<_> = answer
         .choices
         .iter()
-        .map(|choice| finish::write(&choice.stop, Said::default(), losses))
+        .map(|choice| finish::write(&choice.stop, OutputKinds::default(), losses))
         .collect();
     let mut choices = Vec::with_capacity(answer.choices.len());
     for (index, (choice, stop)) in answer.choices.iter().zip(&stops).enumerate() {

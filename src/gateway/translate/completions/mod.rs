@@ -8,7 +8,9 @@ mod stream_out;
 #[cfg(test)]
 mod tests;
 
-use super::{Addressed, ClientSide, ErrorView, InvalidRequest, Shown, WriteStream, chat::error};
+use super::{
+    ClientSide, ErrorView, InvalidRequest, PathParams, ResponseContext, WriteStream, chat::error,
+};
 use crate::domain::chat::{Answer, Losses, Request};
 
 /// `/v1/completions`.
@@ -16,15 +18,20 @@ use crate::domain::chat::{Answer, Losses, Request};
 pub struct Completions;
 
 impl ClientSide for Completions {
-    fn read_request(&self, body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+    fn read_request(&self, body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
         request_in::read(body, addressed)
     }
 
-    fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+    fn write_answer(
+        &self,
+        answer: &Answer,
+        shown: &ResponseContext<'_>,
+        losses: &mut Losses,
+    ) -> Vec<u8> {
         answer_out::write(answer, shown, losses)
     }
 
-    fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
+    fn stream_writer(&self, shown: &ResponseContext<'_>) -> Box<dyn WriteStream> {
         Box::new(stream_out::Writer::new(shown))
     }
 

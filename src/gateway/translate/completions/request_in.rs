@@ -7,7 +7,7 @@ use crate::{
     gateway::{
         dialect::openai_chat::is_blank,
         translate::{
-            Addressed, InvalidRequest,
+            InvalidRequest, PathParams,
             chat::fields_in::{count, flag, model, must_be, shared, split, text, value},
         },
     },
@@ -21,7 +21,7 @@ const DEFAULT_MAX_TOKENS: u64 = 16;
 /// Most other tokens whose log probabilities are told.
 const MAX_TOP_LOGPROBS: u8 = 20;
 
-pub(super) fn read(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+pub(super) fn read(body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
     let fields = split(body)?;
     let model = model(&fields, addressed)?;
     let prompt = fields

@@ -12,12 +12,8 @@ use crate::{
             wire::completion::{ShownCompletion, TextChoice},
         },
         translate::{
-            ErrorView, Shown, WriteStream,
-            chat::{
-                error,
-                finish::{self, Said},
-                note_content,
-            },
+            ErrorView, OutputKinds, ResponseContext, WriteStream,
+            chat::{error, finish, note_content},
             tier,
         },
     },
@@ -46,7 +42,7 @@ struct Choice {
 }
 
 impl Writer {
-    pub fn new(shown: &Shown<'_>) -> Self {
+    pub fn new(shown: &ResponseContext<'_>) -> Self {
         Self {
             id: completion_id(shown.id),
             model: shown.model.as_str().to_owned(),
@@ -104,7 +100,7 @@ impl Writer {
         if std::mem::replace(&mut self.choices[at].is_over, true) {
             return;
         }
-        let (word, stop_text) = finish::write(reason, Said::default(), &mut self.losses);
+        let (word, stop_text) = finish::write(reason, OutputKinds::default(), &mut self.losses);
         let last = TextChoice {
             finish_reason: Some(finish_word(word)),
             stop_reason: stop_text.as_deref(),

@@ -13,25 +13,30 @@ use crate::{
         time::Timestamp,
         usage::TokenUsage,
     },
-    gateway::translate::{Addressed, ClientSide, InvalidRequest, Shown},
+    gateway::translate::{ClientSide, InvalidRequest, PathParams, ResponseContext},
 };
 
 fn fixture(name: &str) -> Request {
     let root =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/completions/requests");
     let body = fs::read(root.join(format!("{name}.json"))).expect(name);
-    Completions.read_request(&body, &Addressed::default()).expect(name)
+    Completions.read_request(&body, &PathParams::default()).expect(name)
 }
 
 fn read(fields: &str) -> Result<Request, InvalidRequest> {
     let body = format!(r#"{{"model":"m",{fields}}}"#);
-    Completions.read_request(body.as_bytes(), &Addressed::default())
+    Completions.read_request(body.as_bytes(), &PathParams::default())
 }
 
 static MODEL: LazyLock<ModelName> = LazyLock::new(|| ModelName::parse("asked").unwrap());
 
-fn shown(request: &Request) -> Shown<'_> {
-    Shown { id: "01", created: Timestamp::from_millis(1_763_776_800_000), model: &MODEL, request }
+fn shown(request: &Request) -> ResponseContext<'_> {
+    ResponseContext {
+        id: "01",
+        created: Timestamp::from_millis(1_763_776_800_000),
+        model: &MODEL,
+        request,
+    }
 }
 
 fn token(token: &str, logprob: f64, top: &[(&str, f64)]) -> TokenLogprob {

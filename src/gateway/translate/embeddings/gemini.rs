@@ -15,7 +15,7 @@ use crate::{
         embedding::{EmbeddingAnswer, EmbeddingInput, EmbeddingRequest},
         id::ModelName,
     },
-    gateway::translate::{Addressed, InvalidRequest, Written, fields::Fields},
+    gateway::translate::{InvalidRequest, PathParams, Written, fields::Fields},
 };
 
 /// Begins the names of models on this wire.
@@ -30,7 +30,7 @@ struct ReadOne {
 
 pub(super) fn read_one(
     body: &[u8],
-    addressed: &Addressed,
+    addressed: &PathParams,
 ) -> Result<EmbeddingRequest, InvalidRequest> {
     let mut losses = Losses::default();
     let one = read_fields(Fields::of_body(body)?, "", &mut losses)?;
@@ -43,7 +43,7 @@ pub(super) fn read_one(
 
 pub(super) fn read_batch(
     body: &[u8],
-    addressed: &Addressed,
+    addressed: &PathParams,
 ) -> Result<EmbeddingRequest, InvalidRequest> {
     let mut fields = Fields::of_body(body)?;
     let mut losses = Losses::default();

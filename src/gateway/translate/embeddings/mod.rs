@@ -10,7 +10,7 @@ mod openai;
 mod tests;
 mod vector;
 
-use super::{Addressed, InvalidRequest, Written};
+use super::{InvalidRequest, PathParams, Written};
 use crate::{
     domain::{
         chat::{Dialect, Losses, Usage},
@@ -56,7 +56,7 @@ impl EmbeddingApi {
     pub fn read_request(
         self,
         body: &[u8],
-        addressed: &Addressed,
+        addressed: &PathParams,
     ) -> Result<EmbeddingRequest, InvalidRequest> {
         match self {
             Self::OpenAi => openai::read_request(body, addressed),
@@ -144,7 +144,7 @@ fn unusable(what: &str) -> Failure {
 }
 
 /// The model of the body, or that of the path.
-fn model_of(body: Option<ModelName>, addressed: &Addressed) -> Result<ModelName, InvalidRequest> {
+fn model_of(body: Option<ModelName>, addressed: &PathParams) -> Result<ModelName, InvalidRequest> {
     body.or_else(|| addressed.model.clone())
         .ok_or_else(|| InvalidRequest::about("model", "model is missing"))
 }

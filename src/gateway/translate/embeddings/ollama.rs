@@ -14,7 +14,7 @@ use crate::{
         embedding::{EmbeddingAnswer, EmbeddingInput, EmbeddingRequest},
         id::ModelName,
     },
-    gateway::translate::{Addressed, InvalidRequest, Written, fields::Fields},
+    gateway::translate::{InvalidRequest, PathParams, Written, fields::Fields},
 };
 
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ enum ReadInput {
 /// Errors: [`InvalidRequest`], also without input: that asks only to load the model.
 pub(super) fn read_request(
     body: &[u8],
-    addressed: &Addressed,
+    addressed: &PathParams,
 ) -> Result<EmbeddingRequest, InvalidRequest> {
     let mut fields = Fields::of_body(body)?;
     let model = model_of(fields.model()?, addressed)?;
@@ -50,7 +50,7 @@ pub(super) fn read_request(
 /// Errors: [`InvalidRequest`], also without a prompt: that asks only to load the model.
 pub(super) fn read_legacy_request(
     body: &[u8],
-    addressed: &Addressed,
+    addressed: &PathParams,
 ) -> Result<EmbeddingRequest, InvalidRequest> {
     let mut fields = Fields::of_body(body)?;
     let model = model_of(fields.model()?, addressed)?;

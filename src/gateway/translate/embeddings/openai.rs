@@ -13,7 +13,7 @@ use crate::{
         },
         id::ModelName,
     },
-    gateway::translate::{Addressed, InvalidRequest, Written, fields::Fields},
+    gateway::translate::{InvalidRequest, PathParams, Written, fields::Fields},
 };
 
 /// One text or many, the tokens of one or of many.
@@ -28,7 +28,7 @@ enum ReadInput {
 
 pub(super) fn read_request(
     body: &[u8],
-    addressed: &Addressed,
+    addressed: &PathParams,
 ) -> Result<EmbeddingRequest, InvalidRequest> {
     let mut fields = Fields::of_body(body)?;
     let model = model_of(fields.model()?, addressed)?;

@@ -19,7 +19,7 @@ fn parse(bytes: &[u8]) -> Value {
 }
 
 fn read(api: EmbeddingApi, name: &str) -> EmbeddingRequest {
-    api.read_request(&fixture(name), &Addressed::default()).expect(name)
+    api.read_request(&fixture(name), &PathParams::default()).expect(name)
 }
 
 fn write(api: EmbeddingApi, request: &EmbeddingRequest) -> (Value, String) {
@@ -175,7 +175,7 @@ fn what_an_api_cannot_be_asked_for_is_refused() {
 fn what_is_said_loosely_is_read() {
     let body = br#"{"content":{"parts":[{"text":"a"},{"text":"b"}],"role":"user"},
         "embedContentConfig":{"task_type":"CLUSTERING","outputDimensionality":8,"autoTruncate":true}}"#;
-    let addressed = Addressed { model: ModelName::parse("m").ok(), stream: None };
+    let addressed = PathParams { model: ModelName::parse("m").ok(), stream: None };
     let request = GeminiOne.read_request(body, &addressed).unwrap();
     let mut input = EmbeddingInput::text("a\nb");
     input.task = Some("CLUSTERING".into());
@@ -183,12 +183,12 @@ fn what_is_said_loosely_is_read() {
     assert_eq!(request.losses.to_string(), "embedContentConfig.autoTruncate");
     let body = br#"{"model":"m","input":"x","truncate":true,"dimensions":0,"options":{"num_ctx":9},
         "keep_alive":"5m"}"#;
-    let request = Ollama.read_request(body, &Addressed::default()).unwrap();
+    let request = Ollama.read_request(body, &PathParams::default()).unwrap();
     assert_eq!(request.losses.to_string(), "keep_alive, options.num_ctx");
     let body = br#"{"requests":[
         {"model":"models/m","content":{"parts":[{"text":"a"}]},"outputDimensionality":8},
         {"model":"models/m","content":{"parts":[{"text":"b"}]},"outputDimensionality":9}]}"#;
-    let request = GeminiBatch.read_request(body, &Addressed::default()).unwrap();
+    let request = GeminiBatch.read_request(body, &PathParams::default()).unwrap();
     assert_eq!(request.model.as_str(), "m");
     assert_eq!(request.losses.to_string(), "requests.outputDimensionality");
 }
@@ -216,7 +216,7 @@ fn a_wrong_request_is_refused_with_the_path_of_what_is_wrong() {
         (OllamaLegacy, r#"{"model":"m","prompt":""}"#, "prompt"),
     ];
     for (api, body, param) in table {
-        let error = api.read_request(body.as_bytes(), &Addressed::default()).unwrap_err();
+        let error = api.read_request(body.as_bytes(), &PathParams::default()).unwrap_err();
         assert_eq!(error.param.as_deref(), Some(param), "{body}");
     }
 }
@@ -267,7 +267,7 @@ fn a_spoilt_body_is_read_or_refused() {
         let body = fixture(name);
         for end in 0..body.len() {
             assert!(
-                api.read_request(&body[..end], &Addressed::default()).is_err()
+                api.read_request(&body[..end], &PathParams::default()).is_err()
                     || end + 1 == body.len()
             );
             let _ = api.read_answer(&body[..end], 1);

@@ -1,21 +1,21 @@
 //! A whole answer, written for a client.
 
 use super::{
-    citations_out::{self, Cited, Own},
+    citations_out::{self, Cited, OriginalMetadata},
     logprobs, parts_out, stops, usage,
 };
 use crate::{
     domain::chat::{Answer, Choice, Citation, Content, Losses},
     gateway::{
         dialect::gemini::{WrittenAnswer, WrittenCandidate, WrittenContent},
-        translate::{Shown, tier},
+        translate::{ResponseContext, tier},
     },
 };
 
-pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+pub(super) fn write(answer: &Answer, shown: &ResponseContext<'_>, losses: &mut Losses) -> Vec<u8> {
     tier::note_lost(answer.service_tier.as_deref(), losses);
     let cited: Vec<_> = answer.choices.iter().map(cited).collect();
-    let own: Vec<_> = cited.iter().map(|cited| Own::of(cited)).collect();
+    let own: Vec<_> = cited.iter().map(|cited| OriginalMetadata::of(cited)).collect();
     let candidates = answer.choices.iter().zip(&cited).zip(&own).enumerate();
     let candidates = candidates.map(|(index, ((choice, cited), own))| {
         let mut candidate = candidate(choice, index, shown.id, losses);

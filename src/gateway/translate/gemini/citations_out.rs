@@ -22,7 +22,7 @@ pub(super) struct Cited {
 
 /// Gemini's own metadata, as it came.
 #[derive(Default)]
-pub(super) struct Own {
+pub(super) struct OriginalMetadata {
     grounding: Option<Json>,
     recited: Option<Json>,
 }
@@ -36,7 +36,7 @@ struct Fragment<'a> {
     citation_metadata: Option<&'a RawValue>,
 }
 
-impl Own {
+impl OriginalMetadata {
     pub fn of(cited: &[Cited]) -> Self {
         let mut own = Self::default();
         for cited in cited {
@@ -57,13 +57,13 @@ impl Own {
 /// Puts what is known of the sources into a candidate.
 pub(super) fn write<'a>(
     cited: &'a [Cited],
-    own: &'a Own,
+    own: &'a OriginalMetadata,
     candidate: &mut WrittenCandidate<'a>,
     losses: &mut Losses,
 ) {
     if !own.is_empty() {
         // Every other citation was read from these.
-        candidate.grounding_metadata = own.grounding.as_ref().map(WrittenGrounding::Own);
+        candidate.grounding_metadata = own.grounding.as_ref().map(WrittenGrounding::Opaque);
         candidate.citation_metadata = own.recited.as_ref();
         return;
     }

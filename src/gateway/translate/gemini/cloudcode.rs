@@ -13,7 +13,7 @@ use crate::{
         failure::Failure,
         id::ModelName,
     },
-    gateway::translate::{ReadStream, Said, Target, Unparsable, UpstreamSide, Written},
+    gateway::translate::{EventOutcome, ReadStream, Target, Unparsable, UpstreamSide, Written},
 };
 
 /// `/v1internal:generateContent` and its stream.
@@ -108,7 +108,11 @@ impl UpstreamSide for Cloudcode<'_> {
 struct Reader(stream_in::Reader);
 
 impl ReadStream for Reader {
-    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable> {
+    fn read(
+        &mut self,
+        data: &[u8],
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<EventOutcome, Unparsable> {
         self.0.read(Cloudcode::unwrap(data).unwrap_or(data), sink)
     }
 

@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 use super::{fields, request_in};
 use crate::{
     domain::{chat::Request, id::ModelName},
-    gateway::translate::{Addressed, InvalidRequest},
+    gateway::translate::{InvalidRequest, PathParams},
 };
 
 /// Reads what is to be counted: contents, or a whole request under `generateContentRequest`.
 ///
 /// Errors: [`InvalidRequest`] when it would be wrong everywhere.
-pub fn read_count_request(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+pub fn read_count_request(body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
     let mut fields = fields::of_body(body)?;
     match fields.object("generateContentRequest")? {
         Some(whole) => request_in::read_fields(whole, addressed),
@@ -64,19 +64,19 @@ mod tests {
     #[test]
     fn contents_are_counted_alone_and_within_a_request() {
         let addressed =
-            Addressed { model: Some(ModelName::parse("gemini-2.5-flash").unwrap()), stream: None };
+            PathParams { model: Some(ModelName::parse("gemini-2.5-flash").unwrap()), stream: None };
         let contents = r#""contents":[{"parts":[{"text":"hi"}]}]"#;
         let alone = read_count_request(format!("{{{contents}}}").as_bytes(), &addressed).unwrap();
         let body = format!(
             r#"{{"generateContentRequest":{{"model":"models/x",{contents},
                 "systemInstruction":{{"parts":[{{"text":"be brief"}}]}}}}}}"#
         );
-        let within = read_count_request(body.as_bytes(), &Addressed::default()).unwrap();
+        let within = read_count_request(body.as_bytes(), &PathParams::default()).unwrap();
         assert_eq!(within.model.as_str(), "x");
         assert_eq!((alone.turns.len(), within.turns.len()), (1, 2));
         assert_eq!(alone.turns[0], within.turns[1]);
         let wrong = br#"{"generateContentRequest":{"model":"x","contents":[7]}}"#;
-        let error = read_count_request(wrong, &Addressed::default()).unwrap_err();
+        let error = read_count_request(wrong, &PathParams::default()).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("generateContentRequest.contents[0]"));
     }
 

@@ -40,8 +40,8 @@ pub use self::{
     count::{count_answer, count_request, read_count_request},
 };
 use super::{
-    Addressed, ClientSide, ErrorView, InvalidRequest, ReadStream, Shown, Target, UpstreamSide,
-    WriteStream, Written,
+    ClientSide, ErrorView, InvalidRequest, PathParams, ReadStream, ResponseContext, Target,
+    UpstreamSide, WriteStream, Written,
 };
 use crate::domain::{
     chat::{Answer, Losses, Request},
@@ -67,15 +67,20 @@ pub struct Gemini;
 pub struct GeminiArray;
 
 impl ClientSide for Gemini {
-    fn read_request(&self, body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+    fn read_request(&self, body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
         request_in::read(body, addressed)
     }
 
-    fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+    fn write_answer(
+        &self,
+        answer: &Answer,
+        shown: &ResponseContext<'_>,
+        losses: &mut Losses,
+    ) -> Vec<u8> {
         answer_out::write(answer, shown, losses)
     }
 
-    fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
+    fn stream_writer(&self, shown: &ResponseContext<'_>) -> Box<dyn WriteStream> {
         Box::new(stream_out::Writer::new(Form::Events, shown))
     }
 
@@ -95,11 +100,16 @@ impl ClientSide for Gemini {
 }
 
 impl ClientSide for GeminiArray {
-    fn read_request(&self, body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+    fn read_request(&self, body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
         request_in::read(body, addressed)
     }
 
-    fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+    fn write_answer(
+        &self,
+        answer: &Answer,
+        shown: &ResponseContext<'_>,
+        losses: &mut Losses,
+    ) -> Vec<u8> {
         answer_out::write(answer, shown, losses)
     }
 
@@ -107,7 +117,7 @@ impl ClientSide for GeminiArray {
         "application/json"
     }
 
-    fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
+    fn stream_writer(&self, shown: &ResponseContext<'_>) -> Box<dyn WriteStream> {
         Box::new(stream_out::Writer::new(Form::List, shown))
     }
 

@@ -42,8 +42,8 @@ pub(super) fn write<'a>(
         Content::Image { .. } | Content::Document(_) | Content::Audio(_) | Content::Video(_) => {
             media::write(content, losses)
         }
-        Content::Own { by: Dialect::Gemini, json, .. } => Some(WrittenPart::Own(json)),
-        Content::Own { kind, .. } => {
+        Content::Opaque { by: Dialect::Gemini, json, .. } => Some(WrittenPart::Opaque(json)),
+        Content::Opaque { kind, .. } => {
             losses.note(format!("content.{kind}"));
             None
         }

@@ -14,7 +14,7 @@ use crate::{
         chat::{Json, Losses, OutputFormat, Request},
         id::ModelName,
     },
-    gateway::translate::{Addressed, InvalidRequest},
+    gateway::translate::{InvalidRequest, PathParams},
 };
 
 /// Most answers that can be asked for.
@@ -23,13 +23,13 @@ const MAX_CHOICES: u64 = 128;
 /// Fields of the request that say what no other dialect has a place for.
 const OWN_FIELDS: [&str; 2] = ["safetySettings", "cachedContent"];
 
-pub(super) fn read(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+pub(super) fn read(body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
     read_fields(fields::of_body(body)?, addressed)
 }
 
 pub(super) fn read_fields(
     mut fields: Fields<'_>,
-    addressed: &Addressed,
+    addressed: &PathParams,
 ) -> Result<Request, InvalidRequest> {
     let model = read_model(&mut fields, addressed)?;
     let mut losses = Losses::default();
@@ -70,7 +70,10 @@ pub(super) fn read_fields(
     Ok(request)
 }
 
-fn read_model(fields: &mut Fields<'_>, addressed: &Addressed) -> Result<ModelName, InvalidRequest> {
+fn read_model(
+    fields: &mut Fields<'_>,
+    addressed: &PathParams,
+) -> Result<ModelName, InvalidRequest> {
     let named = fields.text("model")?;
     if let Some(model) = &addressed.model {
         return Ok(model.clone());

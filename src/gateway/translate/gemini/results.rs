@@ -65,7 +65,7 @@ pub(super) fn write<'a>(
                     continue;
                 }
             }
-            Content::Own { kind, .. } => {
+            Content::Opaque { kind, .. } => {
                 losses.note(format!("content.{kind}"));
                 continue;
             }

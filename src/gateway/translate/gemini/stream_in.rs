@@ -21,7 +21,7 @@ use crate::{
             unread::{self, Unread},
         },
         failure::classify,
-        translate::{ReadStream, Said, Unparsable, said_text::SaidText},
+        translate::{EventOutcome, ReadStream, Unparsable, said_text::SaidText},
     },
 };
 
@@ -50,14 +50,18 @@ struct ChoiceState {
 }
 
 impl ReadStream for Reader {
-    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable> {
+    fn read(
+        &mut self,
+        data: &[u8],
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<EventOutcome, Unparsable> {
         let (response, unread) = match parse(data) {
             Some((response, unread)) if response.error.is_none() => (response, unread),
             parsed => {
                 let error = ErrorObject::parse(data);
                 return match (parsed, error) {
                     (None, None) => Err(Unparsable),
-                    (_, error) => Ok(Said::Failed(Box::new(classify(200, error)))),
+                    (_, error) => Ok(EventOutcome::Failed(Box::new(classify(200, error)))),
                 };
             }
         };
@@ -67,8 +71,8 @@ impl ReadStream for Reader {
         }
         match unread.is_text(&mut self.losses) {
             true => Err(Unparsable),
-            false if is_foreign => Ok(Said::Foreign),
-            false => Ok(Said::More),
+            false if is_foreign => Ok(EventOutcome::Foreign),
+            false => Ok(EventOutcome::More),
         }
     }
 
@@ -267,7 +271,7 @@ fn own_part(kind: &str, json: &RawValue, signature: Option<&str>) -> Content {
     }
     text.push('}');
     let json = Json::parse(text).expect("names and JSON values make an object");
-    Content::Own { by: Dialect::Gemini, kind: kind.to_owned(), json }
+    Content::Opaque { by: Dialect::Gemini, kind: kind.to_owned(), json }
 }
 
 fn text<'t>(text: Option<&'t Text<'_>>) -> Option<&'t str> {

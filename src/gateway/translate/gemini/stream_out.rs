@@ -11,14 +11,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    citations_out::{self, Own},
+    citations_out::{self, OriginalMetadata},
     error, logprobs, parts_out, stops, usage,
 };
 use crate::{
     domain::chat::{Content, Delta, Dialect, Json, Losses, Seal, ToolCall, Usage},
     gateway::{
         dialect::gemini::{WrittenAnswer, WrittenCandidate, WrittenContent, WrittenPart},
-        translate::{ErrorView, Shown, WriteStream, tier},
+        translate::{ErrorView, ResponseContext, WriteStream, tier},
     },
 };
 
@@ -97,7 +97,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn new(form: Form, shown: &Shown<'_>) -> Self {
+    pub fn new(form: Form, shown: &ResponseContext<'_>) -> Self {
         Self {
             form,
             call_id: shown.id.to_owned(),
@@ -329,7 +329,8 @@ impl WriteStream for Writer {
             self.write_calls(choice, true, out);
         }
         let choices = std::mem::take(&mut self.choices);
-        let own: Vec<Own> = choices.values().map(|state| Own::of(&state.cited)).collect();
+        let own: Vec<OriginalMetadata> =
+            choices.values().map(|state| OriginalMetadata::of(&state.cited)).collect();
         let losses = &mut self.losses;
         let candidates = choices.iter().zip(&own).map(|((index, state), own)| {
             let parts = state.held.iter().map(Held::part).collect();

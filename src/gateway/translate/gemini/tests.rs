@@ -14,7 +14,9 @@ use crate::{
         id::ModelName,
         time::Timestamp,
     },
-    gateway::translate::{Addressed, ClientSide, ReadStream, Said, Shown, Target},
+    gateway::translate::{
+        ClientSide, EventOutcome, PathParams, ReadStream, ResponseContext, Target,
+    },
 };
 
 /// The cases that each have a whole answer and the same one as a stream.
@@ -45,7 +47,7 @@ fn model(name: &str) -> ModelName {
 }
 
 fn read_request(body: &[u8]) -> Request {
-    let addressed = Addressed { model: Some(model("gemini-2.5-flash")), stream: Some(false) };
+    let addressed = PathParams { model: Some(model("gemini-2.5-flash")), stream: Some(false) };
     Gemini.read_request(body, &addressed).unwrap()
 }
 
@@ -58,11 +60,11 @@ fn json(bytes: &[u8]) -> Value {
 }
 
 /// Shows an answer as one with a fixed id, to a request that says nothing.
-fn with_shown<T>(use_it: impl FnOnce(&Shown<'_>) -> T) -> T {
+fn with_shown<T>(use_it: impl FnOnce(&ResponseContext<'_>) -> T) -> T {
     let model = model("pool/gemini");
     let request = Request::new(model.clone(), Vec::new());
     let created = Timestamp::from_millis(1_767_225_600_000);
-    use_it(&Shown { id: "r1", created, model: &model, request: &request })
+    use_it(&ResponseContext { id: "r1", created, model: &model, request: &request })
 }
 
 /// The data of each event, in order.
@@ -72,7 +74,7 @@ fn events(stream: &[u8]) -> Vec<&str> {
 }
 
 /// What a reader makes of events, put together, and how each was taken.
-fn assemble(reader: &mut dyn ReadStream, events: &[&str]) -> (Answer, Vec<Said>) {
+fn assemble(reader: &mut dyn ReadStream, events: &[&str]) -> (Answer, Vec<EventOutcome>) {
     let mut answer = Answer::default();
     let said = events.iter().map(|event| {
         reader.read(event.as_bytes(), &mut |delta| answer_in::add(&mut answer, delta)).unwrap()
@@ -84,6 +86,6 @@ fn assemble(reader: &mut dyn ReadStream, events: &[&str]) -> (Answer, Vec<Said>)
 /// The deltas of events, to be written again.
 fn replay(reader: &mut dyn ReadStream, events: &[&str], sink: &mut dyn FnMut(Delta<'_>)) {
     for event in events {
-        assert_eq!(reader.read(event.as_bytes(), sink), Ok(Said::More), "{event}");
+        assert_eq!(reader.read(event.as_bytes(), sink), Ok(EventOutcome::More), "{event}");
     }
 }

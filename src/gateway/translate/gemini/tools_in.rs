@@ -65,7 +65,7 @@ pub(super) fn read_tools(
             let name = serde_json::to_string(&kind).expect("a text is always JSON");
             let json = Json::parse(format!("{{{name}:{}}}", config.get()))
                 .expect("a name and a JSON value make an object");
-            Tool::Own { by: Dialect::Gemini, kind, json }
+            Tool::Opaque { by: Dialect::Gemini, kind, json }
         }));
     }
     Ok(tools)

@@ -26,8 +26,8 @@ pub(super) fn write<'a>(
                     parameters_json_schema: Some(custom_schema()),
                 });
             }
-            Tool::Own { by: Dialect::Gemini, json, .. } => own.push(WrittenTool::Own(json)),
-            Tool::Own { kind, .. } => losses.note(format!("tools.{kind}")),
+            Tool::Opaque { by: Dialect::Gemini, json, .. } => own.push(WrittenTool::Opaque(json)),
+            Tool::Opaque { kind, .. } => losses.note(format!("tools.{kind}")),
         }
     }
     let has_functions = !functions.is_empty();

@@ -144,7 +144,8 @@ impl Reader<'_> {
         } else if let Some(file) = fields.object("fileData")? {
             Some(self.read_file(file)?)
         } else if let Some(kind) = OWN_KINDS.into_iter().find(|kind| fields.take(kind).is_some()) {
-            let own = Content::Own { by: Dialect::Gemini, kind: kind.to_owned(), json: raw.into() };
+            let own =
+                Content::Opaque { by: Dialect::Gemini, kind: kind.to_owned(), json: raw.into() };
             parts.push(own.into());
             return Ok(());
         } else {

@@ -102,8 +102,10 @@ impl<'a> Writer<'a, '_> {
             Content::ToolCall(call) => parts.push(self.call(call)),
             Content::ToolResult(result) => self.push_result(result, parts),
             Content::Reasoning(reasoning) => parts.extend(self.reasoning(reasoning)),
-            Content::Own { by: Dialect::Gemini, json, .. } => parts.push(WrittenPart::Own(json)),
-            Content::Own { kind, .. } => self.losses.note(format!("content.{kind}")),
+            Content::Opaque { by: Dialect::Gemini, json, .. } => {
+                parts.push(WrittenPart::Opaque(json));
+            }
+            Content::Opaque { kind, .. } => self.losses.note(format!("content.{kind}")),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    super::{Shown, tier},
+    super::{ResponseContext, tier},
     blocks_out::{input_object, wrapped_input},
     citations, stop,
 };
@@ -15,7 +15,7 @@ use crate::{
     gateway::dialect::messages::{Block, WireBlock, WireMessage, WireUsage},
 };
 
-pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+pub(super) fn write(answer: &Answer, shown: &ResponseContext<'_>, losses: &mut Losses) -> Vec<u8> {
     losses.note_if(answer.choices.len() > 1, "n");
     let nothing = Choice::default();
     let choice = answer.choices.first().unwrap_or(&nothing);
@@ -55,8 +55,8 @@ impl<'a> ShownBlocks<'a, '_> {
             Content::Refusal(text) => self.text(text, &[]),
             Content::Reasoning(reasoning) => self.reasoning(reasoning),
             Content::ToolCall(call) => self.call(call),
-            Content::Own { by: Dialect::Messages, json, .. } => {
-                self.blocks.push(WireBlock::Own(json));
+            Content::Opaque { by: Dialect::Messages, json, .. } => {
+                self.blocks.push(WireBlock::Opaque(json));
             }
             other => self.losses.note(name_of_lost(other)),
         }
@@ -127,14 +127,14 @@ pub(super) fn name_of_lost(content: &Content) -> Cow<'static, str> {
         Content::ToolResult(_) => "content.tool_result".into(),
         Content::Reasoning(_) => "reasoning".into(),
         Content::Refusal(_) => "refusal".into(),
-        Content::Own { kind, .. } => format!("content.{kind}").into(),
+        Content::Opaque { kind, .. } => format!("content.{kind}").into(),
     }
 }
 
 /// A part that is not looked into, as the block it is. `None`: it has no block here.
 pub(super) fn own_block(part: &Part) -> Option<&Json> {
     match &part.content {
-        Content::Own { by: Dialect::Messages, json, .. } => Some(json),
+        Content::Opaque { by: Dialect::Messages, json, .. } => Some(json),
         _ => None,
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn read_block(
             Content::Reasoning(Reasoning { seal, is_redacted: true, ..Reasoning::default() })
         }
         _ => {
-            parts.push(Content::Own { by: Dialect::Messages, kind, json: raw.into() }.into());
+            parts.push(Content::Opaque { by: Dialect::Messages, kind, json: raw.into() }.into());
             return Ok(());
         }
     };

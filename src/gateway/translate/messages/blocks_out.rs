@@ -82,8 +82,10 @@ impl BlockWriter {
                 self.losses.note_if(part.cache.is_some(), "cache_control");
                 self.thinking(reasoning)?
             }
-            Content::Own { by: Dialect::Messages, json, .. } => return Some(WireBlock::Own(json)),
-            Content::Own { kind, .. } => return self.lose(format!("content.{kind}")),
+            Content::Opaque { by: Dialect::Messages, json, .. } => {
+                return Some(WireBlock::Opaque(json));
+            }
+            Content::Opaque { kind, .. } => return self.lose(format!("content.{kind}")),
             Content::Audio(_) => return self.lose("audio"),
             Content::Video(_) => return self.lose("video"),
         };

@@ -23,8 +23,8 @@ mod turns_out;
 
 use self::{stream_in::StreamReader, stream_out::StreamWriter};
 use super::{
-    Addressed, ClientSide, ErrorView, InvalidRequest, ReadStream, Shown, Target, UpstreamSide,
-    WriteStream, Written,
+    ClientSide, ErrorView, InvalidRequest, PathParams, ReadStream, ResponseContext, Target,
+    UpstreamSide, WriteStream, Written,
 };
 use crate::{
     domain::{
@@ -39,15 +39,20 @@ use crate::{
 pub struct Messages;
 
 impl ClientSide for Messages {
-    fn read_request(&self, body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+    fn read_request(&self, body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
         request_in::read(body, addressed)
     }
 
-    fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+    fn write_answer(
+        &self,
+        answer: &Answer,
+        shown: &ResponseContext<'_>,
+        losses: &mut Losses,
+    ) -> Vec<u8> {
         answer_out::write(answer, shown, losses)
     }
 
-    fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
+    fn stream_writer(&self, shown: &ResponseContext<'_>) -> Box<dyn WriteStream> {
         Box::new(StreamWriter::new(shown))
     }
 

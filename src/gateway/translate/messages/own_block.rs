@@ -32,7 +32,7 @@ impl OwnBlock {
 
     pub fn into_part(self) -> Part {
         let whole = self.with_input().unwrap_or(self.json);
-        Content::Own { by: Dialect::Messages, kind: self.kind, json: whole }.into()
+        Content::Opaque { by: Dialect::Messages, kind: self.kind, json: whole }.into()
     }
 
     /// The block as it came, with the pieces where its own input stands.
@@ -64,7 +64,7 @@ mod tests {
         let json = r#"{"type":"server_tool_use","input":{},"id":"s","name":"web_search"}"#;
         let mut block = OwnBlock::new("server_tool_use", serde_json::from_str(json).unwrap());
         assert!(block.add_input(r#"{"query":"#) && block.add_input(r#""x"}"#));
-        let Content::Own { json, .. } = block.into_part().content else { panic!("not its own") };
+        let Content::Opaque { json, .. } = block.into_part().content else { panic!("not its own") };
         let expected =
             r#"{"type":"server_tool_use","input":{"query":"x"},"id":"s","name":"web_search"}"#;
         assert_eq!(json.as_str(), expected);
@@ -76,7 +76,7 @@ mod tests {
         let mut block = OwnBlock::new("server_tool_use", serde_json::from_str(json).unwrap());
         assert!(block.add_input("{\"a"));
         assert!(!block.add_input(&"x".repeat(MAX_INPUT_BYTES)));
-        let Content::Own { json: kept, .. } = block.into_part().content else { panic!("lost") };
+        let Content::Opaque { json: kept, .. } = block.into_part().content else { panic!("lost") };
         assert_eq!(kept.as_str(), json);
     }
 }

@@ -1,7 +1,7 @@
 //! A client's request becomes the common form.
 
 use super::{
-    super::{Addressed, InvalidRequest, fields::Fields},
+    super::{InvalidRequest, PathParams, fields::Fields},
     blocks_in::{cache_hint, missing, object, required_text},
     tools_in, turns_in,
 };
@@ -9,7 +9,7 @@ use crate::domain::chat::{
     Effort, Losses, OutputFormat, Request, Sampling, Thinking, ThinkingMode,
 };
 
-pub(super) fn read(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+pub(super) fn read(body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
     let mut body = Fields::of_body(body)?;
     let mut losses = Losses::default();
     let named = body.model()?;

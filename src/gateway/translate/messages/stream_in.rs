@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    super::{ReadStream, Said, Unparsable, said_text::SaidText},
+    super::{EventOutcome, ReadStream, Unparsable, said_text::SaidText},
     answer_in::{read_counts, read_tier, text_of},
     citations,
     own_block::OwnBlock,
@@ -62,16 +62,16 @@ enum Open {
         is_said: bool,
         said: SaidText,
     },
-    Own(OwnBlock),
+    Opaque(OwnBlock),
 }
 
 impl ReadStream for StreamReader {
-    fn read(&mut self, data: &[u8], sink: Sink<'_>) -> Result<Said, Unparsable> {
+    fn read(&mut self, data: &[u8], sink: Sink<'_>) -> Result<EventOutcome, Unparsable> {
         let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
         let (event, unread) = unread::from_str::<Event<'_>>(text).map_err(|_| Unparsable)?;
         let kind = event.kind.as_ref().map(|kind| &*kind.0);
         if event.error.is_some() || kind == Some("error") {
-            return Ok(Said::Failed(Box::new(classify(200, ErrorObject::parse(data)))));
+            return Ok(EventOutcome::Failed(Box::new(classify(200, ErrorObject::parse(data)))));
         }
         let kind = kind.ok_or(Unparsable)?;
         let mut unread = unread;
@@ -108,13 +108,13 @@ impl ReadStream for StreamReader {
                     self.say_stop(self.usual_stop(), sink);
                 }
                 let is_all = self.pass_over(unread).is_ok();
-                return Ok(if is_all { Said::Done } else { Said::DoneInPart });
+                return Ok(if is_all { EventOutcome::Done } else { EventOutcome::DoneInPart });
             }
-            "ping" => return self.pass_over(unread).map(|()| Said::Idle),
-            _ => return Ok(Said::Foreign),
+            "ping" => return self.pass_over(unread).map(|()| EventOutcome::Idle),
+            _ => return Ok(EventOutcome::Foreign),
         }
         self.pass_over(unread)?;
-        Ok(Said::More)
+        Ok(EventOutcome::More)
     }
 
     fn losses(&self) -> &Losses {
@@ -148,7 +148,7 @@ impl StreamReader {
 
     /// Takes note of what was not read. What is of a block that is kept as it is is no part of the answer.
     fn pass_over(&mut self, unread: Unread<'_>) -> Result<(), Unparsable> {
-        let is_own = matches!(self.open, Some(Open::Own(_)));
+        let is_own = matches!(self.open, Some(Open::Opaque(_)));
         let is_lost = unread.is_text(&mut self.losses);
         self.losses.note_if(is_lost && is_own, "content.delta");
         let has_unread = std::mem::take(&mut self.has_unread);
@@ -193,7 +193,7 @@ impl StreamReader {
                 self.open = Some(Open::Call { number, begun, is_said: false, said });
             }
             kind => {
-                self.open = Some(Open::Own(OwnBlock::new(kind, block)));
+                self.open = Some(Open::Opaque(OwnBlock::new(kind, block)));
                 return Ok(());
             }
         }
@@ -256,7 +256,7 @@ impl StreamReader {
                 }
                 sink(Delta::CallInput { choice: 0, number: *number, text: piece });
             }
-            Some(Open::Own(block)) => {
+            Some(Open::Opaque(block)) => {
                 let fits = block.add_input(&piece);
                 self.losses.note_if(!fits, "tool_call.input");
             }
@@ -280,7 +280,7 @@ impl StreamReader {
             Some(Open::Call { begun, said, .. }) => {
                 self.has_unread |= !is_blank(&begun) && !has_all_of(said.as_str(), &begun);
             }
-            Some(Open::Own(block)) => {
+            Some(Open::Opaque(block)) => {
                 sink(Delta::Whole { choice: 0, part: Box::new(block.into_part()) });
             }
             None => (),

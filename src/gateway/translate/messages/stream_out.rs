@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    super::{ErrorView, Shown, WriteStream, tier},
+    super::{ErrorView, ResponseContext, WriteStream, tier},
     answer_out::{call_id, name_of_lost, own_block, wire_seal},
     citations,
     input_scan::InputScan,
@@ -153,7 +153,7 @@ impl WriteStream for StreamWriter {
 }
 
 impl StreamWriter {
-    pub fn new(shown: &Shown<'_>) -> Self {
+    pub fn new(shown: &ResponseContext<'_>) -> Self {
         Self {
             id: shown.id.to_owned(),
             model: shown.model.as_str().to_owned(),
@@ -348,7 +348,7 @@ impl StreamWriter {
             return;
         };
         self.close_all(out);
-        self.start_block(WireBlock::Own(json), out);
+        self.start_block(WireBlock::Opaque(json), out);
         self.stop_block(out);
     }
 

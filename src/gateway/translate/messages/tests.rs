@@ -16,7 +16,7 @@ use crate::domain::{
     time::Timestamp,
 };
 
-use super::super::{Addressed, ClientSide, Shown, Target};
+use super::super::{ClientSide, PathParams, ResponseContext, Target};
 use super::Messages;
 
 /// The fixtures in one of the folders: their names without the ending, and their bytes.
@@ -49,11 +49,11 @@ fn target(model: &ModelName) -> Target<'_> {
 }
 
 fn read(body: impl AsRef<[u8]>) -> Request {
-    Messages.read_request(body.as_ref(), &Addressed::default()).unwrap()
+    Messages.read_request(body.as_ref(), &PathParams::default()).unwrap()
 }
 
-fn shown(request: &Request) -> Shown<'_> {
-    Shown { id: "42", created: Timestamp::from_millis(0), model: &request.model, request }
+fn shown(request: &Request) -> ResponseContext<'_> {
+    ResponseContext { id: "42", created: Timestamp::from_millis(0), model: &request.model, request }
 }
 
 fn a_request() -> Request {

@@ -24,7 +24,7 @@ pub(super) fn read_tools(
 fn read_tool(path: String, raw: &RawValue, losses: &mut Losses) -> Result<Tool, InvalidRequest> {
     let mut fields = Fields::at(path, raw)?;
     if let Some(kind) = fields.text("type")?.filter(|kind| kind != "custom") {
-        return Ok(Tool::Own { by: Dialect::Messages, kind, json: raw.into() });
+        return Ok(Tool::Opaque { by: Dialect::Messages, kind, json: raw.into() });
     }
     let name = required_text(&mut fields, "name")?;
     let Some(schema) = fields.take("input_schema") else {

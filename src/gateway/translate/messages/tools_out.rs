@@ -40,7 +40,7 @@ fn name_of(tool: &Tool) -> Option<String> {
 
     match tool {
         Tool::Function(FunctionTool { name, .. }) | Tool::Custom { name, .. } => Some(name.clone()),
-        Tool::Own { json, .. } => {
+        Tool::Opaque { json, .. } => {
             serde_json::from_str::<Named>(json.as_str()).ok().map(|named| named.name)
         }
     }
@@ -48,7 +48,7 @@ fn name_of(tool: &Tool) -> Option<String> {
 
 fn is_shown(request: &Request, name: &str) -> bool {
     let is_sayable = |tool: &&Tool| match tool {
-        Tool::Own { by, .. } => *by == Dialect::Messages,
+        Tool::Opaque { by, .. } => *by == Dialect::Messages,
         Tool::Function(_) | Tool::Custom { .. } => true,
     };
     let mut shown = request.tools.iter().filter(is_sayable);
@@ -74,8 +74,8 @@ fn write_tool<'a>(tool: &'a Tool, writer: &mut BlockWriter) -> Option<WireTool<'
                 cache_control: None,
             })
         }
-        Tool::Own { by: Dialect::Messages, json, .. } => Some(WireTool::Own(json)),
-        Tool::Own { kind, .. } => {
+        Tool::Opaque { by: Dialect::Messages, json, .. } => Some(WireTool::Opaque(json)),
+        Tool::Opaque { kind, .. } => {
             writer.losses.note(format!("tools.{kind}"));
             None
         }

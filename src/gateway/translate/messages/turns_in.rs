@@ -100,7 +100,7 @@ pub(super) fn cache_last(turns: &mut [Turn], hint: CacheHint) {
         .iter_mut()
         .flat_map(|turn| &mut turn.parts)
         .rev()
-        .find(|part| !matches!(part.content, Content::Reasoning(_) | Content::Own { .. }));
+        .find(|part| !matches!(part.content, Content::Reasoning(_) | Content::Opaque { .. }));
     if let Some(part) = last {
         part.cache.get_or_insert(hint);
     }

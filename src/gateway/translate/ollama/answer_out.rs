@@ -13,14 +13,14 @@ use crate::{
     },
     gateway::{
         dialect::ollama::{CalledFunction, End, Logprob, TokenLogprob as TopLogprob, ToolCall},
-        translate::{Shown, tier},
+        translate::{ResponseContext, tier},
     },
 };
 
 pub(super) fn write(
     api: OllamaApi,
     answer: &Answer,
-    shown: &Shown<'_>,
+    shown: &ResponseContext<'_>,
     losses: &mut Losses,
 ) -> Vec<u8> {
     losses.absorb(&answer.losses);
@@ -105,7 +105,7 @@ pub(super) fn picture<'a>(
         Content::Document(_) => losses.note("document"),
         Content::Audio(_) => losses.note("audio"),
         Content::Video(_) => losses.note("video"),
-        Content::Own { kind, .. } => losses.note(format!("content.{kind}")),
+        Content::Opaque { kind, .. } => losses.note(format!("content.{kind}")),
         _ => losses.note("content"),
     }
     None

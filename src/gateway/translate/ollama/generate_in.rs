@@ -3,10 +3,10 @@
 use super::{images, settings_in};
 use crate::{
     domain::chat::{Losses, Part, Request, Role, Turn},
-    gateway::translate::{Addressed, InvalidRequest, fields::Fields},
+    gateway::translate::{InvalidRequest, PathParams, fields::Fields},
 };
 
-pub(super) fn read(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+pub(super) fn read(body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
     let mut fields = Fields::of_body(body)?;
     let mut request = settings_in::begin(&mut fields, addressed)?;
     refuse_what_changes_the_meaning(&mut fields)?;

@@ -54,7 +54,7 @@ impl<'a, 'l> Messages<'a, 'l> {
         }
         // Results are messages of their own; words beside them are the user's. Of a turn that only
         // another dialect knows, nothing is left to be said.
-        let is_own = |part: &Part| matches!(part.content, Content::Own { .. });
+        let is_own = |part: &Part| matches!(part.content, Content::Opaque { .. });
         if is_empty(&message) && (has_result || turn.parts.iter().all(is_own)) {
             return;
         }
@@ -100,7 +100,7 @@ impl<'a, 'l> Messages<'a, 'l> {
             }
             Content::Audio(_) => self.losses.note("audio"),
             Content::Video(_) => self.losses.note("video"),
-            Content::Own { kind, .. } => self.losses.note(format!("content.{kind}")),
+            Content::Opaque { kind, .. } => self.losses.note(format!("content.{kind}")),
             Content::ToolResult(_) => self.losses.note("content.tool_result"),
         }
     }

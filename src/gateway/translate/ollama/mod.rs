@@ -31,8 +31,8 @@ use self::{
     stream_out::Writer,
 };
 use super::{
-    Addressed, ClientSide, ErrorView, Framing, InvalidRequest, ReadStream, Shown, Target,
-    UpstreamSide, WriteStream, Written,
+    ClientSide, ErrorView, Framing, InvalidRequest, PathParams, ReadStream, ResponseContext,
+    Target, UpstreamSide, WriteStream, Written,
 };
 use crate::domain::{
     chat::{Answer, Losses, Request},
@@ -92,11 +92,16 @@ impl UpstreamSide for OllamaChat {
 impl ClientSide for OllamaChat {
     /// Errors: [`InvalidRequest`], also for a request without messages, which asks for no answer: see
     /// [`LoadCall`].
-    fn read_request(&self, body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+    fn read_request(&self, body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
         request_in::read(body, addressed)
     }
 
-    fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+    fn write_answer(
+        &self,
+        answer: &Answer,
+        shown: &ResponseContext<'_>,
+        losses: &mut Losses,
+    ) -> Vec<u8> {
         answer_out::write(OllamaApi::Chat, answer, shown, losses)
     }
 
@@ -104,7 +109,7 @@ impl ClientSide for OllamaChat {
         STREAM_TYPE
     }
 
-    fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
+    fn stream_writer(&self, shown: &ResponseContext<'_>) -> Box<dyn WriteStream> {
         Box::new(Writer::new(OllamaApi::Chat, shown))
     }
 
@@ -126,11 +131,16 @@ impl ClientSide for OllamaChat {
 impl ClientSide for OllamaGenerate {
     /// Errors: [`InvalidRequest`], also for a request without a prompt, which asks for no answer: see
     /// [`LoadCall`].
-    fn read_request(&self, body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+    fn read_request(&self, body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
         generate_in::read(body, addressed)
     }
 
-    fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+    fn write_answer(
+        &self,
+        answer: &Answer,
+        shown: &ResponseContext<'_>,
+        losses: &mut Losses,
+    ) -> Vec<u8> {
         answer_out::write(OllamaApi::Generate, answer, shown, losses)
     }
 
@@ -138,7 +148,7 @@ impl ClientSide for OllamaGenerate {
         STREAM_TYPE
     }
 
-    fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
+    fn stream_writer(&self, shown: &ResponseContext<'_>) -> Box<dyn WriteStream> {
         Box::new(Writer::new(OllamaApi::Generate, shown))
     }
 

@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 use super::{messages_in, settings_in};
 use crate::{
     domain::chat::{FunctionTool, Json, Losses, Request, Tool},
-    gateway::translate::{Addressed, InvalidRequest, fields::Fields},
+    gateway::translate::{InvalidRequest, PathParams, fields::Fields},
 };
 
-pub(super) fn read(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+pub(super) fn read(body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
     let mut fields = Fields::of_body(body)?;
     let mut request = settings_in::begin(&mut fields, addressed)?;
     let mut losses = Losses::default();

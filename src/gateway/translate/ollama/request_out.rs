@@ -97,7 +97,7 @@ fn write_tools<'a>(request: &'a Request, losses: &mut Losses) -> Vec<Tool<'a>> {
                 tools.push(Tool { kind: "function", function });
             }
             Offered::Custom { .. } => losses.note("tools.custom"),
-            Offered::Own { kind, .. } => losses.note(format!("tools.{kind}")),
+            Offered::Opaque { kind, .. } => losses.note(format!("tools.{kind}")),
         }
     }
     tools

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     domain::chat::{Effort, Json, Losses, OutputFormat, Request, Thinking, ThinkingMode},
-    gateway::translate::{Addressed, InvalidRequest, fields::Fields},
+    gateway::translate::{InvalidRequest, PathParams, fields::Fields},
 };
 
 /// Most other tokens whose log probabilities can be asked for.
@@ -13,7 +13,7 @@ const MAX_TOP_LOGPROBS: u8 = 20;
 /// Takes the model and whether to stream, which the server does unless told otherwise.
 pub(super) fn begin(
     fields: &mut Fields<'_>,
-    addressed: &Addressed,
+    addressed: &PathParams,
 ) -> Result<Request, InvalidRequest> {
     let model = fields.model()?.or_else(|| addressed.model.clone());
     let model = model.ok_or_else(|| InvalidRequest::about("model", "model is missing"))?;

@@ -14,7 +14,7 @@ use crate::{
             ollama::{AnswerLine, SaidCall, SaidMessage, Words},
             unread,
         },
-        translate::{ReadStream, Said, Unparsable},
+        translate::{EventOutcome, ReadStream, Unparsable},
     },
 };
 
@@ -26,18 +26,22 @@ pub(super) struct Reader {
 }
 
 impl ReadStream for Reader {
-    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Said, Unparsable> {
+    fn read(
+        &mut self,
+        data: &[u8],
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<EventOutcome, Unparsable> {
         let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
         if !text.trim_ascii_start().starts_with('{') {
             return Err(Unparsable);
         }
         let (line, unread) = unread::from_str::<AnswerLine<'_>>(text).map_err(|_| Unparsable)?;
         if let Some(failure) = failure_of(&line, data) {
-            return Ok(Said::Failed(Box::new(failure)));
+            return Ok(EventOutcome::Failed(Box::new(failure)));
         }
         let is_lost = unread.is_text(&mut self.losses);
         if line.message.is_none() && line.done.is_none() {
-            return if is_lost { Err(Unparsable) } else { Ok(Said::Foreign) };
+            return if is_lost { Err(Unparsable) } else { Ok(EventOutcome::Foreign) };
         }
         if !self.has_begun {
             self.has_begun = true;
@@ -48,14 +52,14 @@ impl ReadStream for Reader {
             sink(Delta::Logprobs { choice: 0, tokens: read_logprobs(list) });
         }
         if line.done != Some(true) {
-            return if is_lost { Err(Unparsable) } else { Ok(Said::More) };
+            return if is_lost { Err(Unparsable) } else { Ok(EventOutcome::More) };
         }
         let reason = line.done_reason.as_ref().map(|reason| &*reason.0);
         sink(Delta::Stop { choice: 0, reason: stop_reason(reason, self.calls > 0) });
         if let Some(usage) = usage_of(line.prompt_eval_count, line.eval_count) {
             sink(Delta::Usage(usage));
         }
-        Ok(if is_lost { Said::DoneInPart } else { Said::Done })
+        Ok(if is_lost { EventOutcome::DoneInPart } else { EventOutcome::Done })
     }
 
     fn losses(&self) -> &Losses {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::chat::{Content, Delta, Losses, Part, StopReason, ToolCall, Usage},
-    gateway::translate::{ErrorView, Shown, WriteStream, tier},
+    gateway::translate::{ErrorView, ResponseContext, WriteStream, tier},
 };
 
 /// Most bytes of calls that are held at once. One that does not end within them is lost.
@@ -46,7 +46,7 @@ enum Thoughts {
 }
 
 impl Writer {
-    pub fn new(api: OllamaApi, shown: &Shown<'_>) -> Self {
+    pub fn new(api: OllamaApi, shown: &ResponseContext<'_>) -> Self {
         Self {
             api,
             lines: Lines::new(api, shown.model.as_str(), shown.created),

@@ -17,7 +17,8 @@ use crate::{
         time::Timestamp,
     },
     gateway::translate::{
-        Addressed, ClientSide, ErrorView, ReadStream, Said, Shown, Target, UpstreamSide, Written,
+        ClientSide, ErrorView, EventOutcome, PathParams, ReadStream, ResponseContext, Target,
+        UpstreamSide, Written,
     },
 };
 
@@ -54,7 +55,7 @@ fn model(name: &str) -> ModelName {
 }
 
 fn read_chat(body: &[u8]) -> Request {
-    OllamaChat.read_request(body, &Addressed::default()).expect("it is a request")
+    OllamaChat.read_request(body, &PathParams::default()).expect("it is a request")
 }
 
 fn read_chat_fixture(name: &str) -> Request {
@@ -71,8 +72,8 @@ fn any_request() -> Request {
     Request::new(model("asked-for"), Vec::new())
 }
 
-fn shown(request: &Request) -> Shown<'_> {
-    Shown { id: "abc123", created: NOW, model: &request.model, request }
+fn shown(request: &Request) -> ResponseContext<'_> {
+    ResponseContext { id: "abc123", created: NOW, model: &request.model, request }
 }
 
 /// Feeds lines to a reader. What it made of the last.
@@ -80,7 +81,7 @@ fn feed(
     reader: &mut dyn ReadStream,
     stream: &[u8],
     sink: &mut dyn FnMut(Delta<'_>),
-) -> Option<Said> {
+) -> Option<EventOutcome> {
     let lines = stream.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| reader.read(line, sink).expect("it is a line of the stream")).last()
 }
@@ -91,7 +92,7 @@ fn deltas(stream: &[u8]) -> Vec<String> {
     let said = feed(&mut *OllamaChat.stream_reader(), stream, &mut |delta| {
         seen.push(format!("{delta:?}"));
     });
-    assert_eq!(said, Some(Said::Done));
+    assert_eq!(said, Some(EventOutcome::Done));
     seen
 }
 

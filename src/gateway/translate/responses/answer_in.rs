@@ -2,10 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{
-    output_in::Output,
-    stop::{self, Said},
-};
+use super::{output_in::Output, stop};
 use crate::{
     domain::{
         chat::{Answer, Choice, Content, Losses, Part},
@@ -18,6 +15,7 @@ use crate::{
             unread,
         },
         failure::classify,
+        translate::OutputKinds,
     },
 };
 
@@ -68,9 +66,9 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
     })
 }
 
-pub(super) fn said_in(parts: &[Part]) -> Said {
+pub(super) fn said_in(parts: &[Part]) -> OutputKinds {
     let has = |is: fn(&Content) -> bool| parts.iter().any(|part| is(&part.content));
-    Said {
+    OutputKinds {
         calls: has(|content| matches!(content, Content::ToolCall(_))),
         refusal: has(|content| matches!(content, Content::Refusal(_))),
     }

@@ -18,13 +18,13 @@ use crate::{
             Piece, ReasoningText, SummaryText, TextOrParts, WrittenContent, WrittenItem,
             WrittenLogprob,
         },
-        translate::{Shown, tier},
+        translate::{ResponseContext, tier},
     },
 };
 
 const COMPLETED: &str = "completed";
 
-pub(super) fn write(answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+pub(super) fn write(answer: &Answer, shown: &ResponseContext<'_>, losses: &mut Losses) -> Vec<u8> {
     let echo = Echo::of(shown);
     losses.absorb(&answer.losses);
     losses.note_if(answer.choices.len() > 1, "n");
@@ -99,7 +99,7 @@ impl<'a> Writing<'a, '_> {
             }
             Content::Reasoning(thought) => self.thought(thought),
             Content::ToolCall(call) => self.call(call),
-            Content::Own { by: Dialect::Responses, json, .. } => {
+            Content::Opaque { by: Dialect::Responses, json, .. } => {
                 self.close(COMPLETED);
                 self.items.push(raw(json).to_owned());
             }
@@ -120,7 +120,7 @@ impl<'a> Writing<'a, '_> {
             Content::Video(_) => self.losses.note("video"),
             Content::Document(_) => self.losses.note("document"),
             Content::ToolResult(_) => self.losses.note("content.tool_result"),
-            Content::Own { kind, .. } => self.losses.note(format!("content.{kind}")),
+            Content::Opaque { kind, .. } => self.losses.note(format!("content.{kind}")),
         }
     }
 

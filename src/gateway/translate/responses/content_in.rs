@@ -43,7 +43,7 @@ fn read_part(path: String, raw: &RawValue, losses: &mut Losses) -> Result<Part, 
         _ => {
             let json = Json::from(raw);
             return Ok(Part {
-                content: Content::Own { by: Dialect::Responses, kind, json },
+                content: Content::Opaque { by: Dialect::Responses, kind, json },
                 cache,
             });
         }

@@ -37,8 +37,8 @@ pub(super) fn input<'a>(
         Content::Document(document) => file(document, prompt_cache_breakpoint, losses)?,
         Content::Audio(source) => audio(source, losses)?,
         Content::Video(_) => return lost("video", losses),
-        Content::Own { by: Dialect::Responses, json, .. } => return Some(Piece::Raw(raw(json))),
-        Content::Own { kind, .. } => {
+        Content::Opaque { by: Dialect::Responses, json, .. } => return Some(Piece::Raw(raw(json))),
+        Content::Opaque { kind, .. } => {
             losses.note(format!("content.{kind}"));
             return None;
         }

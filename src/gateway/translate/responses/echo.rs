@@ -12,7 +12,7 @@ use crate::{
         dialect::responses::{
             IncompleteDetails, ResponseError, ResponseObject, WrittenReasoning, WrittenUsage,
         },
-        translate::Shown,
+        translate::ResponseContext,
     },
 };
 
@@ -60,7 +60,7 @@ fn raw(value: &impl Serialize) -> Box<RawValue> {
 }
 
 impl Echo {
-    pub fn of(shown: &Shown<'_>) -> Self {
+    pub fn of(shown: &ResponseContext<'_>) -> Self {
         let request = shown.request;
         // The client knows what it has asked for; what is lost was lost on the way to the upstream.
         let mut losses = Losses::default();

@@ -62,7 +62,7 @@ impl Reading<'_> {
             _ => {
                 let role = role_of(&kind);
                 let json = Json::from(raw);
-                self.add(role, Content::Own { by: Dialect::Responses, kind, json }.into());
+                self.add(role, Content::Opaque { by: Dialect::Responses, kind, json }.into());
                 return Ok(());
             }
         }
@@ -105,7 +105,7 @@ impl Reading<'_> {
         for part in parts {
             match part.content {
                 // Among the items of an answer it could not be told from one of them.
-                Content::Own { kind, .. } => self.losses.note(format!("content.{kind}")),
+                Content::Opaque { kind, .. } => self.losses.note(format!("content.{kind}")),
                 _ => self.add(role, part),
             }
         }

@@ -112,7 +112,7 @@ impl<'a> Writing<'a, '_> {
                 self.result(result);
             }
             Content::Reasoning(thought) => self.thought(thought),
-            Content::Own { by: Dialect::Responses, json, .. }
+            Content::Opaque { by: Dialect::Responses, json, .. }
                 if is_of_model || role == Role::Tool =>
             {
                 self.close();

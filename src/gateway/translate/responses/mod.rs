@@ -33,8 +33,8 @@ mod tools_out;
 pub use history::{PREVIOUS, history_of, naming_previous, previous_response_id, with_history};
 
 use super::{
-    Addressed, ClientSide, ErrorView, InvalidRequest, ReadStream, Shown, Target, UpstreamSide,
-    WriteStream, Written,
+    ClientSide, ErrorView, InvalidRequest, PathParams, ReadStream, ResponseContext, Target,
+    UpstreamSide, WriteStream, Written,
 };
 use crate::domain::{
     chat::{Answer, Losses, Request},
@@ -46,15 +46,20 @@ use crate::domain::{
 pub struct Responses;
 
 impl ClientSide for Responses {
-    fn read_request(&self, body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+    fn read_request(&self, body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
         request_in::read(body, addressed)
     }
 
-    fn write_answer(&self, answer: &Answer, shown: &Shown<'_>, losses: &mut Losses) -> Vec<u8> {
+    fn write_answer(
+        &self,
+        answer: &Answer,
+        shown: &ResponseContext<'_>,
+        losses: &mut Losses,
+    ) -> Vec<u8> {
         answer_out::write(answer, shown, losses)
     }
 
-    fn stream_writer(&self, shown: &Shown<'_>) -> Box<dyn WriteStream> {
+    fn stream_writer(&self, shown: &ResponseContext<'_>) -> Box<dyn WriteStream> {
         Box::new(stream_out::Writer::new(shown))
     }
 

@@ -224,5 +224,5 @@ pub(super) fn input_of(raw: Option<&RawValue>) -> Cow<'_, str> {
 }
 
 pub(super) fn own(kind: &str, raw: &RawValue) -> Content {
-    Content::Own { by: Dialect::Responses, kind: kind.to_owned(), json: Json::from(raw) }
+    Content::Opaque { by: Dialect::Responses, kind: kind.to_owned(), json: Json::from(raw) }
 }

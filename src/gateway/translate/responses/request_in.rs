@@ -3,13 +3,13 @@
 use super::{items_in, thinking, tools_in};
 use crate::{
     domain::chat::{Json, OutputFormat, Part, Request, Role, Turn},
-    gateway::translate::{Addressed, InvalidRequest, fields::Fields},
+    gateway::translate::{InvalidRequest, PathParams, fields::Fields},
 };
 
 /// Most other tokens whose log probabilities are told.
 const MAX_TOP_LOGPROBS: u8 = 20;
 
-pub(super) fn read(body: &[u8], addressed: &Addressed) -> Result<Request, InvalidRequest> {
+pub(super) fn read(body: &[u8], addressed: &PathParams) -> Result<Request, InvalidRequest> {
     let mut fields = Fields::of_body(body)?;
     let model = match (&addressed.model, fields.model()?) {
         (Some(model), _) => model.clone(),

@@ -2,18 +2,11 @@
 
 use crate::{
     domain::chat::{Losses, StopReason},
-    gateway::dialect::responses::IncompleteDetails,
+    gateway::{dialect::responses::IncompleteDetails, translate::OutputKinds},
 };
 
-/// What else is known of an answer that ends.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Said {
-    pub calls: bool,
-    pub refusal: bool,
-}
-
 /// `incomplete_reason`: absent when it is complete.
-pub(super) fn read(incomplete_reason: Option<&str>, said: Said) -> StopReason {
+pub(super) fn read(incomplete_reason: Option<&str>, said: OutputKinds) -> StopReason {
     match incomplete_reason {
         None if said.calls => StopReason::ToolCalls,
         None if said.refusal => StopReason::Refused,
@@ -28,7 +21,7 @@ pub(super) fn read(incomplete_reason: Option<&str>, said: Said) -> StopReason {
 /// `None`: the answer is complete.
 pub(super) fn write(
     reason: &StopReason,
-    said: Said,
+    said: OutputKinds,
     losses: &mut Losses,
 ) -> Option<IncompleteDetails> {
     let incomplete = |reason| Some(IncompleteDetails { reason });

@@ -13,7 +13,7 @@ use super::{
     citations,
     open_items::{Items, Words},
     output_in::{Output, input_of},
-    stop::{self, Said},
+    stop,
 };
 use crate::{
     domain::{
@@ -29,7 +29,7 @@ use crate::{
             unread::{self, Unread},
         },
         failure::classify,
-        translate::{ReadStream, Said as Meant, Unparsable},
+        translate::{EventOutcome, OutputKinds, ReadStream, Unparsable},
     },
 };
 
@@ -42,7 +42,7 @@ pub(super) struct Reader {
     calls: u32,
     /// How many parts of the maker's own it has.
     own_parts: usize,
-    said: Said,
+    said: OutputKinds,
     /// How many bytes are kept of what was said.
     kept: usize,
     /// Whether there is something of the answer in the event that is being read which was not handed on.
@@ -54,26 +54,30 @@ pub(super) struct Reader {
 const AUDIO: &str = "response.audio";
 
 impl ReadStream for Reader {
-    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<Meant, Unparsable> {
+    fn read(
+        &mut self,
+        data: &[u8],
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<EventOutcome, Unparsable> {
         if data == b"[DONE]" {
-            return Ok(Meant::Idle);
+            return Ok(EventOutcome::Idle);
         }
         let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
         let (event, unread) = unread::from_str::<ReadEvent<'_>>(text).map_err(|_| Unparsable)?;
         self.number = count_of(event.sequence_number);
         let Some(kind) = text_in(event.kind) else {
             let error = ErrorObject::parse(data).ok_or(Unparsable)?;
-            return Ok(Meant::Failed(Box::new(classify(200, Some(error)))));
+            return Ok(EventOutcome::Failed(Box::new(classify(200, Some(error)))));
         };
         let meant = self.take(&kind, &event, data, sink);
-        if matches!(meant, Meant::Foreign | Meant::Failed(_)) {
+        if matches!(meant, EventOutcome::Foreign | EventOutcome::Failed(_)) {
             return Ok(meant);
         }
         let mut is_lost = std::mem::take(&mut self.has_unread);
         let unread = unread.or(left(&kind, &event));
         is_lost |= unread.is_text(&mut self.losses) && !self.items.is_of_own(&event);
         match meant {
-            Meant::Done if is_lost => Ok(Meant::DoneInPart),
+            EventOutcome::Done if is_lost => Ok(EventOutcome::DoneInPart),
             _ if is_lost => Err(Unparsable),
             _ => Ok(meant),
         }
@@ -154,7 +158,7 @@ impl Reader {
         event: &ReadEvent<'_>,
         data: &[u8],
         sink: &mut dyn FnMut(Delta<'_>),
-    ) -> Meant {
+    ) -> EventOutcome {
         match kind {
             "response.output_text.delta" => self.text(event, sink),
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
@@ -165,7 +169,7 @@ impl Reader {
             "response.refusal.delta" => self.delta(event, Words::Refusal, sink),
             "response.created" | "response.in_progress" | "response.queued" => {
                 if self.is_begun {
-                    return Meant::Idle;
+                    return EventOutcome::Idle;
                 }
                 let output = self.begin(event, sink).and_then(|response| response.output);
                 self.leave(output);
@@ -203,15 +207,15 @@ impl Reader {
                 return self.end(event, data, sink);
             }
             "response.failed" | "response.cancelled" | "response.error" | "error" => {
-                return Meant::Failed(Box::new(failure(data)));
+                return EventOutcome::Failed(Box::new(failure(data)));
             }
             other if other.starts_with(AUDIO) => self.losses.note("audio"),
             // Ours to pass over: what keeps a stream open, and how built-in tools get on.
-            "keepalive" => return Meant::Idle,
+            "keepalive" => return EventOutcome::Idle,
             other if other.starts_with("response.") => (),
-            _ => return Meant::Foreign,
+            _ => return EventOutcome::Foreign,
         }
-        Meant::More
+        EventOutcome::More
     }
 }
 
@@ -370,11 +374,11 @@ impl Reader {
         event: &ReadEvent<'_>,
         data: &[u8],
         sink: &mut dyn FnMut(Delta<'_>),
-    ) -> Meant {
+    ) -> EventOutcome {
         let response = self.begin(event, sink).unwrap_or_default();
         let status = text_in(response.status).unwrap_or_default();
         if matches!(&*status, "failed" | "cancelled") {
-            return Meant::Failed(Box::new(failure(data)));
+            return EventOutcome::Failed(Box::new(failure(data)));
         }
         self.has_unread |= self.items.owe_words();
         let were_seen = self.items.were_seen();
@@ -398,6 +402,6 @@ impl Reader {
         if let Some(usage) = response.usage.and_then(parse_usage) {
             sink(Delta::Usage(usage));
         }
-        Meant::Done
+        EventOutcome::Done
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn read(items: Vec<&RawValue>, request: &mut Request) -> Result<(), I
             }
             _ => {
                 let json = Json::from(raw);
-                request.tools.push(Tool::Own { by: Dialect::Responses, kind, json });
+                request.tools.push(Tool::Opaque { by: Dialect::Responses, kind, json });
                 continue;
             }
         };

@@ -36,8 +36,8 @@ fn write_tool<'a>(tool: &'a Tool, losses: &mut Losses) -> Option<WrittenTool<'a>
             description: description.as_deref(),
             format: format.as_ref(),
         }),
-        Tool::Own { by: Dialect::Responses, json, .. } => Some(WrittenTool::Own(json)),
-        Tool::Own { kind, .. } => {
+        Tool::Opaque { by: Dialect::Responses, json, .. } => Some(WrittenTool::Opaque(json)),
+        Tool::Opaque { kind, .. } => {
             losses.note(format!("tools.{kind}"));
             None
         }

@@ -126,7 +126,7 @@ pub enum SentContent<'a> {
 #[serde(untagged)]
 pub enum SentPart<'a> {
     Known(KnownPart<'a>),
-    Own(&'a Json),
+    Opaque(&'a Json),
 }
 
 #[derive(Debug, Serialize)]
@@ -199,7 +199,7 @@ pub enum SentTool<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<SentCache>,
     },
-    Own(&'a Json),
+    Opaque(&'a Json),
 }
 
 #[derive(Debug, Serialize)]

@@ -25,8 +25,8 @@ fn transcript(first: &str) -> Transcript {
 
 /// What is sent of a stream that goes on, how it ends, and where it stands.
 fn resume(first: &str, second: &str) -> (String, Option<Ending>, Box<EventStream>) {
-    let pair = pair(ClientApi::Chat, ApiFormat::Openai, true);
-    let mut stream = pair.resuming(&transcript(first)).unwrap();
+    let conversion = conversion(ClientApi::Chat, ApiFormat::Openai, true);
+    let mut stream = conversion.resuming(&transcript(first)).unwrap();
     let (sent, ending) = feed(&mut stream, second.as_bytes(), 10_000);
     (String::from_utf8(sent).unwrap(), ending, stream)
 }

@@ -12,11 +12,11 @@ use crate::{
         },
         id::ModelName,
     },
-    gateway::translate::{Addressed, ClientSide, UpstreamSide, chat::Chat},
+    gateway::translate::{ClientSide, PathParams, UpstreamSide, chat::Chat},
 };
 
 fn refused(body: &str) -> String {
-    let error = Chat.read_request(body.as_bytes(), &Addressed::default()).expect_err(body);
+    let error = Chat.read_request(body.as_bytes(), &PathParams::default()).expect_err(body);
     error.param.map(Into::into).unwrap_or_default()
 }
 
@@ -87,7 +87,7 @@ fn what_would_be_wrong_everywhere_is_refused_with_its_path() {
 
 #[test]
 fn the_path_may_name_the_model() {
-    let addressed = Addressed { model: Some(model("m")), stream: Some(true) };
+    let addressed = PathParams { model: Some(model("m")), stream: Some(true) };
     let body = br#"{"messages":[{"role":"user","content":"x"}]}"#;
     let request = Chat.read_request(body, &addressed).unwrap();
     assert_eq!((request.model, request.stream), (model("m"), true));
@@ -221,7 +221,7 @@ fn what_only_openai_has_is_not_sent_to_others() {
     request.sampling.top_k = Some(5);
     request.tools = vec![
         Tool::Custom { name: "c".into(), description: None, format: None },
-        Tool::Own {
+        Tool::Opaque {
             by: Dialect::Messages,
             kind: "web_search".into(),
             json: Json::parse("{}").unwrap(),
@@ -320,7 +320,7 @@ fn no_damage_to_what_comes_in_makes_a_reader_panic() {
 fn read_anything(kind: &str, bytes: &[u8]) {
     match kind {
         "requests" => {
-            if let Ok(request) = Chat.read_request(bytes, &Addressed::default()) {
+            if let Ok(request) = Chat.read_request(bytes, &PathParams::default()) {
                 write_request(&request);
             }
         }

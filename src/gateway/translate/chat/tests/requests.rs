@@ -221,6 +221,6 @@ fn what_nobody_knows_is_lost_by_its_name_and_what_says_nothing_is_not() {
     ]});
     let asked = read_request(body.to_string().as_bytes());
     assert_eq!(asked.losses.to_string(), "messages.prefix");
-    let Content::Own { kind, .. } = &asked.turns[1].parts[0].content else { panic!() };
+    let Content::Opaque { kind, .. } = &asked.turns[1].parts[0].content else { panic!() };
     assert_eq!(kind, "hologram");
 }

@@ -10,7 +10,7 @@ use crate::{
         failure::FailureClass,
         usage::TokenUsage,
     },
-    gateway::translate::{ClientSide, ErrorView, Said, UpstreamSide, chat::Chat},
+    gateway::translate::{ClientSide, ErrorView, EventOutcome, UpstreamSide, chat::Chat},
 };
 
 fn text(text: &str) -> Delta<'_> {
@@ -210,13 +210,13 @@ fn no_event_makes_a_reader_panic() {
         r#"{"choices":[{"delta":{"content":"after the end"},"finish_reason":"stop"}]}"#,
     ] {
         let said = read(odd.as_bytes());
-        let is_fine = matches!(said, Ok(Said::More | Said::Foreign) | Err(_));
+        let is_fine = matches!(said, Ok(EventOutcome::More | EventOutcome::Foreign) | Err(_));
         assert!(is_fine, "{odd}: {said:?}");
     }
     let error = read(br#"{"error":{"message":"slow down","code":"rate_limit_exceeded"}}"#);
-    let Ok(Said::Failed(failure)) = error else { panic!("{error:?}") };
+    let Ok(EventOutcome::Failed(failure)) = error else { panic!("{error:?}") };
     assert_eq!(failure.class, FailureClass::RateLimit);
-    assert_eq!(read(b" [DONE] "), Ok(Said::Done));
+    assert_eq!(read(b" [DONE] "), Ok(EventOutcome::Done));
 }
 
 #[test]

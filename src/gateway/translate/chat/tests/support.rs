@@ -17,8 +17,8 @@ use crate::{
     gateway::{
         stream::sse::{Framer, MAX_EVENT_BYTES},
         translate::{
-            Addressed, ClientSide, Framing, ReadStream, Said, Shown, Target, UpstreamSide, Written,
-            chat::Chat,
+            ClientSide, EventOutcome, Framing, PathParams, ReadStream, ResponseContext, Target,
+            UpstreamSide, Written, chat::Chat,
         },
     },
 };
@@ -53,7 +53,7 @@ pub fn model(name: &str) -> ModelName {
 }
 
 pub fn read_request(body: &[u8]) -> Request {
-    Chat.read_request(body, &Addressed::default()).expect("a request")
+    Chat.read_request(body, &PathParams::default()).expect("a request")
 }
 
 pub fn write_request(request: &Request) -> Written {
@@ -65,16 +65,16 @@ pub fn write_request(request: &Request) -> Written {
 static REQUEST: LazyLock<Request> = LazyLock::new(|| Request::new(model("asked"), Vec::new()));
 static MODEL: LazyLock<ModelName> = LazyLock::new(|| model("asked"));
 
-pub fn shown() -> Shown<'static> {
+pub fn shown() -> ResponseContext<'static> {
     shown_for(&REQUEST)
 }
 
-pub fn shown_for(request: &Request) -> Shown<'_> {
+pub fn shown_for(request: &Request) -> ResponseContext<'_> {
     let created = Timestamp::from_millis(1_763_776_800_123);
-    Shown { id: "01", created, model: &MODEL, request }
+    ResponseContext { id: "01", created, model: &MODEL, request }
 }
 
-pub fn write_answer(answer: &Answer, shown: &Shown<'_>) -> (Value, Losses) {
+pub fn write_answer(answer: &Answer, shown: &ResponseContext<'_>) -> (Value, Losses) {
     let mut losses = Losses::default();
     let bytes = Chat.write_answer(answer, shown, &mut losses);
     (serde_json::from_slice(&bytes).expect("JSON"), losses)
@@ -118,12 +118,12 @@ pub fn read_stream(bytes: &[u8], piece: usize) -> Result<Answer, Box<Failure>> {
             let event = frame.expect("an event of a usual length");
             let said = reader.read(event.data(&buffer), &mut |delta| whole.add(delta));
             match said.expect("a chunk") {
-                Said::More | Said::Idle | Said::Foreign => {
+                EventOutcome::More | EventOutcome::Idle | EventOutcome::Foreign => {
                     assert!(!is_done, "something after the end");
                 }
-                Said::Done => is_done = true,
-                Said::DoneInPart => panic!("something was not read"),
-                Said::Failed(failure) => return Err(failure),
+                EventOutcome::Done => is_done = true,
+                EventOutcome::DoneInPart => panic!("something was not read"),
+                EventOutcome::Failed(failure) => return Err(failure),
             }
         }
     }

@@ -90,7 +90,7 @@ impl Held {
                 let text = last.to_string();
                 if *is_thought { parts_out::thought(text, None) } else { WrittenPart::text(text) }
             }
-            Self::Part(json) => WrittenPart::Own(json),
+            Self::Part(json) => WrittenPart::Opaque(json),
         }
     }
 }

@@ -4,13 +4,13 @@ use super::{fixture, model, with_shown};
 use crate::{
     domain::{chat::Losses, failure::FailureClass},
     gateway::translate::{
-        Addressed, ClientSide, Said, UpstreamSide,
+        ClientSide, EventOutcome, PathParams, UpstreamSide,
         gemini::{Cloudcode, Gemini},
     },
 };
 
 fn refused(body: &str) -> (String, String) {
-    let addressed = Addressed { model: Some(model("m")), stream: None };
+    let addressed = PathParams { model: Some(model("m")), stream: None };
     let error = Gemini.read_request(body.as_bytes(), &addressed).expect_err(body);
     (error.param.unwrap_or_default().into_owned(), error.message)
 }
@@ -103,7 +103,7 @@ fn a_wrong_content_is_told_with_its_place() {
 #[test]
 fn a_model_must_be_named_somewhere() {
     let body = |model: &str| format!(r#"{{{model}"contents":[{{"parts":[{{"text":"x"}}]}}]}}"#);
-    let read = |text: &str| Gemini.read_request(body(text).as_bytes(), &Addressed::default());
+    let read = |text: &str| Gemini.read_request(body(text).as_bytes(), &PathParams::default());
     for model in ["", r#""model":"","#, r#""model":"models/","#, r#""model":7,"#] {
         assert_eq!(read(model).unwrap_err().param.as_deref(), Some("model"), "{model}");
     }
@@ -144,7 +144,7 @@ fn an_event_that_says_nothing_known_is_dropped() {
     let mut reader = Gemini.stream_reader();
     for foreign in ["{}", r#"{"ping":1}"#] {
         let read = reader.read(foreign.as_bytes(), &mut |_| panic!("{foreign}"));
-        assert_eq!(read, Ok(Said::Foreign), "{foreign}");
+        assert_eq!(read, Ok(EventOutcome::Foreign), "{foreign}");
     }
     for data in ["", "x", "7", "[]", r#"{"candidates":7}"#, "{"] {
         assert!(reader.read(data.as_bytes(), &mut |_| panic!("{data}")).is_err(), "{data}");
@@ -188,7 +188,7 @@ fn sources_beyond_the_text_have_no_place() {
 
 #[test]
 fn requests_and_answers_cut_anywhere_are_refused() {
-    let addressed = Addressed { model: Some(model("m")), stream: None };
+    let addressed = PathParams { model: Some(model("m")), stream: None };
     let request = fixture("requests/thinking_tools.json");
     let request = request.trim_ascii_end();
     let answer = fixture("answers/thinking_tools.json");
@@ -204,7 +204,7 @@ fn requests_and_answers_cut_anywhere_are_refused() {
 #[test]
 fn a_body_that_is_nested_without_end_does_no_harm() {
     let deep = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
-    let addressed = Addressed { model: Some(model("m")), stream: None };
+    let addressed = PathParams { model: Some(model("m")), stream: None };
     let body = format!(r#"{{"contents":[{{"parts":[{{"text":"x"}}]}}],"novel":{deep}}}"#);
     let _ = Gemini.read_request(body.as_bytes(), &addressed);
     let body = format!(r#"{{"candidates":[{{"groundingMetadata":{deep}}}]}}"#);

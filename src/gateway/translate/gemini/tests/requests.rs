@@ -96,7 +96,7 @@ fn snake_case_and_geminis_own_schema_are_read() {
     assert_eq!(function.parameters.as_ref().map(Json::as_str), Some(parameters));
     let own = Json::parse(r#"{"googleSearch":{}}"#).unwrap();
     let kind = "googleSearch".to_owned();
-    assert_eq!(request.tools[1], Tool::Own { by: Dialect::Gemini, kind, json: own });
+    assert_eq!(request.tools[1], Tool::Opaque { by: Dialect::Gemini, kind, json: own });
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn what_gemini_cannot_say_is_lost_with_its_name() {
         context: None,
         citations: Some(true),
     });
-    let foreign = Content::Own {
+    let foreign = Content::Opaque {
         by: Dialect::Messages,
         kind: "compaction".into(),
         json: Json::parse("{}").unwrap(),
@@ -319,7 +319,7 @@ fn what_gemini_cannot_say_is_lost_with_its_name() {
     request.tool_choice = Some(ToolChoice::Required);
     let by = Dialect::Responses;
     let own = Json::parse("{}").unwrap();
-    request.tools = vec![Tool::Own { by, kind: "web_search".into(), json: own }];
+    request.tools = vec![Tool::Opaque { by, kind: "web_search".into(), json: own }];
     let (body, losses) = written(&request, "gemini-2.5-flash");
     assert_eq!(
         body["contents"][0]["parts"],

@@ -9,7 +9,7 @@ use crate::{
         failure::FailureClass,
     },
     gateway::translate::{
-        ClientSide, ErrorView, Said, UpstreamSide, WriteStream,
+        ClientSide, ErrorView, EventOutcome, UpstreamSide, WriteStream,
         gemini::{Cloudcode, Gemini, GeminiArray, stream_in},
     },
 };
@@ -82,7 +82,7 @@ fn a_stream_says_what_the_whole_answer_says() {
         let (streamed, said) = assemble(&mut stream_in::Reader::default(), &events(&bytes));
         let whole = Gemini.read_answer(&fixture(&format!("answers/{case}.json"))).unwrap();
         assert_eq!(streamed, whole, "{case}");
-        assert!(said.iter().all(|said| *said == Said::More), "{case}");
+        assert!(said.iter().all(|said| *said == EventOutcome::More), "{case}");
     }
 }
 
@@ -236,7 +236,7 @@ fn a_call_in_which_an_answer_is_cut_is_not_told() {
 fn an_event_is_one_line_whatever_it_carries() {
     let json = Json::parse("{\n\"executableCode\": {}\r\n}").unwrap();
     let kind = "executableCode".to_owned();
-    let part = Box::new(Content::Own { by: Dialect::Gemini, kind, json }.into());
+    let part = Box::new(Content::Opaque { by: Dialect::Gemini, kind, json }.into());
     let out = stream(&Gemini, vec![Delta::Whole { choice: 0, part }]);
     assert_eq!(parts(&out), [r#"[{"executableCode":{}}]"#]);
 }
@@ -305,7 +305,7 @@ fn an_error_event_of_an_upstream_is_the_failure_it_stands_for() {
         let mut reader = reader;
         let (answer, said) = assemble(&mut *reader, &events);
         assert_eq!(answer.choices[0].parts, [Part::text("Blue light")]);
-        let Some(Said::Failed(failure)) = said.last() else { panic!("{said:?}") };
+        let Some(EventOutcome::Failed(failure)) = said.last() else { panic!("{said:?}") };
         assert_eq!(failure.class, FailureClass::Overload);
     }
     let wrapped = envelope(events[0]);

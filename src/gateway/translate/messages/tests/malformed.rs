@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    super::super::{Addressed, ClientSide, UpstreamSide},
+    super::super::{ClientSide, PathParams, UpstreamSide},
     streams::events,
     *,
 };
@@ -49,7 +49,7 @@ fn no_request_makes_anything_panic() {
         for odd in odd_values() {
             for mutated in mutations(&super::json(&body), &odd) {
                 let bytes = mutated.to_string();
-                let read = Messages.read_request(bytes.as_bytes(), &Addressed::default());
+                let read = Messages.read_request(bytes.as_bytes(), &PathParams::default());
                 if let Ok(request) = read {
                     let written = Messages.write_request(&request, &target(&target_model));
                     super::json(written.body);
@@ -64,7 +64,7 @@ fn a_request_that_is_cut_is_invalid_wherever_it_is_cut() {
     let body = fixture("requests", "tool_result");
     let end = body.trim_ascii_end().len();
     for cut in 0..end {
-        assert!(Messages.read_request(&body[..cut], &Addressed::default()).is_err(), "{cut}");
+        assert!(Messages.read_request(&body[..cut], &PathParams::default()).is_err(), "{cut}");
     }
 }
 
@@ -127,7 +127,7 @@ fn deep_nesting_is_no_recursion() {
         let body = format!(
             r#"{{"model":"m","max_tokens":1,"messages":[{{"role":"user","content":{content}}}]}}"#
         );
-        if let Ok(request) = Messages.read_request(body.as_bytes(), &Addressed::default()) {
+        if let Ok(request) = Messages.read_request(body.as_bytes(), &PathParams::default()) {
             Messages.write_request(&request, &target(&model("m")));
         }
     }
@@ -178,7 +178,7 @@ fn mistakes_of_clients_are_told_with_their_paths() {
         (format!(r#"{{"model":"m","max_tokens":1,{hello},"temperature":"hot"}}"#), "temperature"),
     ] {
         let invalid =
-            Messages.read_request(body.as_bytes(), &Addressed::default()).expect_err(&body);
+            Messages.read_request(body.as_bytes(), &PathParams::default()).expect_err(&body);
         assert_eq!(invalid.param.as_deref(), Some(param), "{body}");
         assert!(invalid.message.contains(param), "{}", invalid.message);
     }

@@ -105,7 +105,8 @@ fn hints_settings_and_formats_are_read() {
     assert_eq!(parallel.tool_choice, Some(ToolChoice::Required));
     assert_eq!(parallel.parallel_tool_calls, Some(false));
     let tools = read(fixture("requests", "tools"));
-    let own = |tool: &Tool| matches!(tool, Tool::Own { kind, .. } if kind == "web_search_20250305");
+    let own =
+        |tool: &Tool| matches!(tool, Tool::Opaque { kind, .. } if kind == "web_search_20250305");
     assert!(own(&tools.tools[2]));
     let effort = read(fixture("requests", "effort")).thinking.unwrap();
     assert_eq!(effort.mode, Some(ThinkingMode::Effort(Effort::High)));
@@ -178,7 +179,7 @@ fn a_seal_of_gemini_before_a_call_goes_back_onto_it() {
 #[test]
 fn the_path_addresses_before_the_body_does() {
     let body = br#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}]}"#;
-    let addressed = Addressed { model: Some(model("other")), stream: Some(true) };
+    let addressed = PathParams { model: Some(model("other")), stream: Some(true) };
     let request = Messages.read_request(body, &addressed).unwrap();
     assert_eq!((request.model.as_str(), request.stream), ("other", true));
 }
@@ -277,7 +278,7 @@ fn what_is_not_of_this_dialect_is_dropped_and_told() {
                 Content::Audio(wav).into(),
                 Content::Document(file("text/csv", "YSxi")).into(),
                 Content::Document(file("application/zip", "//8=")).into(),
-                Content::Own {
+                Content::Opaque {
                     by: Dialect::Gemini,
                     kind: "executable_code".into(),
                     json: own.clone(),
@@ -295,7 +296,7 @@ fn what_is_not_of_this_dialect_is_dropped_and_told() {
         user("u"),
     ]);
     request.tools = vec![
-        Tool::Own { by: Dialect::Responses, kind: "file_search".into(), json: own },
+        Tool::Opaque { by: Dialect::Responses, kind: "file_search".into(), json: own },
         Tool::Custom { name: "patch".into(), description: None, format: None },
     ];
     request.tool_choice = Some(ToolChoice::Named("patch".into()));

@@ -1,7 +1,7 @@
 //! Streams of upstreams, and what clients are shown of them.
 
 use super::{
-    super::super::{ErrorView, Framing, Said, UpstreamSide},
+    super::super::{ErrorView, EventOutcome, Framing, UpstreamSide},
     fold::Fold,
     *,
 };
@@ -22,11 +22,14 @@ pub(super) fn events(stream: &[u8]) -> Vec<String> {
 }
 
 /// Hands on the deltas of a stream, and tells how it ends.
-fn read_stream(stream: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Said {
+fn read_stream(stream: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> EventOutcome {
     let mut reader = Messages.stream_reader();
-    let mut last = Said::More;
+    let mut last = EventOutcome::More;
     for event in events(stream) {
-        assert!(matches!(last, Said::More | Said::Idle | Said::Foreign), "nothing follows the end");
+        assert!(
+            matches!(last, EventOutcome::More | EventOutcome::Idle | EventOutcome::Foreign),
+            "nothing follows the end"
+        );
         last = reader.read(event.as_bytes(), sink).expect(&event);
     }
     lossless(reader.losses());
@@ -35,7 +38,7 @@ fn read_stream(stream: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Said {
 
 fn folded(stream: &[u8]) -> Answer {
     let mut fold = Fold::default();
-    assert_eq!(read_stream(stream, &mut |delta| fold.add(delta)), Said::Done);
+    assert_eq!(read_stream(stream, &mut |delta| fold.add(delta)), EventOutcome::Done);
     fold.finish()
 }
 
@@ -105,7 +108,7 @@ fn every_stream_that_is_shown_reads_back_as_what_it_was() {
 fn an_error_in_a_stream_is_a_failure() {
     let mut fold = Fold::default();
     let said = read_stream(&fixture("streams", "error"), &mut |delta| fold.add(delta));
-    let Said::Failed(failure) = said else { panic!("{said:?}") };
+    let EventOutcome::Failed(failure) = said else { panic!("{said:?}") };
     assert_eq!((failure.class, failure.status), (FailureClass::Overload, Some(200)));
     assert_eq!(fold.finish().choices[0].parts.len(), 1);
 }

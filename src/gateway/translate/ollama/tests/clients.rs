@@ -39,7 +39,7 @@ fn thoughts(text: &str) -> Part {
 }
 
 fn refused(body: &str) -> Option<String> {
-    let error = OllamaChat.read_request(body.as_bytes(), &Addressed::default()).expect_err(body);
+    let error = OllamaChat.read_request(body.as_bytes(), &PathParams::default()).expect_err(body);
     error.param.map(Cow::into_owned)
 }
 
@@ -241,7 +241,7 @@ fn fields_that_nobody_knows_are_lost_by_their_name() {
 #[test]
 fn a_prompt_is_a_conversation_of_one_turn() {
     let body = fixture("generate", "full");
-    let request = OllamaGenerate.read_request(&body, &Addressed::default()).unwrap();
+    let request = OllamaGenerate.read_request(&body, &PathParams::default()).unwrap();
     assert_eq!(request.turns[0], Turn::new(Role::System, vec![Part::text("You are brief.")]));
     assert_eq!(request.turns[1].role, Role::User);
     assert_eq!(request.turns[1].parts[1], Part::text("What is in this picture?"));
@@ -259,7 +259,7 @@ fn a_prompt_that_no_chat_can_answer_is_refused() {
     ] {
         let body = format!(r#"{{"model":"m",{field}}}"#);
         let error =
-            OllamaGenerate.read_request(body.as_bytes(), &Addressed::default()).unwrap_err();
+            OllamaGenerate.read_request(body.as_bytes(), &PathParams::default()).unwrap_err();
         assert_eq!(error.param.as_deref(), Some(param), "{field}");
     }
 }

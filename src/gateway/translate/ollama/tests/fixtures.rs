@@ -74,7 +74,7 @@ fn every_stream_says_what_the_whole_answer_says() {
         }
         let mut folded = Folded::default();
         let said = feed(&mut *OllamaChat.stream_reader(), &stream, &mut |delta| folded.add(delta));
-        assert_eq!(said, Some(Said::Done), "{name}");
+        assert_eq!(said, Some(EventOutcome::Done), "{name}");
         assert_eq!(folded.0, OllamaChat.read_answer(&fixture("answers", &name)).unwrap(), "{name}");
     }
 }
@@ -104,6 +104,6 @@ fn what_is_written_of_a_stream_reads_back_as_the_stream() {
 #[test]
 fn every_prompt_is_read() {
     for (name, body) in fixtures("generate") {
-        OllamaGenerate.read_request(&body, &Addressed::default()).expect(&name);
+        OllamaGenerate.read_request(&body, &PathParams::default()).expect(&name);
     }
 }

@@ -27,10 +27,10 @@ fn is_json(bytes: &[u8]) -> bool {
 fn a_spoilt_request_is_read_or_refused() {
     for (_, body) in fixtures("requests").into_iter().chain(fixtures("generate")) {
         for body in spoilt(&body) {
-            if let Ok(request) = OllamaChat.read_request(&body, &Addressed::default()) {
+            if let Ok(request) = OllamaChat.read_request(&body, &PathParams::default()) {
                 write_chat(&request);
             }
-            let _ = OllamaGenerate.read_request(&body, &Addressed::default());
+            let _ = OllamaGenerate.read_request(&body, &PathParams::default());
         }
     }
 }
@@ -72,7 +72,7 @@ fn a_spoilt_line_is_read_or_dropped() {
 #[test]
 fn what_is_no_line_is_dropped() {
     let read = OllamaChat.stream_reader().read(b"{}", &mut |_| panic!("nothing is said"));
-    assert_eq!(read, Ok(Said::Foreign));
+    assert_eq!(read, Ok(EventOutcome::Foreign));
     for line in [&b""[..], b" ", b"7", b"[]", b"null", b"{", b"\xff", b"data: {}"] {
         let read = OllamaChat.stream_reader().read(line, &mut |_| panic!("nothing is said"));
         assert_eq!(read, Err(Unparsable), "{line:?}");
@@ -85,7 +85,7 @@ fn depth_has_no_effect_on_the_stack() {
     let body = format!(
         r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"format":{{"a":{deep}}},"x":{deep}}}"#
     );
-    if let Ok(request) = OllamaChat.read_request(body.as_bytes(), &Addressed::default()) {
+    if let Ok(request) = OllamaChat.read_request(body.as_bytes(), &PathParams::default()) {
         write_chat(&request);
     }
     let body = format!(
@@ -109,6 +109,6 @@ fn more_calls_than_can_be_are_dropped_and_told() {
     let read = reader.read(body.as_bytes(), &mut |delta| {
         begun += usize::from(matches!(delta, Delta::CallBegin { .. }));
     });
-    assert_eq!((read, begun), (Ok(Said::Done), 1_024));
+    assert_eq!((read, begun), (Ok(EventOutcome::Done), 1_024));
     assert_eq!(reader.losses().to_string(), "tool_calls");
 }

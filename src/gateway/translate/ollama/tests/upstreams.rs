@@ -104,7 +104,7 @@ fn content_of_other_kinds_is_lost_or_made_text() {
             picture(Source::File { by: Dialect::Responses, id: "file_1".into() }),
             Content::Audio(source("audio/wav", "AAAA")).into(),
             Content::Video(source("video/mp4", "AAAA")).into(),
-            Content::Own {
+            Content::Opaque {
                 by: Dialect::Messages,
                 kind: "server_tool_use".into(),
                 json: Json::parse("{}").unwrap(),
@@ -218,7 +218,7 @@ fn tools_of_other_kinds_are_lost() {
     request.tools = vec![
         Tool::Function(strict),
         Tool::Custom { name: "c".into(), description: None, format: None },
-        Tool::Own {
+        Tool::Opaque {
             by: Dialect::Responses,
             kind: "web_search".into(),
             json: Json::parse("{}").unwrap(),
@@ -342,7 +342,7 @@ fn an_error_ends_a_stream() {
     let said = feed(&mut *OllamaChat.stream_reader(), &stream, &mut |delta| {
         texts += u32::from(matches!(delta, Delta::Text { .. }));
     });
-    let Some(Said::Failed(failure)) = said else { panic!("{said:?}") };
+    let Some(EventOutcome::Failed(failure)) = said else { panic!("{said:?}") };
     assert_eq!((failure.class, texts), (FailureClass::Server, 2));
     assert!(failure.reason.unwrap().message.starts_with("model runner has unexpectedly stopped"));
 }

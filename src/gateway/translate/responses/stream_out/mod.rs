@@ -25,8 +25,7 @@ use self::{
 use super::{
     content_out,
     echo::{Echo, State},
-    error,
-    stop::{self, Said},
+    error, stop,
 };
 use crate::{
     domain::chat::{
@@ -35,7 +34,7 @@ use crate::{
     },
     gateway::{
         dialect::responses::{IncompleteDetails, ResponseError, WrittenEvent, WrittenItem},
-        translate::{ErrorView, Shown, WriteStream, tier},
+        translate::{ErrorView, OutputKinds, ResponseContext, WriteStream, tier},
     },
 };
 
@@ -86,7 +85,7 @@ pub(super) struct Writer {
     thought_id: Option<String>,
     /// The numbers of all calls that have begun.
     calls: BTreeSet<u32>,
-    said: Said,
+    said: OutputKinds,
     /// Why the answer is not complete, once that is known.
     incomplete: Option<IncompleteDetails>,
     /// Whether thoughts are told as a summary, where those before them have decided that.
@@ -94,7 +93,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn new(shown: &Shown<'_>) -> Self {
+    pub fn new(shown: &ResponseContext<'_>) -> Self {
         let desk = Desk {
             id: shown.id.to_owned(),
             echo: Echo::of(shown),
@@ -111,7 +110,7 @@ impl Writer {
             open: Open::Nothing,
             thought_id: None,
             calls: BTreeSet::new(),
-            said: Said::default(),
+            said: OutputKinds::default(),
             incomplete: None,
             thinks_in_summary: None,
         }
@@ -291,7 +290,7 @@ impl Writer {
 
     fn whole(&mut self, part: &Part, out: &mut Vec<u8>) {
         let name = match &part.content {
-            Content::Own { by: Dialect::Responses, json, .. } if json.is_object() => {
+            Content::Opaque { by: Dialect::Responses, json, .. } if json.is_object() => {
                 self.close("completed", out);
                 let place = self.desk.held.next_place();
                 self.whole_item(place, content_out::raw(json), out);
@@ -313,7 +312,7 @@ impl Writer {
             Content::Audio(_) => "audio",
             Content::Video(_) => "video",
             Content::Document(_) => "document",
-            Content::Own { kind, .. } => {
+            Content::Opaque { kind, .. } => {
                 self.desk.losses.note(format!("content.{kind}"));
                 return;
             }

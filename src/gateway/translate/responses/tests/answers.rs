@@ -164,7 +164,7 @@ fn what_was_cut_says_so() {
 
 #[test]
 fn what_cannot_be_shown_is_told() {
-    let own = Content::Own {
+    let own = Content::Opaque {
         by: Dialect::Messages,
         kind: "server_tool_use".into(),
         json: crate::domain::chat::Json::parse("{}").unwrap(),

@@ -8,12 +8,13 @@ use crate::{
         ToolCall, ToolChoice, ToolResult, Turn,
     },
     gateway::translate::{
-        Addressed, ClientSide as _, InvalidRequest, Target, UpstreamSide as _, responses::Responses,
+        ClientSide as _, InvalidRequest, PathParams, Target, UpstreamSide as _,
+        responses::Responses,
     },
 };
 
 fn read(body: &[u8]) -> Result<Request, InvalidRequest> {
-    Responses.read_request(body, &Addressed::default())
+    Responses.read_request(body, &PathParams::default())
 }
 
 fn of(case: &str) -> Request {
@@ -215,14 +216,14 @@ fn what_only_this_dialect_knows_is_kept_as_it_is() {
     let kinds: Vec<&str> = request
         .parts()
         .filter_map(|part| match &part.content {
-            Content::Own { by: Dialect::Responses, kind, .. } => Some(kind.as_str()),
+            Content::Opaque { by: Dialect::Responses, kind, .. } => Some(kind.as_str()),
             _ => None,
         })
         .collect();
     let expected =
         ["web_search_call", "local_shell_call", "local_shell_call_output", "item_reference"];
     assert_eq!(kinds, expected);
-    assert!(matches!(&request.tools[0], Tool::Own { kind, .. } if kind == "web_search"));
+    assert!(matches!(&request.tools[0], Tool::Opaque { kind, .. } if kind == "web_search"));
 }
 
 #[test]

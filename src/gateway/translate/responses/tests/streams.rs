@@ -13,7 +13,8 @@ use crate::{
         failure::FailureClass,
     },
     gateway::translate::{
-        ClientSide as _, ErrorView, Said, Unparsable, UpstreamSide as _, responses::Responses,
+        ClientSide as _, ErrorView, EventOutcome, Unparsable, UpstreamSide as _,
+        responses::Responses,
     },
 };
 
@@ -29,7 +30,7 @@ fn written(deltas: &[Delta<'_>], usage: Usage) -> (Vec<u8>, String) {
     (out, writer.losses().to_string())
 }
 
-fn of(case: &str) -> (Vec<Delta<'static>>, Said) {
+fn of(case: &str) -> (Vec<Delta<'static>>, EventOutcome) {
     read_stream(&mut *Responses.stream_reader(), &fixture("streams", case))
 }
 
@@ -46,10 +47,10 @@ fn every_stream_says_what_the_whole_answer_says() {
     for (case, stream) in fixtures("streams") {
         let (deltas, said) = read_stream(&mut *Responses.stream_reader(), &stream);
         if matches!(&*case, "error" | "failed") {
-            assert!(matches!(said, Said::Failed(_)), "{case}");
+            assert!(matches!(said, EventOutcome::Failed(_)), "{case}");
             continue;
         }
-        assert_eq!(said, Said::Done, "{case}");
+        assert_eq!(said, EventOutcome::Done, "{case}");
         let whole = Responses.read_answer(&fixture("answers", &case)).unwrap();
         assert_eq!(laid_out(answer_of(&deltas)), laid_out(whole), "{case}");
     }
@@ -59,7 +60,7 @@ fn every_stream_says_what_the_whole_answer_says() {
 fn every_stream_comes_back_with_the_same_events_in_the_same_order() {
     for (case, stream) in fixtures("streams") {
         let (deltas, said) = read_stream(&mut *Responses.stream_reader(), &stream);
-        if said != Said::Done {
+        if said != EventOutcome::Done {
             continue;
         }
         let answer = answer_of(&deltas);
@@ -70,7 +71,7 @@ fn every_stream_comes_back_with_the_same_events_in_the_same_order() {
         expected.retain(|kind| !kind.contains("web_search_call"));
         assert_eq!(kinds(&out), expected, "{case}");
         let (again, said) = read_stream(&mut *Responses.stream_reader(), &out);
-        assert_eq!(said, Said::Done, "{case}");
+        assert_eq!(said, EventOutcome::Done, "{case}");
         let mut again = answer_of(&again);
         assert_eq!(again.id.as_deref(), Some("resp_abc"));
         again.id = answer.id.clone();
@@ -82,7 +83,7 @@ fn every_stream_comes_back_with_the_same_events_in_the_same_order() {
 fn the_last_event_has_the_answer_as_a_whole_would() {
     for (case, stream) in fixtures("streams") {
         let (deltas, said) = read_stream(&mut *Responses.stream_reader(), &stream);
-        if said != Said::Done {
+        if said != EventOutcome::Done {
             continue;
         }
         let answer = answer_of(&deltas);
@@ -222,7 +223,7 @@ fn a_failure_ends_a_stream_as_the_api_does() {
         let cut = out.windows(20).rposition(|w| w == b"event: response.fail").unwrap();
         read_stream(&mut *Responses.stream_reader(), &out[..cut])
     };
-    let Said::Failed(failure) = said else { panic!("{said:?}") };
+    let EventOutcome::Failed(failure) = said else { panic!("{said:?}") };
     assert_eq!(failure.class, FailureClass::RateLimit);
     let last: Value = serde_json::from_str(events(&out).last().unwrap()).unwrap();
     assert_eq!(
@@ -279,12 +280,12 @@ fn what_is_no_event_is_unparsable_and_unknown_events_are_passed_over() {
         r#"{"type":"response.output_item.done","item":7}"#,
         r#"{"type":"response.function_call_arguments.delta","output_index":99,"delta":"x"}"#,
     ] {
-        assert_eq!(read(unknown), Ok(Said::More), "{unknown}");
+        assert_eq!(read(unknown), Ok(EventOutcome::More), "{unknown}");
     }
     for idle in ["[DONE]", r#"{"type":"keepalive","sequence_number":3}"#] {
-        assert_eq!(read(idle), Ok(Said::Idle), "{idle}");
+        assert_eq!(read(idle), Ok(EventOutcome::Idle), "{idle}");
     }
-    assert_eq!(read(r#"{"type":"vendor.notice","x":1}"#), Ok(Said::Foreign));
+    assert_eq!(read(r#"{"type":"vendor.notice","x":1}"#), Ok(EventOutcome::Foreign));
     for failed in [
         r#"{"error":{"message":"m","code":"server_error"}}"#,
         r#"{"type":"error","code":"server_error","message":"m","param":null}"#,
@@ -292,7 +293,7 @@ fn what_is_no_event_is_unparsable_and_unknown_events_are_passed_over() {
         r#"{"type":"response.completed","response":{"status":"cancelled"}}"#,
     ] {
         assert!(
-            matches!(reader.read(failed.as_bytes(), &mut |_| ()), Ok(Said::Failed(_))),
+            matches!(reader.read(failed.as_bytes(), &mut |_| ()), Ok(EventOutcome::Failed(_))),
             "{failed}"
         );
     }
@@ -302,7 +303,7 @@ fn what_is_no_event_is_unparsable_and_unknown_events_are_passed_over() {
 fn parts_of_others_are_told_and_ours_kept() {
     let whole = |by| {
         let json = Json::parse("{\n\"type\":\"web_search_call\",\"id\":\"ws_1\"}").unwrap();
-        let own = Content::Own { by, kind: "web_search_call".into(), json };
+        let own = Content::Opaque { by, kind: "web_search_call".into(), json };
         Delta::Whole { choice: 0, part: Box::new(own.into()) }
     };
     let (out, losses) =
@@ -372,7 +373,7 @@ proptest! {
             }
         }
         let (_, said) = read_stream(&mut *Responses.stream_reader(), &out);
-        prop_assert_eq!(said, Said::Done);
+        prop_assert_eq!(said, EventOutcome::Done);
     }
 
     #[test]

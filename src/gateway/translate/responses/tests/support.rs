@@ -8,7 +8,7 @@ use crate::{
         id::ModelName,
         time::Timestamp,
     },
-    gateway::translate::{ReadStream, Said, Shown},
+    gateway::translate::{EventOutcome, ReadStream, ResponseContext},
 };
 
 pub(super) fn fixtures(kind: &str) -> Vec<(String, Vec<u8>)> {
@@ -36,9 +36,9 @@ pub(super) fn asking() -> Request {
     request
 }
 
-pub(super) fn shown(request: &Request) -> Shown<'_> {
+pub(super) fn shown(request: &Request) -> ResponseContext<'_> {
     let created = Timestamp::from_millis(1_795_622_400_123);
-    Shown { id: "abc", created, model: &request.model, request }
+    ResponseContext { id: "abc", created, model: &request.model, request }
 }
 
 /// The data of each event.
@@ -53,11 +53,14 @@ pub(super) fn events(stream: &[u8]) -> Vec<String> {
 pub(super) fn read_stream(
     reader: &mut dyn ReadStream,
     stream: &[u8],
-) -> (Vec<Delta<'static>>, Said) {
+) -> (Vec<Delta<'static>>, EventOutcome) {
     let mut deltas = Vec::new();
-    let mut said = Said::More;
+    let mut said = EventOutcome::More;
     for event in events(stream) {
-        assert!(matches!(said, Said::More | Said::Idle), "something follows the end");
+        assert!(
+            matches!(said, EventOutcome::More | EventOutcome::Idle),
+            "something follows the end"
+        );
         said = reader
             .read(event.as_bytes(), &mut |delta| deltas.push(delta.into_owned()))
             .unwrap_or_else(|_| panic!("{event}"));
@@ -82,7 +85,7 @@ pub(super) fn laid_out(mut answer: Answer) -> Answer {
     };
     for part in answer.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
         match &mut part.content {
-            Content::Own { json, .. } => in_one_line(json),
+            Content::Opaque { json, .. } => in_one_line(json),
             Content::Text { citations, .. } => {
                 let originals = citations.iter_mut().filter_map(|cited| cited.original.as_mut());
                 originals.for_each(|(_, json)| in_one_line(json));

@@ -5,20 +5,20 @@ use crate::gateway::translate::embeddings::EmbeddingApi;
 
 /// What a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum ClientCall {
     /// An answer, whole or as a stream.
-    Answer(ClientApi),
+    Generate(ClientApi),
     /// How many tokens a prompt has.
     TokenCount(ClientApi),
     /// The vectors of texts.
     Embeddings(EmbeddingApi),
 }
 
-impl Asked {
+impl ClientCall {
     /// The API whose errors the client reads.
     pub fn api(self) -> ClientApi {
         match self {
-            Self::Answer(api) | Self::TokenCount(api) => api,
+            Self::Generate(api) | Self::TokenCount(api) => api,
             Self::Embeddings(EmbeddingApi::OpenAi) => ClientApi::Chat,
             Self::Embeddings(EmbeddingApi::GeminiOne | EmbeddingApi::GeminiBatch) => {
                 ClientApi::Gemini
@@ -31,7 +31,7 @@ impl Asked {
 
     pub fn operation(self) -> Operation {
         match self {
-            Self::Answer(_) => Operation::Generate,
+            Self::Generate(_) => Operation::Generate,
             Self::TokenCount(_) => Operation::CountTokens,
             Self::Embeddings(_) => Operation::Embed,
         }

@@ -12,14 +12,14 @@ use crate::gateway::{
 };
 
 /// What a body says, `null` being nothing.
-pub(in crate::gateway::exchange) struct Said<'b> {
+pub(in crate::gateway::exchange) struct BodyFields<'b> {
     pub(super) body: &'b [u8],
     pub(super) fields: &'b [Field],
     /// See [`Words::has_twins`](super::words::Words::has_twins).
     pub(super) has_twins: bool,
 }
 
-impl<'b> Said<'b> {
+impl<'b> BodyFields<'b> {
     /// The fields of the body, by their names and what was written.
     pub fn all(&self) -> impl Iterator<Item = (Cow<'b, str>, &'b [u8])> {
         self.fields.iter().map(|field| (self.name(field), &self.body[field.value.clone()]))

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     api::{ClientApi, upstream_side},
-    asked::Asked,
+    client_call::ClientCall,
     client_request::ClientRequest,
     count,
     custom_tools::CustomCalls,
@@ -32,17 +32,20 @@ use crate::{
         dialect::openai_chat::{self, DONE_EVENT},
         mended::{in_utf8, mended},
         stream::halves::Halves,
-        translate::{Shown, WriteStream, embeddings::EmbeddingApi, responses::naming_previous},
+        translate::{
+            ResponseContext, WriteStream, embeddings::EmbeddingApi, responses::naming_previous,
+        },
     },
 };
 
-/// One attempt's pair.
-pub struct Pair {
+/// Between a client and the upstream of one attempt: answers and streams pass through it, as they came or
+/// translated.
+pub struct Conversion {
     request: Rc<ClientRequest>,
     format: ApiFormat,
     /// The upstream's name of the model.
     model: ModelName,
-    /// Makes ids: see [`Shown::id`].
+    /// Makes ids: see [`ResponseContext::id`].
     id: RequestId,
     created: Timestamp,
     strips_usage: bool,
@@ -66,7 +69,7 @@ pub fn counted(api: ClientApi, tokens: u64) -> WholeAnswer {
 /// What the last event of a Messages stream is.
 const MESSAGE_STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
-impl Pair {
+impl Conversion {
     /// `strips_usage`: the pool asked for usage and the client did not. `max_event_bytes`: the largest event
     /// of a stream.
     pub fn new(
@@ -98,12 +101,12 @@ impl Pair {
     pub fn whole(&self, body: Bytes) -> Result<WholeAnswer, Failure> {
         let body = in_utf8(body);
         match self.request.asked() {
-            Asked::Answer(api) => self.whole_answer(api, body),
-            Asked::TokenCount(api) => {
+            ClientCall::Generate(api) => self.whole_answer(api, body),
+            ClientCall::TokenCount(api) => {
                 let tokens = count::read_answer(&body)?;
                 Ok(counted(api, tokens))
             }
-            Asked::Embeddings(api) => self.vectors(api, body),
+            ClientCall::Embeddings(api) => self.vectors(api, body),
         }
     }
 
@@ -257,10 +260,10 @@ impl Pair {
         self.shown(|shown| self.request.api().side().stream_writer(shown))
     }
 
-    fn shown<T>(&self, show: impl FnOnce(&Shown<'_>) -> T) -> T {
+    fn shown<T>(&self, show: impl FnOnce(&ResponseContext<'_>) -> T) -> T {
         let request = self.request.common().expect("it was translated before it was sent");
         let id = self.id.as_plain();
-        show(&Shown { id: &id, created: self.created, model: &self.model, request })
+        show(&ResponseContext { id: &id, created: self.created, model: &self.model, request })
     }
 
     fn custom_calls(&self) -> Option<CustomCalls> {
