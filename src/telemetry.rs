@@ -81,6 +81,7 @@ pub struct Metrics {
     pub overhead: Histogram,
     /// Time from the arrival of a streamed request to its first event, in seconds.
     pub first_event: Histogram,
+    pub retry_budget_empty: Counter,
     /// Events of upstream streams that could not be parsed and were left out.
     pub stream_events_dropped: Counter,
     /// Event subscribers dropped as too slow.
@@ -156,6 +157,8 @@ impl Metrics {
             add(to, "attempts", "Attempts by provider and class of failure", Family::default());
         let help = "Attempts that draw from the retry budget, by kind";
         let extra_attempts = add(to, "extra_attempts", help, Family::default());
+        let help = "Attempts that were not made because the retry budget was used up";
+        let retry_budget_empty = add(to, "retry_budget_empty", help, Counter::default());
         let cooldowns_started =
             add(to, "cooldowns_started", "Cooldowns by scope and cause", Family::default());
         let actor_restarts =
@@ -191,6 +194,7 @@ impl Metrics {
             cancelled: outcome(Outcome::Cancelled),
             attempts,
             extra_attempts,
+            retry_budget_empty,
             cooldowns_started,
             actor_restarts,
             in_flight,

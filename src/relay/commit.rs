@@ -131,9 +131,12 @@ async fn read_to_commit(
     }
     let mut held = BytesMut::new();
     loop {
-        let ending = match response.next_chunk().await? {
+        let ending = match response.next_of_stream().await? {
             Some(chunk) => {
                 let output = stream.feed(chunk);
+                if output.is_news {
+                    response.goes_on();
+                }
                 held.extend_from_slice(&told.passed_on(output.forward, output.has_foreign));
                 output.ending
             }

@@ -188,8 +188,12 @@ impl Dispatch {
         }
     }
 
-    /// Plans a stage, and puts the plan on the trace.
-    pub(super) fn planned(&self, stage: usize, turn: TurnMode) -> Planned {
+    /// Plans a stage, once all that was told of failures is heard, and puts the plan on the trace.
+    pub(super) async fn planned(&self, stage: usize, turn: TurnMode) -> Planned {
+        if self.state.borrow().last.is_some() {
+            // Without an answer, what is published will do.
+            self.await_published().await;
+        }
         let stage = &self.chain.stages[stage];
         let plan = self.plan(stage, turn);
         if turn == TurnMode::Take {
@@ -304,7 +308,12 @@ impl Dispatch {
         {
             return false;
         }
-        self.ask_in_time(&self.relay().recipients.take_retry, TakeRetry).await == Some(true)
+        let is_granted =
+            self.ask_in_time(&self.relay().recipients.take_retry, TakeRetry).await == Some(true);
+        if !is_granted {
+            self.relay().metrics.retry_budget_empty.inc();
+        }
+        is_granted
     }
 
     fn is_cooling(&self, slot: Slot) -> bool {

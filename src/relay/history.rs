@@ -68,19 +68,26 @@ struct Answer {
 }
 
 impl Dispatch {
-    /// Keeps what the next request may continue. `last`: the whole answer, or the event that holds it.
+    /// Keeps what the next request may continue. `last`: the whole answer, or the events that end it, of
+    /// which the last one holds it.
     pub(super) fn remember(&self, last: &[u8]) {
         let request = &self.admitted.request;
         if request.asked() != ClientCall::Generate(ClientApi::Responses) || !request.may_be_kept() {
             return;
         }
-        let json = last.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"data:"));
-        let json = json.unwrap_or(last).trim_ascii();
-        let Ok(answer) = serde_json::from_slice::<Answer>(json) else { return };
-        let id = answer.response.and_then(|response| response.id).or(answer.id);
-        let Some(response_id) = id else { return };
+        let Some((response_id, json)) = answer_in(last) else { return };
         let items = history_of(request.body(), json).into();
         let owner = self.admitted.owner.id.clone();
         self.relay().recipients.answer_given.do_send(AnswerGiven { owner, response_id, items });
     }
+}
+
+/// The id of an answer, and the JSON it stands in.
+fn answer_in(last: &[u8]) -> Option<(String, &[u8])> {
+    let lines = last.rsplit(|byte| *byte == b'\n');
+    lines.filter_map(|line| line.strip_prefix(b"data:")).chain([last]).find_map(|json| {
+        let json = json.trim_ascii();
+        let answer: Answer = serde_json::from_slice(json).ok()?;
+        Some((answer.response.and_then(|response| response.id).or(answer.id)?, json))
+    })
 }

@@ -160,6 +160,9 @@ impl LiveStream {
                 Poll::Ready(Ok(Some(chunk))) => {
                     self.turns.brought_more();
                     let output = self.stream.feed(chunk);
+                    if output.is_news {
+                        self.response.goes_on();
+                    }
                     let events = self.passed_on(output.forward, output.has_foreign);
                     self.gathered.push(events);
                     self.ending = output.ending;

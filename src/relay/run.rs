@@ -90,7 +90,7 @@ impl Dispatch {
                         seen = self.versions();
                     }
                     let turn = if takes_turn { TurnMode::Take } else { TurnMode::Look };
-                    Event::Planned(self.planned(stage, turn))
+                    Event::Planned(self.planned(stage, turn).await)
                 }
                 Action::Ask { slot, how, kind } => {
                     self.ask_slot(&mut slots, slot, how, kind, commit)

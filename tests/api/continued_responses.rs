@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Reply, Streaming, TestApp,
+    dialect::{FORMATS, streamed, whole as answered},
     script::{Script, raw, stream, stream_of},
 };
 
@@ -43,18 +44,22 @@ async fn the_conversation_is_put_back_for_an_upstream_that_keeps_none() {
 
 #[actix_web::test]
 async fn a_streamed_answer_can_be_continued_too() {
-    let app = TestApp::start().await;
-    app.upstream.next(stream_of(&["Hello", " there"]));
-    let body = json!({"model": "test-model", "input": "hi", "stream": true});
-    let text = Streaming::to(ask(&app, &app.client_key, &body)).await.rest().await;
-    let last = text.trim_end().rsplit("data: ").next().unwrap();
-    let last: Value = serde_json::from_str(last).expect(last);
-    let id = last["response"]["id"].as_str().unwrap();
+    for format in FORMATS {
+        let app = TestApp::speaking(format).await;
+        app.upstream.next(streamed(format));
+        let body = json!({"model": "test-model", "input": "hi", "stream": true});
+        let text = Streaming::to(ask(&app, &app.client_key, &body)).await.rest().await;
+        let last = text.trim_end().rsplit("data: ").next().unwrap();
+        let last: Value = serde_json::from_str(last).expect(last);
+        let id = last["response"]["id"].as_str().unwrap();
 
-    let second = Reply::to(ask(&app, &app.client_key, &continuing(id))).await;
+        app.upstream.next(answered(format));
+        let second = Reply::to(ask(&app, &app.client_key, &continuing(id))).await;
 
-    assert_eq!(second.status, 200, "{}", second.text());
-    assert_eq!(app.upstream.last().json()["messages"][1]["content"], "Hello there");
+        assert_eq!(second.status, 200, "{format:?}: {}", second.text());
+        let sent = app.upstream.last().json().to_string();
+        assert!(sent.contains("Hello world") && sent.contains("and more"), "{format:?}: {sent}");
+    }
 }
 
 /// The answers that the events of a stream tell of.

@@ -148,6 +148,21 @@ async fn a_fallback_at_the_same_provider_is_asked() {
     assert_eq!(app.upstream.calls(), 3);
 }
 
+// Its cooldown keeps the key from every model, and the request that has met it is no exception.
+#[actix_web::test]
+async fn a_key_that_says_when_it_is_paid_for_again_is_not_asked_for_another_model() {
+    let app = TestApp::configured(|config| {
+        config.providers[0].models = vec![served("test-model", None), served("ok", None)];
+    })
+    .await;
+    app.put("/api/v1/routes/test-model", json!({"fallbacks": ["ok"]})).await;
+    app.upstream.next(error(402).header("retry-after", "100"));
+
+    let refused = app.chat("hello").await;
+
+    assert_eq!((refused.status, app.upstream.calls()), (429, 1), "{}", refused.text());
+}
+
 #[actix_web::test]
 async fn an_overload_that_says_when_it_is_over_is_not_asked_before() {
     let app = TestApp::start().await;

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use super::support::{
     Ledger, Reply, Setup, TestApp, chat_body, closed_port, eventually,
-    script::{End, Step, content, error, error_event, error_with_code, raw, role, stream, whole},
+    script::{
+        DONE, End, Script, Step, content, error, error_event, error_with_code, raw, role, stream,
+        stream_of, whole,
+    },
 };
 
 async fn with_two_keys_and_backup() -> TestApp {
@@ -288,6 +291,31 @@ async fn an_upstream_that_stalls_before_its_first_word_is_left() {
 
     assert_eq!(answer.header("x-providerpool-provider"), "backup");
     assert_eq!(app.upstream.calls(), 1);
+}
+
+// It says nothing more, however often it does so: the time between events is over at some time.
+#[actix_web::test]
+async fn a_stream_that_goes_on_with_comments_alone_has_stalled() {
+    let app = TestApp::with(Setup {
+        backup: true,
+        configure: |config| {
+            config.relay.idle_timeout_ms = 300;
+            config.relay.timeout_ms = 10_000;
+        },
+        ..Setup::default()
+    })
+    .await;
+    let begun = stream().send(role()).send(content("Hel"));
+    let comment = |script: Script, nth| {
+        let script = script.pause(Duration::from_millis(50));
+        script.send(if nth % 2 == 0 { ": processing\n\n" } else { "\n" })
+    };
+    app.upstream.next((0..1_000).fold(begun, comment));
+    app.backup.next(stream_of(&["Hello", " world"]));
+
+    let text = app.stream("hello").await.rest().await;
+
+    assert!(text.contains(" world") && text.ends_with(DONE), "{text}");
 }
 
 #[actix_web::test]

@@ -47,6 +47,8 @@ pub struct Output {
     pub forward: Bytes,
     /// Whether one of them is no part of an answer, but something of the vendor's own.
     pub has_foreign: bool,
+    /// Whether an event has come, or a part of one: comments and empty lines are none.
+    pub is_news: bool,
     /// Set once, when the stream is over. Nothing that comes later counts.
     pub ending: Option<Ending>,
 }
@@ -130,12 +132,14 @@ impl EventStream {
             AnyFramer::Sse(framer) => {
                 let frames = framer.feed(input);
                 let buffer = frames.buffer().clone();
-                self.events.take_all(frames, &buffer)
+                let output = self.events.take_all(frames, &buffer);
+                Output { is_news: output.is_news || framer.is_within_event(), ..output }
             }
             AnyFramer::Lines(framer) => {
                 let frames = framer.feed(input);
                 let buffer = frames.buffer().clone();
-                self.events.take_all(frames, &buffer)
+                let output = self.events.take_all(frames, &buffer);
+                Output { is_news: output.is_news || framer.is_within_line(), ..output }
             }
         };
         self.is_over = output.ending.is_some();
@@ -267,17 +271,22 @@ impl Events {
         buffer: &Bytes,
     ) -> Output {
         let mut selection = Selection::default();
-        let (mut ending, mut has_foreign) = (None, false);
+        let (mut ending, mut has_foreign, mut is_news) = (None, false, false);
         for frame in frames {
             ending = match frame {
-                Ok(event) => self.take(&event, buffer, &mut selection, &mut has_foreign),
+                // Some servers keep connections open with these.
+                Ok(event) if event.data(buffer).trim_ascii().is_empty() => continue,
+                Ok(event) => {
+                    is_news = true;
+                    self.take(&event, buffer, &mut selection, &mut has_foreign)
+                }
                 Err(error) => Some(unusable(error)),
             };
             if ending.is_some() {
                 break;
             }
         }
-        Output { forward: selection.into_bytes(buffer), has_foreign, ending }
+        Output { forward: selection.into_bytes(buffer), has_foreign, is_news, ending }
     }
 
     fn take(
@@ -288,10 +297,6 @@ impl Events {
         has_foreign: &mut bool,
     ) -> Option<Ending> {
         let data = event.data(buffer).trim_ascii();
-        // Some servers keep connections open with these.
-        if data.is_empty() {
-            return None;
-        }
         // No client could read it as JSON either.
         let mended = std::str::from_utf8(data).is_err().then(|| {
             let raw = buffer.slice(event.raw.clone());

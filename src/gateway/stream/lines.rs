@@ -40,6 +40,11 @@ impl Framer {
         let buffer = take_held(&mut self.held);
         Frames { framer: self, buffer, at: 0, searched }
     }
+
+    /// Whether a line has begun to come that is not blank.
+    pub fn is_within_line(&self) -> bool {
+        !self.held.trim_ascii_start().is_empty()
+    }
 }
 
 /// The lines that one piece of input completed.

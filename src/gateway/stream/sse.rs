@@ -111,6 +111,11 @@ impl Framer {
         let buffer = take_held(&mut self.held);
         Frames { framer: self, buffer, at: 0, first }
     }
+
+    /// Whether an event has begun to come: no comment, and no empty line.
+    pub fn is_within_event(&self) -> bool {
+        self.held.trim_ascii_start().first().is_some_and(|first| *first != b':')
+    }
 }
 
 /// The events that one piece of input completed.

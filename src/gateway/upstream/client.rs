@@ -44,11 +44,6 @@ pub(super) const POOL_IDLE: Duration = Duration::from_secs(90);
 /// Most unused connections kept to one host.
 pub(super) const POOL_MAX_IDLE: usize = 256;
 
-/// How often a request is sent again because the connection it was sent on had been closed. Only one
-/// that has brought an answer counts as such, so that a provider that is down gets no more by this than
-/// it has answered while it was up.
-const MAX_CLOSED_MEANWHILE: u32 = 3;
-
 /// The HTTP clients of a thread, with their connections. Meant one for each worker thread: a connection
 /// is driven by the thread that opened it. Clones share connections.
 #[derive(Clone)]
@@ -94,9 +89,14 @@ impl From<reqwest::Error> for Unanswered {
 }
 
 impl Client<'_> {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, Unanswered> {
+    /// `is_resent`: it was lost on a kept connection, and others of that time may be as dead.
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        is_resent: bool,
+    ) -> Result<Response<Body>, Unanswered> {
         match self {
-            Self::Direct(client) => Ok(client.send(request).await?.map(Body::Direct)),
+            Self::Direct(client) => Ok(client.send(request, is_resent).await?.map(Body::Direct)),
             Self::Proxied(client) => {
                 let request = reqwest::Request::try_from(request)?;
                 let response = Response::from(client.execute(request).await?);
@@ -197,23 +197,24 @@ impl Upstream {
             self.choose(request.location, request.egress)?;
         check_host(request.url, request.location, &proxy_hosts)?;
         let mut timer = Box::pin(sleep_until(request.waits.head_by(Instant::now())));
-        let mut closed_meanwhile = 0;
+        let mut is_resent = false;
         let head = loop {
             let sent = Instant::now();
             let head = tokio::select! {
                 biased;
-                head = client.send(wire()?) => head,
+                head = client.send(wire()?, is_resent) => head,
                 () = timer.as_mut() => {
                     return Err(Failure::new(FailureClass::Silent, "there was no answer in time"));
                 }
             };
             match head {
                 Ok(head) => break head,
+                // Once: nothing excuses that it is lost on a new connection.
                 Err(lost)
-                    if closed_meanwhile < MAX_CLOSED_MEANWHILE
+                    if !is_resent
                         && lost.resent_within.is_some_and(|within| sent.elapsed() < within) =>
                 {
-                    closed_meanwhile += 1;
+                    is_resent = true;
                 }
                 Err(Unanswered { error, .. }) => {
                     let failure = transport::before_head(&*error, has_own_proxy);

@@ -52,25 +52,34 @@ pub(super) struct ConnectTooSlow;
 
 /// A client with connections of its own. Clones share them.
 #[derive(Clone)]
-pub(super) struct DirectClient(Client<Connector, Full<Bytes>>);
+pub(super) struct DirectClient {
+    kept: Client<Connector, Full<Bytes>>,
+    /// Opens a connection for each request, and keeps none.
+    fresh: Client<Connector, Full<Bytes>>,
+}
 
 impl DirectClient {
     pub(super) fn new(settings: &UpstreamSettings, location: Location) -> Self {
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_MAX_IDLE);
-        Self(builder.build(Connector::new(settings, location)))
+        let connector = Connector::new(settings, location);
+        let client = |max_idle| {
+            Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(POOL_IDLE)
+                .pool_max_idle_per_host(max_idle)
+                .build(connector.clone())
+        };
+        Self { kept: client(POOL_MAX_IDLE), fresh: client(0) }
     }
 
     /// Sends a request and waits for the head of its answer, as long as that takes.
     pub(super) async fn send(
         &self,
         request: Request<Bytes>,
+        on_fresh: bool,
     ) -> Result<Response<Incoming>, Unanswered> {
-        let answer = self.0.request(request.map(Full::new)).await;
+        let client = if on_fresh { &self.fresh } else { &self.kept };
+        let answer = client.request(request.map(Full::new)).await;
         let response = answer.map_err(|error| Unanswered {
             resent_within: error.connect_info().and_then(Answered::take),
             error: error.into(),

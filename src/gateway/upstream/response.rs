@@ -110,7 +110,6 @@ impl UpstreamResponse {
                 Poll::Ready(Ok(None))
             }
             Poll::Ready(Some(Ok(chunk))) => {
-                self.give_up_at = None;
                 self.has_begun = true;
                 Poll::Ready(Ok(Some(chunk)))
             }
@@ -144,11 +143,26 @@ impl UpstreamResponse {
         }
     }
 
+    /// The time that the answer may pause begins anew: what has come is more of it.
+    pub fn goes_on(&mut self) {
+        self.give_up_at = None;
+    }
+
+    /// Waits for the next piece of a stream. `None` is a clean end. Whoever knows whether it says anything
+    /// tells that it [goes on](Self::goes_on).
+    ///
+    /// Errors: as [`poll_chunk`](Self::poll_chunk). May be cancelled: nothing is lost.
+    pub async fn next_of_stream(&mut self) -> Result<Option<Bytes>, Failure> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
     /// Waits for the next piece of the body. `None` is a clean end.
     ///
     /// Errors: as [`poll_chunk`](Self::poll_chunk). May be cancelled: nothing is lost.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        poll_fn(|cx| self.poll_chunk(cx)).await
+        let chunk = self.next_of_stream().await?;
+        self.goes_on();
+        Ok(chunk)
     }
 
     /// Reads the whole body. A body that arrives in one piece is not copied.

@@ -64,8 +64,12 @@ pub fn policy(failure: &Failure) -> Policy {
         other => other,
     };
     if let Some(action) = failure.rule {
-        let next = if action.stops() { Next::Stop } else { Next::OtherCredential };
-        return Policy { next, rules_out: outlasting, resume: Resume::Never, ..row };
+        let (next, resume) = match (action.stops(), row.resume) {
+            (true, _) => (Next::Stop, Resume::Never),
+            (false, Resume::Never) => (Next::OtherCredential, Resume::Never),
+            (false, _) => (Next::OtherCredential, Resume::Elsewhere),
+        };
+        return Policy { next, rules_out: outlasting, resume, ..row };
     }
     if failure.by_proxy {
         return Policy { next: Next::OtherCredential, resume: Resume::Never, ..row };
@@ -279,7 +283,10 @@ mod tests {
             assert_eq!(ruled(RuleAction::StopAndCooldown).next, Next::Stop);
             assert_eq!(ruled(RuleAction::Continue).next, Next::OtherCredential);
             assert_eq!(ruled(RuleAction::ContinueAndCooldown).next, Next::OtherCredential);
-            assert_eq!(ruled(RuleAction::Continue).resume, Resume::Never);
+            assert_eq!(ruled(RuleAction::Stop).resume, Resume::Never);
+            // What goes on elsewhere without a rule does so with one that says to go on.
+            let may_go_on = row(class).resume != Resume::Never;
+            assert_eq!(ruled(RuleAction::Continue).resume == Resume::Elsewhere, may_go_on);
         }
     }
 

@@ -30,7 +30,8 @@ impl Retry {
             let due = match running.state {
                 RunState::Pausing(at) => Some(at),
                 RunState::Awaiting { slow_at, over_at } if !self.is_resuming() => {
-                    let can_hedge = self.under_way() < SLOTS && self.may_have_next();
+                    let may_have_other = self.may_have_next() || self.is_one_away();
+                    let can_hedge = self.under_way() < SLOTS && may_have_other;
                     let slow_at = slow_at.filter(|at| *at > now && can_hedge);
                     let over_at = over_at.filter(|_| self.may_have_next());
                     match (slow_at, over_at) {
@@ -110,6 +111,11 @@ impl Retry {
             .iter()
             .any(|next| !self.ruled_out.excludes(next, self.stage > 0) && !self.is_under_way(next));
         in_queue || self.stage + 1 < self.stages.len()
+    }
+
+    /// Whether a cooldown, or no place, kept the request from somebody who may be back by now.
+    fn is_one_away(&self) -> bool {
+        self.has_busy || self.soonest.is_some()
     }
 
     /// Ends the attempt that has been silent for longest.

@@ -216,3 +216,25 @@ fn an_endless_event_ends_the_stream() {
     let Some(Ending::Failed(failure)) = ending else { panic!("it never ended") };
     assert_eq!(failure.class, FailureClass::Cut);
 }
+
+// Whoever sends no more than these has stopped, however often it does.
+#[test]
+fn comments_and_empty_lines_are_no_news() {
+    for format in [ApiFormat::Openai, ApiFormat::Ollama] {
+        let mut stream = conversion(ClientApi::Chat, format, false).stream(true);
+        let mut is_news = |piece: &'static str| stream.feed(Bytes::from(piece)).is_news;
+        assert!(!is_news("\n") && !is_news(" \n\n"), "{format:?}");
+        let (begins, event) = match format {
+            ApiFormat::Ollama => ("{\"done\":", "false}\n"),
+            _ => ("data: {\"choi", "ces\":[]}\n\n"),
+        };
+        assert!(is_news(begins) && is_news(event), "{format:?}");
+        assert!(!is_news("\n"), "{format:?}");
+        if format == ApiFormat::Openai {
+            for comment in [": x", "\n\n", ":\n\n: y\n\n", "data: \n\n", "retry: 3\n\n"] {
+                assert!(!is_news(comment), "{comment:?}");
+            }
+            assert!(is_news(": x\n\ndata: {\"choices\":[]}\n\n: x"));
+        }
+    }
+}

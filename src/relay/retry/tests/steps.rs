@@ -359,9 +359,7 @@ fn who_is_under_way_is_not_asked_beside_itself() {
 // Who was away at the soft limit is asked when it is back.
 #[test]
 fn who_comes_back_is_asked_beside_who_is_slow() {
-    let (mut retry, _) = staged(&[true], &[("a", 2)], SLOW);
-    let look = retry.next(5 * SECOND, Event::Timer);
-    assert!(matches!(look, Action::Look { from: 0, to: 1 }), "{look:?}");
+    let mut retry = looking_beside(false);
     let soonest = Some((7 * SECOND, FailureClass::RateLimit));
     let waits = retry.next(5 * SECOND, Event::Looked { is_open: false, soonest });
     assert!(is_until(&waits, 7), "{waits:?}");
@@ -380,9 +378,10 @@ fn looking_beside(has_busy: bool) -> Retry {
     let mut retry = Retry::new(LIMITS, vec![StageRules { may_hedge: true }]);
     retry.next(Duration::ZERO, Event::Begin);
     let candidates = pool::Pool::of(&[("a", 2)]).plan("m").candidates;
-    let planned = Planned { candidates, has_busy, ..Planned::default() };
-    retry.next(Duration::ZERO, Event::Planned(planned));
-    retry.next(Duration::ZERO, Event::Started { slot: 0, patience: SLOW });
+    let soonest = (!has_busy).then_some((7 * SECOND, FailureClass::RateLimit));
+    retry.next(Duration::ZERO, Event::Planned(Planned { candidates, soonest, has_busy }));
+    let waits = retry.next(Duration::ZERO, Event::Started { slot: 0, patience: SLOW });
+    assert!(is_until(&waits, 5), "somebody is away: {waits:?}");
     let look = retry.next(5 * SECOND, Event::Timer);
     assert!(matches!(look, Action::Look { from: 0, to: 1 }), "{look:?}");
     retry
