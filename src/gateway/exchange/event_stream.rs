@@ -45,8 +45,8 @@ pub struct Output {
     /// Whole events to send, in order. Empty when there are none. The input's own bytes, not a copy,
     /// unless something between them was left out or written anew.
     pub forward: Bytes,
-    /// Whether one of them is no part of an answer, but something of the vendor's own.
-    pub has_foreign: bool,
+    /// Where in `forward` there is no part of an answer, but something of the vendor's own. In order.
+    pub foreign: Vec<Range<usize>>,
     /// Set once, when the stream is over. Nothing that comes later counts.
     pub ending: Option<Ending>,
 }
@@ -228,6 +228,11 @@ impl EventStream {
         losses.absorb(&self.events.seen.unread);
         losses
     }
+
+    /// Notes that the client does not get a secret which the answer quotes.
+    pub fn note_masked(&mut self) {
+        self.events.seen.unread.note_masked();
+    }
 }
 
 fn unusable(error: EventTooLong) -> Ending {
@@ -267,17 +272,17 @@ impl Events {
         buffer: &Bytes,
     ) -> Output {
         let mut selection = Selection::default();
-        let (mut ending, mut has_foreign) = (None, false);
+        let (mut ending, mut foreign) = (None, Vec::new());
         for frame in frames {
             ending = match frame {
-                Ok(event) => self.take(&event, buffer, &mut selection, &mut has_foreign),
+                Ok(event) => self.take(&event, buffer, &mut selection, &mut foreign),
                 Err(error) => Some(unusable(error)),
             };
             if ending.is_some() {
                 break;
             }
         }
-        Output { forward: selection.into_bytes(buffer), has_foreign, ending }
+        Output { forward: selection.into_bytes(buffer), foreign, ending }
     }
 
     fn take(
@@ -285,7 +290,7 @@ impl Events {
         event: &Event,
         buffer: &Bytes,
         selection: &mut Selection,
-        has_foreign: &mut bool,
+        foreign: &mut Vec<Range<usize>>,
     ) -> Option<Ending> {
         let data = event.data(buffer).trim_ascii();
         // Some servers keep connections open with these.
@@ -310,10 +315,13 @@ impl Events {
         match fate {
             Fate::Drop => None,
             Fate::Pass | Fate::Foreign => {
-                *has_foreign |= matches!(fate, Fate::Foreign);
+                let start = selection.len();
                 match other(&self.way) {
                     None => selection.add(buffer, event.raw.clone()),
                     Some(other) => selection.add_other(buffer, &other),
+                }
+                if matches!(fate, Fate::Foreign) {
+                    foreign.push(start..selection.len());
                 }
                 None
             }
@@ -363,6 +371,11 @@ impl Selection {
             self.copied.extend_from_slice(&buffer[self.run.clone()]);
             self.run = part;
         }
+    }
+
+    /// Bytes selected so far.
+    fn len(&self) -> usize {
+        self.copied.len() + self.run.len()
     }
 
     /// Adds what is no part of the buffer.
