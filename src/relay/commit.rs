@@ -1,5 +1,7 @@
 //! What a candidate must have answered before any of it goes to the client: the law of Commit.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
 use super::services::Relay;
@@ -60,13 +62,18 @@ impl Told<'_> {
     fn whole(&self, conversion: &Conversion, body: &Bytes) -> Result<WholeAnswer, Failure> {
         let answer =
             conversion.whole(body.clone()).map_err(|failure| self.failed(failure, body))?;
-        let losses = self.relay.upstream.masked_losses(self.secrets, answer.losses);
-        let body = self.passed_on(answer.body, false);
+        let mut losses = self.relay.upstream.masked_losses(self.secrets, answer.losses);
+        let masked = self.masked(&answer.body, &[]);
+        if masked.is_some() {
+            losses.note_masked();
+        }
+        let body = masked.unwrap_or(answer.body);
         Ok(WholeAnswer { body, losses, ..answer })
     }
 
-    fn passed_on(&self, events: Bytes, has_foreign: bool) -> Bytes {
-        self.relay.upstream.passed_on(self.secrets, events, has_foreign)
+    /// `None`: it may be passed on as it is.
+    fn masked(&self, events: &[u8], foreign: &[Range<usize>]) -> Option<Bytes> {
+        self.relay.upstream.masked_answer(self.secrets, events, foreign)
     }
 
     /// `error`: the body, or the event, that the failure was read from.
@@ -137,7 +144,11 @@ async fn read_to_commit(
                 if output.is_news {
                     response.goes_on();
                 }
-                held.extend_from_slice(&told.passed_on(output.forward, output.has_foreign));
+                let masked = told.masked(&output.forward, &output.foreign);
+                if masked.is_some() {
+                    stream.note_masked();
+                }
+                held.extend_from_slice(&masked.unwrap_or(output.forward));
                 output.ending
             }
             None => match stream.end() {

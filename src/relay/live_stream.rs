@@ -4,6 +4,7 @@
 mod turns;
 
 use std::{
+    ops::Range,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -132,7 +133,7 @@ impl LiveStream {
             }
             match self.ending.take() {
                 Some(Ending::Done(terminal)) => {
-                    let terminal = self.passed_on(terminal, false);
+                    let terminal = self.passed_on(terminal, &[]);
                     self.dispatch.remember(&terminal);
                     self.gathered.push(terminal);
                     self.count_dropped();
@@ -163,7 +164,7 @@ impl LiveStream {
                     if output.is_news {
                         self.response.goes_on();
                     }
-                    let events = self.passed_on(output.forward, output.has_foreign);
+                    let events = self.passed_on(output.forward, &output.foreign);
                     self.gathered.push(events);
                     self.ending = output.ending;
                     self.note_progress();
@@ -203,9 +204,15 @@ impl LiveStream {
     }
 
     /// What is sent of the answer: without what was sent upstream in secret.
-    fn passed_on(&self, bytes: Bytes, has_foreign: bool) -> Bytes {
+    fn passed_on(&mut self, bytes: Bytes, foreign: &[Range<usize>]) -> Bytes {
         let upstream = &self.dispatch.relay().upstream;
-        upstream.passed_on(self.attempt.secrets(), bytes, has_foreign)
+        match upstream.masked_answer(self.attempt.secrets(), &bytes, foreign) {
+            None => bytes,
+            Some(masked) => {
+                self.stream.note_masked();
+                masked
+            }
+        }
     }
 
     /// Ends it here: its request's deadline has passed, or its client may have no more of it.

@@ -339,3 +339,76 @@ fn nothing_comes_back_of_what_was_sent_to_gemini() {
 fn nothing_comes_back_of_what_was_sent_to_ollama() {
     nothing_comes_back("ollama");
 }
+
+/// A key and headers of which one is a secret and the others are words, as upstreams and servers have them.
+const WORDY: &str = r#"
+    [[providers]]
+    id = "upstream"
+    api_format = "openai"
+    base_url = "http://ADDRESS"
+    location = "local"
+    api_keys = ["lm-studio"]
+    headers = { "x-title" = "documentation", "x-planted" = "planted/header+0123456789" }
+    models = [{ name = "m" }]
+"#;
+
+/// What a client gets when the upstream sends this, and the trace of it.
+fn answered(stream: bool, sent: String) -> (String, String) {
+    let upstream = Scripted::start(move |_| sent.clone());
+    let workplace = Workplace::new(&WORDY.replace("ADDRESS", &upstream.address.to_string()));
+    let (admin, client) = (workplace.create_key("admin"), workplace.create_key("client"));
+    let pool = workplace.serve();
+    let body = json!({"model": "m", "stream": stream,
+        "messages": [{"role": "user", "content": "hi"}]});
+    let answer = http::ask(pool.address, "POST /v1/chat/completions", &client, &body.to_string());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let id = request_id(&answer.head).unwrap();
+    let trace = http::get(pool.address, &format!("/api/v1/requests/{id}/trace"), &admin);
+    (answer.body, trace.body)
+}
+
+/// `text`: as it stands in JSON.
+fn whole(text: &str) -> String {
+    let message = format!(r#"{{"role":"assistant","content":"{text}"}}"#);
+    let choice = format!(r#"{{"index":0,"message":{message},"finish_reason":"stop"}}"#);
+    json(200, "", &format!(r#"{{"id":"1","choices":[{choice}]}}"#))
+}
+
+/// `before`: events before the one with the text.
+fn streamed(before: &str, text: &str) -> String {
+    let choice = format!(r#"{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":"stop"}}"#);
+    let event = format!("data: {{\"id\":\"1\",\"choices\":[{choice}]}}\n\n");
+    events("", &format!("{before}{event}data: [DONE]\n\n"))
+}
+
+const IS_TOLD: &str = r#""losses":["secret"]"#;
+
+#[test]
+fn words_of_an_answer_that_are_a_key_or_a_header_too_arrive() {
+    let words = "pip install lm-studio: the documentation";
+    for (stream, sent) in [(false, whole(words)), (true, streamed("", words))] {
+        let (answer, trace) = answered(stream, sent);
+        assert!(answer.contains(words), "{answer}");
+        assert!(!trace.contains(IS_TOLD), "{trace}");
+    }
+    let foreign = "data: {\"vendor\":\"lm-studio\"}\n\n";
+    let (answer, trace) = answered(true, streamed(foreign, words));
+    assert!(answer.contains(words) && answer.contains(r#"{"vendor":"****"}"#), "{answer}");
+    assert!(trace.contains(IS_TOLD), "{trace}");
+}
+
+#[test]
+fn a_secret_that_an_answer_quotes_as_its_encoder_escapes_it_is_masked_and_the_receipt_tells() {
+    for written in [
+        "planted/header+0123456789",
+        "planted\\/header+0123456789",
+        "planted/header\\u002B0123456789",
+    ] {
+        let text = format!("you sent {written}\\n");
+        for (stream, sent) in [(false, whole(&text)), (true, streamed("", &text))] {
+            let (answer, trace) = answered(stream, sent);
+            assert!(answer.contains("you sent ****\\n"), "{written}: {answer}");
+            assert!(trace.contains(IS_TOLD), "{written}: {trace}");
+        }
+    }
+}

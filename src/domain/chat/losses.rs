@@ -28,6 +28,11 @@ impl Losses {
         }
     }
 
+    /// Notes that something was masked which is nobody's to see but the upstream's.
+    pub fn note_masked(&mut self) {
+        self.note("secret");
+    }
+
     /// Notes it where `is_lost` holds.
     pub fn note_if(&mut self, is_lost: bool, name: &'static str) {
         if is_lost {

@@ -45,8 +45,8 @@ pub struct Output {
     /// Whole events to send, in order. Empty when there are none. The input's own bytes, not a copy,
     /// unless something between them was left out or written anew.
     pub forward: Bytes,
-    /// Whether one of them is no part of an answer, but something of the vendor's own.
-    pub has_foreign: bool,
+    /// Where in `forward` there is no part of an answer, but something of the vendor's own. In order.
+    pub foreign: Vec<Range<usize>>,
     /// Whether an event has come, or a part of one: comments and empty lines are none.
     pub is_news: bool,
     /// Set once, when the stream is over. Nothing that comes later counts.
@@ -232,6 +232,11 @@ impl EventStream {
         losses.absorb(&self.events.seen.unread);
         losses
     }
+
+    /// Notes that the client does not get a secret which the answer quotes.
+    pub fn note_masked(&mut self) {
+        self.events.seen.unread.note_masked();
+    }
 }
 
 fn unusable(error: EventTooLong) -> Ending {
@@ -271,14 +276,14 @@ impl Events {
         buffer: &Bytes,
     ) -> Output {
         let mut selection = Selection::default();
-        let (mut ending, mut has_foreign, mut is_news) = (None, false, false);
+        let (mut ending, mut foreign, mut is_news) = (None, Vec::new(), false);
         for frame in frames {
             ending = match frame {
                 // Some servers keep connections open with these.
                 Ok(event) if event.data(buffer).trim_ascii().is_empty() => continue,
                 Ok(event) => {
                     is_news = true;
-                    self.take(&event, buffer, &mut selection, &mut has_foreign)
+                    self.take(&event, buffer, &mut selection, &mut foreign)
                 }
                 Err(error) => Some(unusable(error)),
             };
@@ -286,7 +291,7 @@ impl Events {
                 break;
             }
         }
-        Output { forward: selection.into_bytes(buffer), has_foreign, is_news, ending }
+        Output { forward: selection.into_bytes(buffer), foreign, is_news, ending }
     }
 
     fn take(
@@ -294,7 +299,7 @@ impl Events {
         event: &Event,
         buffer: &Bytes,
         selection: &mut Selection,
-        has_foreign: &mut bool,
+        foreign: &mut Vec<Range<usize>>,
     ) -> Option<Ending> {
         let data = event.data(buffer).trim_ascii();
         // No client could read it as JSON either.
@@ -315,10 +320,13 @@ impl Events {
         match fate {
             Fate::Drop => None,
             Fate::Pass | Fate::Foreign => {
-                *has_foreign |= matches!(fate, Fate::Foreign);
+                let start = selection.len();
                 match other(&self.way) {
                     None => selection.add(buffer, event.raw.clone()),
                     Some(other) => selection.add_other(buffer, &other),
+                }
+                if matches!(fate, Fate::Foreign) {
+                    foreign.push(start..selection.len());
                 }
                 None
             }
@@ -368,6 +376,11 @@ impl Selection {
             self.copied.extend_from_slice(&buffer[self.run.clone()]);
             self.run = part;
         }
+    }
+
+    /// Bytes selected so far.
+    fn len(&self) -> usize {
+        self.copied.len() + self.run.len()
     }
 
     /// Adds what is no part of the buffer.

@@ -11,7 +11,7 @@ use crate::domain::failure::FailureClass;
 fn masked(key: &str, text: &str) -> String {
     let key = key.to_owned().into();
     let secrets = Secrets { credential: Some(&key), ..Secrets::default() };
-    SecretMask::new(&secrets).text(text.to_owned())
+    SecretMask::new(&secrets, Sought::Any).text(text.to_owned())
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn headers_and_proxies_are_looked_for_with_and_without_what_stands_around_them()
         proxies: &proxies,
         ..Secrets::default()
     };
-    let mask = SecretMask::new(&secrets);
+    let mask = SecretMask::new(&secrets, Sought::Any);
     for secret in [
         "abcdefgh1",
         "dXNlcjpwYXNzd29yZDE=",
@@ -182,17 +182,74 @@ fn a_secret_is_found_wherever_escapes_before_it_begin() {
     }
 }
 
+fn answer_masked(secrets: &Secrets<'_>, text: &str, foreign: &[Range<usize>]) -> String {
+    let masked = secrets.masked_answer(text.as_bytes(), foreign);
+    masked.map_or(text.to_owned(), |it| String::from_utf8(it.to_vec()).unwrap())
+}
+
 #[test]
-fn a_secret_is_seen_in_an_answer_and_its_absence_too() {
+fn a_secret_is_masked_in_an_answer_and_its_beginning_is_not() {
     let key = "sk-0123456789abcdef".to_owned().into();
-    let header = SecretHeader { name: "x".into(), value: "Bearer abcdefgh1".to_owned().into() };
+    let header =
+        SecretHeader { name: "x".into(), value: "Bearer abcdefgh12345678".to_owned().into() };
     let headers = [header];
     let secrets =
         Secrets { credential: Some(&key), headers: [&headers, &[]], ..Secrets::default() };
-    for seen in ["a sk-0123456789abcdef b", r#"{"note":"abcdefgh1"}"#] {
-        assert!(secrets.are_in(seen.as_bytes()), "{seen}");
+    for (seen, masked) in [
+        ("a sk-0123456789abcdef b", "a **** b"),
+        (r#"{"note":"abcdefgh12345678"}"#, r#"{"note":"****"}"#),
+        (r#"{"note":"\n\u0073k-0123456789abcdef"}"#, r#"{"note":"\n****"}"#),
+    ] {
+        assert_eq!(answer_masked(&secrets, seen, &[]), masked);
     }
-    for unseen in ["", "sk-0123456789", "Bearer", "abcdefgh"] {
-        assert!(!secrets.are_in(unseen.as_bytes()), "{unseen}");
+    for unseen in ["", "sk-0123456789", "Bearer", r"\n abcdefgh \u0073k-"] {
+        assert!(secrets.masked_answer(unseen.as_bytes(), &[]).is_none(), "{unseen}");
     }
+}
+
+#[test]
+fn a_secret_is_masked_in_an_answer_as_encoders_of_json_escape_it() {
+    let key = "sk-live/abc/DEF&ghi+\"0123456789".to_owned().into();
+    let secrets = Secrets { credential: Some(&key), ..Secrets::default() };
+    for written in [
+        r#"sk-live\/abc\/DEF&ghi+\"0123456789"#,
+        r#"sk-live/abc/DEF\u0026ghi+\"0123456789"#,
+        r"sk-live/abc/DEF\u0026ghi\u002B\u00220123456789",
+    ] {
+        let answer = format!(r#"{{"content":"\"you\" are {written}\n"}}"#);
+        let masked = answer_masked(&secrets, &answer, &[]);
+        assert_eq!(masked, r#"{"content":"\"you\" are ****\n"}"#, "{written}");
+    }
+}
+
+#[test]
+fn words_that_are_a_key_or_a_header_too_stay_in_an_answer() {
+    let key = "lm-studio".to_owned().into();
+    let header = |name: &str, value: &str| SecretHeader {
+        name: name.into(),
+        value: value.to_owned().into(),
+    };
+    let headers = [
+        header("x-title", "documentation"),
+        header("x-region", "europe west frankfurt"),
+        header("anthropic-beta", "prompt-caching-2024-07-31"),
+    ];
+    let secrets =
+        Secrets { credential: Some(&key), headers: [&headers, &[]], ..Secrets::default() };
+    let words = "pip install lm-studio, the documentation of europe west frankfurt, prompt-caching-2024-07-31";
+    assert!(secrets.masked_answer(words.as_bytes(), &[]).is_none());
+    // What stands beside an answer may quote them.
+    let foreign = format!("{words}|{words}|{words}");
+    let part = words.len() + 1..2 * words.len() + 1;
+    let masked = answer_masked(&secrets, &foreign, &[part]);
+    assert_eq!(masked, format!("{words}|pip install ****, the **** of ****, ****|{words}"));
+}
+
+#[test]
+fn an_answer_is_looked_through_around_what_is_foreign_in_it() {
+    let key = "sk-0123456789abcdef".to_owned().into();
+    let secrets = Secrets { credential: Some(&key), ..Secrets::default() };
+    let text = "a sk-0123456789abcdef sk%2d0123456789abcdef b sk-0123456789abcdef";
+    let foreign = 22..44;
+    assert_eq!(answer_masked(&secrets, text, &[foreign]), "a **** **** b ****");
 }

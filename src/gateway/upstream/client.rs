@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -146,12 +147,14 @@ impl Upstream {
     }
 
     /// The same for what is passed on of an answer: beside its text there may be errors, refusals and
-    /// remarks in it. `has_foreign`: that something of it is no part of the answer is known.
-    pub fn passed_on(&self, secrets: Secrets<'_>, bytes: Bytes, has_foreign: bool) -> Bytes {
-        if !has_foreign && !secrets.are_in(&bytes) {
-            return bytes;
-        }
-        Secrets { proxies: &self.proxies, ..secrets }.masked_bytes(bytes)
+    /// remarks in it. `foreign`: the parts known to be no part of the answer. `None`: it passes as it is.
+    pub fn masked_answer(
+        &self,
+        secrets: Secrets<'_>,
+        bytes: &[u8],
+        foreign: &[Range<usize>],
+    ) -> Option<Bytes> {
+        Secrets { proxies: &self.proxies, ..secrets }.masked_answer(bytes, foreign)
     }
 
     /// The same for the receipt of an answer.
