@@ -60,6 +60,7 @@ impl App {
         warm_up()?;
         let lock = storage::lock(&config)?;
         let storage = Storage::open(&config)?;
+        first_start::tell_other_master_key(&storage)?;
         first_start::check_bind(&config, &storage)?;
         let is_first = first_start::is_first(&storage)?;
         let given = providers::collect(&config, environment, &storage)?;
