@@ -26,6 +26,7 @@ use crate::{
 
 pub use first_start::{FirstKeys, NoAdminKey};
 pub use providers::check as check_providers;
+pub use routes::check as check_routes;
 pub use stop::Stopped;
 pub use storage::{Storage, StorageError, has_database, open_pool};
 pub use wiring::OnGiveUp;
@@ -66,6 +67,7 @@ impl App {
         let given = providers::collect(&config, environment, &storage)?;
         let upstream = settings::upstream(&config)?;
         let wired = wiring::start(&config, storage, given, upstream.clone(), on_give_up).await?;
+        routes::tell_doubts(&wired.actors);
         let gate = Gate::new(config.relay.max_in_flight, wired.actors.metrics.clone());
         let make_relay = settings::relay_maker(&config, &wired, &gate, upstream);
         let settings = settings::server(&config);

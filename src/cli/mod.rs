@@ -16,7 +16,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    app::{NoAdminKey, StorageError, check_providers, has_database, open_pool},
+    app::{NoAdminKey, StorageError, check_providers, check_routes, has_database, open_pool},
     config::{Config, ConfigError, Environment, Overrides, parse_listen},
     domain::{provider::HeaderError, rule::RulesError},
     gateway::upstream::BaseUrlError,
@@ -119,6 +119,13 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo => demo::run(config),
         Command::CheckConfig => {
             check_providers(&config)?;
+            let doubts = check_routes(&config, &environment)?;
+            for doubt in &doubts {
+                eprintln!("providerpool: warning: {doubt}");
+            }
+            if !doubts.is_empty() {
+                eprintln!("providerpool: what was made by the API is not looked at here");
+            }
             match stdout().write_all(config.show_masked().as_bytes()) {
                 // Who reads only the beginning has seen what they wanted.
                 Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
