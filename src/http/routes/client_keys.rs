@@ -72,7 +72,8 @@ pub struct ClientKeyList {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewClientKey {
-    /// 1 to 128 characters, none of them a control character.
+    /// 1 to 128 characters, none of them a control character. Absent: `made by the API`.
+    #[serde(default = "default_name")]
     #[schema(min_length = 1, max_length = 128)]
     name: String,
     /// Models it may ask for, in whichever field of a request. Empty or absent: all.
@@ -82,6 +83,10 @@ pub struct NewClientKey {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+}
+
+fn default_name() -> String {
+    "made by the API".to_owned()
 }
 
 fn view(ring: &KeyRing, key: &AccessKey) -> ClientKeyView {
