@@ -31,6 +31,10 @@ use crate::{
 /// What the client allows a request to take, in milliseconds.
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-providerpool-timeout-ms");
 
+/// Some clients send a line break that stands in a header, which ends the head there.
+const NO_BODY: &str = "the request has no body; if one was sent, a line break in a header, as at the end of \
+                       a key, has cut the head off before it";
+
 // Made once: a name given as text is checked and copied for each answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROVIDER: HeaderName = HeaderName::from_static("x-providerpool-provider");
@@ -60,6 +64,9 @@ pub async fn relayed(
         let permit = enter(&relay)?;
         let limit = data::<ServerSettings>(&request).max_body_bytes;
         let body = data::<Bodies>(&request).read(&request, payload, limit, &key.id).await?;
+        if body.bytes.is_empty() {
+            return Err(Problem::bad_request(NO_BODY));
+        }
         let recalled = relay.recall(asked, &key.id, body.bytes, deadline).await;
         let providers = data::<Published<ProviderTable>>(&request);
         let warning = unknown_providers(&options, &providers.read());
