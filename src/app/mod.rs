@@ -21,6 +21,7 @@ use crate::{
     domain::event::{EventData, EventType, Fact},
     gateway::tokens::warm_up,
     http::{Actors, Server},
+    persistence::presence::Presence,
     relay::Gate,
 };
 
@@ -47,6 +48,8 @@ pub struct App {
     settings: Config,
     /// Held for as long as the process runs: two must not share a data directory.
     _lock: File,
+    /// The same for a database at a server.
+    _presence: Option<Presence>,
 }
 
 impl App {
@@ -61,6 +64,7 @@ impl App {
         warm_up()?;
         let lock = storage::lock(&config)?;
         let storage = Storage::open(&config)?;
+        let presence = storage::announce(&storage)?;
         first_start::tell_other_master_key(&storage)?;
         first_start::check_bind(&config, &storage)?;
         let is_first = first_start::is_first(&storage)?;
@@ -91,6 +95,7 @@ impl App {
             arbiters: wired.arbiters,
             settings: config,
             _lock: lock,
+            _presence: presence,
         })
     }
 }

@@ -148,6 +148,11 @@ impl Connector {
         }
     }
 
+    /// Whether it is at a server.
+    pub fn is_server(&self) -> bool {
+        matches!(self.location, Location::Postgres(_))
+    }
+
     /// Whether more connections reach the same database.
     pub fn is_shared(&self) -> bool {
         !matches!(self.location, Location::Memory)
