@@ -38,8 +38,8 @@ const FIRST_EVENT_BUCKETS: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0
 /// Why the log could not be set up.
 #[derive(Debug, Error)]
 pub enum TelemetryError {
-    #[error("the log filter {filter:?} is not valid: {source}")]
-    Filter { filter: String, source: FilterError },
+    #[error("{variable} is {filter:?}: {source}")]
+    Filter { variable: &'static str, filter: String, source: FilterError },
     #[error("the log was set up before")]
     AlreadySet,
 }
@@ -48,14 +48,7 @@ pub enum TelemetryError {
 ///
 /// Errors: [`TelemetryError`].
 pub fn init(config: &Log) -> Result<(), TelemetryError> {
-    let from_environment = env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
-    // The server's own tale of its start and end says nothing that ours does not, and malformed
-    // requests are told by us, not each of them.
-    let configured =
-        || format!("actix_server=warn,actix_http::h1::dispatcher=off,{}", config.level);
-    let filter = from_environment.unwrap_or_else(configured);
-    let filter =
-        parse_filter(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
+    let filter = filter(config)?;
     let layer = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {
@@ -63,6 +56,27 @@ pub fn init(config: &Log) -> Result<(), TelemetryError> {
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     }
     .map_err(|_| TelemetryError::AlreadySet)
+}
+
+/// Looks whether the log can be set up so, and sets up nothing.
+///
+/// Errors: [`TelemetryError::Filter`].
+pub fn check(config: &Log) -> Result<(), TelemetryError> {
+    filter(config).map(drop)
+}
+
+fn filter(config: &Log) -> Result<EnvFilter, TelemetryError> {
+    let from_environment = env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
+    let (variable, filter) = match from_environment {
+        Some(filter) => (EnvFilter::DEFAULT_ENV, filter),
+        // The server's own tale of its start and end says nothing that ours does not, and malformed
+        // requests are told by us, not each of them.
+        None => (
+            "log.level",
+            format!("actix_server=warn,actix_http::h1::dispatcher=off,{}", config.level),
+        ),
+    };
+    parse_filter(&filter).map_err(|source| TelemetryError::Filter { variable, filter, source })
 }
 
 /// All metrics of the process. Counting takes no lock where the labels are known beforehand.

@@ -1,5 +1,7 @@
 //! What a pool with nobody in it yet does: makes the first keys, and shows itself to nobody else.
 
+use std::collections::BTreeSet;
+
 use actix::Addr;
 use secrecy::SecretString;
 use thiserror::Error;
@@ -11,7 +13,7 @@ use crate::{
         clock::now,
     },
     config::Config,
-    domain::access_key::{NewKey, Role},
+    domain::access_key::{AccessKey, NewKey, Role},
     persistence::repo::access_keys,
 };
 
@@ -34,10 +36,35 @@ pub fn check_bind(config: &Config, storage: &Storage) -> anyhow::Result<()> {
     let Some(bind) = config.server.reachable_by_others() else { return Ok(()) };
     let keys = access_keys::load(&mut *storage.pool.get()?)?.rows;
     let now = now();
-    if keys.iter().any(|key| key.role == Role::Admin && key.fault(now).is_none()) {
+    let opens = |key: &&AccessKey| {
+        key.fault(now).is_none() && !key.is_under_another(storage.access_keys.master_key_id())
+    };
+    if keys.iter().filter(opens).any(|key| key.role == Role::Admin) {
         return Ok(());
     }
     Err(NoAdminKey(bind).into())
+}
+
+/// Warns when callers hold keys that were made under another master key, and so open nothing.
+pub fn tell_other_master_key(storage: &Storage) -> anyhow::Result<()> {
+    let keys = access_keys::load(&mut *storage.pool.get()?)?.rows;
+    let (now, in_use) = (now(), storage.access_keys.master_key_id());
+    let lost: Vec<&AccessKey> = keys
+        .iter()
+        .filter(|key| key.fault(now).is_none() && key.is_under_another(in_use))
+        .collect();
+    let others: BTreeSet<&str> =
+        lost.iter().filter_map(|key| key.master_key_id.as_deref()).collect();
+    if !lost.is_empty() {
+        tracing::warn!(
+            "this database was written under another master key ({}; in use is {in_use}): {} of its client \
+             and admin keys are not valid any more; put that master key back, or make new keys with \
+             'providerpool keys create'",
+            Vec::from_iter(others).join(", "),
+            lost.len(),
+        );
+    }
+    Ok(())
 }
 
 /// Whether there has never been a key, not even one that cannot be read.

@@ -21,11 +21,13 @@ use crate::{
     domain::event::{EventData, EventType, Fact},
     gateway::tokens::warm_up,
     http::{Actors, Server},
+    persistence::presence::Presence,
     relay::Gate,
 };
 
 pub use first_start::{FirstKeys, NoAdminKey};
 pub use providers::check as check_providers;
+pub use routes::check as check_routes;
 pub use stop::Stopped;
 pub use storage::{Storage, StorageError, has_database, open_pool};
 pub use wiring::OnGiveUp;
@@ -46,6 +48,8 @@ pub struct App {
     settings: Config,
     /// Held for as long as the process runs: two must not share a data directory.
     _lock: File,
+    /// The same for a database at a server.
+    _presence: Option<Presence>,
 }
 
 impl App {
@@ -60,11 +64,14 @@ impl App {
         warm_up()?;
         let lock = storage::lock(&config)?;
         let storage = Storage::open(&config)?;
+        let presence = storage::announce(&storage)?;
+        first_start::tell_other_master_key(&storage)?;
         first_start::check_bind(&config, &storage)?;
         let is_first = first_start::is_first(&storage)?;
         let given = providers::collect(&config, environment, &storage)?;
         let upstream = settings::upstream(&config)?;
         let wired = wiring::start(&config, storage, given, upstream.clone(), on_give_up).await?;
+        routes::tell_doubts(&wired.actors);
         let gate = Gate::new(config.relay.max_in_flight, wired.actors.metrics.clone());
         let make_relay = settings::relay_maker(&config, &wired, &gate, upstream);
         let settings = settings::server(&config);
@@ -88,6 +95,7 @@ impl App {
             arbiters: wired.arbiters,
             settings: config,
             _lock: lock,
+            _presence: presence,
         })
     }
 }

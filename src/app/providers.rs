@@ -55,7 +55,10 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
     from_file(config, &builtin()?).map(drop)
 }
 
-fn from_file(config: &Config, catalog: &[CatalogEntry]) -> anyhow::Result<Vec<Provider>> {
+pub(super) fn from_file(
+    config: &Config,
+    catalog: &[CatalogEntry],
+) -> anyhow::Result<Vec<Provider>> {
     let provider = |section: &ProviderConfig| {
         let entry = catalog.iter().find(|entry| entry.id == section.id);
         configured(section, entry).with_context(|| format!("provider {}", section.id))

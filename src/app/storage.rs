@@ -21,6 +21,7 @@ use crate::{
         connection::{self, Connector, OpenError, Pool, Pooled},
         integrity::{self, Damaged},
         migrate::{self, MigrateError},
+        presence::{self, Presence, PresenceError},
     },
 };
 
@@ -41,6 +42,8 @@ pub enum StorageError {
     Database(#[from] OpenError),
     #[error("no connection to the database came free: {0}")]
     Pool(String),
+    #[error(transparent)]
+    InUseElsewhere(#[from] PresenceError),
     #[error(transparent)]
     Migration(#[from] MigrateError),
     #[error(transparent)]
@@ -94,6 +97,14 @@ impl Storage {
             fingerprints: Mac::for_credentials(&master_key),
         })
     }
+}
+
+/// Shows other pools that this one works on the database, as long as it is not dropped. `None`: nobody
+/// else can.
+///
+/// Errors: [`StorageError::InUseElsewhere`].
+pub fn announce(storage: &Storage) -> Result<Option<Presence>, StorageError> {
+    Ok(presence::announce(&storage.connector, storage.access_keys.master_key_id())?)
 }
 
 /// Whether there is a database already. One on a server is.

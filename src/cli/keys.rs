@@ -92,7 +92,7 @@ pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
         KeysCommand::List => {
             let keys = access_keys::load(connection)?;
             for key in &keys.rows {
-                println!("{}", line(now(), key));
+                println!("{}", line(now(), storage.access_keys.master_key_id(), key));
             }
             if !keys.unreadable.is_empty() {
                 eprintln!("{} more cannot be read and open nothing:", keys.unreadable.len());
@@ -103,9 +103,12 @@ pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
         }
         KeysCommand::Revoke { key } => {
             let id = id_of(&key)?;
+            let master_key_id = storage.access_keys.master_key_id();
+            let opens = |key: &AccessKey| {
+                key.fault(now()).is_none() && !key.is_under_another(master_key_id)
+            };
             let keys = access_keys::load(connection)?.rows;
-            let mut admins =
-                keys.iter().filter(|k| k.role == Role::Admin && k.fault(now()).is_none());
+            let mut admins = keys.iter().filter(|key| key.role == Role::Admin && opens(key));
             if admins.next().is_some_and(|key| key.id == id) && admins.next().is_none() {
                 anyhow::bail!("key {id} is the last admin key; create another one first");
             }
@@ -133,10 +136,12 @@ fn id_of(key: &str) -> anyhow::Result<KeyId> {
     }
 }
 
-fn line(now: Timestamp, key: &AccessKey) -> String {
+/// What the list says of a key. `master_key_id` names the master key in use.
+fn line(now: Timestamp, master_key_id: &str, key: &AccessKey) -> String {
     let state = match (key.revoked_at, key.expires_at) {
         (Some(at), _) => format!("revoked {at}"),
         (None, Some(at)) if at <= now => format!("expired {at}"),
+        (None, _) if key.is_under_another(master_key_id) => "other master key".to_owned(),
         (None, Some(at)) => format!("in use until {at}"),
         (None, None) => "in use".to_owned(),
     };
@@ -187,8 +192,9 @@ mod tests {
             created_at: Timestamp::from_millis(0),
             expires_at: Some(Timestamp::from_millis(5)),
             revoked_at: None,
+            master_key_id: Some("5553898d".to_owned()),
         };
-        let listed = line(Timestamp::from_millis(5), &key);
+        let listed = line(Timestamp::from_millis(5), "5553898d", &key);
         assert!(
             listed.ends_with(r"  expired 1970-01-01T00:00:00.005Z  a\u{0}\n\u{1b}[2J"),
             "{listed}"

@@ -16,11 +16,12 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    app::{NoAdminKey, StorageError, check_providers, has_database, open_pool},
+    app::{NoAdminKey, StorageError, check_providers, check_routes, has_database, open_pool},
     config::{Config, ConfigError, Environment, Overrides, parse_listen},
     domain::{provider::HeaderError, rule::RulesError},
-    gateway::upstream::BaseUrlError,
+    gateway::upstream::{BaseUrlError, UpstreamSettings, UpstreamSetupError},
     persistence::{connection::OpenError, migrate},
+    telemetry::{self, TelemetryError},
 };
 
 /// A pool of LLM providers behind one address.
@@ -93,6 +94,8 @@ fn is_usage(error: &anyhow::Error) -> bool {
         || error.is::<BaseUrlError>()
         || error.is::<HeaderError>()
         || error.is::<RulesError>()
+        || error.is::<TelemetryError>()
+        || matches!(error.downcast_ref(), Some(UpstreamSetupError::Proxy(_)))
         || matches!(
             error.downcast_ref(),
             Some(StorageError::MasterKey(_) | StorageError::Database(OpenError::Location(_)))
@@ -118,7 +121,16 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => serve::run(config, &environment),
         Command::Demo => demo::run(config),
         Command::CheckConfig => {
+            telemetry::check(&config.log)?;
+            UpstreamSettings::check_environment()?;
             check_providers(&config)?;
+            let doubts = check_routes(&config, &environment)?;
+            for doubt in &doubts {
+                eprintln!("providerpool: warning: {doubt}");
+            }
+            if !doubts.is_empty() {
+                eprintln!("providerpool: what was made by the API is not looked at here");
+            }
             match stdout().write_all(config.show_masked().as_bytes()) {
                 // Who reads only the beginning has seen what they wanted.
                 Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),

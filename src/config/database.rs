@@ -47,7 +47,25 @@ impl Database {
         if self.url.as_ref().is_some_and(|url| url.expose_secret().trim().is_empty()) {
             bounds.refuse_secret("database.url", "must not be empty");
         }
+        if !cfg!(feature = "postgres-tls") && self.url.as_ref().is_some_and(asks_for_tls) {
+            let wanted = "asks for TLS (sslmode), which this build does not have: build it with \
+                          '--features postgres-tls', or leave sslmode out";
+            bounds.refuse_secret("database.url", wanted);
+        }
     }
+}
+
+/// Whether a server is not to be talked to in the clear.
+///
+/// Source: <https://www.postgresql.org/docs/15/libpq-ssl.html> (read 2026-11).
+fn asks_for_tls(url: &SecretString) -> bool {
+    let text = url.expose_secret().trim();
+    let is_server = text.starts_with("postgres://") || text.starts_with("postgresql://");
+    let Some((_, query)) = text.split_once('?').filter(|_| is_server) else { return false };
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.any(|(name, value)| {
+        name == "sslmode" && matches!(&*value, "require" | "verify-ca" | "verify-full")
+    })
 }
 
 /// A database address without what lets one in: who knows a path or a host does not know a secret,

@@ -59,6 +59,8 @@ fn describe(error: &figment::Error) -> String {
             let (expected, actual) = (expected_words(expected), actual_words(actual, secret));
             format!("{key}{place}: must be {expected}, not {actual}")
         }
+        // Said by us, without a word of the value.
+        Kind::Message(said) if said.starts_with("must ") => format!("{key}{place}: {said}"),
         _ if secret => format!("{key}{place}: is not valid"),
         other => format!("{key}{place}: {other}"),
     }

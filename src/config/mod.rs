@@ -204,6 +204,9 @@ mod tests {
             &[],
         );
         assert_eq!(secret, "providers.0.api_keys (in pool.toml): must be a list, not a text");
+        let schemeless = refused("[[providers]]\nid = \"a\"\nbase_url = \"//u:pw@h/v1\"", &[]);
+        let words = "providers.0.base_url (in pool.toml): must begin with http:// or https://";
+        assert_eq!(schemeless, words);
         let unset = refused("[[providers]]\nid = \"a\"", &[]);
         assert_eq!(unset, "providers.0.base_url is missing (in pool.toml)");
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use url::Url;
 
 use super::{api_key::ApiKeyConfig, bounds::Bounds, headers};
@@ -11,7 +11,9 @@ use crate::domain::{
     cooling::CoolingSettings,
     id::ProviderId,
     model::ServedModel,
-    provider::{ApiFormat, Location, ProviderSettings, SecretHeader, StoredHeaders},
+    provider::{
+        ApiFormat, Location, ProviderSettings, SecretHeader, StoredHeaders, parse_base_url,
+    },
     route::CredentialStrategy,
     rule::{FailureRule, RuleText, parse_rules},
     setting::{InvalidSetting, parse_headers},
@@ -25,6 +27,7 @@ pub struct ProviderConfig {
     /// Absent: the id, or what the catalogue calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(deserialize_with = "read_base_url")]
     pub base_url: Url,
     #[serde(default = "default_location")]
     pub location: Location,
@@ -63,6 +66,10 @@ pub struct ProviderConfig {
     /// Headers sent with every request, by name.
     #[serde(default, with = "headers", skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, SecretString>,
+}
+
+fn read_base_url<'de, D: Deserializer<'de>>(value: D) -> Result<Url, D::Error> {
+    parse_base_url(&String::deserialize(value)?).map_err(D::Error::custom)
 }
 
 fn default_location() -> Location {

@@ -1,6 +1,6 @@
 //! `[routing]`, `[[routes]]` and `[[aliases]]`: how requests find their way, and what names lead to.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::domain::{
     id::ModelName,
     pattern::NamePattern,
     provider::Origin,
-    route::{Alias, Named as _, Route, RouteTarget, Strategy, default_hedge},
+    route::{Alias, Named as _, Route, RouteTarget, Strategy, alias_circle, default_hedge},
 };
 
 /// How requests find their way.
@@ -116,6 +116,27 @@ pub(super) fn check(
             bounds.refuse(&key(invalid.field), &alias.model, invalid.reason);
         }
     }
+    refuse_circles(aliases, bounds);
+}
+
+/// Refuses aliases of which each leads to the next and the last to the first. Each circle is told once.
+fn refuse_circles(aliases: &[AliasConfig], bounds: &mut Bounds) {
+    let exact =
+        aliases.iter().filter_map(|alias| Some((alias.name.exact()?, alias.model.exact()?)));
+    // What leads to itself at once is refused already.
+    let exact = exact.filter(|(name, model)| name != model);
+    let models: HashMap<&ModelName, &ModelName> = exact.collect();
+    let mut told = HashSet::new();
+    for (index, alias) in aliases.iter().enumerate() {
+        let Some(name) = alias.name.exact().filter(|name| !told.contains(name)) else { continue };
+        let Some(circle) = alias_circle(name, |name| models.get(name).copied()) else { continue };
+        let mut next = name;
+        while told.insert(next) {
+            next = models[next];
+        }
+        let wanted = format!("the aliases lead round in a circle: {circle}");
+        bounds.refuse(&format!("aliases.{index}.model"), &alias.model, wanted);
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +214,24 @@ mod tests {
              aliases.0.model is b: must not be the name of the alias itself\n\
              aliases.1.name is b: must be of no other alias\n\
              aliases.1.model is c*: may hold a '*' only when the name of the alias does"
+        );
+    }
+
+    #[test]
+    fn a_circle_of_aliases_is_told_once() {
+        let text = r#"
+            routes = []
+            aliases = [
+                { name = "x", model = "a" },
+                { name = "a", model = "b" },
+                { name = "b", model = "c" },
+                { name = "c", model = "a" },
+                { name = "c-*", model = "c" },
+            ]
+        "#;
+        assert_eq!(
+            problems(text, Strategy::Priority),
+            "aliases.1.model is b: the aliases lead round in a circle: a → b → c → a"
         );
     }
 }

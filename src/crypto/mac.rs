@@ -1,5 +1,7 @@
 //! Keyed hashes: how a secret is recognised again without being kept.
 
+use std::sync::Arc;
+
 use hmac::{Hmac, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Sha256, digest::Output};
@@ -9,7 +11,10 @@ use super::master_key::MasterKey;
 
 /// HMAC-SHA-256 under a key derived for one purpose.
 #[derive(Clone)]
-pub struct Mac(Hmac<Sha256>);
+pub struct Mac {
+    hmac: Hmac<Sha256>,
+    master_key_id: Arc<str>,
+}
 
 impl Mac {
     /// For the keys callers present to us.
@@ -25,7 +30,13 @@ impl Mac {
 
     fn new(master: &MasterKey, purpose: &str) -> Self {
         let key = master.derive(purpose);
-        Self(Hmac::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length"))
+        let hmac = Hmac::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");
+        Self { hmac, master_key_id: master.id().into() }
+    }
+
+    /// Names the master key that hashes are made under.
+    pub fn master_key_id(&self) -> &str {
+        &self.master_key_id
     }
 
     pub fn hash(&self, secret: &str) -> [u8; 32] {
@@ -44,7 +55,7 @@ impl Mac {
 
     fn digest(&self, secret: &str) -> Output<Sha256> {
         // The clone carries the hashed key: nothing is derived again.
-        self.0.clone().chain_update(secret).finalize().into_bytes()
+        self.hmac.clone().chain_update(secret).finalize().into_bytes()
     }
 }
 

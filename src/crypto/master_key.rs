@@ -11,12 +11,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hkdf::Hkdf;
 use rand::{TryRngCore as _, rngs::OsRng};
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 /// Length of the master key and of every key derived from it, in bytes.
 pub const KEY_LEN: usize = 32;
+
+/// Length of the id of a master key, in hex digits.
+pub const KEY_ID_LEN: usize = 8;
 
 /// Name of the key file in the data directory.
 pub const KEY_FILE_NAME: &str = "master.key";
@@ -99,6 +102,15 @@ impl MasterKey {
         }
         key.copy_from_slice(&bytes);
         Ok(Self(key))
+    }
+
+    /// Names the key: eight hex digits, which tell nothing of it.
+    pub fn id(&self) -> String {
+        // Derived apart from the keys that are used, and hashed.
+        let name = Sha256::digest(self.derive("providerpool/key-id/v1").as_slice());
+        let mut id = format!("{name:x}");
+        id.truncate(KEY_ID_LEN);
+        id
     }
 
     /// A key for one purpose, so that no two purposes ever share one.

@@ -9,16 +9,12 @@ use aes_gcm::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::master_key::MasterKey;
+use super::master_key::{KEY_ID_LEN, MasterKey};
 
 const VERSION: &str = "v1";
-
-/// Length of a key id, in hex digits.
-const KEY_ID_LEN: usize = 8;
 
 /// Bytes of the nonce AES-GCM asks for. Random ones are safe for 2³² secrets under one key.
 const NONCE_LEN: usize = 12;
@@ -57,11 +53,7 @@ pub struct Sealer {
 impl Sealer {
     pub fn new(master: &MasterKey) -> Self {
         let key = master.derive("providerpool/seal/v1");
-        // Derived apart from the key that seals, and hashed: it names the key and tells nothing of it.
-        let name = Sha256::digest(master.derive("providerpool/key-id/v1").as_slice());
-        let mut key_id = format!("{name:x}");
-        key_id.truncate(KEY_ID_LEN);
-        Self { cipher: Aes256Gcm::new(key.as_slice().into()), key_id }
+        Self { cipher: Aes256Gcm::new(key.as_slice().into()), key_id: master.id() }
     }
 
     /// Names the key in use: eight hex digits.

@@ -67,6 +67,8 @@ pub struct AccessKey {
     /// From when on it opens nothing. Absent: it never expires.
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
+    /// Names the master key that the hash was made under. Absent: made before that was kept.
+    pub master_key_id: Option<String>,
 }
 
 impl AccessKey {
@@ -85,6 +87,11 @@ impl AccessKey {
             return Some(KeyFault::Revoked);
         }
         self.expires_at.is_some_and(|at| at <= now).then_some(KeyFault::Expired)
+    }
+
+    /// Whether its hash was made under another master key than this one, so that nothing matches it.
+    pub fn is_under_another(&self, master_key_id: &str) -> bool {
+        self.master_key_id.as_deref().is_some_and(|id| id != master_key_id)
     }
 
     /// Whether it opens the same as `other` does, as long as it is in force.
@@ -149,6 +156,7 @@ mod tests {
             created_at: Timestamp::from_millis(0),
             expires_at: expires_at.map(Timestamp::from_millis),
             revoked_at: revoked_at.map(Timestamp::from_millis),
+            master_key_id: None,
         };
         assert_eq!(key(None, None).fault(NOW), None);
         assert_eq!(key(Some(1_001), None).fault(NOW), None);

@@ -208,6 +208,16 @@ pub struct Provider {
     pub updated_at: Timestamp,
 }
 
+/// Reads a base URL that a person has typed. Whether it can be called is looked at elsewhere.
+///
+/// Errors: what is wrong with it, without a word of it.
+pub fn parse_base_url(text: &str) -> Result<Url, &'static str> {
+    text.trim().parse().map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => "must begin with http:// or https://",
+        _ => "must be a URL as https://host/path",
+    })
+}
+
 impl Provider {
     /// Whether requests may go there, given how many usable credentials it has.
     pub fn is_enabled(&self, credentials: usize) -> bool {

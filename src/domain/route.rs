@@ -192,6 +192,24 @@ pub struct Alias {
     pub origin: Origin,
 }
 
+/// The way from the name of an alias back to it, as text, when each name on the way is an alias of the
+/// next. `model_of` says what the alias of a name leads to.
+pub fn alias_circle<'a>(
+    name: &'a ModelName,
+    model_of: impl Fn(&ModelName) -> Option<&'a ModelName>,
+) -> Option<String> {
+    let mut way = vec![name];
+    loop {
+        let next = model_of(way.last()?)?;
+        if way.contains(&next) {
+            // A circle further on is told of those that are in it.
+            let names: Vec<&str> = way.iter().chain([&next]).map(|name| name.as_str()).collect();
+            return (next == name).then(|| names.join(" → "));
+        }
+        way.push(next);
+    }
+}
+
 /// What stands under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameKind {

@@ -52,7 +52,8 @@ fn in_own_way(request: &HttpRequest) -> impl Iterator<Item = Cow<'_, str>> {
     let values = headers.into_iter().flat_map(|name| request.headers().get_all(name));
     let values = values.filter_map(|value| Some(Cow::from(value.to_str().ok()?.trim())));
     let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
-    let all = values.chain(pairs.filter(|(name, _)| name == "key").map(|(_, key)| key));
+    let pairs = pairs.filter(|(name, _)| name == "key");
+    let all = values.chain(pairs.map(|(_, key)| Cow::Owned(key.trim().to_owned())));
     all.filter(|key| !key.is_empty())
 }
 

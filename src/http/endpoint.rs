@@ -121,10 +121,16 @@ impl Table {
         Some(words.join(", "))
     }
 
-    /// The path that was meant, where a client's base URL holds too much or too little.
+    /// The path that was meant, where it ends with a slash too many, or a client's base URL holds too much
+    /// or too little.
     fn meant(&self, path: &str) -> Option<String> {
-        let with = format!("/v1{path}");
-        let without = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/'));
+        let bare = path.trim_end_matches('/');
+        let ends_with_slash = bare.len() < path.len() && self.allowed(bare).is_some();
+        if ends_with_slash {
+            return Some(bare.to_owned());
+        }
+        let with = format!("/v1{bare}");
+        let without = bare.strip_prefix("/v1").filter(|rest| rest.starts_with('/'));
         let meant = [Some(with), without.map(str::to_owned)].into_iter().flatten();
         let is_there =
             |path: &String| Plane::of(path) == Plane::Relay && self.allowed(path).is_some();

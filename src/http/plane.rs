@@ -32,6 +32,7 @@ impl Plane {
         match path.split('/').nth(1) {
             Some("v1" | "v1beta" | "api") => Self::Relay,
             Some("health") => Self::Open,
+            Some("") if path == "/" => Self::Open,
             _ => Self::Nowhere,
         }
     }
@@ -88,8 +89,10 @@ mod tests {
         for path in ["/api", "/api/ps", "/api/v1x", "/v1", "/v1/nothing", "/v1beta/models"] {
             assert_eq!(Plane::of(path), Plane::Relay, "{path}");
         }
-        assert_eq!(Plane::of("/health/live"), Plane::Open);
-        for path in ["/", "", "/chat/completions", "/v2", "/metric"] {
+        for path in ["/health/live", "/"] {
+            assert_eq!(Plane::of(path), Plane::Open, "{path}");
+        }
+        for path in ["", "//", "/chat/completions", "/v2", "/metric"] {
             assert_eq!(Plane::of(path), Plane::Nowhere, "{path}");
         }
     }

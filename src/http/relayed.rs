@@ -15,11 +15,11 @@ use super::{
     auth,
     body::{Bodies, Held},
     problem::{Failure, Problem, error_view},
-    routing_headers::route_options,
+    routing_headers::{route_options, unknown_providers},
     settings::ServerSettings,
 };
 use crate::{
-    actors::{access_keys::KeyRing, clock::now, published::Published},
+    actors::{access_keys::KeyRing, clock::now, published::Published, registry::ProviderTable},
     domain::id::RequestId,
     gateway::{
         exchange::{ClientApi, ClientCall},
@@ -31,12 +31,17 @@ use crate::{
 /// What the client allows a request to take, in milliseconds.
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-providerpool-timeout-ms");
 
+/// Some clients send a line break that stands in a header, which ends the head there.
+const NO_BODY: &str = "the request has no body; if one was sent, a line break in a header, as at the end of \
+                       a key, has cut the head off before it";
+
 // Made once: a name given as text is checked and copied for each answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROVIDER: HeaderName = HeaderName::from_static("x-providerpool-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-providerpool-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-providerpool-attempts");
 const TRANSLATION: HeaderName = HeaderName::from_static("x-providerpool-translation");
+const WARNING: HeaderName = HeaderName::from_static("x-providerpool-warning");
 const SUBSTITUTION: HeaderName = HeaderName::from_static("x-providerpool-substitution");
 
 /// Relays one request of a client. `addressed`: what the path has said already.
@@ -59,14 +64,19 @@ pub async fn relayed(
         let permit = enter(&relay)?;
         let limit = data::<ServerSettings>(&request).max_body_bytes;
         let body = data::<Bodies>(&request).read(&request, payload, limit, &key.id).await?;
+        if body.bytes.is_empty() {
+            return Err(Problem::bad_request(NO_BODY));
+        }
         let recalled = relay.recall(asked, &key.id, body.bytes, deadline).await;
+        let providers = data::<Published<ProviderTable>>(&request);
+        let warning = unknown_providers(&options, &providers.read());
         let incoming =
             Incoming { id, asked, addressed, key, arrived, deadline, recalled, options, permit };
-        Ok::<_, Problem>((incoming, body.held))
+        Ok::<_, Problem>((incoming, body.held, warning))
     };
     let failure = |problem: Problem| Failure::of(api, problem, id);
     // The body is held as long as another attempt may need it: until the answer is over.
-    let (incoming, held) = incoming.await.map_err(failure)?;
+    let (incoming, held, warning) = incoming.await.map_err(failure)?;
     if let ClientCall::Generate(api) = asked
         && let Some(body) = api.answer_without_model(&incoming.recalled.body, now())
     {
@@ -75,10 +85,18 @@ pub async fn relayed(
     let header = |name: &str| request.headers().get(name)?.to_str().ok();
     let attempts = admit(&relay, incoming, header).map_err(|error| failure(error.into()))?;
     // Boxed: it is large, and what holds it is moved several times on its way through the server.
-    match Box::pin(serve(attempts)).await.map_err(|error| failure(error.into()))? {
-        Served::Whole { by, body } => Ok(answer(id, by.as_ref(), "application/json").body(body)),
+    let served = Box::pin(serve(attempts)).await.map_err(|error| failure(error.into()))?;
+    let answer = |by: Option<&Answered>, content_type| {
+        let mut response = answer(id, by, content_type);
+        if let Some(warning) = warning {
+            response.insert_header((WARNING, warning));
+        }
+        response
+    };
+    match served {
+        Served::Whole { by, body } => Ok(answer(by.as_ref(), "application/json").body(body)),
         Served::Stream { by, body } => {
-            let mut response = answer(id, by.as_ref(), api.side().stream_type());
+            let mut response = answer(by.as_ref(), api.side().stream_type());
             response.insert_header((CACHE_CONTROL, "no-cache"));
             // Some reverse proxies gather a response before they pass it on, unless told not to.
             response.insert_header(("x-accel-buffering", "no"));

@@ -1,16 +1,33 @@
 //! What a client may say about its routing, in headers of its own.
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, http::header::HeaderName};
 
 use super::problem::Problem;
-use crate::domain::{
-    id::ProviderId,
-    model::{Capabilities, Capability},
-    route::{Mode, RouteOptions, Strategy},
+use crate::{
+    actors::registry::ProviderTable,
+    domain::{
+        id::ProviderId,
+        model::{Capabilities, Capability},
+        route::{Mode, RouteOptions, Strategy},
+    },
 };
 
 /// Most providers that one request may exclude.
 pub const MAX_EXCLUDED: usize = 64;
+
+/// All that a client may wish. Another name that begins alike is one that was mistyped.
+const WISHES: [&str; 10] = [
+    "x-providerpool-timeout-ms",
+    "x-providerpool-mode",
+    "x-providerpool-strategy",
+    "x-providerpool-across-tiers",
+    "x-providerpool-exclude",
+    "x-providerpool-prefer",
+    "x-providerpool-require",
+    "x-providerpool-relax",
+    "x-providerpool-strict",
+    "x-providerpool-session",
+];
 
 /// What each request to the relay may say about its routing. Described alone: they are read by
 /// [`route_options`], and where they are used.
@@ -63,6 +80,11 @@ pub fn route_options(request: &HttpRequest) -> Result<RouteOptions, Problem> {
     if !headers.keys().any(|name| name.as_str().starts_with("x-providerpool-")) {
         return Ok(RouteOptions::default());
     }
+    for name in headers.keys().map(HeaderName::as_str) {
+        if name.starts_with("x-providerpool-") && !WISHES.contains(&name) {
+            return Err(unknown_header(name));
+        }
+    }
     let text = |name: &str| text_of(request, name);
     let wrong = |name: &str, wanted: &str| Problem::bad_request(format!("{name} must be {wanted}"));
     let mut options = RouteOptions::default();
@@ -90,9 +112,12 @@ pub fn route_options(request: &HttpRequest) -> Result<RouteOptions, Problem> {
     }
     if let Some(list) = text("x-providerpool-require")? {
         let known = Capability::ALL.map(Capability::as_str).join(", ");
-        let wanted = || wrong("x-providerpool-require", &format!("of {known}"));
-        let required: Option<Capabilities> = words(&list).map(Capability::parse).collect();
-        options.required = required.ok_or_else(wanted)?;
+        let read = |word| {
+            let wanted =
+                || wrong("x-providerpool-require", &format!("of {known}, and not {word:?}"));
+            Capability::parse(word).ok_or_else(wanted)
+        };
+        options.required = words(&list).map(read).collect::<Result<Capabilities, _>>()?;
     }
     if let Some(word) = text("x-providerpool-relax")? {
         let wanted = || wrong("x-providerpool-relax", "true or false");
@@ -103,6 +128,22 @@ pub fn route_options(request: &HttpRequest) -> Result<RouteOptions, Problem> {
         options.strict = word.parse().map_err(|_| wanted())?;
     }
     Ok(options)
+}
+
+fn unknown_header(name: &str) -> Problem {
+    let likeness = |wish: &str| strsim::jaro_winkler(name, wish);
+    let nearest = WISHES.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = nearest.expect("there are some");
+    Problem::bad_request(format!("{name} is no header of the pool; did you mean {nearest}?"))
+}
+
+/// Names the providers that a request speaks of and that are not there. They keep it from nothing: one
+/// may have been deleted since the client was set up.
+pub fn unknown_providers(options: &RouteOptions, providers: &ProviderTable) -> Option<String> {
+    let spoken_of = options.exclude.iter().chain(&options.prefer);
+    let unknown = spoken_of.filter(|id| providers.find_row(id).is_none());
+    let names: Vec<&str> = unknown.map(ProviderId::as_str).collect();
+    (!names.is_empty()).then(|| format!("there is no provider {}", names.join(", ")))
 }
 
 /// What a header says; one that is sent more than once says all of it, with commas between.
@@ -178,6 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_mistyped_is_told_with_what_was_meant() {
+        let said = |header| options(&[header]).unwrap_err().message;
+        assert_eq!(
+            said(("x-providerpool-exlude", "acme")),
+            "x-providerpool-exlude is no header of the pool; did you mean x-providerpool-exclude?"
+        );
+        let words = said(("x-providerpool-require", "vision, taste"));
+        assert!(words.ends_with(", and not \"taste\""), "{words}");
+    }
+
+    #[test]
     fn a_wish_that_is_not_understood_is_refused_by_name() {
         for (name, value) in [
             ("x-providerpool-mode", "cheap"),
@@ -188,6 +240,8 @@ mod tests {
             ("x-providerpool-require", "vision, taste"),
             ("x-providerpool-relax", "perhaps"),
             ("x-providerpool-exclude", "caf\u{e9}"),
+            ("x-providerpool-exlude", "acme"),
+            ("x-providerpool-provider", "acme"),
         ] {
             let problem = options(&[(name, value)]).expect_err(name);
             assert!(problem.message.contains(name), "{name}");

@@ -1,9 +1,11 @@
 //! Connections: one type for both databases, and the pool of them.
 
 use std::{
-    fs::{DirBuilder, OpenOptions},
+    fs::{DirBuilder, OpenOptions, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::Path,
     time::Duration,
 };
@@ -146,6 +148,11 @@ impl Connector {
         }
     }
 
+    /// Whether it is at a server.
+    pub fn is_server(&self) -> bool {
+        matches!(self.location, Location::Postgres(_))
+    }
+
     /// Whether more connections reach the same database.
     pub fn is_shared(&self) -> bool {
         !matches!(self.location, Location::Memory)
@@ -252,18 +259,25 @@ fn bounded(url: &str) -> String {
     url
 }
 
-/// Creates the file and its folder, open to their owner alone, unless they are there. SQLite gives
-/// the files it adds the same mode.
+/// Creates the file and its folder, open to their owner alone, unless they are there; a file that is
+/// there is closed to others. SQLite gives the files it adds the same mode.
 fn create_private(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    // A copy that was put in its place has the mode of whoever made it. The database works as it is for
+    // a file that belongs to somebody else.
+    let mode = file.metadata()?.mode();
+    if mode & 0o077 != 0 && file.set_permissions(Permissions::from_mode(0o600)).is_ok() {
+        tracing::warn!(path = %path.display(), "the database file was open to others; it is not any more");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::MetadataExt as _};
+    use std::fs;
 
     use diesel::{prelude::*, sql_query, sql_types::Integer};
 
@@ -284,6 +298,19 @@ mod tests {
         assert_eq!(fs::metadata(file.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
         for file in fs::read_dir(file.parent().unwrap()).unwrap() {
             let file = file.unwrap();
+            assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_put_in_its_place_is_closed_to_others() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("pool.db");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        let pool = open(file.to_str().unwrap(), 1).unwrap();
+        pool.get().unwrap().batch_execute("CREATE TABLE t (x)").unwrap();
+        for file in fs::read_dir(home.path()).unwrap().map(Result::unwrap) {
             assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600, "{file:?}");
         }
     }

@@ -8,6 +8,7 @@ mod error;
 pub mod integrity;
 pub mod location;
 pub mod migrate;
+pub mod presence;
 pub mod repo;
 pub mod rows;
 pub mod schema;

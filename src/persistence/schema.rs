@@ -61,6 +61,7 @@ diesel::table! {
         created_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
         expires_at -> Nullable<BigInt>,
+        master_key_id -> Nullable<Text>,
     }
 }
 

@@ -36,6 +36,27 @@ async fn create_mine(app: &TestApp) -> Reply {
 }
 
 #[actix_web::test]
+async fn a_new_provider_needs_no_name_and_an_address_with_a_scheme() {
+    let app = TestApp::start().await;
+    let made =
+        app.post("/api/v1/providers", json!({"id": "Plain", "base_url": "https://a.test"})).await;
+    assert_eq!((made.status, &made.json["name"]), (201, &json!("plain")), "{}", made.text());
+
+    for (url, words) in [
+        ("127.0.0.1:4950", "base_url: must begin with http:// or https://"),
+        ("a.test/v1", "base_url: must begin with http:// or https://"),
+        ("localhost:4950", "must begin with http:// or https://, not localhost:"),
+        ("https://", "base_url: must be a URL as https://host/path"),
+    ] {
+        let reply = app.post("/api/v1/providers", json!({"id": "bare", "base_url": url})).await;
+        refused(&reply, 400, "invalid_request");
+        assert!(reply.text().contains(words), "{url}: {}", reply.text());
+    }
+    let nameless = app.post("/api/v1/client-keys", json!({})).await;
+    assert_eq!((nameless.status, &nameless.json["name"]), (201, &json!("made by the API")));
+}
+
+#[actix_web::test]
 async fn a_new_provider_serves_at_once() {
     let app = TestApp::start().await;
 

@@ -8,7 +8,7 @@ use providerpool::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::support::{Reply, Setup, TestApp, eventually, on_every_database, with_json};
+use super::support::{Reply, Setup, TestApp, eventually, on_every_database, served, with_json};
 
 async fn put(app: &TestApp, path: &str, body: Value) -> Reply {
     Reply::to(with_json(app.manage(Method::PUT, path), &body)).await
@@ -42,6 +42,32 @@ fn configured() -> Setup {
         config.aliases.push(AliasConfig { name: name("fixed-*"), model: name("fixed") });
     };
     Setup { configure, ..Setup::default() }
+}
+
+#[actix_web::test]
+async fn what_leads_to_nothing_or_in_a_circle_is_made_with_a_warning() {
+    let app = TestApp::configured(|config| {
+        config.providers[0].models = vec![served("test-model", None)];
+    })
+    .await;
+    let body = json!({"targets": [{"provider": "acmee"}, {"provider": "acme", "model": "big"}],
+        "fallbacks": ["test-model", "gone"]});
+    let made = put(&app, "/api/v1/routes/smart", body).await;
+    let warnings = json!([
+        "targets.0: there is no provider acmee",
+        "targets.1: provider acme does not list the model big",
+        "fallbacks.1: no provider lists the model gone",
+    ]);
+    assert_eq!((made.status, &made.json["warnings"]), (201, &warnings));
+    assert!(app.get("/api/v1/routes/smart").await.json.get("warnings").is_none());
+
+    let first = put(&app, "/api/v1/aliases/a", json!({"model": "b"})).await;
+    assert_eq!(first.json["warnings"], json!(["model: no provider lists the model b"]));
+    let second = put(&app, "/api/v1/aliases/b", json!({"model": "a"})).await;
+    let warning = "model: the aliases lead round in a circle: b → a → b";
+    assert_eq!((second.status, &second.json["warnings"]), (201, &json!([warning])));
+    let sound = put(&app, "/api/v1/aliases/b", json!({"model": "smart"})).await;
+    assert!(sound.json.get("warnings").is_none(), "{}", sound.text());
 }
 
 #[actix_web::test]

@@ -11,7 +11,7 @@ use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 use super::support::{
-    Reply, Setup, TestApp, eventually, named_body,
+    Reply, Setup, TestApp, chat_body, eventually, named_body,
     script::{error, error_with_code},
     served,
 };
@@ -72,6 +72,28 @@ async fn set(app: &TestApp, path: &str, body: Value) {
 
 fn count(keys: &[String], key: &str) -> usize {
     keys.iter().filter(|used| *used == key).count()
+}
+
+#[actix_web::test]
+async fn a_provider_that_is_not_there_is_told_in_the_answer() {
+    let app = TestApp::start().await;
+    for (header, value, warning) in [
+        ("x-providerpool-exclude", "acmee, acme2", Some("there is no provider acmee, acme2")),
+        ("x-providerpool-prefer", "acmee", Some("there is no provider acmee")),
+        ("x-providerpool-prefer", "Acme", None),
+    ] {
+        for streamed in [false, true] {
+            let request = app.relay(chat_body("hello", streamed).to_string());
+            let answer = Reply::to(request.header(header, value)).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let told = Some(answer.header("x-providerpool-warning")).filter(|it| !it.is_empty());
+            assert_eq!(told, warning, "{header}: {value}");
+        }
+    }
+    let mistyped = app.relay(chat_body("hello", false).to_string());
+    let refused = Reply::to(mistyped.header("x-providerpool-exlude", "acme")).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("did you mean x-providerpool-exclude?"), "{}", refused.text());
 }
 
 #[actix_web::test]

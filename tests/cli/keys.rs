@@ -1,6 +1,6 @@
 //! `keys`: made, listed and revoked beside a running pool.
 
-use std::time::Instant;
+use std::{fs, time::Instant};
 
 use crate::{
     CHAT, QUESTION,
@@ -53,6 +53,45 @@ fn the_list_shows_what_a_key_may_and_not_the_key() {
         assert_eq!(line.contains("revoked"), *role == "client", "{line}");
         assert!(!list.stdout.contains(&**key));
         assert!(!list.stdout.contains(key.splitn(3, '_').nth(2).unwrap()));
+    }
+}
+
+#[test]
+fn under_another_master_key_the_start_warns_and_the_list_says_which_keys_open_nothing() {
+    let workplace = Workplace::new(&with_provider(Upstream::start().address));
+    let (old, admin) = (workplace.create_key("client"), workplace.create_key("admin"));
+    let pool = workplace.serve();
+    assert!(!pool.said().contains("master key ("), "{}", pool.said());
+    drop(pool);
+    let key_file = workplace.path("data/master.key");
+    let first = fs::read(&key_file).unwrap();
+    fs::remove_file(&key_file).unwrap();
+
+    let pool = workplace.serve();
+    let said = pool.said();
+    assert!(
+        said.contains("written under another master key (") && said.contains("2 of its"),
+        "{said}"
+    );
+    let new = workplace.create_key("client");
+    ask_until(&pool, &new, 200);
+    ask_until(&pool, &old, 401);
+    let list = workplace.run(&["keys", "list"]).stdout;
+    for (key, state) in
+        [(&old, "  other master key  "), (&admin, "  other master key  "), (&new, "  in use  ")]
+    {
+        let line = list.lines().find(|line| line.starts_with(id(key))).unwrap();
+        assert!(line.contains(state), "{line}");
+    }
+    drop(pool);
+    let refused = workplace.run(&["serve", "--bind", "0.0.0.0:0"]);
+    assert!(refused.stderr.contains("before an admin key exists"), "{}", refused.stderr);
+
+    fs::write(&key_file, first).unwrap();
+    let list = workplace.run(&["keys", "list"]).stdout;
+    for (key, state) in [(&old, "  in use  "), (&new, "  other master key  ")] {
+        let line = list.lines().find(|line| line.starts_with(id(key))).unwrap();
+        assert!(line.contains(state), "{line}");
     }
 }
 

@@ -71,6 +71,54 @@ fn check_config_refuses_a_provider_that_could_not_be_called() {
 }
 
 #[test]
+fn a_variable_that_cannot_be_used_is_named_before_anything_starts() {
+    for (name, value, words) in [
+        ("RUST_LOG", "verbose", "RUST_LOG is \"verbose\": verbose is no level"),
+        ("HTTPS_PROXY", "socks9://proxy.test", "HTTPS_PROXY is not the address of a proxy"),
+        (
+            "DATABASE_URL",
+            "postgres://me:hunter2@127.0.0.1:1/pool?sslmode=require",
+            "database.url (in the environment variable DATABASE_URL): asks for TLS",
+        ),
+        ("PROVIDERPOOL__LOG__LEVEL", "loud", "PROVIDERPOOL__LOG__LEVEL): must be error, warn"),
+    ] {
+        let workplace = Workplace::new("");
+        for command in ["check-config", "serve"] {
+            let mut refused = workplace.command(&[command, "--bind", "127.0.0.1:0"]);
+            let refused = refused.env(name, value).output().unwrap();
+            let said = String::from_utf8(refused.stderr).unwrap();
+            assert_eq!(refused.status.code(), Some(2), "{command} with {name}: {said}");
+            assert!(said.contains(words) && !said.contains("hunter2"), "{command}: {said}");
+        }
+    }
+}
+
+#[test]
+fn check_config_warns_of_routes_that_lead_nowhere_and_refuses_aliases_that_go_round() {
+    let routes = "[[routes]]\nname = \"smart\"\ntargets = [{ provider = \"nosuch\" }]\n\
+                  fallbacks = [\"no-such-model\"]\n";
+    let workplace = Workplace::new(routes);
+    let warned = workplace.run(&["check-config"]);
+    assert_eq!(warned.code, Some(0), "{}", warned.stderr);
+    let pool = workplace.serve();
+    for doubt in [
+        "route smart: targets.0: there is no provider nosuch",
+        "route smart: fallbacks.0: no provider lists the model no-such-model",
+    ] {
+        assert!(warned.stderr.contains(doubt), "{}", warned.stderr);
+        assert!(pool.said().contains(doubt), "{}", pool.said());
+    }
+
+    let round =
+        "[[aliases]]\nname = \"a\"\nmodel = \"b\"\n[[aliases]]\nname = \"b\"\nmodel = \"a\"\n";
+    for command in ["check-config", "serve"] {
+        let refused = Workplace::new(round).run(&[command]);
+        assert_eq!(refused.code, Some(2), "{command}");
+        assert!(refused.stderr.contains("in a circle: a → b → a"), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn check_config_refuses_a_rule_or_a_header_that_cannot_be_used() {
     let provider = "[[providers]]\nid = \"acme\"\nbase_url = \"https://acme.test/v1\"\n";
     for (wrong, words) in [

@@ -13,6 +13,7 @@ mod echoed_secrets;
 mod heads;
 mod limits;
 mod malformed;
+mod pasted_keys;
 mod routes;
 mod scripted;
 mod slow_clients;

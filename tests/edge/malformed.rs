@@ -6,6 +6,8 @@ use std::{
     time::Instant,
 };
 
+use serde_json::Value;
+
 use crate::support::{PATIENCE, Process, Workplace, http};
 
 /// The answer to these bytes, up to the end of the connection.
@@ -47,7 +49,12 @@ fn malformed_requests_are_answered_and_told_once_for_each_address() {
         let answer = answer_to(&pool, bytes);
         assert!(answer.starts_with(expected), "{}: {answer}", String::from_utf8_lossy(bytes));
     }
-    counted(&pool, &admin, 6);
+    let pasted = b"GET /v1/models HTTP/1.1\r\nauthorization: Bearer \nppk_x\r\n\r\n";
+    let answer = answer_to(&pool, pasted);
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let told: Value = serde_json::from_str(body).unwrap();
+    assert!(told["error"]["message"].as_str().unwrap().contains("line break"), "{answer}");
+    counted(&pool, &admin, 7);
     assert_eq!(pool.said().matches("malformed request").count(), 1, "{}", pool.said());
     assert!(!pool.said().contains("ERROR"), "{}", pool.said());
 }

@@ -293,7 +293,7 @@ fn a_proxy_of_an_unknown_scheme_is_an_error_and_never_a_direct_connection() {
             let mut serve = workplace.command(&["serve", "--bind", "127.0.0.1:0"]);
             let ended = serve.env(variable, proxy).output().unwrap();
             let said = String::from_utf8(ended.stderr).unwrap();
-            assert_eq!(ended.status.code(), Some(1), "{said}");
+            assert_eq!(ended.status.code(), Some(2), "{said}");
             assert!(said.contains(variable) && said.contains("socks5h://"), "{said}");
             assert!(!said.contains("secret") && !said.contains("panicked"), "{said}");
         }

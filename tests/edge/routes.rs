@@ -373,13 +373,29 @@ fn what_the_relay_does_not_have_is_said_in_the_dialect_that_was_asked() {
     let managing = pool.ask(Admin, "GET", "/api/nothing", 0);
     assert_eq!(managing.status, 404);
     has_envelope(&managing, "ManagementError", "/api/nothing as Admin");
-    for (asked, meant) in
-        [("/chat/completions", "/v1/chat/completions"), ("/v1/v1/messages", "/v1/messages")]
-    {
+    for (asked, meant) in [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/messages", "/v1/messages"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("/chat/completions/", "/v1/chat/completions"),
+        ("/health/live/", "/health/live"),
+    ] {
         let answer = pool.ask(Client, "POST", asked, 0);
         assert_eq!(answer.status, 404, "{asked}");
         assert!(answer.body.contains(&format!("did you mean {meant}?")), "{}", answer.body);
     }
+}
+
+#[test]
+fn who_looks_at_the_address_alone_is_greeted() {
+    let pool = Pool::start();
+    for method in ["GET", "HEAD"] {
+        let answer = pool.ask(NoKey, method, "/", 0);
+        assert_eq!(answer.status, 200, "{method}");
+        let is_greeting = answer.body.starts_with("providerpool ") && answer.body.contains("/v1");
+        assert_eq!(is_greeting, method == "GET", "{}", answer.body);
+    }
+    assert_eq!(pool.ask(Client, "POST", "/", 0).status, 405);
 }
 
 #[test]

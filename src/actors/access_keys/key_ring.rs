@@ -88,6 +88,11 @@ impl KeyRing {
         current.fault(now).or_else(changed)
     }
 
+    /// Whether a key was made under another master key, and so opens nothing here.
+    pub fn is_under_another(&self, key: &AccessKey) -> bool {
+        key.is_under_another(self.hasher.master_key_id())
+    }
+
     /// When a key expires, as far as is known by now.
     pub fn expiry(&self, key: &AccessKey) -> Option<Timestamp> {
         self.keys.get(&key.id)?.expires_at

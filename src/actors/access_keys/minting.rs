@@ -31,6 +31,7 @@ pub fn mint(now: Timestamp, hasher: &Mac, new: NewKey) -> MintedKey {
         created_at: now,
         expires_at,
         revoked_at: None,
+        master_key_id: Some(hasher.master_key_id().to_owned()),
     };
     MintedKey { key, presented: presented.into() }
 }

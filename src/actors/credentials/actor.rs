@@ -104,6 +104,7 @@ impl Credentials {
         self.recipients.registry.do_send(CredentialsChanged { provider_id: None });
     }
 
+    /// Tells who listens to events. The log has it from where it did not open.
     fn report_locked(&self) {
         for credential in self.pool.iter() {
             if let StoredSecret::Locked { key_id } = &credential.secret {
@@ -112,7 +113,6 @@ impl Credentials {
                      one in use; it is not used and its row is kept",
                     credential.id, credential.provider_id
                 );
-                tracing::error!("{message}");
                 let data = EventData::Message { message };
                 self.tell(
                     EventType::CredentialLocked,

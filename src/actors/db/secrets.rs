@@ -30,7 +30,8 @@ pub fn load_providers(
             match open_headers(sealer, &place, text) {
                 Ok(headers) => StoredHeaders::Open(headers),
                 Err(error) => {
-                    StoredHeaders::Locked { key_id: report_locked(sealer, &place, error) }
+                    report_locked(&place, &row.id, &error);
+                    StoredHeaders::Locked { key_id: key_to_blame(sealer, error) }
                 }
             }
         });
@@ -75,10 +76,13 @@ pub fn load_credentials(
     sealer: &Sealer,
 ) -> QueryResult<Loaded<Credential>> {
     let opened = credentials::load(conn)?.into_iter().map(|row| {
-        let opened = open_credential(sealer, &row).unwrap_or_else(|key_id| Opened {
-            secret: StoredSecret::Locked { key_id },
-            egress: Egress::default(),
-            headers: Vec::new(),
+        let opened = open_credential(sealer, &row).unwrap_or_else(|(place, error)| {
+            report_locked(&place, &row.provider_id, &error);
+            Opened {
+                secret: StoredSecret::Locked { key_id: key_to_blame(sealer, error) },
+                egress: Egress::default(),
+                headers: Vec::new(),
+            }
         });
         row.into_credential(opened)
     });
@@ -87,20 +91,22 @@ pub fn load_credentials(
 
 /// Opens all that is sealed in a row: without its way out or its headers a key must not be used.
 ///
-/// Errors: the id of the key to blame, when one of them does not open.
-fn open_credential(sealer: &Sealer, row: &CredentialRow) -> Result<Opened, String> {
+/// Errors: what does not open, and why.
+fn open_credential<'r>(
+    sealer: &Sealer,
+    row: &'r CredentialRow,
+) -> Result<Opened, (Place<'r>, OpenError)> {
     let stored = &row.sealed_settings;
     let secret = secret_of(&row.id);
-    let blame = |place, error| report_locked(sealer, &place, error);
     let opened = sealer.open(&secret, &row.secret_sealed);
-    let opened = opened.map_err(|error| blame(secret, error))?;
+    let opened = opened.map_err(|error| (secret, error))?;
     let egress = stored.egress_sealed.as_deref().map(|text| {
         let place = egress_of(&row.id);
-        open_egress(sealer, &place, text).map_err(|error| blame(place, error))
+        open_egress(sealer, &place, text).map_err(|error| (place, error))
     });
     let headers = stored.headers_sealed.as_deref().map(|text| {
         let place = credential_headers_of(&row.id);
-        open_headers(sealer, &place, text).map_err(|error| blame(place, error))
+        open_headers(sealer, &place, text).map_err(|error| (place, error))
     });
     Ok(Opened {
         secret: StoredSecret::open(opened),
@@ -148,10 +154,11 @@ pub fn save_credential_settings(
             return Ok(false);
         }
         let row = credentials::load_one(conn, id)?;
-        if let Err(key_id) = open_credential(sealer, &row) {
+        if let Err((_, error)) = open_credential(sealer, &row) {
             // What of a locked row would open is not known to whoever changes it, and stays.
             let knows_no_secrets =
                 settings.egress.to_secret().is_none() && settings.headers.is_empty();
+            let key_id = key_to_blame(sealer, error);
             return if knows_no_secrets { Ok(true) } else { Err(DbError::Locked { key_id }) };
         }
         let stored = row.sealed_settings;
@@ -224,11 +231,13 @@ fn open_egress(sealer: &Sealer, place: &Place<'_>, text: &str) -> Result<Egress,
     Egress::parse(opened.expose_secret()).map_err(|_| OpenError::Malformed)
 }
 
-/// Reports a secret that does not open, and names the key that is to blame.
-fn report_locked(sealer: &Sealer, place: &Place<'_>, error: OpenError) -> String {
+/// Logs that a secret does not open. Here the reason is known; the owner of the row tells it on.
+fn report_locked(place: &Place<'_>, provider: &str, error: &OpenError) {
     let Place { table, row, column } = place;
-    tracing::error!(table, row, column, %error, "a stored secret does not open: it stays locked");
-    key_to_blame(sealer, error)
+    tracing::error!(
+        provider, table, row, column, %error,
+        "a stored secret does not open; it is not used and its row is kept"
+    );
 }
 
 /// The other key, or ours, under which it should have opened.

@@ -134,6 +134,7 @@ impl Registry {
         self.recipients.health.do_send(Forget(ScopeFilter::of(id.clone())));
     }
 
+    /// Tells who listens to events. The log has it from where it did not open.
     fn report_locked(&self) {
         for (provider, _) in self.state.providers() {
             if let Some(key_id) = &provider.locked {
@@ -142,7 +143,6 @@ impl Registry {
                      one in use; the provider is not used and its row is kept",
                     provider.id
                 );
-                tracing::error!("{message}");
                 self.tell(EventType::ProviderLocked, &provider.id, EventData::Message { message });
             }
         }

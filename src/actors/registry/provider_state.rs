@@ -124,14 +124,18 @@ impl ProviderState {
         if self.unreadable.contains(&id) {
             return Err(RegistryError::Unreadable(id));
         }
-        for (field, given) in [
-            ("name", matches!(settings.name, Change::Set(_))),
-            ("base_url", matches!(settings.base_url, Change::Set(_))),
-        ] {
-            if !given {
-                return Err(InvalidSetting::new(field, "is required").into());
-            }
+        if !matches!(settings.base_url, Change::Set(_)) {
+            return Err(InvalidSetting::new("base_url", "is required").into());
         }
+        let name = match settings.name {
+            Change::Set(name) => name,
+            Change::Keep => id.to_string(),
+            Change::Reset => {
+                let reason = "must be a text, or left out: it is the id then";
+                return Err(InvalidSetting::new("name", reason).into());
+            }
+        };
+        let settings = ProviderChange { name: Change::Set(name), ..settings };
         let row = StoredProvider {
             id,
             custom: true,

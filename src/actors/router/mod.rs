@@ -4,6 +4,7 @@
 //! attempts are made by `relay`.
 
 mod actor;
+mod doubts;
 mod entries;
 mod fallback_chain;
 mod messages;

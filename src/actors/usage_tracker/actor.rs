@@ -14,6 +14,7 @@ use super::{
     },
     pending::{MAX_BATCH, Pending},
     recovery::{DamagedFile, delete, recover_files},
+    request_log,
     retention::RetentionClock,
 };
 use crate::{
@@ -384,6 +385,7 @@ impl Handler<UsageJournaled> for UsageTracker {
             return;
         }
         for entry in msg.entries {
+            request_log::tell(&entry);
             if !self.pending.push(entry) {
                 self.metrics.usage_dropped.inc();
             }
@@ -425,7 +427,12 @@ impl Handler<CommitUsage> for UsageTracker {
     type Result = ResponseActFuture<Self, Result<(), LedgerError>>;
 
     fn handle(&mut self, msg: CommitUsage, _: &mut Self::Context) -> Self::Result {
-        Box::pin(self.commit(msg.0).map(|committed, _, _| Ok(committed?)))
+        let entry = msg.0.clone();
+        Box::pin(self.commit(msg.0).map(move |committed, _, _| {
+            committed?;
+            request_log::tell(&entry);
+            Ok(())
+        }))
     }
 }
 
@@ -433,6 +440,7 @@ impl Handler<UsageNotJournaled> for UsageTracker {
     type Result = ();
 
     fn handle(&mut self, msg: UsageNotJournaled, ctx: &mut Self::Context) {
+        request_log::tell(&msg.0);
         let entry = msg.0.clone();
         // Not with those that wait: an attempt at the same entry may be under way, and be told.
         ctx.spawn(self.commit(msg.0).map(|committed, tracker, _| {

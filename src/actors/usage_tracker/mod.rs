@@ -25,6 +25,7 @@ mod journal;
 mod messages;
 mod pending;
 mod recovery;
+mod request_log;
 mod retention;
 
 pub use actor::{UsageSettings, UsageTracker, UsageTrackerRecipients};

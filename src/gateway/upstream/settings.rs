@@ -59,6 +59,13 @@ impl UpstreamSettings {
         Ok(Self { tls, connect_timeout, proxy_hosts, proxies })
     }
 
+    /// Looks whether the proxies that the environment names can be used.
+    ///
+    /// Errors: [`UpstreamSetupError::Proxy`].
+    pub fn check_environment() -> Result<(), UpstreamSetupError> {
+        proxy_hosts(|name| std::env::var_os(name)).map(drop)
+    }
+
     /// Whether the environment names a proxy.
     pub(super) fn has_proxy(&self) -> bool {
         !self.proxy_hosts.is_empty()

@@ -6,7 +6,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::named::{Answer, find, page, saved};
+use super::named::{Answer, Saved, find, page, saved};
 use crate::{
     actors::router::{DeleteAlias, SetAlias},
     domain::{pattern::NamePattern, provider::Origin, route::Alias},
@@ -64,7 +64,7 @@ pub async fn show(actors: Data<Actors>, name: Path<String>) -> Answer<Json<Alias
 /// Makes an alias, or puts it in the place of the one of that name. It is in force at once.
 #[utoipa::path(put, path = "/api/v1/aliases/{name}", tag = "routes",
     params(("name" = NamePattern, Path)), request_body = AliasBody,
-    responses((status = 201, body = Alias), (status = 200, body = Alias), (status = 400),
+    responses((status = 201, body = Saved<Alias>), (status = 200, body = Saved<Alias>), (status = 400),
         (status = 409, description = "It is set in the configuration file")))]
 pub async fn set(
     actors: Data<Actors>,
@@ -74,7 +74,9 @@ pub async fn set(
     let (name, model) = (NamePattern::parse(&name)?, body.into_inner().model);
     let alias = Alias { name, model, origin: Origin::Api };
     let is_new = ask(&actors.router, SetAlias { alias: alias.clone() }).await??;
-    Ok(saved(&alias, is_new))
+    let warnings =
+        actors.routing.read().routes().doubts_about_alias(&alias, &actors.providers.read());
+    Ok(saved(alias, is_new, warnings))
 }
 
 /// Deletes an alias.

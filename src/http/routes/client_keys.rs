@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actors::access_keys::{CreateAccessKey, RevokeAccessKey},
+    actors::access_keys::{CreateAccessKey, KeyRing, RevokeAccessKey},
     domain::{
         access_key::{AccessKey, NewKey, Role},
         id::{KeyId, ModelName},
@@ -47,6 +47,10 @@ pub struct ClientKeyView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     revoked_at: Option<Timestamp>,
+    /// Names the master key that it was made under. Absent when that is the one in use; with another
+    /// one it opens nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_master_key: Option<String>,
 }
 
 /// A client key at the only moment it can be seen whole.
@@ -68,7 +72,8 @@ pub struct ClientKeyList {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewClientKey {
-    /// 1 to 128 characters, none of them a control character.
+    /// 1 to 128 characters, none of them a control character. Absent: `made by the API`.
+    #[serde(default = "default_name")]
     #[schema(min_length = 1, max_length = 128)]
     name: String,
     /// Models it may ask for, in whichever field of a request. Empty or absent: all.
@@ -80,7 +85,12 @@ pub struct NewClientKey {
     expires_at: Option<Timestamp>,
 }
 
-fn view(key: &AccessKey) -> ClientKeyView {
+fn default_name() -> String {
+    "made by the API".to_owned()
+}
+
+fn view(ring: &KeyRing, key: &AccessKey) -> ClientKeyView {
+    let is_under_another = ring.is_under_another(key);
     ClientKeyView {
         id: key.id.clone(),
         name: key.name.clone(),
@@ -88,6 +98,7 @@ fn view(key: &AccessKey) -> ClientKeyView {
         created_at: key.created_at,
         expires_at: key.expires_at,
         revoked_at: key.revoked_at,
+        other_master_key: key.master_key_id.clone().filter(|_| is_under_another),
     }
 }
 
@@ -103,7 +114,7 @@ pub async fn list(
         let Some(cursor) = cursor else { return Some(Box::new(ring.list(&[Role::Client]))) };
         Some(Box::new(ring.list_after(&[Role::Client], &cursor.into())?))
     };
-    let page = page.into_inner().take(rest, |key| key.id.to_string())?.map(|key| view(key));
+    let page = page.into_inner().take(rest, |key| key.id.to_string())?.map(|key| view(&ring, key));
     Ok(Json(ClientKeyList { client_keys: page.items, next_cursor: page.next_cursor }))
 }
 
@@ -118,7 +129,8 @@ pub async fn create(
     let create = CreateAccessKey(NewKey { role: Role::Client, name, allowed_models, expires_at });
     let minted = ask(&actors.access_keys, create).await??;
     let key = minted.presented.expose_secret().to_owned();
-    Ok(HttpResponse::Created().json(NewClientKeyView { view: view(&minted.key), key }))
+    Ok(HttpResponse::Created()
+        .json(NewClientKeyView { view: view(&actors.key_ring.read(), &minted.key), key }))
 }
 
 /// Revokes a client key at once: its next request is refused. Requests under way are finished, streams

@@ -22,6 +22,7 @@ mod provider_formats;
 mod providers;
 mod requests;
 mod responses;
+mod root;
 mod usage;
 
 use actix_web::{
@@ -40,6 +41,7 @@ use super::{
 pub fn endpoints() -> Vec<Endpoint> {
     let all = [
         health::endpoints(),
+        root::endpoints(),
         chat_completions::endpoints(),
         completions::endpoints(),
         responses::endpoints(),

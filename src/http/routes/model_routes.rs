@@ -6,7 +6,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::named::{Answer, find, page, saved};
+use super::named::{Answer, Saved, find, page, saved};
 use crate::{
     actors::router::{DeleteRoute, SetRoute},
     domain::{
@@ -94,7 +94,7 @@ pub async fn show(actors: Data<Actors>, name: Path<String>) -> Answer<Json<Route
 /// Makes a route, or puts it in the place of the one of that name. It is in force at once.
 #[utoipa::path(put, path = "/api/v1/routes/{name}", tag = "routes", params(("name" = NamePattern, Path)),
     request_body = RouteBody,
-    responses((status = 201, body = Route), (status = 200, body = Route), (status = 400),
+    responses((status = 201, body = Saved<Route>), (status = 200, body = Saved<Route>), (status = 400),
         (status = 409, description = "It is set in the configuration file")))]
 pub async fn set(
     actors: Data<Actors>,
@@ -114,7 +114,9 @@ pub async fn set(
         origin: Origin::Api,
     };
     let is_new = ask(&actors.router, SetRoute { route: route.clone() }).await??;
-    Ok(saved(&route, is_new))
+    let warnings =
+        actors.routing.read().routes().doubts_about_route(&route, &actors.providers.read());
+    Ok(saved(route, is_new, warnings))
 }
 
 /// Deletes a route. Its name leads to whoever serves a model of that name from then on.

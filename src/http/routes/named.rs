@@ -35,8 +35,21 @@ pub fn find<T: Named>(all: &Entries<T>, name: &NamePattern) -> Result<Json<T>, R
     found.map(|entry| Json(T::clone(entry))).ok_or_else(missing)
 }
 
-/// Shows what has been saved.
-pub fn saved<T: Serialize>(entry: &T, is_new: bool) -> HttpResponse {
+/// What has been saved, and what in it can hardly be meant.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Saved<T> {
+    #[serde(flatten)]
+    entry: T,
+    /// What it names that is not there, each with the field. It is saved all the same. Absent: nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// Shows what has been saved, and logs the `warnings` about it.
+pub fn saved<T: Named + Serialize>(entry: T, is_new: bool, warnings: Vec<String>) -> HttpResponse {
+    for warning in &warnings {
+        tracing::warn!("{} {}: {warning}", T::KIND, entry.name());
+    }
     let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
-    response.json(entry)
+    response.json(Saved { entry, warnings })
 }

@@ -7,7 +7,7 @@ use actix_web::{
     web::{Data, Json, Path},
 };
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use url::Url;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -33,7 +33,9 @@ use crate::{
         credential::CredentialSettings,
         id::{ModelName, ProviderId},
         model::ServedModel,
-        provider::{ApiFormat, Location, Origin, Provider, ProviderKind, ProviderStatus},
+        provider::{
+            ApiFormat, Location, Origin, Provider, ProviderKind, ProviderStatus, parse_base_url,
+        },
         route::CredentialStrategy,
         rule::{RuleText, parse_rules},
         setting::{InvalidSetting, parse_headers},
@@ -144,7 +146,7 @@ pub struct ProviderList {
     next_cursor: Option<String>,
 }
 
-/// The settings of a provider. For a new one, `id`, `name` and `base_url` are required; for a change
+/// The settings of a provider. For a new one, `id` and `base_url` are required; for a change
 /// it is a JSON merge patch (RFC 7396), and `id` and `api_key` are refused.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -156,7 +158,7 @@ pub struct ProviderBody {
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 4096)]
     api_key: Option<SecretString>,
-    /// 1 to 128 characters.
+    /// 1 to 128 characters. Of a new provider absent: its id.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     #[serde(default)]
     name: Change<String>,
@@ -165,7 +167,7 @@ pub struct ProviderBody {
     location: Change<Location>,
     /// Absolute `http` or `https` URL without credentials, query or fragment.
     #[schema(value_type = Option<String>, pattern = "^[hH][tT][tT][pP][sS]?:")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read_base_url")]
     base_url: Change<Url>,
     /// Path of Chat Completions below the base URL, where it is not the usual one.
     #[schema(value_type = Option<String>, max_length = 512, pattern = "^/[^?#]*$")]
@@ -214,12 +216,17 @@ pub struct ProviderBody {
     headers: Change<BTreeMap<String, SecretString>>,
 }
 
+fn read_base_url<'de, D: Deserializer<'de>>(value: D) -> Result<Change<Url>, D::Error> {
+    let text = Change::<String>::deserialize(value)?;
+    text.try_map(|text| parse_base_url(&text)).map_err(D::Error::custom)
+}
+
 /// [`ProviderBody`] of a new provider. Described alone.
 pub struct NewProvider;
 
 impl PartialSchema for NewProvider {
     fn schema() -> RefOr<Schema> {
-        for_new::<ProviderBody>(&["id", "name", "base_url"], "A new provider.")
+        for_new::<ProviderBody>(&["id", "base_url"], "A new provider.")
     }
 }
 

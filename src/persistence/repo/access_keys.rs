@@ -67,6 +67,7 @@ mod tests {
             created_at: Timestamp::from_millis(3),
             expires_at: Some(Timestamp::from_millis(7)),
             revoked_at: None,
+            master_key_id: Some("5553898d".into()),
         }
     }
 

@@ -26,6 +26,7 @@ pub struct AccessKeyRow {
     created_at: i64,
     revoked_at: Option<i64>,
     expires_at: Option<i64>,
+    master_key_id: Option<String>,
 }
 
 impl From<&AccessKey> for AccessKeyRow {
@@ -40,6 +41,7 @@ impl From<&AccessKey> for AccessKeyRow {
             created_at: key.created_at.as_millis(),
             revoked_at: key.revoked_at.map(Timestamp::as_millis),
             expires_at: key.expires_at.map(Timestamp::as_millis),
+            master_key_id: key.master_key_id.clone(),
         }
     }
 }
@@ -59,6 +61,7 @@ impl TryFrom<AccessKeyRow> for AccessKey {
             created_at: Timestamp::from_millis(row.created_at),
             expires_at: row.expires_at.map(Timestamp::from_millis),
             revoked_at: row.revoked_at.map(Timestamp::from_millis),
+            master_key_id: row.master_key_id,
         })
     }
 }

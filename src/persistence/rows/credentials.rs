@@ -18,7 +18,7 @@ use crate::{
 #[diesel(table_name = credentials)]
 pub struct CredentialRow {
     pub id: String,
-    provider_id: String,
+    pub provider_id: String,
     mask: String,
     fingerprint: String,
     created_at: i64,
