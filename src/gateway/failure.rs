@@ -4,13 +4,17 @@
 //! class only by a table of fixed wordings, where those say no more than that something is wrong; of some
 //! the length of a wait is read, as the last resort.
 
+mod abnormal_finish;
 mod shape;
 mod worded_wait;
 mod wordings;
 mod words;
 mod wrong_format;
 
-pub use self::{shape::shape_of, worded_wait::worded_wait, wrong_format::in_format};
+pub use self::{
+    abnormal_finish::AbnormalFinish, shape::shape_of, worded_wait::worded_wait,
+    wrong_format::in_format,
+};
 use self::{
     wordings::class_of_message,
     words::{class_of, is_account_wide, status_of},

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod abnormal_finish;
 mod bad_input;
 mod cloudcode;
 mod continued_responses;

@@ -336,8 +336,8 @@ impl Events {
                     other(way).unwrap_or_else(|| buffer.slice(event.raw.clone()))
                 }
             })),
-            // The answer is here, and this is none of it.
-            Fate::Failed(failure) if was_complete => {
+            // The answer is here, and this is none of it, unless it says more of it.
+            Fate::Failed(failure) if was_complete && self.is_complete() => {
                 self.seen.leave_out(name_after_end(&failure));
                 Some(Ending::Done(self.close()))
             }
@@ -403,6 +403,8 @@ impl Selection {
     }
 }
 
+#[cfg(test)]
+mod abnormal;
 #[cfg(test)]
 mod after_end;
 #[cfg(test)]

@@ -160,6 +160,9 @@ fn look_at_chunk(
         return (Fate::Failed(classify(200, Some(*error))), None);
     }
     seen.note_chunk(&chunk);
+    if let Some(finish) = chunk.abnormal {
+        return (Fate::Failed(finish.failure()), None);
+    }
     if strips_usage && chunk.is_usage_only {
         return (Fate::Drop, None);
     }

@@ -3,13 +3,16 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ErrorObject, is_blank, usage::parse_usage};
+use super::{ErrorObject, is_blank, text_of, usage::parse_usage, wire::lenient::Items};
 use crate::{
     domain::{
         failure::{Failure, FailureClass},
         usage::TokenUsage,
     },
-    gateway::failure::classify,
+    gateway::{
+        dialect::object::Fields,
+        failure::{AbnormalFinish, classify},
+    },
 };
 
 /// A complete good answer. Its bytes go to the client as they came.
@@ -22,7 +25,7 @@ pub struct WholeAnswer {
 #[derive(Deserialize)]
 struct WireAnswer<'a> {
     #[serde(borrow)]
-    choices: Option<&'a RawValue>,
+    choices: Option<Items<Fields<'a>>>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -32,8 +35,8 @@ struct WireAnswer<'a> {
 impl WholeAnswer {
     /// Reads the body of a 200, all of it.
     ///
-    /// Errors: the failure an error object stands for, or [`FailureClass::Server`] when the body is
-    /// no answer.
+    /// Errors: the failure an error object or a finish reason stands for, or [`FailureClass::Server`] when
+    /// the body is no answer.
     pub fn parse(body: &[u8]) -> Result<Self, Failure> {
         let unusable =
             |what: &str| Failure { status: Some(200), ..Failure::new(FailureClass::Server, what) };
@@ -43,21 +46,28 @@ impl WholeAnswer {
         if wire.error.is_some_and(|error| !is_blank(error)) {
             return Err(classify(200, ErrorObject::parse(body)));
         }
-        let Some(choices) = wire.choices else {
+        let Some(Items(choices)) = wire.choices else {
             // Some servers send their error objects bare.
             return Err(match ErrorObject::parse(body) {
                 Some(error) => classify(200, Some(error)),
                 None => unusable("the answer has no choices"),
             });
         };
-        let inside = choices.get().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        if inside.is_none_or(|inside| inside.trim_ascii_start().is_empty()) {
+        if choices.is_empty() {
             return Err(unusable("the answer has no choices"));
+        }
+        if let Some(finish) = choices.iter().find_map(abnormal_finish) {
+            return Err(finish.failure());
         }
         Ok(Self {
             usage: wire.usage.map(RawValue::get).and_then(parse_usage).map(|usage| usage.tokens),
         })
     }
+}
+
+fn abnormal_finish(choice: &Fields<'_>) -> Option<AbnormalFinish> {
+    let word = text_of(choice.find("finish_reason")?.get())?;
+    AbnormalFinish::of_chat(&word)
 }
 
 #[cfg(test)]

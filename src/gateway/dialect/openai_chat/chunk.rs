@@ -21,6 +21,7 @@ use crate::{
             object::Borrowed,
             unread::{self, Unread},
         },
+        failure::AbnormalFinish,
         tokens::TextLength,
     },
 };
@@ -60,8 +61,10 @@ pub struct Chunk<'a> {
     pub has_tool_call: bool,
     /// Choices it is about, one bit for each index (the last bit for all past 127).
     pub choices: u128,
-    /// Choices it gives a finish reason for.
+    /// Choices it gives a finish reason for, but for one that is a failure.
     pub finished: u128,
+    /// The finish reason of a choice that has failed.
+    pub abnormal: Option<AbnormalFinish>,
     /// Whether it has no choices and only reports usage.
     pub is_usage_only: bool,
     pub usage: Option<Usage>,
@@ -89,7 +92,8 @@ struct Choice<'a> {
     index: Option<u64>,
     #[serde(borrow)]
     delta: Option<Delta<'a>>,
-    finish_reason: Option<IgnoredAny>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
     logprobs: Option<IgnoredAny>,
 }
 
@@ -116,6 +120,7 @@ impl<'a> Chunk<'a> {
             has_tool_call: choices.has_tool_call,
             choices: choices.seen,
             finished: choices.finished,
+            abnormal: choices.abnormal,
             is_usage_only: choices.seen == 0 && wire.usage.is_some() && says_no_more(text),
             usage: wire.usage.map(RawValue::get).and_then(parse_usage),
             words: choices.words,
@@ -160,6 +165,7 @@ struct Choices<'a> {
     has_tool_call: bool,
     seen: u128,
     finished: u128,
+    abnormal: Option<AbnormalFinish>,
     words: Words<'a>,
     said: TextLength,
 }
@@ -169,8 +175,11 @@ impl<'a> Choices<'a> {
         let bit = 1 << choice.index.unwrap_or(0).min(127);
         let is_second = self.seen != 0;
         self.seen |= bit;
-        if choice.finish_reason.is_some() {
-            self.finished |= bit;
+        if let Some(written) = choice.finish_reason {
+            match text_of(written.get()).and_then(|word| AbnormalFinish::of_chat(&word)) {
+                None => self.finished |= bit,
+                abnormal => self.abnormal = abnormal,
+            }
         }
         if let Some(delta) = &choice.delta {
             self.has_content |= delta.has_content;

@@ -48,7 +48,7 @@ fn words_of(delta: &Delta<'_>) -> String {
 }
 
 /// All words in a stream that a client was sent.
-fn said_in(format: ApiFormat, sent: Vec<u8>) -> String {
+pub(super) fn said_in(format: ApiFormat, sent: Vec<u8>) -> String {
     let side = upstream_side(format);
     let (mut reader, mut said) = (side.stream_reader(), String::new());
     let mut read = |data: &[u8]| {

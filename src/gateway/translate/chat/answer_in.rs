@@ -30,7 +30,7 @@ use crate::{
             },
             unread,
         },
-        failure::classify,
+        failure::{AbnormalFinish, classify},
         translate::OutputKinds,
         translate::said_text::SaidText,
     },
@@ -74,6 +74,10 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
         ..Answer::default()
     };
     answer.has_unread = unread.is_text(&mut answer.losses);
+    let mut words = choices.iter().map(|choice| choice.finish_reason.as_str());
+    if let Some(finish) = words.find_map(AbnormalFinish::of_chat) {
+        return Err(finish.failure());
+    }
     let mut choices = choices;
     choices.sort_by_key(|choice| choice.index.0.unwrap_or(0));
     answer.losses.note_if(choices.len() > MAX_CHOICES, "n");

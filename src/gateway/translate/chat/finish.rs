@@ -9,7 +9,8 @@ use crate::{
     gateway::{dialect::openai_chat::text_of, translate::OutputKinds},
 };
 
-/// Reads a finish reason. `stop_texts` are the fields that may name the text that ended it.
+/// Reads a finish reason that is no [`AbnormalFinish`](crate::gateway::failure::AbnormalFinish).
+/// `stop_texts` are the fields that may name the text that ended it.
 ///
 /// OpenAI says `stop` also when it was made to call a certain tool, and when the model has refused.
 /// Words of others, read 2026-11: <https://docs.mistral.ai/api>, <https://docs.z.ai/api-reference>,
@@ -107,6 +108,6 @@ mod tests {
         assert_eq!(read("stop", called, "null"), StopReason::ToolCalls);
         assert_eq!(read("stop", NOTHING, r#""END""#), StopReason::StopText(Some("END".to_owned())));
         assert_eq!(read("stop", NOTHING, "151645"), StopReason::Finished);
-        assert_eq!(read("error", NOTHING, "null"), StopReason::Other("error".to_owned()));
+        assert_eq!(read("weird", NOTHING, "null"), StopReason::Other("weird".to_owned()));
     }
 }

@@ -28,7 +28,7 @@ use crate::{
             },
             unread,
         },
-        failure::classify,
+        failure::{AbnormalFinish, classify},
         translate::{EventOutcome, OutputKinds, ReadStream, Unparsable, said_text::SaidText},
     },
 };
@@ -42,6 +42,8 @@ pub(super) struct Reader {
     /// The one that was told last: most servers repeat it with each chunk.
     tier: String,
     choices: Vec<Choice>,
+    /// The finish reason of a choice that has failed.
+    abnormal: Option<AbnormalFinish>,
     losses: Losses,
 }
 
@@ -110,7 +112,11 @@ impl ReadStream for Reader {
         if let Some(usage) = wire.usage.map(RawValue::get).and_then(parse_usage) {
             sink(Delta::Usage(usage));
         }
-        if is_lost { Err(Unparsable) } else { Ok(EventOutcome::More) }
+        match self.abnormal.take() {
+            Some(finish) => Ok(EventOutcome::Failed(Box::new(finish.failure()))),
+            None if is_lost => Err(Unparsable),
+            None => Ok(EventOutcome::More),
+        }
     }
 
     fn skip(&mut self, words: &str, are_thoughts: bool) {
@@ -135,7 +141,7 @@ impl Reader {
     ) -> bool {
         let index = wire.index.0.unwrap_or(0);
         let Some(at) = self.place_of(index) else { return true };
-        let Self { choices, losses, .. } = self;
+        let Self { choices, losses, abnormal, .. } = self;
         let state = &mut choices[at];
         let Ok(choice) = u32::try_from(index) else { return true };
         if let Some(message) = wire.delta {
@@ -148,7 +154,12 @@ impl Reader {
         if let Some(tokens) = wire.logprobs.and_then(read_logprobs) {
             sink(Delta::Logprobs { choice, tokens });
         }
-        if wire.finish_reason.as_str().is_empty() {
+        let word = wire.finish_reason.as_str();
+        if word.is_empty() {
+            return is_all;
+        }
+        if let Some(finish) = AbnormalFinish::of_chat(word) {
+            *abnormal = Some(finish);
             return is_all;
         }
         // Some servers go on after they have ended a choice, and end it again: the last word counts.
@@ -163,7 +174,7 @@ impl Reader {
         let said =
             OutputKinds { calls: !state.calls.is_empty(), refusal: !state.refusal.is_empty() };
         let stop_texts = [wire.stop_reason, wire.matched_stop];
-        let reason = finish::read(wire.finish_reason.as_str(), said, stop_texts);
+        let reason = finish::read(word, said, stop_texts);
         sink(Delta::Stop { choice, reason });
         is_all
     }

@@ -1,6 +1,9 @@
 //! A whole answer of an upstream: read as a stream of one event, and put together.
 
-use super::stream_in::{Reader, parse};
+use super::{
+    stops,
+    stream_in::{Reader, parse},
+};
 use crate::{
     domain::{
         chat::{Answer, Choice, Content, Delta, Part, Reasoning, ToolCall},
@@ -9,11 +12,11 @@ use crate::{
     gateway::{dialect::openai_chat::ErrorObject, failure::classify, translate::ReadStream},
 };
 
-/// Errors: the failure that an error object stands for, or [`FailureClass::Server`] when the body
-/// is no answer.
+/// Errors: the failure that an error object or a finish reason stands for, [`FailureClass::Cut`] when it has
+/// no end, or [`FailureClass::Server`] when the body is no answer.
 pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
-    let unusable =
-        |what: &str| Failure { status: Some(200), ..Failure::new(FailureClass::Server, what) };
+    let failed = |class, what: &str| Failure { status: Some(200), ..Failure::new(class, what) };
+    let unusable = |what| failed(FailureClass::Server, what);
     let (response, unread) = match parse(body) {
         Some((response, unread)) if response.error.is_none() => (response, unread),
         parsed => {
@@ -23,9 +26,18 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
             });
         }
     };
+    let mut candidates = response.candidates.iter().flatten();
+    if candidates
+        .any(|it| it.finish_reason.as_ref().is_some_and(|word| word.0 == stops::UNSPECIFIED))
+    {
+        return Err(failed(FailureClass::Cut, "the answer ended without a finish reason"));
+    }
     let mut reader = Reader::default();
     let mut answer = Answer::default();
     reader.add(response, &mut |delta| add(&mut answer, delta));
+    if let Some(finish) = reader.abnormal() {
+        return Err(finish.failure());
+    }
     if answer.choices.is_empty() {
         return Err(unusable("the answer has no candidates"));
     }

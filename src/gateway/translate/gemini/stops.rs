@@ -19,18 +19,10 @@ const FILTERED: [&str; 11] = [
     "ESCALATION",
 ];
 
-/// Words for an answer that has failed in a way no other dialect knows.
-const ODD: [&str; 8] = [
-    "OTHER",
-    "IMAGE_OTHER",
-    "MALFORMED_FUNCTION_CALL",
-    "MALFORMED_RESPONSE",
-    "MISSING_THOUGHT_SIGNATURE",
-    "NO_IMAGE",
-    "TOO_MANY_TOOL_CALLS",
-    "UNEXPECTED_TOOL_CALL",
-];
+/// The word for an answer that goes on.
+pub(super) const UNSPECIFIED: &str = "FINISH_REASON_UNSPECIFIED";
 
+/// Reads a finish reason that is no [`AbnormalFinish`](crate::gateway::failure::AbnormalFinish).
 /// `has_calls`: whether functions were called, of which Google's word says nothing.
 pub(super) fn read(word: &str, has_calls: bool) -> StopReason {
     match word {
@@ -42,11 +34,11 @@ pub(super) fn read(word: &str, has_calls: bool) -> StopReason {
     }
 }
 
-pub(super) fn write<'a>(reason: &'a StopReason, losses: &mut Losses) -> &'a str {
+pub(super) fn write(reason: &StopReason, losses: &mut Losses) -> &'static str {
     match reason {
         StopReason::Finished | StopReason::ToolCalls | StopReason::StopText(None) => "STOP",
-        // That a text has stopped it can be said, and not which one.
-        StopReason::StopText(Some(_)) => {
+        // That it has ended can be said, and not by which text. `OTHER` would be a failure.
+        StopReason::StopText(Some(_)) | StopReason::Paused | StopReason::Other(_) => {
             losses.note("stop_reason");
             "STOP"
         }
@@ -60,17 +52,13 @@ pub(super) fn write<'a>(reason: &'a StopReason, losses: &mut Losses) -> &'a str 
             losses.note("stop_reason");
             "SAFETY"
         }
-        StopReason::Other(word) if ODD.contains(&&**word) => word,
-        StopReason::Paused | StopReason::Other(_) => {
-            losses.note("stop_reason");
-            "OTHER"
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::failure::AbnormalFinish;
 
     #[test]
     fn googles_words_have_a_reason_and_lead_back_to_a_word() {
@@ -79,11 +67,7 @@ mod tests {
             ("MAX_TOKENS", StopReason::MaxTokens, "MAX_TOKENS"),
             ("SAFETY", StopReason::Filtered, "SAFETY"),
             ("SPII", StopReason::Filtered, "SAFETY"),
-            (
-                "MALFORMED_FUNCTION_CALL",
-                StopReason::Other("MALFORMED_FUNCTION_CALL".into()),
-                "MALFORMED_FUNCTION_CALL",
-            ),
+            ("WEIRD", StopReason::Other("WEIRD".into()), "STOP"),
         ] {
             assert_eq!(read(word, false), reason);
             assert_eq!(write(&reason, &mut Losses::default()), again);
@@ -95,8 +79,8 @@ mod tests {
     #[test]
     fn what_google_has_no_word_for_is_a_loss() {
         for (reason, word) in [
-            (StopReason::Paused, "OTHER"),
-            (StopReason::Other("weird".into()), "OTHER"),
+            (StopReason::Paused, "STOP"),
+            (StopReason::Other("weird".into()), "STOP"),
             (StopReason::WindowFull, "MAX_TOKENS"),
             (StopReason::Refused, "SAFETY"),
             (StopReason::StopText(Some("END".into())), "STOP"),
@@ -104,6 +88,7 @@ mod tests {
             let mut losses = Losses::default();
             assert_eq!(write(&reason, &mut losses), word);
             assert_eq!(losses.to_string(), "stop_reason");
+            assert_eq!(AbnormalFinish::of_gemini(word), None, "what has ended well has not failed");
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
             openai_chat::ErrorObject,
             unread::{self, Unread},
         },
-        failure::classify,
+        failure::{AbnormalFinish, classify},
         translate::{EventOutcome, ReadStream, Unparsable, said_text::SaidText},
     },
 };
@@ -35,6 +35,8 @@ const MAX_CALLS: u32 = 1024;
 pub(super) struct Reader {
     has_begun: bool,
     choices: Vec<ChoiceState>,
+    /// The finish reason of a choice that has failed.
+    abnormal: Option<AbnormalFinish>,
     losses: Losses,
 }
 
@@ -68,6 +70,9 @@ impl ReadStream for Reader {
         let is_foreign = is_blank(&response);
         if !is_foreign {
             self.add(response, sink);
+        }
+        if let Some(finish) = self.abnormal {
+            return Ok(EventOutcome::Failed(Box::new(finish.failure())));
         }
         match unread.is_text(&mut self.losses) {
             true => Err(Unparsable),
@@ -108,6 +113,11 @@ fn is_blank(response: &GenerateContentResponse<'_>) -> bool {
 }
 
 impl Reader {
+    /// The finish reason of a choice that has failed, if one has.
+    pub fn abnormal(&self) -> Option<AbnormalFinish> {
+        self.abnormal
+    }
+
     /// Hands on what a response adds.
     pub fn add(&mut self, response: GenerateContentResponse<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         if !self.has_begun {
@@ -163,8 +173,10 @@ impl Reader {
             sink(Delta::Logprobs { choice, tokens });
         }
         let word = candidate.finish_reason.map(|word| word.0).unwrap_or_default();
-        let is_last = !matches!(&*word, "" | "FINISH_REASON_UNSPECIFIED");
-        if is_last && !std::mem::replace(&mut state.is_stopped, true) {
+        let is_last = !matches!(&*word, "" | stops::UNSPECIFIED);
+        if let Some(finish) = AbnormalFinish::of_gemini(&word) {
+            self.abnormal = Some(finish);
+        } else if is_last && !std::mem::replace(&mut state.is_stopped, true) {
             sink(Delta::Stop { choice, reason: stops::read(&word, state.calls > 0) });
         }
     }
