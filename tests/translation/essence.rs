@@ -172,7 +172,7 @@ impl Essence {
             }
             // How a picture in an answer is said in Responses.
             Content::Opaque { kind, .. } if kind == "image_generation_call" => {
-                self.add("image", who)
+                self.add("image", who);
             }
             // That they are dropped is named by their kinds, and seen in the snapshots.
             Content::Opaque { .. } => (),
