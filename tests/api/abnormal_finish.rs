@@ -6,7 +6,7 @@ use providerpool::domain::provider::ApiFormat;
 use crate::support::{
     Reply, Setup, Streaming, TestApp,
     dialect::{CLIENTS, Client, events_saying, saying, script},
-    script::Step,
+    script::{Script, Step},
 };
 
 /// Who has which word, and its class.
@@ -33,7 +33,7 @@ fn ended_with(format: ApiFormat, word: &'static str, texts: &[&str], stream: boo
     }
     let (events, last) = events_saying(format, texts);
     let events = events.iter().chain([&last]).map(|event| put(event));
-    events.fold(script(format), |script, event| script.send(event)).into()
+    events.fold(script(format), Script::send).into()
 }
 
 async fn pool(format: ApiFormat, backup: bool) -> TestApp {
