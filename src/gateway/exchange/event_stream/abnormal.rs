@@ -136,7 +136,7 @@ fn a_stream_that_ends_with_such_a_word_has_failed() {
 #[test]
 fn a_stream_that_has_failed_so_is_gone_on_with() {
     for (api, format, word, _) in cases() {
-        // Who else reads its streams is of a dialect that has a reader.
+        // The streams of the others have no reader here.
         let Some((_, spoken)) = CLIENTS.into_iter().find(|(client, _)| *client == api) else {
             continue;
         };
