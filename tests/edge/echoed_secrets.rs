@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::{
     scripted::{Scripted, Seen, events, json, typed},
+    storage::until,
     support::{Process, Workplace, http},
 };
 
@@ -363,8 +364,12 @@ fn answered(stream: bool, sent: String) -> (String, String) {
     let answer = http::ask(pool.address, "POST /v1/chat/completions", &client, &body.to_string());
     assert_eq!(answer.status, 200, "{}", answer.body);
     let id = request_id(&answer.head).unwrap();
-    let trace = http::get(pool.address, &format!("/api/v1/requests/{id}/trace"), &admin);
-    (answer.body, trace.body)
+    // A moment after the answer.
+    let trace = until(|| {
+        let trace = http::get(pool.address, &format!("/api/v1/requests/{id}/trace"), &admin);
+        (trace.status == 200).then_some(trace.body)
+    });
+    (answer.body, trace)
 }
 
 /// `text`: as it stands in JSON.

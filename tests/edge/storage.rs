@@ -73,7 +73,7 @@ fn count_entries(workplace: &Workplace) -> u64 {
 }
 
 /// Asks until the answer is as it should be.
-fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(seen) = look() {
