@@ -14,8 +14,8 @@ use serde_json::json;
 
 use crate::{
     scripted::{Scripted, Seen, events, json, typed},
-    storage::until,
     support::{Process, Workplace, http},
+    wait::until,
 };
 
 const KEY: &str = "sk-planted/key+0123456789";

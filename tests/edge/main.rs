@@ -20,5 +20,6 @@ mod slow_clients;
 mod storage;
 #[path = "../support/mod.rs"]
 mod support;
+mod wait;
 
 mod revoked;

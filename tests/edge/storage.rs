@@ -7,7 +7,7 @@ use std::{
     path::Path,
     process::Command,
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
@@ -24,9 +24,10 @@ use serde_json::{Value, json};
 use crate::{
     scripted::{Scripted, json as scripted_json},
     support::{
-        PATIENCE, Workplace, binary,
+        Workplace, binary,
         http::{Answer, Events, ask, get},
     },
+    wait::until,
 };
 
 const DATABASE: &str = "data/providerpool.db";
@@ -70,18 +71,6 @@ fn requests(usage: &Answer) -> u64 {
 fn count_entries(workplace: &Workplace) -> u64 {
     let pool = open(workplace.path(DATABASE).to_str().unwrap(), 1).unwrap();
     repo::usage::count(&mut pool.get().unwrap()).unwrap()
-}
-
-/// Asks until the answer is as it should be.
-pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(Instant::now() < end, "it never comes");
-        thread::yield_now();
-    }
 }
 
 /// A connection that waits for the pool's own.
