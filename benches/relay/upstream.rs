@@ -22,6 +22,9 @@ const PATHS: [(&str, &str); 5] = [
     ("/api/chat", "ollama"),
 ];
 
+/// How much of a body is looked at, at its beginning and its end: proxies order its fields anew.
+const ENDS: usize = 1000;
+
 /// What is written to clients of one dialect, built once.
 struct Answers {
     path: &'static str,
@@ -104,10 +107,12 @@ fn serve(mut connection: TcpStream, dialects: &[Answers]) -> io::Result<()> {
     let mut buffer = Vec::new();
     while let Some((path, body)) = read_request(&mut connection, &mut buffer)? {
         let Some(answers) = dialects.iter().find(|it| path.contains(it.path)) else {
-            return connection.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+            // Proxies ask whether it lives.
+            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+            continue;
         };
         // Said at the beginning or at the end; what is between may be long.
-        let ends = [&body[..body.len().min(200)], &body[body.len().saturating_sub(200)..]].concat();
+        let ends = [&body[..body.len().min(ENDS)], &body[body.len().saturating_sub(ENDS)..]].concat();
         if !path.contains("stream") && !contains(&ends, b"\"stream\":true") {
             connection.write_all(&answers.whole)?;
             continue;
