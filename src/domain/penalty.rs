@@ -61,6 +61,7 @@ pub fn blame(used: Use<'_>, failure: &Failure) -> Option<(CooldownScope, Penalty
         FailureClass::Payment if credential.is_some() => {
             at_once(of_credential(), hinted(Length::Fixed(HALF_HOUR)))
         }
+        FailureClass::Auth => at_once(of_model(), LIMIT_LENGTH),
         FailureClass::Payment => at_once(of_model(), hinted(LIMIT_LENGTH)),
         FailureClass::RateLimit => {
             let scope = match credential {
@@ -81,8 +82,7 @@ pub fn blame(used: Use<'_>, failure: &Failure) -> Option<(CooldownScope, Penalty
         FailureClass::Connect => {
             Some((CooldownScope::Provider(provider.clone()), Penalty::Counted(Kind::Server, None)))
         }
-        FailureClass::Auth
-        | FailureClass::ClientFault
+        FailureClass::ClientFault
         | FailureClass::ContextTooLong
         | FailureClass::Refusal
         | FailureClass::Cancelled => None,

@@ -114,7 +114,7 @@ pub struct ExclusionTrace {
 #[serde(rename_all = "snake_case")]
 pub enum AttemptKind {
     First,
-    /// After a failure elsewhere.
+    /// After a failure: elsewhere, with another key, or here when a limit was over.
     Failover,
     /// Once more at the same place.
     Repeat,

@@ -186,8 +186,12 @@ impl Handler<AddCredential> for Credentials {
         AtomicResponse::new(Box::pin(save.into_actor(self).map(
             |saved: Result<Credential, CredentialError>, credentials, _| {
                 let credential = saved?;
-                credentials.pool.insert(credential.clone());
                 let (provider, id) = (&credential.provider_id, &credential.id);
+                // What its models are held to have refused, they have refused to nobody's key.
+                if credentials.pool.iter_of(provider).next().is_none() {
+                    credentials.recipients.health.do_send(Forget(ScopeFilter::of(provider.clone())));
+                }
+                credentials.pool.insert(credential.clone());
                 credentials.publish_change(provider);
                 credentials.tell(EventType::CredentialAdded, provider, id, EventData::None {});
                 Ok(Added { credential, existed: false })

@@ -51,8 +51,7 @@ fn each_class_has_its_scope_with_a_key_and_without() {
     let server = Penalty::Counted(Kind::Server, None);
     for class in C::ALL {
         let (with_key, without) = match class {
-            C::Auth => (Some((whole_key(), half_hour)), None),
-            C::Payment => (Some((whole_key(), half_hour)), Some((model_there(), limit))),
+            C::Auth | C::Payment => (Some((whole_key(), half_hour)), Some((model_there(), limit))),
             C::RateLimit => (Some((key_and_model(), limit)), Some((model_there(), limit))),
             C::ModelMissing => (Some((model_there(), missing)), Some((model_there(), missing))),
             C::Server | C::Silent | C::Stalled | C::Cut => {
