@@ -17,7 +17,7 @@ use providerpool::{
     },
     domain::{
         chat::Dialect,
-        cooldown::{CooldownBook, CooldownScope, Length},
+        cooldown::{CooldownDuration, CooldownScope, CooldownState},
         credential::{Credential, CredentialSettings, StoredSecret},
         failure::FailureClass,
         health::HealthView,
@@ -41,7 +41,7 @@ const LARGE_POOL: usize = 2_000;
 const MODELS: usize = 50;
 const CREDENTIALS: usize = 10;
 const TARGETS: usize = 20;
-/// Most cooldowns that a book remembers.
+/// Most cooldowns that a state remembers.
 const FULL_BOOK: usize = 10_000;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -85,9 +85,9 @@ fn credential(provider: usize, number: usize) -> Credential {
     }
 }
 
-fn cool(book: &mut CooldownBook, now: Timestamp, scope: CooldownScope) {
-    let length = Length::Fixed(Duration::from_hours(1));
-    book.impose(now, scope, length, (FailureClass::RateLimit, Some(429)), 0.0);
+fn cool(state: &mut CooldownState, now: Timestamp, scope: CooldownScope) {
+    let length = CooldownDuration::Fixed(Duration::from_hours(1));
+    state.impose(now, scope, length, (FailureClass::RateLimit, Some(429)), 0.0);
 }
 
 /// The number of a provider, and of a model that none of the plans is about.
@@ -96,20 +96,20 @@ fn apart(n: usize) -> (usize, ModelName) {
 }
 
 /// Cools models at providers, evenly over all.
-fn cool_providers(book: &mut CooldownBook, count: usize) {
+fn cool_providers(state: &mut CooldownState, count: usize) {
     for n in 0..count {
         let (provider, model) = apart(n);
-        cool(book, NOW, CooldownScope::ProviderModel(provider_id(provider), model));
+        cool(state, NOW, CooldownScope::ProviderModel(provider_id(provider), model));
     }
 }
 
 /// Cools models at credentials, evenly over all.
-fn cool_credentials(book: &mut CooldownBook, count: usize) {
+fn cool_credentials(state: &mut CooldownState, count: usize) {
     for n in 0..count {
         let (provider, model) = apart(n);
         let credential = credential_id(provider, n / PROVIDERS % CREDENTIALS);
         let scope = CooldownScope::CredentialModel(provider_id(provider), credential, model);
-        cool(book, NOW, scope);
+        cool(state, NOW, scope);
     }
 }
 
@@ -144,14 +144,14 @@ impl Pool {
                 ListedProvider::new(Arc::new(provider), keys, stats)
             })
             .collect();
-        let mut book = CooldownBook::default();
-        cool_providers(&mut book, cooldowns);
-        cool_credentials(&mut book, cooldowns);
+        let mut state = CooldownState::default();
+        cool_providers(&mut state, cooldowns);
+        cool_credentials(&mut state, cooldowns);
         Self {
             view: RouterView::new(Arc::new(routes)),
             table: ProviderTable::new(rows),
             directory: credentials().directory(),
-            health: HealthView::new(book),
+            health: HealthView::new(state),
         }
     }
 
@@ -289,31 +289,31 @@ fn tables(criterion: &mut Criterion) {
     }
 }
 
-/// A change of one cooldown in a full book, and the book published.
+/// A change of one cooldown in a full state, and the state published.
 fn publications(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("publish");
     let (publisher, _) = publish(HealthView::default());
     let of_provider = CooldownScope::ProviderModel(provider_id(0), apart(0).1);
     let of_credential =
         CooldownScope::CredentialModel(provider_id(0), credential_id(0, 0), apart(0).1);
-    let mut books = [
-        ("models", CooldownBook::default(), &of_provider),
-        ("models, all of one provider", CooldownBook::default(), &of_provider),
-        ("credentials", CooldownBook::default(), &of_credential),
+    let mut states = [
+        ("models", CooldownState::default(), &of_provider),
+        ("models, all of one provider", CooldownState::default(), &of_provider),
+        ("credentials", CooldownState::default(), &of_credential),
     ];
-    cool_providers(&mut books[0].1, FULL_BOOK);
+    cool_providers(&mut states[0].1, FULL_BOOK);
     for n in 0..FULL_BOOK {
         let scope = CooldownScope::ProviderModel(provider_id(0), apart(n * PROVIDERS).1);
-        cool(&mut books[1].1, NOW, scope);
+        cool(&mut states[1].1, NOW, scope);
     }
-    cool_credentials(&mut books[2].1, FULL_BOOK);
-    for (title, book, scope) in &mut books {
+    cool_credentials(&mut states[2].1, FULL_BOOK);
+    for (title, state, scope) in &mut states {
         let mut round = 0;
         group.bench_function(*title, |bencher| {
             bencher.iter(|| {
                 round += 1;
-                cool(book, NOW.plus(Duration::from_millis(round)), scope.clone());
-                publisher.replace(HealthView::new(book.clone()));
+                cool(state, NOW.plus(Duration::from_millis(round)), scope.clone());
+                publisher.replace(HealthView::new(state.clone()));
             });
         });
     }

@@ -103,7 +103,7 @@ fn call(id: &str) -> ToolCall {
         name: "tool_1".to_owned(),
         kind: CallKind::Function,
         input: format!(r#"{{"path":"src/main.rs","text":{:?}}}"#, prose(30)),
-        seal: None,
+        signature: None,
     }
 }
 

@@ -1,14 +1,14 @@
 //! Cooldowns: bounded times in which a scope is not chosen. What leads to one is in `penalty`; all of them
-//! together are kept in `book`.
+//! together are kept in `state`.
 
-mod book;
+mod state;
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-pub use self::book::{
-    CooldownBook, CooldownChange, DOOR_TRIAL_TIME, MAX_COOLDOWNS, MAX_UNLISTED, TRIAL_TIME,
+pub use self::state::{
+    CooldownChange, CooldownState, DOOR_TRIAL_TIME, MAX_COOLDOWNS, MAX_UNLISTED, TRIAL_TIME,
     TrialPass,
 };
 pub use super::scope_map::Use;
@@ -176,7 +176,7 @@ impl From<&Cooldown> for CooldownView {
 
 /// How long a cooldown lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Length {
+pub enum CooldownDuration {
     Fixed(Duration),
     /// Doubles with each strike: `base`, `2 × base`, … up to `cap`.
     Doubling {
@@ -185,7 +185,7 @@ pub enum Length {
     },
 }
 
-impl Length {
+impl CooldownDuration {
     fn after(self, strikes: u32) -> Duration {
         match self {
             Self::Fixed(length) => length,

@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{cooldown::Length, setting::InvalidSetting};
+use super::{cooldown::CooldownDuration, setting::InvalidSetting};
 
 /// The numbers of failures that may be set. 0: they never cool.
 pub const FAILURES: RangeInclusive<u32> = 0..=100;
@@ -37,8 +37,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn length(&self) -> Length {
-        Length::Doubling { base: self.base, cap: self.cap }
+    pub fn length(&self) -> CooldownDuration {
+        CooldownDuration::Doubling { base: self.base, cap: self.cap }
     }
 }
 

@@ -1,5 +1,5 @@
 //! The health of providers, models and credentials: what failures, answers and trials do to it. The one
-//! book of all that is held against anybody; its rows of penalties are in `penalty`.
+//! state of all that is held against anybody; its rows of penalties are in `penalty`.
 
 mod counts;
 
@@ -8,12 +8,13 @@ use std::time::Duration;
 pub use self::counts::FailureCounts;
 use super::{
     cooldown::{
-        Cooldown, CooldownBook, CooldownChange, CooldownScope, Length, ScopeFilter, TrialPass,
+        Cooldown, CooldownChange, CooldownDuration, CooldownScope, CooldownState, ScopeFilter,
+        TrialPass,
     },
     cooling::{CoolingRules, Kind},
     failure::{Failure, FailureClass},
     incident::{INCIDENT_WINDOW, Incident, IncidentWatch},
-    penalty::{Penalty, SERVER_LENGTH, blame},
+    penalty::{Penalty, SERVER_DURATION, blame},
     scope_map::Use,
     time::Timestamp,
 };
@@ -130,17 +131,17 @@ pub struct Blamed {
 /// and share what lets one request alone try what was cooling.
 #[derive(Debug, Clone, Default)]
 pub struct HealthView {
-    cooldowns: CooldownBook,
+    cooldowns: CooldownState,
     counts: FailureCounts,
 }
 
 impl HealthView {
     /// Of cooldowns alone.
-    pub fn new(cooldowns: CooldownBook) -> Self {
+    pub fn new(cooldowns: CooldownState) -> Self {
         Self { cooldowns, ..Self::default() }
     }
 
-    pub fn cooldowns(&self) -> &CooldownBook {
+    pub fn cooldowns(&self) -> &CooldownState {
         &self.cooldowns
     }
 
@@ -172,20 +173,20 @@ impl HealthView {
 
 /// All that is held against anybody, and why.
 #[derive(Debug, Default)]
-pub struct HealthBook {
+pub struct HealthState {
     view: HealthView,
     incidents: IncidentWatch,
 }
 
 #[cfg(test)]
-impl HealthBook {
+impl HealthState {
     /// To cool somebody without a failure.
-    pub(crate) fn cooldowns(&mut self) -> &mut CooldownBook {
+    pub(crate) fn cooldowns(&mut self) -> &mut CooldownState {
         &mut self.view.cooldowns
     }
 }
 
-impl HealthBook {
+impl HealthState {
     pub fn view(&self) -> &HealthView {
         &self.view
     }
@@ -214,7 +215,7 @@ impl HealthBook {
                 self.spare(now, used, credential, failure.class, &mut changes);
             }
             let whole = CooldownScope::Provider(used.provider.clone());
-            self.cool(now, whole, SERVER_LENGTH, attempted, spread, &mut changes);
+            self.cool(now, whole, SERVER_DURATION, attempted, spread, &mut changes);
             return Blamed { changes, is_news: true, is_incident: true };
         }
         let (mut changes, was_noted) = (Vec::new(), self.view.counts.remembers(used));
@@ -264,13 +265,13 @@ impl HealthBook {
         kind: Kind,
         hint: Option<Duration>,
         rules: &CoolingRules,
-    ) -> Option<Length> {
+    ) -> Option<CooldownDuration> {
         let due = rules.tally(kind).and_then(|tally| {
             let is_due = self.view.counts.note(now, scope, kind, tally)
                 || self.view.cooldowns.is_on_trial(now, scope);
             is_due.then(|| tally.length())
         });
-        hint.map(Length::Fixed).or(due)
+        hint.map(CooldownDuration::Fixed).or(due)
     }
 
     /// Whether a failing model is a failing provider: another one failed shortly before, or the provider
@@ -289,18 +290,19 @@ impl HealthBook {
         &mut self,
         now: Timestamp,
         scope: CooldownScope,
-        length: Length,
+        length: CooldownDuration,
         attempted: Attempted<'_>,
         spread: f64,
         changes: &mut Vec<HealthChange>,
     ) {
         let Attempted { failure, is_listed, .. } = attempted;
-        let book = &mut self.view.cooldowns;
-        let unlisted = if is_listed { None } else { book.make_room_for_unlisted(&scope) };
-        for cooldown in unlisted.into_iter().chain(book.make_room()) {
+        let state = &mut self.view.cooldowns;
+        let unlisted = if is_listed { None } else { state.make_room_for_unlisted(&scope) };
+        for cooldown in unlisted.into_iter().chain(state.make_room()) {
             changes.push(HealthChange { kind: ChangeKind::Dropped, cooldown });
         }
-        let Some(change) = book.impose(now, scope, length, (failure.class, failure.status), spread)
+        let Some(change) =
+            state.impose(now, scope, length, (failure.class, failure.status), spread)
         else {
             return;
         };
@@ -312,7 +314,7 @@ impl HealthBook {
             CooldownChange::Extended(cooldown) => (ChangeKind::Extended, cooldown),
         };
         if !is_listed {
-            book.note_unlisted(&cooldown.scope);
+            state.note_unlisted(&cooldown.scope);
         }
         changes.push(HealthChange { kind, cooldown });
     }
@@ -328,12 +330,12 @@ impl HealthBook {
     ) {
         let filter =
             ScopeFilter { credential: Some(credential), ..ScopeFilter::of(used.provider.clone()) };
-        let (book, earliest) = (&mut self.view.cooldowns, now.minus(INCIDENT_WINDOW));
-        for scope in book.scopes(&filter) {
-            let began_with_it = book
+        let (state, earliest) = (&mut self.view.cooldowns, now.minus(INCIDENT_WINDOW));
+        for scope in state.scopes(&filter) {
+            let began_with_it = state
                 .active(now, &scope)
                 .is_some_and(|cooldown| cooldown.cause == cause && cooldown.started_at >= earliest);
-            if began_with_it && let Some(cooldown) = book.clear(&scope) {
+            if began_with_it && let Some(cooldown) = state.clear(&scope) {
                 changes.push(HealthChange { kind: ChangeKind::Cleared, cooldown });
             }
         }
@@ -379,8 +381,8 @@ impl HealthBook {
     pub fn clear(&mut self, filter: &ScopeFilter) -> Vec<HealthChange> {
         self.view.counts.forget_all(filter);
         self.incidents.forget(filter);
-        let book = &mut self.view.cooldowns;
-        let cleared = book.scopes(filter).into_iter().filter_map(|scope| book.clear(&scope));
+        let state = &mut self.view.cooldowns;
+        let cleared = state.scopes(filter).into_iter().filter_map(|scope| state.clear(&scope));
         cleared.map(|cooldown| HealthChange { kind: ChangeKind::Cleared, cooldown }).collect()
     }
 }

@@ -33,7 +33,7 @@ pub struct ModelRules {
     /// Whether parts may carry `cache_control`.
     pub has_cache_control: bool,
     /// Whether calls may carry Google's thought signatures.
-    pub has_google_seals: bool,
+    pub has_google_signatures: bool,
 }
 
 impl ModelRules {
@@ -52,7 +52,7 @@ impl ModelRules {
             openai: OpenAiRules::of(name),
             open: OpenModelRules::of(name, reseller.is_some()),
             has_cache_control: name.contains("claude"),
-            has_google_seals: name.contains("gemini"),
+            has_google_signatures: name.contains("gemini"),
         }
     }
 

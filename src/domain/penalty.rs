@@ -3,20 +3,21 @@
 use std::time::Duration;
 
 use super::{
-    cooldown::{CooldownScope, Length},
+    cooldown::{CooldownDuration, CooldownScope},
     cooling::Kind,
     failure::{Failure, FailureClass, MAX_HINT},
     scope_map::Use,
 };
 
 /// How long a server is left alone that fails, or a proxy on the way to it.
-pub const SERVER_LENGTH: Length =
-    Length::Doubling { base: Duration::from_secs(10), cap: Duration::from_mins(5) };
+pub const SERVER_DURATION: CooldownDuration =
+    CooldownDuration::Doubling { base: Duration::from_secs(10), cap: Duration::from_mins(5) };
 
 const HALF_HOUR: Duration = Duration::from_mins(30);
 
 /// How long a limit lasts that nobody has given a time for.
-const LIMIT_LENGTH: Length = Length::Doubling { base: Duration::from_secs(1), cap: HALF_HOUR };
+const LIMIT_DURATION: CooldownDuration =
+    CooldownDuration::Doubling { base: Duration::from_secs(1), cap: HALF_HOUR };
 
 /// Shortest cooldown that a rule of the operator imposes.
 const RULE_COOLDOWN: Duration = Duration::from_mins(1);
@@ -25,7 +26,7 @@ const RULE_COOLDOWN: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Penalty {
     /// A cooldown at once.
-    AtOnce(Length),
+    AtOnce(CooldownDuration),
     /// A cooldown when there have been enough of this kind, and at once for as long as the provider
     /// asks for.
     Counted(Kind, Option<Duration>),
@@ -35,7 +36,7 @@ pub enum Penalty {
 /// rule spares them.
 ///
 /// Without a credential the model at the provider takes its place. A failing server is first a failing
-/// model: [`HealthBook`](super::health::HealthBook) says when it is all of the provider.
+/// model: [`HealthState`](super::health::HealthState) says when it is all of the provider.
 pub fn blame(used: Use<'_>, failure: &Failure) -> Option<(CooldownScope, Penalty)> {
     let Use { provider, credential, model } = used;
     let of_model = || CooldownScope::ProviderModel(provider.clone(), model.clone());
@@ -46,23 +47,23 @@ pub fn blame(used: Use<'_>, failure: &Failure) -> Option<(CooldownScope, Penalty
     let at_once = |scope, length| Some((scope, Penalty::AtOnce(length)));
     // To come back at once is no word on when to come back.
     let hint = failure.retry_after.filter(|hint| !hint.is_zero()).map(|hint| hint.min(MAX_HINT));
-    let hinted = |otherwise| hint.map_or(otherwise, Length::Fixed);
+    let hinted = |otherwise| hint.map_or(otherwise, CooldownDuration::Fixed);
     if let Some(action) = failure.rule {
-        let length = Length::Fixed(hint.unwrap_or(RULE_COOLDOWN).max(RULE_COOLDOWN));
+        let length = CooldownDuration::Fixed(hint.unwrap_or(RULE_COOLDOWN).max(RULE_COOLDOWN));
         return if action.cools() { at_once(of_credential(), length) } else { None };
     }
     if failure.by_proxy {
-        return at_once(of_credential(), SERVER_LENGTH);
+        return at_once(of_credential(), SERVER_DURATION);
     }
     match failure.class {
         FailureClass::Auth if credential.is_some() => {
-            at_once(of_credential(), Length::Fixed(HALF_HOUR))
+            at_once(of_credential(), CooldownDuration::Fixed(HALF_HOUR))
         }
         FailureClass::Payment if credential.is_some() => {
-            at_once(of_credential(), hinted(Length::Fixed(HALF_HOUR)))
+            at_once(of_credential(), hinted(CooldownDuration::Fixed(HALF_HOUR)))
         }
-        FailureClass::Auth => at_once(of_model(), LIMIT_LENGTH),
-        FailureClass::Payment => at_once(of_model(), hinted(LIMIT_LENGTH)),
+        FailureClass::Auth => at_once(of_model(), LIMIT_DURATION),
+        FailureClass::Payment => at_once(of_model(), hinted(LIMIT_DURATION)),
         FailureClass::RateLimit => {
             let scope = match credential {
                 Some(credential) if !failure.account_wide => CooldownScope::CredentialModel(
@@ -72,9 +73,11 @@ pub fn blame(used: Use<'_>, failure: &Failure) -> Option<(CooldownScope, Penalty
                 ),
                 _ => of_credential(),
             };
-            at_once(scope, hinted(LIMIT_LENGTH))
+            at_once(scope, hinted(LIMIT_DURATION))
         }
-        FailureClass::ModelMissing => at_once(of_model(), Length::Fixed(Duration::from_hours(1))),
+        FailureClass::ModelMissing => {
+            at_once(of_model(), CooldownDuration::Fixed(Duration::from_hours(1)))
+        }
         FailureClass::Server | FailureClass::Silent | FailureClass::Stalled | FailureClass::Cut => {
             Some((of_model(), Penalty::Counted(Kind::Server, hint)))
         }

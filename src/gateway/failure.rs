@@ -5,10 +5,10 @@
 //! the length of a wait is read, as the last resort.
 
 mod abnormal_finish;
+mod error_codes;
 mod shape;
 mod worded_wait;
 mod wordings;
-mod words;
 mod wrong_format;
 
 pub use self::{
@@ -16,8 +16,8 @@ pub use self::{
     wrong_format::in_format,
 };
 use self::{
+    error_codes::{class_of, is_account_wide, status_of},
     wordings::class_of_message,
-    words::{class_of, is_account_wide, status_of},
 };
 use super::dialect::openai_chat::ErrorObject;
 use crate::domain::failure::{Failure, FailureClass, MAX_HINT};

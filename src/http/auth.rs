@@ -19,7 +19,7 @@ use actix_web::{
 
 use super::{
     actors::Actors,
-    problem::{Failure, Management, Problem},
+    problem::{ErrorResponse, Management, Problem},
 };
 use crate::{
     actors::{
@@ -112,7 +112,7 @@ pub async fn require_admin<B: MessageBody + 'static>(
         request.app_data::<Data<Actors>>().expect("the server gives every scope its actors");
     let presented = authorization(request.request());
     let key = presented.and_then(|presented| verified(presented.as_deref(), &actors.key_ring));
-    let key = key.map_err(Failure::<Management>::from)?;
+    let key = key.map_err(ErrorResponse::<Management>::from)?;
     // Explaining needs a body, and changes nothing.
     let only_looks = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
         || (*request.method() == Method::POST && request.path() == "/api/v1/routes/explain");
@@ -123,7 +123,7 @@ pub async fn require_admin<B: MessageBody + 'static>(
         Role::Client => Some("this is a client key; management takes admin keys (ppa_…)"),
     };
     if let Some(message) = refusal {
-        return Err(Failure::<Management>::from(Problem::forbidden(message)).into());
+        return Err(ErrorResponse::<Management>::from(Problem::forbidden(message)).into());
     }
     request.extensions_mut().insert(key);
     next.call(request).await

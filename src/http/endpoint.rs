@@ -13,7 +13,7 @@ use utoipa::openapi::{OpenApi, PathItem, path::Operation};
 use super::{
     auth,
     plane::{Plane, spoken},
-    problem::{Failure, Management, Problem},
+    problem::{ErrorResponse, Management, Problem},
 };
 use crate::{
     actors::{access_keys::KeyRing, published::Published},
@@ -153,7 +153,7 @@ pub async fn not_served(
         let problem = Problem::not_found("route_not_found", message);
         // Ollama's paths and management's begin alike: who manages is told so by management.
         if auth::manages(&request, &keys) {
-            return Err(Failure::<Management>::from(problem).into());
+            return Err(ErrorResponse::<Management>::from(problem).into());
         }
         return Err(refusal(&request, problem));
     };
@@ -174,10 +174,10 @@ pub async fn not_served(
 /// is told. Management has looked at it already.
 pub fn refusal(request: &HttpRequest, problem: Problem) -> actix_web::Error {
     if Plane::of(request.path()) != Plane::Relay {
-        return Failure::<Management>::from(problem).into();
+        return ErrorResponse::<Management>::from(problem).into();
     }
     let keys = request.app_data::<Data<Published<KeyRing>>>();
     let refused = auth::client(request, keys.expect("the server gives every scope its data"));
     let problem = refused.err().unwrap_or(problem);
-    Failure::of(spoken(request), problem, RequestId::generate()).into()
+    ErrorResponse::of(spoken(request), problem, RequestId::generate()).into()
 }

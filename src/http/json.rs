@@ -14,7 +14,7 @@ use super::{
     auth,
     body::Bodies,
     endpoint::refusal,
-    problem::{Failure, Management, Problem},
+    problem::{ErrorResponse, Management, Problem},
 };
 use crate::gateway::dialect::strict;
 
@@ -39,7 +39,7 @@ impl<T> Deref for JsonBody<T> {
 }
 
 impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
-    type Error = Failure<Management>;
+    type Error = ErrorResponse<Management>;
     type Future = LocalBoxFuture<'static, Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {

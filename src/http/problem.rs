@@ -206,32 +206,32 @@ pub fn error_view(problem: &Problem) -> ErrorView<'_> {
 
 /// A [`Problem`] in the envelope of `D`.
 #[derive(Debug)]
-pub struct Failure<D> {
+pub struct ErrorResponse<D> {
     /// Boxed: it is large, and what may fail with it should not be.
     problem: Box<Problem>,
     request_id: RequestId,
     envelope: D,
 }
 
-impl<D> Failure<D> {
+impl<D> ErrorResponse<D> {
     pub fn of(envelope: D, problem: impl Into<Problem>, request_id: RequestId) -> Self {
         Self { problem: Box::new(problem.into()), request_id, envelope }
     }
 }
 
-impl<D: Default, E: Into<Problem>> From<E> for Failure<D> {
+impl<D: Default, E: Into<Problem>> From<E> for ErrorResponse<D> {
     fn from(error: E) -> Self {
         Self::of(D::default(), error, RequestId::generate())
     }
 }
 
-impl<D> fmt::Display for Failure<D> {
+impl<D> fmt::Display for ErrorResponse<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.problem.message)
     }
 }
 
-impl<D: Envelope> ResponseError for Failure<D> {
+impl<D: Envelope> ResponseError for ErrorResponse<D> {
     fn status_code(&self) -> StatusCode {
         self.problem.status
     }
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_wait_is_rounded_up_to_whole_seconds() {
         let problem = Problem::restarting().retry_after(Duration::from_millis(1_001));
-        let response = Failure::<Management>::from(problem).error_response();
+        let response = ErrorResponse::<Management>::from(problem).error_response();
         assert_eq!(response.headers().get("retry-after").unwrap(), "2");
     }
 

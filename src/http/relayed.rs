@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     auth,
     body::{Bodies, Held},
-    problem::{Failure, Problem, error_view},
+    problem::{ErrorResponse, Problem, error_view},
     routing_headers::{route_options, unknown_providers},
     settings::ServerSettings,
 };
@@ -46,13 +46,13 @@ const SUBSTITUTION: HeaderName = HeaderName::from_static("x-providerpool-substit
 
 /// Relays one request of a client. `addressed`: what the path has said already.
 ///
-/// Errors: a [`Failure`] in the client's dialect.
+/// Errors: an [`ErrorResponse`] in the client's dialect.
 pub async fn relayed(
     asked: ClientCall,
     addressed: PathParams,
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let (id, api) = (RequestId::generate(), asked.api());
     let arrived = Instant::now();
     let relay = Rc::clone(data::<Rc<Relay>>(&request));
@@ -74,7 +74,7 @@ pub async fn relayed(
             Incoming { id, asked, addressed, key, arrived, deadline, recalled, options, permit };
         Ok::<_, Problem>((incoming, body.held, warning))
     };
-    let failure = |problem: Problem| Failure::of(api, problem, id);
+    let failure = |problem: Problem| ErrorResponse::of(api, problem, id);
     // The body is held as long as another attempt may need it: until the answer is over.
     let (incoming, held, warning) = incoming.await.map_err(failure)?;
     if let ClientCall::Generate(api) = asked

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, http::header::CONTENT_TYPE, web::Data
 
 use super::{
     auth,
-    problem::{Failure, Problem},
+    problem::{ErrorResponse, Problem},
 };
 use crate::{
     actors::{
@@ -33,14 +33,15 @@ pub struct Servable {
 }
 
 impl Servable {
-    /// Errors: a [`Failure`] of 401 or 403 for who has no client key.
-    pub fn asked(request: &HttpRequest, api: ClientApi) -> Result<Self, Failure<ClientApi>> {
+    /// Errors: an [`ErrorResponse`] of 401 or 403 for who has no client key.
+    pub fn asked(request: &HttpRequest, api: ClientApi) -> Result<Self, ErrorResponse<ClientApi>> {
         let id = RequestId::generate();
         let data = "the server gives every scope its data";
         let keys = request.app_data::<Data<Published<KeyRing>>>().expect(data);
         let table = request.app_data::<Data<Published<ProviderTable>>>().expect(data).read();
         let table = Arc::clone(&table);
-        let key = auth::client(request, keys).map_err(|problem| Failure::of(api, problem, id))?;
+        let key =
+            auth::client(request, keys).map_err(|problem| ErrorResponse::of(api, problem, id))?;
         Ok(Self { api, id, key, table })
     }
 
@@ -59,8 +60,8 @@ impl Servable {
 
     /// One model. A provider that lists none takes any name, so a name need not be in the list.
     ///
-    /// Errors: a [`Failure`] of 404 when nobody serves it to this key.
-    pub fn find(&self, name: &str) -> Result<ListedModel, Failure<ClientApi>> {
+    /// Errors: an [`ErrorResponse`] of 404 when nobody serves it to this key.
+    pub fn find(&self, name: &str) -> Result<ListedModel, ErrorResponse<ClientApi>> {
         let name = ModelName::parse(name).map_err(|error| self.failure(error.into()))?;
         let known = self.first(&name).filter(|_| self.key.allows(&name));
         known.ok_or_else(|| {
@@ -75,17 +76,17 @@ impl Servable {
         Some(listed(name, &serving))
     }
 
-    pub fn failure(&self, problem: Problem) -> Failure<ClientApi> {
-        Failure::of(self.api, problem, self.id)
+    pub fn failure(&self, problem: Problem) -> ErrorResponse<ClientApi> {
+        ErrorResponse::of(self.api, problem, self.id)
     }
 
     /// A body that the dialect has written, or the mistake it found.
     ///
-    /// Errors: a [`Failure`] of 400.
+    /// Errors: an [`ErrorResponse`] of 400.
     pub fn answer(
         &self,
         body: Result<Vec<u8>, InvalidRequest>,
-    ) -> Result<HttpResponse, Failure<ClientApi>> {
+    ) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
         let body = body.map_err(|error| {
             let problem = Problem::bad_request(&error);
             self.failure(match error.param {

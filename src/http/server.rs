@@ -17,7 +17,7 @@ use super::{
     body::Bodies,
     connection::{Connections, Listener, MalformedLog},
     json, plane,
-    problem::{Failure, Management, Problem},
+    problem::{ErrorResponse, Management, Problem},
     routes::{self, Surface, health::LastLook},
     settings::ServerSettings,
 };
@@ -145,9 +145,8 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 fn too_many_of_this_address(request: &Request) -> HttpResponse {
     let problem = Problem::too_many_of_this_address();
     match plane::dialect(request.path()) {
-        Some(api) => {
-            Failure::of(api, problem, crate::domain::id::RequestId::generate()).error_response()
-        }
-        None => Failure::<Management>::from(problem).error_response(),
+        Some(api) => ErrorResponse::of(api, problem, crate::domain::id::RequestId::generate())
+            .error_response(),
+        None => ErrorResponse::<Management>::from(problem).error_response(),
     }
 }

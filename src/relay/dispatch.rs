@@ -363,7 +363,7 @@ impl Dispatch {
         // Where it cooled nothing, its own word is all there is, or what its class says.
         let retry_after = if passes {
             let usual = || last.is_aside.then(|| passes_after(&last));
-            self.soonest_again().await.or(last.retry_after).or_else(usual)
+            self.soonest_again(&last).await.or(last.retry_after).or_else(usual)
         } else {
             last.retry_after
         };
@@ -373,16 +373,19 @@ impl Dispatch {
         RelayError::Exhausted { last, attempts: self.made(), retry_after }
     }
 
-    /// How long until someone could answer. `None`: at once, or it cannot be told.
-    async fn soonest_again(&self) -> Option<Duration> {
+    /// How long until someone could answer after this failure. `None`: at once, or it cannot be told.
+    async fn soonest_again(&self, last: &Arc<Failure>) -> Option<Duration> {
         if !self.await_published().await {
             return None;
         }
         let plans = self.next_plans();
-        if plans.iter().any(|plan| !plan.candidates.is_empty()) {
-            return None;
-        }
-        let back = |plan: &Plan| plan.soonest_back(|_, _| true);
+        let is_open = plans.iter().any(|plan| !plan.candidates.is_empty());
+        let state = self.state.borrow();
+        // Who could be asked at once has failed in a way that passes later: what is told is this failure's.
+        let failed_at = state.retry.failed_at(last);
+        let back = |plan: &Plan| {
+            plan.soonest_back(|provider, model| !is_open || failed_at == Some((provider, model)))
+        };
         let soonest = plans.iter().filter_map(back).map(|(until, _)| until).min();
         soonest.map(|until| until.since(steady()))
     }

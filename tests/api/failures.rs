@@ -118,6 +118,20 @@ async fn when_no_key_is_accepted_the_next_provider_is_asked() {
 }
 
 #[actix_web::test]
+async fn a_model_without_a_key_that_refuses_who_asks_is_left_alone_until_there_is_one() {
+    let app = TestApp::with(Setup { keys: 0, backup: true, ..Setup::default() }).await;
+    app.upstream.next(error(401));
+
+    let answer = app.chat("hello").await;
+
+    assert_eq!(answer.header("x-providerpool-provider"), "backup");
+    assert_eq!(only_cooldown(&app, 1).await, is("provider_model", "auth", 1));
+    app.post("/api/v1/providers/acme/keys", json!({"key": "sk-first"})).await;
+    assert_eq!(app.cooldowns().await, Vec::<Value>::new());
+    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "acme");
+}
+
+#[actix_web::test]
 async fn the_keys_of_the_pool_are_not_the_clients_matter() {
     let app = TestApp::start().await;
     app.upstream.always(|| error(401).into());

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::support::{
     Reply, Setup, TestApp, chat_body, eventually,
-    script::{DONE, Gate, Step, content, error, finish, gate, stream, whole},
+    script::{DONE, Gate, Step, content, error, error_with_code, finish, gate, stream, whole},
     within,
 };
 
@@ -100,6 +100,38 @@ async fn while_all_cool_a_request_waits_and_goes_on_as_soon_as_it_may() {
 
     assert_eq!(waiting.await.unwrap().status, 200);
     assert_eq!(app.upstream.calls(), 2);
+}
+
+// Who is not away would fail as before: that says nothing of when the limit is over.
+#[actix_web::test]
+async fn who_is_told_of_a_limit_beside_a_lasting_failure_is_told_when_its_cooldown_ends() {
+    let app = TestApp::with(Setup {
+        backup: true,
+        configure: |config| {
+            config.providers[0].models = vec![super::support::served("test-model", None)];
+            config.providers[1].models = vec![super::support::served("other", None)];
+        },
+        ..Setup::default()
+    })
+    .await;
+    app.put("/api/v1/routes/test-model", json!({"fallbacks": ["other"]})).await;
+    app.upstream.next(error_with_code(400, &json!("context_length_exceeded")));
+    app.backup.next(limited(1_000_000));
+
+    let refused = app.chat("hello").await;
+
+    assert_eq!(refused.status, 429);
+    let cooldowns = app.cooldowns().await;
+    let at = |field: &str| {
+        let at: jiff::Timestamp = cooldowns[0][field].as_str().unwrap().parse().unwrap();
+        u64::try_from(at.as_millisecond()).unwrap()
+    };
+    let length = at("until") - at("started_at");
+    assert!(
+        refused.retry_after() * 1000 + 1000 > length,
+        "{} s of {length} ms",
+        refused.retry_after()
+    );
 }
 
 /// Stops while one request waits, and says what comes of it.

@@ -46,7 +46,7 @@ fn request() -> Request {
             name: "read_file".to_owned(),
             kind: CallKind::Function,
             input: format!(r#"{{"path":"src/main.rs","text":{:?}}}"#, prose(40)),
-            seal: None,
+            signature: None,
         };
         let result = ToolResult {
             call_id: id,

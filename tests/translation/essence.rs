@@ -21,7 +21,7 @@ const EXCUSES: [(&str, &[&str]); 27] = [
     ("audio", &["audio"]),
     ("video", &["video"]),
     ("reasoning", &["reasoning"]),
-    ("seal", &["reasoning", "thinking"]),
+    ("signature", &["reasoning", "thinking"]),
     ("refusal", &["refusal"]),
     ("citations", &["citations"]),
     ("error", &["tool_result.is_error"]),
@@ -141,8 +141,8 @@ impl Essence {
                 let name = format!("call#{}", calls.len());
                 self.add(name, &format!("{}({})", call.name, as_json(&call.input)));
                 calls.push(call.id.clone());
-                if call.seal.is_some() {
-                    self.add("seal", who);
+                if call.signature.is_some() {
+                    self.add("signature", who);
                 }
             }
             Content::ToolResult(result) => {
@@ -161,8 +161,8 @@ impl Essence {
             }
             Content::Reasoning(thought) => {
                 self.add_text(&format!("reasoning.{who}"), &thought.text);
-                if thought.seal.is_some() {
-                    self.add("seal", who);
+                if thought.signature.is_some() {
+                    self.add("signature", who);
                 }
             }
             // Where it cannot be said as what it is, it is still to be said.

@@ -189,7 +189,10 @@ impl Handler<AddCredential> for Credentials {
                 let (provider, id) = (&credential.provider_id, &credential.id);
                 // What its models are held to have refused, they have refused to nobody's key.
                 if credentials.pool.iter_of(provider).next().is_none() {
-                    credentials.recipients.health.do_send(Forget(ScopeFilter::of(provider.clone())));
+                    credentials
+                        .recipients
+                        .health
+                        .do_send(Forget(ScopeFilter::of(provider.clone())));
                 }
                 credentials.pool.insert(credential.clone());
                 credentials.publish_change(provider);

@@ -28,7 +28,9 @@ use crate::{
         cooling::CoolingRules,
         event::{EventType, Fact},
         failure::{Failure, FailureClass},
-        health::{Attempted, Blamed, ChangeKind, HealthBook, HealthChange, HealthView, is_counted},
+        health::{
+            Attempted, Blamed, ChangeKind, HealthChange, HealthState, HealthView, is_counted,
+        },
         id::{ProviderId, RequestId},
         model::ServedModel,
         scope_map::Use,
@@ -57,7 +59,7 @@ pub struct HealthRecipients {
 /// bounds them. It waits for storage only before the first of them.
 pub struct Health {
     /// Outlives a restart: it is right, and the last of it may not be stored yet.
-    book: HealthBook,
+    state: HealthState,
     is_loaded: bool,
     store: CooldownStore,
     db: DbHandle,
@@ -81,7 +83,7 @@ impl Health {
         recipients: HealthRecipients,
     ) -> Self {
         Self {
-            book: HealthBook::default(),
+            state: HealthState::default(),
             is_loaded: false,
             store: CooldownStore::new(db.clone()),
             db,
@@ -96,19 +98,19 @@ impl Health {
 
     fn load(&mut self, stored: Vec<Cooldown>) {
         let shift = wall_shift();
-        self.book.restore(steady(), stored.into_iter().map(|cooldown| cooldown.shifted(-shift)));
+        self.state.restore(steady(), stored.into_iter().map(|cooldown| cooldown.shifted(-shift)));
         self.is_loaded = true;
         self.publish();
     }
 
     fn publish(&self) {
-        self.view.replace(self.book.view().clone());
+        self.view.replace(self.state.view().clone());
     }
 
     fn tick(&mut self, _: &mut Context<Self>) {
         let now = steady();
         self.answered.retain(|_, at| now.since(*at) < EXPIRY_INTERVAL);
-        let (ended, is_news) = self.book.expire(now);
+        let (ended, is_news) = self.state.expire(now);
         self.carry_out(&ended, None);
         if is_news {
             self.publish();
@@ -190,12 +192,12 @@ impl Health {
 
     /// Whether all models that a provider is known for are cooling.
     fn is_left_alone(&self, provider: &ProviderId) -> bool {
-        let (book, now) = (self.book.view().cooldowns(), steady());
+        let (state, now) = (self.state.view().cooldowns(), steady());
         let providers = self.providers.read();
         let Some((known, _)) = providers.find(provider) else { return false };
         let cools = |served: &ServedModel| {
             let name = served.upstream().clone();
-            book.active(now, &CooldownScope::ProviderModel(provider.clone(), name)).is_some()
+            state.active(now, &CooldownScope::ProviderModel(provider.clone(), name)).is_some()
         };
         !known.models.is_empty() && known.models.iter().all(cools)
     }
@@ -208,12 +210,12 @@ impl Health {
     }
 
     fn is_locked_out(&self, provider: &ProviderId) -> bool {
-        let (book, now) = (self.book.view().cooldowns(), steady());
+        let (state, now) = (self.state.view().cooldowns(), steady());
         let directory = self.credentials.read();
         let mut usable = directory.of(provider).iter().filter(|held| held.credential.is_usable());
         usable.all(|held| {
             let scope = CooldownScope::Credential(provider.clone(), held.credential.id.clone());
-            book.active(now, &scope).is_some()
+            state.active(now, &scope).is_some()
         })
     }
 
@@ -280,7 +282,7 @@ impl Handler<AttemptFailed> for Health {
             usable: self.credentials.read().usable_count(provider),
         };
         let rules = self.rules(provider).with(msg.cooling);
-        let blamed = self.book.failed(steady(), attempted, &rules, rand::random());
+        let blamed = self.state.failed(steady(), attempted, &rules, rand::random());
         if blamed.is_news {
             self.publish();
         }
@@ -297,7 +299,7 @@ impl Handler<AttemptSucceeded> for Health {
         let now = steady();
         let used =
             Use { provider: &provider_id, credential: credential_id.as_ref(), model: &model };
-        let ended = self.book.succeeded(now, used);
+        let ended = self.state.succeeded(now, used);
         self.publish();
         self.carry_out(&ended, None);
         self.report_answered(now, provider_id);
@@ -308,7 +310,7 @@ impl Handler<TrialPassed> for Health {
     type Result = ();
 
     fn handle(&mut self, msg: TrialPassed, _: &mut Self::Context) {
-        if self.book.passed(steady(), &msg.scope) {
+        if self.state.passed(steady(), &msg.scope) {
             self.publish();
         }
     }
@@ -318,7 +320,7 @@ impl Handler<Forget> for Health {
     type Result = ();
 
     fn handle(&mut self, msg: Forget, _: &mut Self::Context) {
-        let cleared = self.book.clear(&msg.0);
+        let cleared = self.state.clear(&msg.0);
         self.publish();
         self.carry_out(&cleared, None);
     }
@@ -328,7 +330,7 @@ impl Handler<ListCooldowns> for Health {
     type Result = MessageResult<ListCooldowns>;
 
     fn handle(&mut self, _: ListCooldowns, _: &mut Self::Context) -> Self::Result {
-        let (shift, all) = (wall_shift(), self.book.view().cooldowns().list(steady()));
+        let (shift, all) = (wall_shift(), self.state.view().cooldowns().list(steady()));
         MessageResult(all.iter().map(|cooldown| cooldown.shifted(shift)).collect())
     }
 }
@@ -337,7 +339,7 @@ impl Handler<ClearCooldowns> for Health {
     type Result = MessageResult<ClearCooldowns>;
 
     fn handle(&mut self, msg: ClearCooldowns, _: &mut Self::Context) -> Self::Result {
-        let cleared = self.book.clear(&msg.0);
+        let cleared = self.state.clear(&msg.0);
         self.publish();
         self.carry_out(&cleared, None);
         let shift = wall_shift();

@@ -24,7 +24,7 @@ pub struct RouteState {
     table: Arc<RouteTable>,
 }
 
-/// What the book has a shelf for.
+/// What the state has definitions of.
 pub(super) trait Kept: Named {
     fn definitions(state: &RouteState) -> &Definitions<Self>;
     fn definitions_mut(state: &mut RouteState) -> &mut Definitions<Self>;
@@ -212,7 +212,7 @@ mod tests {
         Alias { name: pattern(name), model: pattern("somewhere"), origin }
     }
 
-    /// A book with `fixed` in the configuration and `made` by the API, of either kind.
+    /// A state with `fixed` in the configuration and `made` by the API, of either kind.
     fn state() -> RouteState {
         let configured = Origin::Config;
         let (routes, aliases) =

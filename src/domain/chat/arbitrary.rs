@@ -9,14 +9,14 @@ pub(crate) use self::{
     answers::{answer, deltas},
     requests::request,
 };
-use super::{Dialect, Json, Seal};
+use super::{Dialect, Json, ReasoningSignature};
 
 /// What a dialect can say: the values made by chance hold nothing else. What is not named here
 /// (texts, functions and their calls, stop reasons that all know) every dialect can say.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one thing that a dialect can say or not")]
 pub(crate) struct Vocabulary {
-    /// Whose seals and own parts there are.
+    /// Whose signatures and own parts there are.
     pub dialect: Dialect,
     pub images: bool,
     pub image_urls: bool,
@@ -24,11 +24,11 @@ pub(crate) struct Vocabulary {
     pub documents: bool,
     pub audio: bool,
     pub reasoning: bool,
-    /// Whether thoughts may be without a seal.
-    pub unsealed: bool,
-    pub seals: bool,
-    /// Whether calls have seals.
-    pub call_seals: bool,
+    /// Whether thoughts may be without a signature.
+    pub unsigned: bool,
+    pub signatures: bool,
+    /// Whether calls have signatures.
+    pub call_signatures: bool,
     pub redacted: bool,
     pub summaries: bool,
     /// Ids of thoughts.
@@ -85,9 +85,9 @@ impl Vocabulary {
             documents: can,
             audio: can,
             reasoning: can,
-            unsealed: can,
-            seals: can,
-            call_seals: can,
+            unsigned: can,
+            signatures: can,
+            call_signatures: can,
             redacted: can,
             summaries: can,
             reasoning_ids: can,
@@ -153,8 +153,8 @@ fn word() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_]{0,10}"
 }
 
-fn seal(dialect: Dialect) -> impl Strategy<Value = Seal> {
-    "[A-Za-z0-9+/]{4,16}".prop_map(move |data| Seal::new(dialect, data))
+fn signature(dialect: Dialect) -> impl Strategy<Value = ReasoningSignature> {
+    "[A-Za-z0-9+/]{4,16}".prop_map(move |data| ReasoningSignature::new(dialect, data))
 }
 
 /// A JSON object of a few members.

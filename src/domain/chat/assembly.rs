@@ -5,9 +5,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 use thiserror::Error;
 
 use super::{
-    Answer, Choice, Citation, Content, Delta, Part, Reasoning, Seal, StopReason, TokenLogprob,
-    ToolCall,
-    weight::{EACH, weight_of},
+    Answer, Choice, Citation, Content, Delta, Part, Reasoning, ReasoningSignature, StopReason,
+    TokenLogprob, ToolCall,
+    memory_size::{EACH, memory_size},
 };
 
 /// Most choices an answer may have.
@@ -40,14 +40,14 @@ pub struct Assembly {
     answer: Answer,
     /// By number.
     choices: BTreeMap<u32, Growing>,
-    weight: usize,
+    bytes: usize,
     limit: usize,
 }
 
 impl Assembly {
     /// `limit`: most bytes that the answer may take, roughly as they are held in memory.
     pub fn new(limit: usize) -> Self {
-        Self { answer: Answer::default(), choices: BTreeMap::new(), weight: 0, limit }
+        Self { answer: Answer::default(), choices: BTreeMap::new(), bytes: 0, limit }
     }
 
     /// Adds what one event says.
@@ -55,8 +55,8 @@ impl Assembly {
     /// Errors: [`AssemblyError`] when it does not fit; then it is not added, and the answer cannot
     /// become whole.
     pub fn add(&mut self, delta: Delta<'_>) -> Result<(), AssemblyError> {
-        self.weight = self.weight.saturating_add(weight_of(&delta));
-        if self.weight > self.limit {
+        self.bytes = self.bytes.saturating_add(memory_size(&delta));
+        if self.bytes > self.limit {
             return Err(AssemblyError::TooLarge { limit: self.limit });
         }
         let parts = self.parts();
@@ -73,13 +73,13 @@ impl Assembly {
             Delta::Reasoning { choice, text, is_summary } => {
                 self.choice(choice)?.reasoning(&text, is_summary);
             }
-            Delta::ReasoningSeal { choice, seal, is_redacted } => {
-                self.choice(choice)?.seal(seal, is_redacted);
+            Delta::ReasoningSignature { choice, signature, is_redacted } => {
+                self.choice(choice)?.sign(signature, is_redacted);
             }
             Delta::Refusal { choice, text } => self.choice(choice)?.refusal(&text),
-            Delta::CallBegin { choice, number, id, name, kind, seal } => {
+            Delta::CallBegin { choice, number, id, name, kind, signature } => {
                 let (id, name) = (id.into_owned(), name.into_owned());
-                let call = ToolCall { id, name, kind, input: String::new(), seal };
+                let call = ToolCall { id, name, kind, input: String::new(), signature };
                 self.choice(choice)?.call(choice, number, call)?;
             }
             Delta::CallInput { choice, number, text } => {
@@ -92,7 +92,7 @@ impl Assembly {
             Delta::Stop { choice, reason } => self.choice(choice)?.stop = Some(reason),
             Delta::Usage(usage) => self.answer.usage = Some(usage),
         }
-        self.weight += EACH * (self.parts() - parts);
+        self.bytes += EACH * (self.parts() - parts);
         Ok(())
     }
 
@@ -191,12 +191,12 @@ impl Growing {
         }
     }
 
-    fn seal(&mut self, seal: Seal, is_redacted: bool) {
+    fn sign(&mut self, signature: ReasoningSignature, is_redacted: bool) {
         if let Some(Content::Reasoning(thought)) = self.open().filter(|_| !is_redacted) {
-            thought.seal = Some(seal);
+            thought.signature = Some(signature);
         } else {
-            let (seal, id) = (Some(seal), self.reasoning_id.take());
-            let thought = Reasoning { seal, is_redacted, id, ..Reasoning::default() };
+            let (signature, id) = (Some(signature), self.reasoning_id.take());
+            let thought = Reasoning { signature, is_redacted, id, ..Reasoning::default() };
             self.begin(Content::Reasoning(thought));
         }
         self.is_open = false;
@@ -295,7 +295,7 @@ fn push_choice<'a>(deltas: &mut Vec<Delta<'a>>, choice: u32, told: &'a Choice) {
 }
 
 fn push_thought<'a>(deltas: &mut Vec<Delta<'a>>, choice: u32, thought: &'a Reasoning) {
-    let Reasoning { text, is_summary, seal, is_redacted, id } = thought;
+    let Reasoning { text, is_summary, signature, is_redacted, id } = thought;
     if let Some(id) = id {
         deltas.push(Delta::ReasoningBegin { choice, id: id.into() });
     }
@@ -303,20 +303,20 @@ fn push_thought<'a>(deltas: &mut Vec<Delta<'a>>, choice: u32, thought: &'a Reaso
         let text = text.into();
         deltas.push(Delta::Reasoning { choice, text, is_summary: *is_summary });
     }
-    if let Some(seal) = seal.clone() {
-        deltas.push(Delta::ReasoningSeal { choice, seal, is_redacted: *is_redacted });
+    if let Some(signature) = signature.clone() {
+        deltas.push(Delta::ReasoningSignature { choice, signature, is_redacted: *is_redacted });
     }
 }
 
 fn push_call<'a>(deltas: &mut Vec<Delta<'a>>, choice: u32, number: u32, call: &'a ToolCall) {
-    let ToolCall { id, name, kind, input, seal } = call;
+    let ToolCall { id, name, kind, input, signature } = call;
     deltas.push(Delta::CallBegin {
         choice,
         number,
         id: id.into(),
         name: name.into(),
         kind: *kind,
-        seal: seal.clone(),
+        signature: signature.clone(),
     });
     if !input.is_empty() {
         deltas.push(Delta::CallInput { choice, number, text: input.into() });

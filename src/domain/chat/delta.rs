@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{CallKind, Citation, Part, Seal, StopReason, TokenLogprob, Usage};
+use super::{CallKind, Citation, Part, ReasoningSignature, StopReason, TokenLogprob, Usage};
 
 /// What one event of a stream adds. Deltas of one choice come in the order of its parts: one of
 /// another kind than before begins a new part, and so does whatever follows a [`Break`](Self::Break).
@@ -22,7 +22,7 @@ pub enum Delta<'a> {
         choice: u32,
         text: Cow<'a, str>,
     },
-    /// Thoughts begin that are of an item with an id. Others begin with their words or their seal.
+    /// Thoughts begin that are of an item with an id. Others begin with their words or their signature.
     ReasoningBegin {
         choice: u32,
         id: Cow<'a, str>,
@@ -34,9 +34,9 @@ pub enum Delta<'a> {
         is_summary: bool,
     },
     /// Completes the thoughts before it; or stands for thoughts that are not shown.
-    ReasoningSeal {
+    ReasoningSignature {
         choice: u32,
-        seal: Seal,
+        signature: ReasoningSignature,
         is_redacted: bool,
     },
     Refusal {
@@ -50,7 +50,7 @@ pub enum Delta<'a> {
         id: Cow<'a, str>,
         name: Cow<'a, str>,
         kind: CallKind,
-        seal: Option<Seal>,
+        signature: Option<ReasoningSignature>,
     },
     /// More of a call's input.
     CallInput {
@@ -94,7 +94,7 @@ impl Delta<'_> {
             }
             Self::CallBegin { .. }
             | Self::CallInput { .. }
-            | Self::ReasoningSeal { .. }
+            | Self::ReasoningSignature { .. }
             | Self::Citation { .. }
             | Self::Whole { .. } => true,
             Self::Begin { .. }
@@ -113,7 +113,7 @@ impl Delta<'_> {
             Self::Text { choice, .. }
             | Self::ReasoningBegin { choice, .. }
             | Self::Reasoning { choice, .. }
-            | Self::ReasoningSeal { choice, .. }
+            | Self::ReasoningSignature { choice, .. }
             | Self::Refusal { choice, .. }
             | Self::CallBegin { choice, .. }
             | Self::CallInput { choice, .. }
@@ -141,13 +141,18 @@ impl Delta<'_> {
             Self::Reasoning { choice, text, is_summary } => {
                 Delta::Reasoning { choice, text: owned(text), is_summary }
             }
-            Self::ReasoningSeal { choice, seal, is_redacted } => {
-                Delta::ReasoningSeal { choice, seal, is_redacted }
+            Self::ReasoningSignature { choice, signature, is_redacted } => {
+                Delta::ReasoningSignature { choice, signature, is_redacted }
             }
             Self::Refusal { choice, text } => Delta::Refusal { choice, text: owned(text) },
-            Self::CallBegin { choice, number, id, name, kind, seal } => {
-                Delta::CallBegin { choice, number, id: owned(id), name: owned(name), kind, seal }
-            }
+            Self::CallBegin { choice, number, id, name, kind, signature } => Delta::CallBegin {
+                choice,
+                number,
+                id: owned(id),
+                name: owned(name),
+                kind,
+                signature,
+            },
             Self::CallInput { choice, number, text } => {
                 Delta::CallInput { choice, number, text: owned(text) }
             }

@@ -14,12 +14,12 @@ mod citation;
 mod delta;
 mod json;
 mod losses;
+mod memory_size;
 mod part;
+mod reasoning_signature;
 mod request;
-mod seal;
 mod thinking;
 mod tool;
-mod weight;
 
 pub use answer::{Answer, Choice, StopReason, TokenLogprob, TopLogprob, Usage};
 pub use assembly::{Assembly, AssemblyError, MAX_CALLS, MAX_CHOICES, deltas_of};
@@ -31,7 +31,7 @@ pub use part::{
     CacheHint, Content, Document, ImageDetail, Part, Reasoning, Role, Source, ToolCall, ToolResult,
     Turn,
 };
+pub use reasoning_signature::{Dialect, ReasoningSignature};
 pub use request::{OutputFormat, Request, Sampling};
-pub use seal::{Dialect, Seal};
 pub use thinking::{Effort, Thinking, ThinkingMode};
 pub use tool::{CallKind, FunctionTool, Namespaced, Tool, ToolChoice};

@@ -1,6 +1,6 @@
 //! Who says what: turns and their parts.
 
-use super::{CallKind, Citation, Dialect, Json, Seal};
+use super::{CallKind, Citation, Dialect, Json, ReasoningSignature};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -130,7 +130,7 @@ pub struct ToolCall {
     /// As the model wrote it: JSON for a function (not checked), free text for a custom tool.
     pub input: String,
     /// What its maker wants back with it (Gemini's thought signature).
-    pub seal: Option<Seal>,
+    pub signature: Option<ReasoningSignature>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,13 +147,13 @@ pub struct ToolResult {
 /// What a model thought before it answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reasoning {
-    /// Its thoughts. Empty where only the seal is there.
+    /// Its thoughts. Empty where only the signature is there.
     pub text: String,
     /// Whether `text` is a summary, and not the thoughts themselves.
     pub is_summary: bool,
     /// What proves or holds the thoughts.
-    pub seal: Option<Seal>,
-    /// Whether the thoughts are only in the seal, because their maker hides them.
+    pub signature: Option<ReasoningSignature>,
+    /// Whether the thoughts are only in the signature, because their maker hides them.
     pub is_redacted: bool,
     /// The id of the item, where a dialect gives it one.
     pub id: Option<String>,

@@ -1,4 +1,4 @@
-//! The book against a slow and obvious one, over random histories of two providers without keys.
+//! The state against a slow and obvious one, over random histories of two providers without keys.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ struct Held {
 
 #[derive(Default)]
 struct World {
-    book: HealthBook,
+    state: HealthState,
     now: u64,
     failures: Vec<(Place, bool, u64)>,
     held: BTreeMap<Place, Held>,
@@ -178,7 +178,7 @@ impl World {
                     is_listed: true,
                     usable: 0,
                 };
-                self.book.failed(now, attempted, &CoolingRules::default(), 0.0);
+                self.state.failed(now, attempted, &CoolingRules::default(), 0.0);
                 let hint = hint.filter(|_| class != FailureClass::Connect);
                 self.fail(provider, model, class, hint);
             }
@@ -186,7 +186,7 @@ impl World {
                 let name = ModelName::parse(MODELS[model]).unwrap();
                 let id = ProviderId::parse(PROVIDERS[provider]).unwrap();
                 let used = Use { provider: &id, credential: None, model: &name };
-                self.book.succeeded(now, used);
+                self.state.succeeded(now, used);
                 for place in [(provider, None), (provider, Some(model))] {
                     self.failures.retain(|(other, ..)| *other != place);
                     if self.held.get(&place).is_some_and(|held| held.until <= self.now) {
@@ -195,19 +195,19 @@ impl World {
                 }
             }
             Step::Pass(provider, model) => {
-                self.book.passed(now, &scope((provider, model)));
+                self.state.passed(now, &scope((provider, model)));
                 let held = self.held.get_mut(&(provider, model));
                 if let Some(held) = held.filter(|held| held.until <= self.now) {
                     held.passed = true;
                 }
             }
             Step::Expire => {
-                self.book.expire(now);
+                self.state.expire(now);
                 self.held.retain(|_, held| held.until + 3_600 > self.now);
             }
             Step::Clear(provider) => {
                 let id = ProviderId::parse(PROVIDERS[provider]).unwrap();
-                self.book.clear(&ScopeFilter::of(id));
+                self.state.clear(&ScopeFilter::of(id));
                 self.failures.retain(|((other, _), ..)| *other != provider);
                 self.held.retain(|(other, _), _| *other != provider);
             }
@@ -215,7 +215,7 @@ impl World {
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
-        let told = self.book.view().cooldowns().list(self.at()).into_iter();
+        let told = self.state.view().cooldowns().list(self.at()).into_iter();
         let told: Vec<_> = told.map(|it| (it.scope, it.until, it.strikes, it.cause)).collect();
         let cooling = self.held.iter().filter(|(_, held)| held.until > self.now);
         let until = |held: &Held| START.plus(Duration::from_secs(held.until));

@@ -40,7 +40,7 @@ fn whole() -> CooldownScope {
 /// A provider with two keys, and what attempts there come to.
 #[derive(Default)]
 struct Acme {
-    book: HealthBook,
+    state: HealthState,
     rules: CoolingRules,
     purpose: Purpose,
     /// Whether its models are in no list.
@@ -63,7 +63,7 @@ impl Acme {
             is_listed: !self.is_unlisted,
             usable: 2,
         };
-        self.book.failed(at, attempted, &self.rules, 0.0)
+        self.state.failed(at, attempted, &self.rules, 0.0)
     }
 
     fn fail(&mut self, at: u64, model: &str, class: FailureClass) -> Blamed {
@@ -78,12 +78,12 @@ impl Acme {
 
     fn answer(&mut self, at: u64, model: &str) -> Vec<HealthChange> {
         let model = ModelName::parse(model).unwrap();
-        self.book.succeeded(second(at), Use { provider: &acme(), credential: None, model: &model })
+        self.state.succeeded(second(at), Use { provider: &acme(), credential: None, model: &model })
     }
 
     /// For how many seconds more a scope is left alone.
     fn left(&self, at: u64, scope: &CooldownScope) -> Option<u64> {
-        let cooldown = self.book.view().cooldowns().active(second(at), scope)?;
+        let cooldown = self.state.view().cooldowns().active(second(at), scope)?;
         Some(cooldown.until.since(second(at)).as_secs())
     }
 
@@ -91,7 +91,7 @@ impl Acme {
     fn enter(&self, at: u64, model: &str) -> bool {
         let model = ModelName::parse(model).unwrap();
         let used = Use { provider: &acme(), credential: None, model: &model };
-        let entered = self.book.view().enter(second(at), used);
+        let entered = self.state.view().enter(second(at), used);
         entered.is_ok_and(|passes| {
             passes.into_iter().for_each(TrialPass::judged);
             true
@@ -239,7 +239,7 @@ fn each_rule_counts_what_is_as_old_as_it_says() {
     pool.fail(0, "m", FailureClass::Server);
     pool.fail(1, "m", FailureClass::Server);
     // What is too old for this rule is not for the other.
-    pool.book.expire(second(65));
+    pool.state.expire(second(65));
     pool.fail(70, "m", FailureClass::Server);
     assert_eq!(pool.left(70, &of_model("m")), None, "one in the last minute");
     pool.rules = patient;
@@ -271,7 +271,7 @@ fn the_numbers_are_those_of_the_provider_and_may_be_none() {
         never.fails(20, 0, "m", class);
         never.fails(20, 0, "n", class);
     }
-    assert!(never.book.view().cooldowns().is_empty());
+    assert!(never.state.view().cooldowns().is_empty());
     let hinted =
         Failure { retry_after: Some(seconds(5)), ..Failure::new(FailureClass::Server, "no") };
     never.fail_with(START, "m", None, &hinted);

@@ -82,7 +82,7 @@ fn other_makers_have_words_of_their_own() {
     assert_eq!(rules("mistralai/Devstral-2").call_ids(), CallIdRule::Nine);
     assert_eq!(rules("glm-5").call_ids(), CallIdRule::Any);
     assert!(rules("anthropic/claude-sonnet-5").has_cache_control);
-    assert!(rules("gemini-3-flash-preview").has_google_seals);
+    assert!(rules("gemini-3-flash-preview").has_google_signatures);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{
-    cooldown::CooldownBook,
+    cooldown::CooldownState,
     id::{CredentialId, ModelName, ProviderId},
     rule::RuleAction,
     time::Timestamp,
@@ -45,9 +45,9 @@ fn failed(class: FailureClass, retry_after: Option<Duration>) -> Failure {
 #[test]
 fn each_class_has_its_scope_with_a_key_and_without() {
     use FailureClass as C;
-    let half_hour = Penalty::AtOnce(Length::Fixed(HALF_HOUR));
-    let limit = Penalty::AtOnce(LIMIT_LENGTH);
-    let missing = Penalty::AtOnce(Length::Fixed(Duration::from_hours(1)));
+    let half_hour = Penalty::AtOnce(CooldownDuration::Fixed(HALF_HOUR));
+    let limit = Penalty::AtOnce(LIMIT_DURATION);
+    let missing = Penalty::AtOnce(CooldownDuration::Fixed(Duration::from_hours(1)));
     let server = Penalty::Counted(Kind::Server, None);
     for class in C::ALL {
         let (with_key, without) = match class {
@@ -81,9 +81,9 @@ fn a_hint_is_believed_for_a_day_at_most_and_none_of_nothing() {
                 Some((_, Penalty::AtOnce(length))) => length,
                 other => panic!("{other:?}"),
             };
-            assert_eq!(length(seconds(7)), Length::Fixed(seconds(7)));
-            assert_eq!(length(Duration::MAX), Length::Fixed(MAX_HINT));
-            assert_ne!(length(Duration::ZERO), Length::Fixed(Duration::ZERO));
+            assert_eq!(length(seconds(7)), CooldownDuration::Fixed(seconds(7)));
+            assert_eq!(length(Duration::MAX), CooldownDuration::Fixed(MAX_HINT));
+            assert_ne!(length(Duration::ZERO), CooldownDuration::Fixed(Duration::ZERO));
         }
     }
     for (class, kind) in
@@ -95,19 +95,19 @@ fn a_hint_is_believed_for_a_day_at_most_and_none_of_nothing() {
         assert_eq!(hinted(Duration::ZERO), Penalty::Counted(kind, None));
     }
     let auth = blamed(true, &failed(FailureClass::Auth, Some(seconds(1))));
-    assert_eq!(auth, Some((whole_key(), Penalty::AtOnce(Length::Fixed(HALF_HOUR)))));
+    assert_eq!(auth, Some((whole_key(), Penalty::AtOnce(CooldownDuration::Fixed(HALF_HOUR)))));
 }
 
 #[test]
 fn a_limit_without_a_hint_doubles_from_a_second_to_half_an_hour() {
-    let mut book = CooldownBook::default();
+    let mut state = CooldownState::default();
     let mut now = Timestamp::from_millis(1_000_000);
     let mut lengths = Vec::new();
     for _ in 0..13 {
         let failure = Failure::new(FailureClass::RateLimit, "429");
         let Some((scope, Penalty::AtOnce(length))) = blamed(true, &failure) else { panic!() };
-        book.impose(now, scope.clone(), length, (FailureClass::RateLimit, Some(429)), 0.0);
-        let until = book.active(now, &scope).unwrap().until;
+        state.impose(now, scope.clone(), length, (FailureClass::RateLimit, Some(429)), 0.0);
+        let until = state.active(now, &scope).unwrap().until;
         lengths.push(until.since(now).as_secs());
         now = until;
     }
@@ -132,7 +132,7 @@ fn a_rule_decides_whether_the_credential_cools_whatever_the_class() {
     ] {
         for class in FailureClass::ALL {
             let failure = Failure { rule: Some(action), ..failed(class, Some(seconds(1))) };
-            let minute = Penalty::AtOnce(Length::Fixed(RULE_COOLDOWN));
+            let minute = Penalty::AtOnce(CooldownDuration::Fixed(RULE_COOLDOWN));
             assert_eq!(blamed(true, &failure), cools.then(|| (whole_key(), minute)));
             assert_eq!(blamed(false, &failure), cools.then(|| (model_there(), minute)));
         }
@@ -143,5 +143,5 @@ fn a_rule_decides_whether_the_credential_cools_whatever_the_class() {
 fn what_fails_at_a_credentials_proxy_costs_the_credential_and_not_the_provider() {
     let refused = Failure::new(FailureClass::Connect, "refused");
     let failure = Failure { by_proxy: true, ..refused };
-    assert_eq!(blamed(true, &failure), Some((whole_key(), Penalty::AtOnce(SERVER_LENGTH))));
+    assert_eq!(blamed(true, &failure), Some((whole_key(), Penalty::AtOnce(SERVER_DURATION))));
 }

@@ -91,11 +91,18 @@ impl CustomCalls {
     /// Hands on a delta, or what has become of it. The text of a call comes when it is complete.
     pub fn pass(&mut self, delta: Delta<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         match delta {
-            Delta::CallBegin { choice, number, id, name, seal, .. }
+            Delta::CallBegin { choice, number, id, name, signature, .. }
                 if self.names.contains(&*name) =>
             {
                 self.open.insert((choice, number), String::new());
-                sink(Delta::CallBegin { choice, number, id, name, kind: CallKind::Custom, seal });
+                sink(Delta::CallBegin {
+                    choice,
+                    number,
+                    id,
+                    name,
+                    kind: CallKind::Custom,
+                    signature,
+                });
             }
             Delta::CallInput { choice, number, text } => {
                 let Some(held) = self.open.get_mut(&(choice, number)) else {
@@ -145,7 +152,7 @@ mod tests {
                 name: "patch".into(),
                 kind: CallKind::Custom,
                 input: input.into(),
-                seal: None,
+                signature: None,
             })
         };
         let result = Content::ToolResult(ToolResult {
@@ -174,7 +181,7 @@ mod tests {
             name: "patch".into(),
             kind: CallKind::Function,
             input: input.into(),
-            seal: None,
+            signature: None,
         })
     }
 
@@ -211,7 +218,7 @@ mod tests {
             id: "c".into(),
             name: name.into(),
             kind: CallKind::Function,
-            seal: None,
+            signature: None,
         };
         let input =
             |number, text: &'static str| Delta::CallInput { choice: 0, number, text: text.into() };

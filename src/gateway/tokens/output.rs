@@ -31,8 +31,8 @@ impl OutputEstimate {
                 self.words.text(name);
             }
             Delta::Reasoning { text, .. } => self.thoughts.piece(text),
-            Delta::ReasoningSeal { seal, is_redacted: true, .. } => {
-                self.thoughts.fix((seal.data.len() as u64).div_ceil(4));
+            Delta::ReasoningSignature { signature, is_redacted: true, .. } => {
+                self.thoughts.fix((signature.data.len() as u64).div_ceil(4));
             }
             Delta::Whole { part, .. } => {
                 self.words.break_off();
@@ -45,7 +45,7 @@ impl OutputEstimate {
             Delta::Begin { .. }
             | Delta::Tier(_)
             | Delta::ReasoningBegin { .. }
-            | Delta::ReasoningSeal { .. }
+            | Delta::ReasoningSignature { .. }
             | Delta::Citation { .. }
             | Delta::Logprobs { .. }
             | Delta::Usage(_) => (),

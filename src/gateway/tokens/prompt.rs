@@ -146,7 +146,7 @@ impl Prompt {
             }
             Content::Audio(source) => self.fix(media::audio(source)),
             Content::Video(source) => self.fix(media::video(source)),
-            Content::ToolCall(ToolCall { id, name, input, kind: _, seal: _ }) => {
+            Content::ToolCall(ToolCall { id, name, input, kind: _, signature: _ }) => {
                 self.fix(PER_CALL);
                 self.texts([id, name, input].into_iter());
             }
@@ -165,7 +165,7 @@ impl Prompt {
     /// Thoughts that only their maker can read are taken to be as long as what holds them.
     fn thought(&mut self, thought: &Reasoning) {
         if thought.text.is_empty() {
-            let hidden = thought.seal.as_ref().map_or(0, |seal| seal.data.len());
+            let hidden = thought.signature.as_ref().map_or(0, |signature| signature.data.len());
             self.sample.add_bytes(hidden / 4 * 3);
         } else {
             self.text(&thought.text);
@@ -177,7 +177,7 @@ impl Prompt {
 mod tests {
     use super::*;
     use crate::domain::{
-        chat::{Dialect, Document, FunctionTool, Json, Role, Seal, Source},
+        chat::{Dialect, Document, FunctionTool, Json, ReasoningSignature, Role, Source},
         id::ModelName,
     };
 
@@ -243,7 +243,7 @@ mod tests {
             name: "weather".to_owned(),
             kind: crate::domain::chat::CallKind::Function,
             input: r#"{"city":"Paris"}"#.to_owned(),
-            seal: None,
+            signature: None,
         };
         assert!(of_part(Content::ToolCall(call)) > 12);
         let result = ToolResult {
@@ -255,7 +255,7 @@ mod tests {
         };
         assert!(of_part(Content::ToolResult(result)) > 110);
         let hidden = Reasoning {
-            seal: Some(Seal::new(Dialect::Messages, "A".repeat(4_000))),
+            signature: Some(ReasoningSignature::new(Dialect::Messages, "A".repeat(4_000))),
             is_redacted: true,
             ..Reasoning::default()
         };

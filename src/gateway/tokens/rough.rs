@@ -63,8 +63,8 @@ impl TextLength {
                 self.add(name);
                 self.ascii += PER_CALL_BYTES;
             }
-            Delta::ReasoningSeal { seal, is_redacted: true, .. } => {
-                self.ascii += seal.data.len() as u64;
+            Delta::ReasoningSignature { signature, is_redacted: true, .. } => {
+                self.ascii += signature.data.len() as u64;
             }
             Delta::Whole { part, .. } => self.add_part(part),
             _ => {}

@@ -99,7 +99,7 @@ mod tests {
             name: name.into(),
             kind: CallKind::Function,
             input: String::new(),
-            seal: None,
+            signature: None,
         }
     }
 

@@ -37,7 +37,7 @@ const DIALECTS: [(Dialect, &dyn Spoken); 5] = [
 fn vocabulary(dialect: Dialect) -> Vocabulary {
     Vocabulary {
         reasoning: true,
-        unsealed: true,
+        unsigned: true,
         call_ids: true,
         images: true,
         json_mode: dialect != Dialect::Messages,

@@ -9,7 +9,7 @@ use crate::{
     },
     http::{
         endpoint::{Endpoint, endpoint},
-        problem::Failure,
+        problem::ErrorResponse,
         relayed::relayed,
         routing_headers::RoutingHeaders,
     },
@@ -39,6 +39,6 @@ pub fn endpoints() -> Vec<Endpoint> {
 pub async fn create(
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     relayed(ClientCall::Generate(ClientApi::Chat), PathParams::default(), request, payload).await
 }

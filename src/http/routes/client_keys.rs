@@ -21,7 +21,7 @@ use crate::{
         endpoint::{Endpoint, endpoint},
         json::JsonBody,
         paging::{PageQuery, Rest},
-        problem::{Failure, Management},
+        problem::{ErrorResponse, Management},
         query::Query,
     },
 };
@@ -108,7 +108,7 @@ fn view(ring: &KeyRing, key: &AccessKey) -> ClientKeyView {
 pub async fn list(
     actors: Data<Actors>,
     page: Query<PageQuery>,
-) -> Result<Json<ClientKeyList>, Failure<Management>> {
+) -> Result<Json<ClientKeyList>, ErrorResponse<Management>> {
     let ring = actors.key_ring.read();
     let rest = |cursor: Option<&str>| -> Option<Rest<'_, &Arc<AccessKey>>> {
         let Some(cursor) = cursor else { return Some(Box::new(ring.list(&[Role::Client]))) };
@@ -124,7 +124,7 @@ pub async fn list(
 pub async fn create(
     actors: Data<Actors>,
     body: JsonBody<NewClientKey>,
-) -> Result<HttpResponse, Failure<Management>> {
+) -> Result<HttpResponse, ErrorResponse<Management>> {
     let NewClientKey { name, allowed_models, expires_at } = body.into_inner();
     let create = CreateAccessKey(NewKey { role: Role::Client, name, allowed_models, expires_at });
     let minted = ask(&actors.access_keys, create).await??;
@@ -140,7 +140,7 @@ pub async fn create(
 pub async fn revoke(
     actors: Data<Actors>,
     id: Path<String>,
-) -> Result<HttpResponse, Failure<Management>> {
+) -> Result<HttpResponse, ErrorResponse<Management>> {
     let revoke = RevokeAccessKey { id: id.into_inner().into(), roles: &[Role::Client] };
     ask(&actors.access_keys, revoke).await??;
     Ok(HttpResponse::NoContent().finish())

@@ -16,7 +16,7 @@ use crate::{
         actors::{Actors, ask},
         endpoint::{Endpoint, endpoint},
         paging::PageQuery,
-        problem::{Failure, Management, Problem},
+        problem::{ErrorResponse, Management, Problem},
         query::Query,
     },
 };
@@ -60,7 +60,7 @@ pub struct ClearQuery {
 pub async fn list(
     actors: Data<Actors>,
     page: Query<PageQuery>,
-) -> Result<Json<CooldownList>, Failure<Management>> {
+) -> Result<Json<CooldownList>, ErrorResponse<Management>> {
     let all = ask(&actors.health, ListCooldowns).await?;
     let page = page.into_inner().cut(all, |cooldown| cooldown.scope.cursor())?;
     let cooldowns = page.items.iter().map(CooldownView::from).collect();
@@ -73,7 +73,7 @@ pub async fn list(
 pub async fn clear(
     actors: Data<Actors>,
     query: Query<ClearQuery>,
-) -> Result<Json<ClearedCooldowns>, Failure<Management>> {
+) -> Result<Json<ClearedCooldowns>, ErrorResponse<Management>> {
     let ClearQuery { provider_id, credential_id, model_id } = query.into_inner();
     let provider = provider_id.as_deref().map(ProviderId::parse).transpose()?;
     let model = model_id.as_deref().map(ModelName::parse).transpose()?;

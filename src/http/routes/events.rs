@@ -14,7 +14,7 @@ use crate::{
         actors::{Actors, ask},
         auth,
         endpoint::{Endpoint, endpoint},
-        problem::{Failure, Management, Problem},
+        problem::{ErrorResponse, Management, Problem},
         query::Query,
         settings::ServerSettings,
     },
@@ -67,7 +67,7 @@ pub async fn subscribe(
     query: Query<EventsQuery>,
     actors: Data<Actors>,
     settings: Data<ServerSettings>,
-) -> Result<HttpResponse, Failure<Management>> {
+) -> Result<HttpResponse, ErrorResponse<Management>> {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let host = text(HOST).unwrap_or_default();
     // An origin that cannot be read is an origin all the same, and not one of ours.

@@ -40,7 +40,7 @@ use crate::{
         body::Bodies,
         endpoint::{Endpoint, endpoint},
         json::parse,
-        problem::{Failure, Management, Problem},
+        problem::{ErrorResponse, Management, Problem},
         routing_headers::MAX_EXCLUDED,
         settings::ServerSettings,
     },
@@ -422,7 +422,7 @@ pub async fn explain(
     actors: Data<Actors>,
     settings: Data<ServerSettings>,
     bodies: Data<Bodies>,
-) -> Result<Json<Explanation>, Failure<Management>> {
+) -> Result<Json<Explanation>, ErrorResponse<Management>> {
     // It may hold a request, and so may be as large as one.
     let key = auth::admitted(&request);
     let body = bodies.read(&request, payload, settings.max_body_bytes, &key.id).await?;

@@ -20,7 +20,7 @@ use crate::{
     http::{
         auth,
         endpoint::{Endpoint, endpoint},
-        problem::{Failure, Problem},
+        problem::{ErrorResponse, Problem},
         query::Query,
         relayed::relayed,
         routing_headers::RoutingHeaders,
@@ -55,7 +55,7 @@ pub struct Page {
 pub async fn list(
     request: HttpRequest,
     page: Query<Page>,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let servable = Servable::asked(&request, ClientApi::Gemini)?;
     let Page { page_size, page_token } = page.into_inner();
     servable.answer(gemini_list(&servable.list(), &GeminiPage { page_size, page_token }))
@@ -68,7 +68,7 @@ pub async fn list(
 pub async fn show(
     request: HttpRequest,
     model: Path<String>,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let servable = Servable::asked(&request, ClientApi::Gemini)?;
     let model = servable.find(&model)?;
     servable.answer(Ok(gemini_one(&model)))
@@ -101,12 +101,12 @@ pub async fn call(
     path: Path<(String, String)>,
     keys: Data<Published<KeyRing>>,
     payload: Payload,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let (model, method) = path.into_inner();
     let refusal = |problem| {
         // Who has no key is told that, and nothing of models and methods.
         let problem = auth::client(&request, &keys).err().unwrap_or(problem);
-        Failure::of(ClientApi::Gemini, problem, RequestId::generate())
+        ErrorResponse::of(ClientApi::Gemini, problem, RequestId::generate())
     };
     let model = ModelName::parse(&model).map_err(|error| refusal(Problem::from(error)))?;
     let asked = match method.as_str() {
@@ -142,7 +142,7 @@ async fn call_in_v1(
     path: Path<(String, String)>,
     keys: Data<Published<KeyRing>>,
     payload: Payload,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     call(request, path, keys, payload).await
 }
 

@@ -37,7 +37,7 @@ use crate::{
         actors::{Actors, ask},
         endpoint::{Endpoint, endpoint},
         json::JsonBody,
-        problem::{Failure, Management, Problem},
+        problem::{ErrorResponse, Management, Problem},
     },
 };
 
@@ -243,7 +243,7 @@ pub async fn add(
     actors: Data<Actors>,
     id: Path<String>,
     body: JsonBody<KeyBody>,
-) -> Result<HttpResponse, Failure<Management>> {
+) -> Result<HttpResponse, ErrorResponse<Management>> {
     let provider_id = ProviderId::parse(&id)?;
     let origin = actors.providers.read().find(&provider_id).map(|(provider, _)| provider.origin);
     match origin {
@@ -276,7 +276,7 @@ pub async fn change(
     actors: Data<Actors>,
     path: Path<(String, String)>,
     body: JsonBody<KeyBody>,
-) -> Result<Json<KeyView>, Failure<Management>> {
+) -> Result<Json<KeyView>, ErrorResponse<Management>> {
     let (provider, key) = path.into_inner();
     let body = body.into_inner();
     if body.key.is_some() {
@@ -303,7 +303,7 @@ pub async fn change(
 pub async fn remove(
     actors: Data<Actors>,
     path: Path<(String, String)>,
-) -> Result<HttpResponse, Failure<Management>> {
+) -> Result<HttpResponse, ErrorResponse<Management>> {
     let (provider, key) = path.into_inner();
     let remove = RemoveCredential { provider_id: ProviderId::parse(&provider)?, id: key.into() };
     ask(&actors.credentials, remove).await??;

@@ -9,7 +9,7 @@ use crate::{
     },
     http::{
         endpoint::{Endpoint, endpoint},
-        problem::Failure,
+        problem::ErrorResponse,
         relayed::relayed,
         routing_headers::RoutingHeaders,
     },
@@ -29,7 +29,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 pub async fn create(
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     relayed(ClientCall::Generate(ClientApi::Messages), PathParams::default(), request, payload)
         .await
 }
@@ -44,7 +44,7 @@ pub async fn create(
 pub async fn count_tokens(
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let asked = ClientCall::TokenCount(ClientApi::Messages);
     relayed(asked, PathParams::default(), request, payload).await
 }

@@ -16,7 +16,7 @@ use crate::{
     http::{
         endpoint::{Endpoint, endpoint},
         plane::by_headers,
-        problem::Failure,
+        problem::ErrorResponse,
         query::Query,
         servable::Servable,
     },
@@ -52,7 +52,7 @@ pub struct Wanted {
 pub async fn list(
     request: HttpRequest,
     wanted: Query<Wanted>,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let servable = Servable::asked(&request, by_headers(&request))?;
     let models = servable.list();
     let Wanted { before_id, after_id, limit, page_size, page_token } = wanted.into_inner();
@@ -73,7 +73,7 @@ pub async fn list(
 pub async fn show(
     request: HttpRequest,
     id: Path<String>,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let servable = Servable::asked(&request, by_headers(&request))?;
     let model = servable.find(&id)?;
     servable.answer(Ok(match by_headers(&request) {

@@ -10,12 +10,12 @@ use crate::{
     domain::{pattern::NamePattern, route::Named},
     http::{
         paging::{Page, PageQuery, Rest},
-        problem::{Failure, Management, Problem},
+        problem::{ErrorResponse, Management, Problem},
         query::Query,
     },
 };
 
-pub type Answer<T> = Result<T, Failure<Management>>;
+pub type Answer<T> = Result<T, ErrorResponse<Management>>;
 
 /// One page of all there are.
 pub fn page<T: Named>(all: &Entries<T>, page: Query<PageQuery>) -> Result<Page<T>, Problem> {

@@ -20,7 +20,7 @@ use crate::{
         body::Bodies,
         endpoint::{Endpoint, endpoint},
         json::{self, MAX_BODY},
-        problem::Failure,
+        problem::ErrorResponse,
         relayed::relayed,
         routing_headers::RoutingHeaders,
         servable::Servable,
@@ -50,7 +50,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 pub async fn chat(
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     relayed(ClientCall::Generate(ClientApi::OllamaChat), PathParams::default(), request, payload)
         .await
 }
@@ -65,7 +65,7 @@ pub async fn chat(
 pub async fn complete(
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     relayed(
         ClientCall::Generate(ClientApi::OllamaGenerate),
         PathParams::default(),
@@ -84,7 +84,7 @@ pub async fn complete(
 pub async fn embed(
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let asked = ClientCall::Embeddings(EmbeddingApi::Ollama);
     relayed(asked, PathParams::default(), request, payload).await
 }
@@ -98,7 +98,7 @@ pub async fn embed(
 pub async fn embed_one(
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let asked = ClientCall::Embeddings(EmbeddingApi::OllamaLegacy);
     relayed(asked, PathParams::default(), request, payload).await
 }
@@ -106,7 +106,7 @@ pub async fn embed_one(
 /// Lists the models that this key may ask for and that some provider in use lists, by name.
 #[utoipa::path(get, path = "/api/tags", tag = "relay",
     responses((status = 200, description = "The list, as Ollama has it")))]
-pub async fn list(request: HttpRequest) -> Result<HttpResponse, Failure<ClientApi>> {
+pub async fn list(request: HttpRequest) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let servable = Servable::asked(&request, ClientApi::OllamaChat)?;
     servable.answer(Ok(ollama_tags(&servable.list())))
 }
@@ -130,7 +130,7 @@ pub async fn show(
     request: HttpRequest,
     payload: Payload,
     bodies: Data<Bodies>,
-) -> Result<HttpResponse, Failure<ClientApi>> {
+) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     let servable = Servable::asked(&request, ClientApi::OllamaChat)?;
     let body = bodies.read(&request, payload, MAX_BODY, servable.key()).await;
     let body = body.and_then(|body| json::parse::<ShowBody>(&body.bytes));
@@ -141,6 +141,6 @@ pub async fn show(
 /// Says which version of Ollama's API is spoken.
 #[utoipa::path(get, path = "/api/version", tag = "relay",
     responses((status = 200, description = "The version")))]
-pub async fn version(request: HttpRequest) -> Result<HttpResponse, Failure<ClientApi>> {
+pub async fn version(request: HttpRequest) -> Result<HttpResponse, ErrorResponse<ClientApi>> {
     Servable::asked(&request, ClientApi::OllamaChat)?.answer(Ok(ollama_version()))
 }

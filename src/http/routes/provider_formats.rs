@@ -14,7 +14,7 @@ use crate::{
     http::{
         actors::{Actors, ask_patiently},
         endpoint::{Endpoint, endpoint},
-        problem::{Failure, Management},
+        problem::{ErrorResponse, Management},
     },
 };
 
@@ -80,7 +80,7 @@ impl From<Evidence> for EvidenceView {
 pub async fn detect(
     actors: Data<Actors>,
     id: Path<String>,
-) -> Result<Json<DetectedFormats>, Failure<Management>> {
+) -> Result<Json<DetectedFormats>, ErrorResponse<Management>> {
     let provider_id = ProviderId::parse(&id)?;
     let FormatVerdict { formats, evidence } =
         ask_patiently(&actors.discovery, DetectFormats { provider_id }).await??;

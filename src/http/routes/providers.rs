@@ -46,12 +46,12 @@ use crate::{
         endpoint::{Endpoint, endpoint},
         json::JsonBody,
         paging::{PageQuery, Rest},
-        problem::{Failure, Management, Problem},
+        problem::{ErrorResponse, Management, Problem},
         query::Query,
     },
 };
 
-type Answer<T> = Result<T, Failure<Management>>;
+type Answer<T> = Result<T, ErrorResponse<Management>>;
 
 pub fn endpoints() -> Vec<Endpoint> {
     vec![

@@ -10,7 +10,7 @@ use crate::{
     http::{
         actors::{Actors, ask},
         endpoint::{Endpoint, endpoint},
-        problem::{Failure, Management, Problem},
+        problem::{ErrorResponse, Management, Problem},
         settings::ServerSettings,
     },
 };
@@ -32,7 +32,7 @@ pub async fn trace(
     actors: Data<Actors>,
     settings: Data<ServerSettings>,
     id: Path<String>,
-) -> Result<Json<Arc<Trace>>, Failure<Management>> {
+) -> Result<Json<Arc<Trace>>, ErrorResponse<Management>> {
     let missing = || {
         let message = match settings.traces {
             0 => "no traces are kept: relay.traces is 0".to_owned(),

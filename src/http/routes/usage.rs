@@ -16,7 +16,7 @@ use crate::{
         actors::{Actors, ask_patiently},
         endpoint::{Endpoint, endpoint},
         paging::checked_limit,
-        problem::{Failure, Management, Problem},
+        problem::{ErrorResponse, Management, Problem},
         query::Query,
     },
 };
@@ -99,7 +99,7 @@ pub struct UsageSummary {
 pub async fn summary(
     actors: Data<Actors>,
     query: Query<UsageQuery>,
-) -> Result<Json<UsageSummary>, Failure<Management>> {
+) -> Result<Json<UsageSummary>, ErrorResponse<Management>> {
     const DAY: Duration = Duration::from_hours(24);
     let period = query.period;
     let limit = checked_limit(query.limit)?;

@@ -62,6 +62,12 @@ impl Retry {
         newest_first.min_by_key(|failure| policy(failure).passes_after)
     }
 
+    /// The model of a provider that a failure is of, as far as it is told.
+    pub fn failed_at(&self, failure: &Arc<Failure>) -> Option<(&ProviderId, &ModelName)> {
+        let known = self.verdicts.iter().find(|known| Arc::ptr_eq(&known.failure, failure))?;
+        Some((&known.provider, &known.model))
+    }
+
     /// The end, with the failure that passes soonest; or as nobody's whom a cooldown keeps away for a
     /// shorter time than that.
     pub(super) fn end(&mut self, now: Duration) -> Action {

@@ -11,7 +11,7 @@ use super::{
     tests::{Desk, acme, credential},
     *,
 };
-use crate::domain::cooldown::{Length, TrialPass};
+use crate::domain::cooldown::{CooldownDuration, TrialPass};
 
 mod history;
 
@@ -95,7 +95,7 @@ impl World {
     }
 
     fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
-        let (now, book) = (self.now(), &mut self.desk.cooldowns);
+        let (now, state) = (self.now(), &mut self.desk.cooldowns);
         match step {
             Step::Clock(by) => self.now += by,
             Step::Lease(wish) => self.lease(wish)?,
@@ -103,24 +103,24 @@ impl World {
             Step::Judge(at, judged) => self.judge(*at, *judged),
             Step::Cool(scope, length, cause) => self.cool(*scope, *length, *cause),
             Step::Pass(scope) => {
-                book.passed(now, &real(*scope));
+                state.passed(now, &real(*scope));
                 let ended = self.against.get_mut(scope).filter(|a| a.until <= self.now);
                 if let Some(against) = ended {
                     against.passed = true;
                 }
             }
             Step::Succeed(scope) => {
-                book.succeeded(now, &real(*scope));
+                state.succeeded(now, &real(*scope));
                 if self.against.get(scope).is_some_and(|a| a.until <= self.now) {
                     self.against.remove(scope);
                 }
             }
             Step::Clear(scope) => {
-                book.clear(&real(*scope));
+                state.clear(&real(*scope));
                 self.against.remove(scope);
             }
             Step::Expire => {
-                book.expire(now);
+                state.expire(now);
                 let now = self.now;
                 self.against.values_mut().for_each(|a| a.told |= a.until <= now);
                 self.against.retain(|_, a| now - a.until < HOUR);
@@ -159,7 +159,7 @@ impl World {
     }
 
     fn cool(&mut self, scope: Scope, length: i64, cause: FailureClass) {
-        let fixed = Length::Fixed(Duration::from_millis(length.unsigned_abs()));
+        let fixed = CooldownDuration::Fixed(Duration::from_millis(length.unsigned_abs()));
         self.desk.cooldowns.impose(self.now(), real(scope), fixed, (cause, None), 0.0);
         let until = self.now + length;
         match self.against.get_mut(&scope).filter(|against| against.until > self.now) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     actors::credentials::CredentialPool,
     domain::{
-        cooldown::{CooldownBook, CooldownScope, Length},
+        cooldown::{CooldownDuration, CooldownScope, CooldownState},
         credential::CredentialSettings,
         provider::Origin,
     },
@@ -42,7 +42,7 @@ fn with(id: &str, change: impl FnOnce(&mut CredentialSettings)) -> Credential {
 /// A pool and what is held against its credentials.
 pub(super) struct Desk {
     pub(super) pool: CredentialPool,
-    pub(super) cooldowns: CooldownBook,
+    pub(super) cooldowns: CooldownState,
     pub(super) strategy: CredentialStrategy,
 }
 
@@ -52,7 +52,7 @@ impl Desk {
         credentials: impl IntoIterator<Item = Credential>,
     ) -> Self {
         let pool = CredentialPool::new(credentials);
-        Self { pool, cooldowns: CooldownBook::default(), strategy }
+        Self { pool, cooldowns: CooldownState::default(), strategy }
     }
 
     fn rotating(credentials: impl IntoIterator<Item = Credential>) -> Self {
@@ -60,7 +60,7 @@ impl Desk {
     }
 
     fn cool(&mut self, scope: CooldownScope, seconds: u64) {
-        let length = Length::Fixed(Duration::from_secs(seconds));
+        let length = CooldownDuration::Fixed(Duration::from_secs(seconds));
         self.cooldowns.impose(NOW, scope, length, (FailureClass::RateLimit, Some(429)), 0.0);
     }
 
@@ -163,7 +163,7 @@ fn one_that_cools_and_comes_back_is_not_made_up_for() {
     let mut desk = Desk::new(CredentialStrategy::Weighted, all);
     desk.cool_whole("a", 60);
     assert_eq!(desk.ids(4), ["b", "c", "b", "c"]);
-    desk.cooldowns = CooldownBook::default();
+    desk.cooldowns = CooldownState::default();
     let ids = desk.ids(10);
     assert_eq!(ids.iter().filter(|id| *id == "a").count(), 8, "{ids:?}");
 }

@@ -10,11 +10,11 @@ use crate::{
         router::{RouterView, fallback_chain::FallbackChain, route_table::RouteTable},
     },
     domain::{
-        cooldown::{CooldownScope, Length},
+        cooldown::{CooldownDuration, CooldownScope},
         cooling::CoolingRules,
         credential::{Credential, CredentialSettings, StoredSecret},
         failure::Failure,
-        health::{Attempted, Blamed, HealthBook, Purpose},
+        health::{Attempted, Blamed, HealthState, Purpose},
         id::CredentialId,
         model::ServedModel,
         pattern::NamePattern,
@@ -64,7 +64,7 @@ pub(crate) struct Pool {
     pub(crate) view: RouterView,
     pub(crate) providers: ProviderTable,
     pub(crate) credentials: CredentialDirectory,
-    pub(crate) health: HealthBook,
+    pub(crate) health: HealthState,
     pub(crate) options: RouteOptions,
     pub(crate) client: Dialect,
     pub(crate) is_streamed: bool,
@@ -83,7 +83,7 @@ impl Pool {
             view: RouterView::default(),
             providers: ProviderTable::new(rows.collect::<Vec<_>>()),
             credentials: pool.directory(),
-            health: HealthBook::default(),
+            health: HealthState::default(),
             options: RouteOptions::default(),
             client: Dialect::Chat,
             is_streamed: true,
@@ -113,7 +113,7 @@ impl Pool {
     }
 
     pub(crate) fn cool(&mut self, scope: CooldownScope, seconds: u64, cause: FailureClass) {
-        let length = Length::Fixed(Duration::from_secs(seconds));
+        let length = CooldownDuration::Fixed(Duration::from_secs(seconds));
         self.health.cooldowns().impose(NOW, scope, length, (cause, None), 0.0);
     }
 

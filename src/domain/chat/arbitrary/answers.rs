@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use proptest::{collection::vec, option, prelude::*};
 
-use super::{Vocabulary, base64, flag, object, seal, text, where_said, word};
+use super::{Vocabulary, base64, flag, object, signature, text, where_said, word};
 use crate::domain::{
     chat::{
         Answer, CallKind, Choice, Citation, Content, Delta, Part, Place, Reasoning, Source,
@@ -153,30 +153,31 @@ fn citation() -> impl Strategy<Value = Citation> {
 
 /// A call of a function with an object, or of a custom tool with any text.
 pub(super) fn call(can: Vocabulary) -> impl Strategy<Value = ToolCall> {
-    let seal = where_said(can.call_seals, seal(can.dialect));
-    (word(), word(), object(), text(), flag(can.custom_tools), seal).prop_map(
-        move |(id, name, object, text, is_custom, seal)| {
+    let signature = where_said(can.call_signatures, signature(can.dialect));
+    (word(), word(), object(), text(), flag(can.custom_tools), signature).prop_map(
+        move |(id, name, object, text, is_custom, signature)| {
             let (kind, input) = if is_custom {
                 (CallKind::Custom, text)
             } else {
                 (CallKind::Function, object.as_str().to_owned())
             };
             let id = if can.call_ids { id } else { String::new() };
-            ToolCall { id, name, kind, input, seal }
+            ToolCall { id, name, kind, input, signature }
         },
     )
 }
 
-/// Thoughts with content: a text, a seal or both.
+/// Thoughts with content: a text, a signature or both.
 pub(super) fn reasoning(can: Vocabulary) -> impl Strategy<Value = Reasoning> {
     let id = where_said(can.reasoning_ids, word());
-    (text(), flag(can.summaries), seal(can.dialect), any::<bool>(), flag(can.redacted), id)
-        .prop_map(move |(text, is_summary, seal, has_seal, is_redacted, id)| {
-            let seal = (can.seals && (has_seal || !can.unsealed)).then_some(seal);
-            if is_redacted && seal.is_some() {
-                return Reasoning { seal, is_redacted, id, ..Reasoning::default() };
+    (text(), flag(can.summaries), signature(can.dialect), any::<bool>(), flag(can.redacted), id)
+        .prop_map(move |(text, is_summary, signature, has_signature, is_redacted, id)| {
+            let signature =
+                (can.signatures && (has_signature || !can.unsigned)).then_some(signature);
+            if is_redacted && signature.is_some() {
+                return Reasoning { signature, is_redacted, id, ..Reasoning::default() };
             }
-            Reasoning { text, is_summary, seal, id, ..Reasoning::default() }
+            Reasoning { text, is_summary, signature, id, ..Reasoning::default() }
         })
 }
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::chat::{
-    CallKind, Dialect, Seal, Usage,
+    CallKind, Dialect, ReasoningSignature, Usage,
     arbitrary::{self, Vocabulary},
 };
 
@@ -22,7 +22,7 @@ fn text(text: &str) -> Delta<'_> {
 
 fn begin(number: u32) -> Delta<'static> {
     let (id, name) = (format!("call_{number}").into(), "look".into());
-    Delta::CallBegin { choice: 0, number, id, name, kind: CallKind::Function, seal: None }
+    Delta::CallBegin { choice: 0, number, id, name, kind: CallKind::Function, signature: None }
 }
 
 fn input(number: u32, text: &str) -> Delta<'_> {
@@ -64,20 +64,20 @@ fn a_number_that_nothing_is_said_of_is_no_choice_and_one_that_is_begun_must_end(
 }
 
 #[test]
-fn a_break_or_a_seal_ends_a_part_and_an_empty_piece_begins_none() {
+fn a_break_or_a_signature_ends_a_part_and_an_empty_piece_begins_none() {
     let thought = |text| Delta::Reasoning { choice: 0, text, is_summary: false };
-    let seal = |is_redacted| Delta::ReasoningSeal {
+    let signature = |is_redacted| Delta::ReasoningSignature {
         choice: 0,
-        seal: Seal::new(Dialect::Messages, "c2VhbA=="),
+        signature: ReasoningSignature::new(Dialect::Messages, "c2VhbA=="),
         is_redacted,
     };
     let deltas = [
         text(""),
         thought("a".into()),
         thought("b".into()),
-        seal(false),
+        signature(false),
         thought("c".into()),
-        seal(true),
+        signature(true),
         text("d"),
         text(""),
         text("e"),
@@ -90,7 +90,7 @@ fn a_break_or_a_seal_ends_a_part_and_an_empty_piece_begins_none() {
         .parts
         .iter()
         .map(|part| match &part.content {
-            Content::Reasoning(thought) => (&*thought.text, thought.seal.is_some()),
+            Content::Reasoning(thought) => (&*thought.text, thought.signature.is_some()),
             Content::Text { text, .. } => (&**text, false),
             other => panic!("nobody said {other:?}"),
         })
@@ -102,9 +102,9 @@ fn a_break_or_a_seal_ends_a_part_and_an_empty_piece_begins_none() {
 fn an_id_is_of_the_thoughts_that_begin_with_it() {
     let begin = |id| Delta::ReasoningBegin { choice: 0, id };
     let thought = |text| Delta::Reasoning { choice: 0, text, is_summary: true };
-    let seal = |is_redacted| Delta::ReasoningSeal {
+    let signature = |is_redacted| Delta::ReasoningSignature {
         choice: 0,
-        seal: Seal::new(Dialect::Responses, "c2VhbA=="),
+        signature: ReasoningSignature::new(Dialect::Responses, "c2VhbA=="),
         is_redacted,
     };
     let deltas = [
@@ -113,10 +113,10 @@ fn an_id_is_of_the_thoughts_that_begin_with_it() {
         thought("2".into()),
         begin("a".into()),
         thought("3".into()),
-        seal(false),
+        signature(false),
         thought("4".into()),
         begin("b".into()),
-        seal(true),
+        signature(true),
         begin("c".into()),
         text("d"),
         thought("5".into()),

@@ -9,7 +9,10 @@ fn two_keys_that_are_limited_are_no_incident_and_two_that_are_refused_are() {
     acme.fail_with(START, "m", Some("a"), &failure(FailureClass::RateLimit));
     let second = acme.fail_with(START, "m", Some("b"), &failure(FailureClass::RateLimit));
     assert!(!second.is_incident);
-    assert_eq!((acme.left(0, &whole()), acme.book.view().cooldowns().list(START).len()), (None, 2));
+    assert_eq!(
+        (acme.left(0, &whole()), acme.state.view().cooldowns().list(START).len()),
+        (None, 2)
+    );
 
     let mut refused = Acme::default();
     refused.fail_with(START, "m", Some("a"), &failure(FailureClass::Auth));
@@ -18,7 +21,7 @@ fn two_keys_that_are_limited_are_no_incident_and_two_that_are_refused_are() {
     let kinds: Vec<ChangeKind> = second.changes.iter().map(|change| change.kind).collect();
     assert_eq!(kinds, [ChangeKind::Cleared, ChangeKind::New]);
     assert_eq!(refused.left(0, &whole()), Some(10));
-    assert_eq!(refused.book.view().cooldowns().list(START).len(), 1, "the keys are spared");
+    assert_eq!(refused.state.view().cooldowns().list(START).len(), 1, "the keys are spared");
 }
 
 #[test]
@@ -74,6 +77,6 @@ fn a_key_that_has_answered_since_is_of_no_incident() {
     pool.fail_with(second(0), "m", Some("a"), &auth);
     let (provider, key, model) = (acme(), "a".into(), ModelName::parse("m").unwrap());
     let used = Use { provider: &provider, credential: Some(&key), model: &model };
-    pool.book.succeeded(second(1), used);
+    pool.state.succeeded(second(1), used);
     assert!(!pool.fail_with(second(2), "m", Some("b"), &auth).is_incident);
 }

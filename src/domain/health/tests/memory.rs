@@ -9,26 +9,26 @@ fn what_a_filter_picks_is_forgotten_with_its_counts() {
     acme.fails(3, 0, "n", FailureClass::Server);
     acme.fail_with(START, "m", Some("a"), &Failure::new(FailureClass::Auth, "401"));
     let models = vec![ModelName::parse("m").unwrap()];
-    assert!(acme.book.clear(&ScopeFilter { models, ..ScopeFilter::default() }).is_empty());
+    assert!(acme.state.clear(&ScopeFilter { models, ..ScopeFilter::default() }).is_empty());
     acme.fail(1, "m", FailureClass::Server);
     assert_eq!(acme.left(1, &of_model("m")), None, "it is counted anew");
     let key = ScopeFilter { credential: Some("a".into()), ..ScopeFilter::of(super::acme()) };
-    assert_eq!(acme.book.clear(&key).len(), 1);
-    assert_eq!(acme.book.clear(&ScopeFilter::default()).len(), 1);
-    assert!(acme.book.view().cooldowns().is_empty());
+    assert_eq!(acme.state.clear(&key).len(), 1);
+    assert_eq!(acme.state.clear(&ScopeFilter::default()).len(), 1);
+    assert!(acme.state.view().cooldowns().is_empty());
 }
 
 #[test]
 fn whatever_the_clock_said_no_more_is_left_after_a_restart_than_the_length() {
     let mut acme = Acme::default();
     acme.fails(3, 0, "m", FailureClass::Server);
-    let stored = acme.book.view().cooldowns().list(START);
+    let stored = acme.state.view().cooldowns().list(START);
     let left = |now: Timestamp| {
         // However often it is started: what is known after one start is stored at the next.
         let known = (0..3).fold(stored.clone(), |stored, _| {
-            let mut book = HealthBook::default();
-            book.restore(now, stored);
-            book.view().cooldowns().list(now)
+            let mut state = HealthState::default();
+            state.restore(now, stored);
+            state.view().cooldowns().list(now)
         });
         let cooldown = known.iter().find(|cooldown| cooldown.scope == of_model("m"));
         cooldown.map(|cooldown| cooldown.until.since(now).as_secs())
@@ -49,15 +49,15 @@ fn what_is_counted_is_bounded_whatever_models_clients_make_up() {
         let is_remembered = |n: &u64| {
             let model = ModelName::parse(&format!("m{n}")).unwrap();
             let used = Use { provider: &super::acme(), credential: None, model: &model };
-            acme.book.view().wants_success(used)
+            acme.state.view().wants_success(used)
         };
         (0..models).filter(is_remembered).collect()
     };
     let newest = remembered(&acme);
     assert_eq!(newest.len(), counts::MAX_COUNTED);
     assert!(newest.contains(&(models - 1)) && !newest.contains(&0));
-    assert!(!acme.book.expire(second(1_000)).1, "a rule may look back for an hour");
-    assert!(acme.book.expire(second(3_700)).1);
+    assert!(!acme.state.expire(second(1_000)).1, "a rule may look back for an hour");
+    assert!(acme.state.expire(second(3_700)).1);
     assert!(remembered(&acme).is_empty());
 }
 
@@ -84,7 +84,7 @@ fn a_failure_is_remembered_for_as_long_as_a_rule_may_count_it() {
     let set = CoolingSettings { server, ..CoolingSettings::default() };
     let mut acme = Acme { rules: CoolingRules::default().with(Some(set)), ..Acme::default() };
     acme.fail(0, "m", FailureClass::Server);
-    assert!(!acme.book.expire(second(3_600)).1);
+    assert!(!acme.state.expire(second(3_600)).1);
     acme.fail(3_600, "m", FailureClass::Server);
     assert_eq!(acme.left(3_600, &of_model("m")), Some(10));
 }

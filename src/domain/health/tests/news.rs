@@ -19,7 +19,7 @@ fn an_answer_is_news_to_those_against_whom_something_is_held() {
     let wants = |acme: &Acme, name, key: Option<&str>| {
         let (provider, key) = (super::acme(), key.map(CredentialId::from));
         let used = Use { provider: &provider, credential: key.as_ref(), model: &model(name) };
-        acme.book.view().wants_success(used)
+        acme.state.view().wants_success(used)
     };
     let news_of_each = |acme: &Acme| {
         [("m", None), ("m", Some("a")), ("m", Some("b")), ("n", None), ("n", Some("a"))]
@@ -63,10 +63,10 @@ fn a_cooldown_is_new_once_and_then_begins_again_or_is_drawn_out() {
 fn the_end_of_a_cooldown_is_news_once() {
     let mut acme = Acme::default();
     acme.fails(3, 0, "m", FailureClass::Server);
-    assert_eq!(acme.book.expire(second(9)), (vec![], false));
-    let (ended, is_news) = acme.book.expire(second(10));
+    assert_eq!(acme.state.expire(second(9)), (vec![], false));
+    let (ended, is_news) = acme.state.expire(second(10));
     assert_eq!((ended.len(), ended[0].kind, is_news), (1, ChangeKind::Ended, true));
-    assert_eq!(acme.book.expire(second(11)), (vec![], false));
+    assert_eq!(acme.state.expire(second(11)), (vec![], false));
     assert!(acme.answer(12, "m").is_empty(), "it has been told");
 }
 
@@ -74,6 +74,6 @@ fn the_end_of_a_cooldown_is_news_once() {
 fn a_trial_that_passes_is_news_once() {
     let mut acme = Acme::default();
     acme.fails(3, 0, "m", FailureClass::Server);
-    let news = [9, 10, 11].map(|at| acme.book.passed(second(at), &of_model("m")));
+    let news = [9, 10, 11].map(|at| acme.state.passed(second(at), &of_model("m")));
     assert_eq!(news, [false, true, false]);
 }

@@ -51,7 +51,7 @@ fn a_model_that_is_there_for_something_else_is_blamed_alone() {
                 }
             }
         }
-        for cooldown in acme.book.view().cooldowns().list(START) {
+        for cooldown in acme.state.view().cooldowns().list(START) {
             assert!(cooldown.scope.model().is_some(), "{class:?}: {cooldown:?}");
         }
     }

@@ -13,7 +13,7 @@ fn after_its_cooldown_one_request_asks_at_once_and_one_good_answer_frees_it() {
     assert_eq!(ended.len(), 1);
     assert_eq!((ended[0].kind, &ended[0].cooldown.scope), (ChangeKind::Ended, &whole()));
     assert!(acme.enter(11, "o") && acme.enter(11, "o"));
-    assert!(acme.book.expire(second(12)).0.iter().all(|change| change.cooldown.scope != whole()));
+    assert!(acme.state.expire(second(12)).0.iter().all(|change| change.cooldown.scope != whole()));
 }
 
 #[test]
@@ -47,8 +47,8 @@ fn what_never_cools_is_not_kept_for_one_request_alone() {
     ] {
         let mut acme = Acme { rules, purpose, ..Acme::default() };
         for scope in on_trial {
-            let length = Length::Fixed(seconds(5));
-            acme.book.cooldowns().impose(START, scope.clone(), length, (class, None), 0.0);
+            let length = CooldownDuration::Fixed(seconds(5));
+            acme.state.cooldowns().impose(START, scope.clone(), length, (class, None), 0.0);
         }
         assert!(acme.enter(5, "m"));
         assert!(!acme.enter(5, "m"), "somebody is trying it");
@@ -65,9 +65,9 @@ fn a_trial_is_judged_by_what_says_something_of_it_and_else_left_to_the_next() {
         acme.fails(3, 0, "m", FailureClass::Server);
         let (provider, model) = (super::acme(), ModelName::parse("m").unwrap());
         let used = Use { provider: &provider, credential: None, model: &model };
-        let passes = acme.book.view().enter(second(10), used).unwrap();
+        let passes = acme.state.view().enter(second(10), used).unwrap();
         Purpose::Answer.judge(passes, used, &Failure::new(class, "no"));
-        assert_eq!(acme.book.view().kept_from(second(10), used).is_some(), is_judged, "{class:?}");
+        assert_eq!(acme.state.view().kept_from(second(10), used).is_some(), is_judged, "{class:?}");
         assert_eq!(acme.enter(10, "m"), !is_judged, "{class:?}");
     }
 }

@@ -9,7 +9,7 @@ mod error;
 mod event;
 mod message;
 mod request;
-mod shown;
+mod response_out;
 mod usage;
 
 pub use block::{Block, CacheControl, CitationsConfig, FileSource, WireBlock};
@@ -20,7 +20,7 @@ pub use request::{
     Format, Metadata, OutputConfig, RequestMessage, ThinkingConfig, ToolChoice, WireRequest,
     WireTool,
 };
-pub use shown::{BlockDelta, ShownEvent, write_event};
+pub use response_out::{BlockDelta, ShownEvent, write_event};
 pub use usage::{UsageCounts, WireUsage};
 
 /// What keeps a silent stream open.

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::{
     ErrorObject, is_blank,
     usage::parse_usage,
-    wire::{answer::WireAnswer, shown::ThoughtFields},
+    wire::{response_in::WireAnswer, response_out::ThoughtFields},
 };
 use crate::{
     domain::chat::Usage,

@@ -1,14 +1,14 @@
 //! JSON that is read into what is known of a dialect, with an eye on what is not: the names that a type
 //! declares are known, and words under any other name, or in another shape, are not dropped in silence.
 
+mod texts;
 mod watched;
-mod words;
 
 use std::cell::Cell;
 
 use serde::Deserialize;
+use texts::{Words, words_in};
 use watched::{Place, Watched};
-use words::{Words, words_in};
 
 use crate::domain::chat::Losses;
 
@@ -146,7 +146,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::gateway::dialect::openai_chat::wire::answer::WireAnswer;
+    use crate::gateway::dialect::openai_chat::wire::response_in::WireAnswer;
 
     fn unread(json: &str) -> Unread<'_> {
         from_str::<WireAnswer<'_>>(json).expect(json).1

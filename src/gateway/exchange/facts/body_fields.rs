@@ -15,7 +15,7 @@ use crate::gateway::{
 pub(in crate::gateway::exchange) struct BodyFields<'b> {
     pub(super) body: &'b [u8],
     pub(super) fields: &'b [Field],
-    /// See [`Words::has_twins`](super::words::Words::has_twins).
+    /// See [`Words::has_twins`](super::field_names::Words::has_twins).
     pub(super) has_twins: bool,
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{body_fields::BodyFields, words::Path};
+use super::{body_fields::BodyFields, field_names::Path};
 use crate::{domain::id::ModelName, gateway::exchange::unambiguous::key_of};
 
 /// Changes to one body, in no order.

@@ -3,6 +3,7 @@
 
 mod body_fields;
 mod edit;
+mod field_names;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
@@ -10,7 +11,6 @@ mod tests;
 #[cfg(test)]
 mod twice;
 mod walk;
-mod words;
 
 use std::borrow::Cow;
 
@@ -18,8 +18,8 @@ use std::borrow::Cow;
 pub(super) use self::walk::MAX_DEPTH;
 pub(super) use self::{body_fields::BodyFields, edit::Edits};
 use self::{
+    field_names::Words,
     walk::{Found, walk},
-    words::Words,
 };
 use super::{
     client_call::ClientCall,

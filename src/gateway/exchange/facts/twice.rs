@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use proptest::{prelude::*, sample::Index};
 
-use super::{words::Shape, *};
+use super::{field_names::Shape, *};
 use crate::gateway::exchange::ClientApi;
 
 /// Deepest object that is looked at: texts of Gemini's results are read however deep they stand.

@@ -7,7 +7,7 @@ use std::{borrow::Cow, ops::Range};
 use memchr::memchr2;
 use serde::de::IgnoredAny;
 
-use super::words::{Is, Mark, Shape, Words};
+use super::field_names::{Is, Mark, Shape, Words};
 use crate::{
     domain::{
         id::ModelName,

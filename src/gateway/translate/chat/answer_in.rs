@@ -12,7 +12,7 @@ use crate::{
     domain::{
         chat::{
             Answer, CallKind, Choice, Citation, Content, Dialect, Json, Losses, Part, Reasoning,
-            Seal, TokenLogprob, ToolCall, TopLogprob,
+            ReasoningSignature, TokenLogprob, ToolCall, TopLogprob,
         },
         failure::{Failure, FailureClass},
     },
@@ -21,11 +21,11 @@ use crate::{
             openai_chat::{
                 ErrorObject, is_blank, parse_usage,
                 wire::{
-                    answer::{
+                    lenient::{Items, Text},
+                    response_in::{
                         Spoken, WireAnswer, WireCall, WireChoice, WireExtra, WireLogprobs,
                         WireMessage, WirePart, WireToken,
                     },
-                    lenient::{Items, Text},
                 },
             },
             unread,
@@ -155,8 +155,8 @@ fn read_message(
     if let Some(audio) = message.audio {
         parts.push(own("audio", audio).into());
     }
-    let is_sealed = message.extra_content.and_then(WireExtra::thought_signature).is_some();
-    losses.note_if(is_sealed, "reasoning.signature");
+    let is_signed = message.extra_content.and_then(WireExtra::thought_signature).is_some();
+    losses.note_if(is_signed, "reasoning.signature");
     let called = message
         .function_call
         .map(|called| WireCall { function: Some(called), ..WireCall::default() });
@@ -215,7 +215,7 @@ pub(super) fn read_image(image: WirePart<'_>, losses: &mut Losses) -> Option<Par
 
 /// `None`: it names no tool.
 fn read_call(call: WireCall<'_>) -> Option<Part> {
-    let seal = call.extra_content.and_then(WireExtra::thought_signature);
+    let signature = call.extra_content.and_then(WireExtra::thought_signature);
     let (name, kind, input) = match (call.function, call.custom) {
         (Some(called), _) => {
             (called.name, CallKind::Function, input_of(called.arguments).into_owned())
@@ -230,7 +230,7 @@ fn read_call(call: WireCall<'_>) -> Option<Part> {
         name: name.owned()?,
         kind,
         input,
-        seal: seal.map(|text| Seal::from_wire(Dialect::Gemini, &text)),
+        signature: signature.map(|text| ReasoningSignature::from_wire(Dialect::Gemini, &text)),
     };
     Some(Content::ToolCall(call).into())
 }

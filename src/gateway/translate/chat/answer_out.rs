@@ -17,8 +17,8 @@ use crate::{
         dialect::openai_chat::{
             ShownUsage,
             wire::{
-                sent::{CallOut, ExtraOut, FunctionOut, ImageUrl},
-                shown::{
+                request_out::{CallOut, ExtraOut, FunctionOut, ImageUrl},
+                response_out::{
                     ShownAnnotation, ShownAnswer, ShownChoice, ShownImage, ShownLogprobs,
                     ShownMessage, ShownUrlCitation,
                 },
@@ -136,15 +136,15 @@ fn append<'a>(whole: &mut Option<Cow<'a, str>>, more: &'a str) {
     }
 }
 
-/// The words of all thoughts, and as entries of their own when any of them is sealed: a client that
-/// sends the message back then sends back what seals them.
+/// The words of all thoughts, and as entries of their own when any of them is signed: a client that
+/// sends the message back then sends back what signs them.
 fn add_thoughts<'a>(message: &mut ShownMessage<'a>, thoughts: &[&'a Reasoning]) {
     let words: Vec<_> = thoughts.iter().map(|thought| &*thought.text).collect();
     let mut words = words.into_iter().filter(|text| !text.is_empty());
     message.reasoning_content = words
         .next()
         .map(|first| words.fold(Cow::Borrowed(first), |all, text| all + BETWEEN_TEXTS + text));
-    if thoughts.iter().any(|thought| thought.seal.is_some()) {
+    if thoughts.iter().any(|thought| thought.signature.is_some()) {
         for thought in thoughts {
             let index = message.reasoning_details.len() as u64;
             message.reasoning_details.extend(details::write(thought, index));
@@ -160,10 +160,10 @@ fn add_call<'a>(
     losses: &mut Losses,
 ) {
     if shown.request.wants_function_call && call.kind == CallKind::Function {
-        // There is room for one, and for nothing that seals it.
+        // There is room for one, and for nothing that signs it.
         let is_first = message.function_call.is_none();
         losses.note_if(!is_first, "parallel_tool_calls");
-        losses.note_if(call.seal.is_some(), "reasoning.signature");
+        losses.note_if(call.signature.is_some(), "reasoning.signature");
         if is_first {
             let function = call_out(call, Cow::Borrowed("")).function;
             message.function_call = function;
@@ -176,8 +176,10 @@ fn add_call<'a>(
         Cow::Borrowed(&*call.id)
     };
     let written = call_out(call, id);
-    let extra_content =
-        call.seal.as_ref().map(|seal| ExtraOut::signature(seal.to_wire(Dialect::Gemini)));
+    let extra_content = call
+        .signature
+        .as_ref()
+        .map(|signature| ExtraOut::signature(signature.to_wire(Dialect::Gemini)));
     message.tool_calls.push(CallOut { extra_content, ..written });
 }
 

@@ -8,11 +8,11 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::{
-    domain::chat::{CallKind, Delta, Dialect, Losses, Seal},
+    domain::chat::{CallKind, Delta, Dialect, Losses, ReasoningSignature},
     gateway::{
         dialect::openai_chat::{
             text_of,
-            wire::answer::{WireCall, WireExtra, WireFunction},
+            wire::response_in::{WireCall, WireExtra, WireFunction},
         },
         translate::said_text::SaidText,
     },
@@ -201,7 +201,9 @@ impl Calls {
                 id: Cow::Borrowed(&call.id),
                 name: piece.name,
                 kind: call.kind,
-                seal: piece.signature.map(|text| Seal::from_wire(Dialect::Gemini, &text)),
+                signature: piece
+                    .signature
+                    .map(|text| ReasoningSignature::from_wire(Dialect::Gemini, &text)),
             });
             let held = call.held.take().unwrap_or_default();
             if !held.is_empty() {

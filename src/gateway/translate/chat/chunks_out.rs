@@ -9,7 +9,7 @@ use crate::{
     gateway::{
         dialect::openai_chat::{
             ShownUsage,
-            wire::shown::{ChunkChoice, ChunkDelta},
+            wire::response_out::{ChunkChoice, ChunkDelta},
         },
         translate::ResponseContext,
     },

@@ -1,15 +1,15 @@
 //! Thoughts as entries of `reasoning_details`, there and back.
 //!
-//! An entry that a server of this dialect has sealed is kept whole in the seal, but for its text: to be
+//! An entry that a server of this dialect has signed is kept whole in the signature, but for its text: to be
 //! of use to whoever made it, it must come back as it was, with its format, its id and its index. A
-//! seal of another dialect stands in a `signature` or in `data`, marked with its maker.
+//! signature of another dialect stands in a `signature` or in `data`, marked with its maker.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
 use crate::{
-    domain::chat::{Dialect, Losses, Reasoning, Seal},
+    domain::chat::{Dialect, Losses, Reasoning, ReasoningSignature},
     gateway::dialect::{
         openai_chat::wire::reasoning::{Detail, ENCRYPTED, SUMMARY, TEXT},
         unread::{self, Unread},
@@ -46,22 +46,22 @@ pub(super) fn entries<'a>(list: &[&'a RawValue], losses: &mut Losses) -> (Vec<En
 pub(super) fn thoughts(entries: Vec<Entry<'_>>) -> Vec<Reasoning> {
     let mut thoughts: Vec<Reasoning> = Vec::new();
     for Entry { detail, text, is_summary } in entries {
-        let seal = seal_of(&detail);
-        // Encrypted thoughts complete the words before them, which are not sealed by themselves.
+        let signature = signature_of(&detail);
+        // Encrypted thoughts complete the words before them, which are not signed by themselves.
         if text.is_empty()
             && let Some(last) = thoughts.last_mut()
-            && last.seal.is_none()
+            && last.signature.is_none()
             && !last.text.is_empty()
         {
-            last.seal = seal;
+            last.signature = signature;
             continue;
         }
-        let is_redacted = text.is_empty() && seal.is_some();
+        let is_redacted = text.is_empty() && signature.is_some();
         if is_redacted || !text.is_empty() {
             thoughts.push(Reasoning {
                 text: text.into_owned(),
                 is_summary,
-                seal,
+                signature,
                 is_redacted,
                 id: None,
             });
@@ -70,19 +70,19 @@ pub(super) fn thoughts(entries: Vec<Entry<'_>>) -> Vec<Reasoning> {
     thoughts
 }
 
-/// The seal of an entry whose words have been taken out. `None`: it proves and holds nothing.
-pub(super) fn seal_of(entry: &Detail<'_>) -> Option<Seal> {
+/// The signature of an entry whose words have been taken out. `None`: it proves and holds nothing.
+pub(super) fn signature_of(entry: &Detail<'_>) -> Option<ReasoningSignature> {
     let filled = |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
     let wire = [&entry.signature, &entry.data].into_iter().find(|text| filled(text))?.as_deref()?;
-    let seal = Seal::from_wire(Dialect::Chat, wire);
-    if seal.by != Dialect::Chat {
-        return Some(seal);
+    let signature = ReasoningSignature::from_wire(Dialect::Chat, wire);
+    if signature.by != Dialect::Chat {
+        return Some(signature);
     }
     let whole = serde_json::to_string(entry).expect("texts and numbers are always JSON");
-    Some(Seal::new(Dialect::Chat, whole))
+    Some(ReasoningSignature::new(Dialect::Chat, whole))
 }
 
-/// The entries of one thought. `index` is that of the first, where the seal does not name its own.
+/// The entries of one thought. `index` is that of the first, where the signature does not name its own.
 pub(super) fn write(thought: &Reasoning, index: u64) -> Vec<Detail<'_>> {
     let words = || {
         let text = Some(Cow::Borrowed(&*thought.text));
@@ -94,32 +94,32 @@ pub(super) fn write(thought: &Reasoning, index: u64) -> Vec<Detail<'_>> {
             Detail { kind: TEXT.into(), text, id, index, ..Detail::default() }
         }
     };
-    let Some(seal) = &thought.seal else { return vec![words()] };
-    let own = seal.for_maker(Dialect::Chat).and_then(|data| serde_json::from_str(data).ok());
-    let mut sealed: Detail<'_> = own.unwrap_or_else(|| {
-        let wire = Some(seal.to_wire(Dialect::Chat));
+    let Some(signature) = &thought.signature else { return vec![words()] };
+    let own = signature.for_maker(Dialect::Chat).and_then(|data| serde_json::from_str(data).ok());
+    let mut signed: Detail<'_> = own.unwrap_or_else(|| {
+        let wire = Some(signature.to_wire(Dialect::Chat));
         if thought.text.is_empty() {
             Detail { kind: ENCRYPTED.into(), data: wire, ..Detail::default() }
         } else {
             Detail { signature: wire, ..words() }
         }
     });
-    sealed.index.get_or_insert(index);
-    if thought.text.is_empty() || sealed.text.is_some() || sealed.summary.is_some() {
-        return vec![sealed];
+    signed.index.get_or_insert(index);
+    if thought.text.is_empty() || signed.text.is_some() || signed.summary.is_some() {
+        return vec![signed];
     }
-    if sealed.kind == ENCRYPTED {
-        let words = Detail { format: sealed.format.clone(), index: sealed.index, ..words() };
-        return vec![words, sealed];
+    if signed.kind == ENCRYPTED {
+        let words = Detail { format: signed.format.clone(), index: signed.index, ..words() };
+        return vec![words, signed];
     }
     let text = Some(Cow::Borrowed(&*thought.text));
-    // What its maker has sealed says what it was; a client in between may have lost that.
-    if sealed.kind == SUMMARY || (sealed.kind != TEXT && thought.is_summary) {
-        sealed.summary = text;
+    // What its maker has signed says what it was; a client in between may have lost that.
+    if signed.kind == SUMMARY || (signed.kind != TEXT && thought.is_summary) {
+        signed.summary = text;
     } else {
-        sealed.text = text;
+        signed.text = text;
     }
-    vec![sealed]
+    vec![signed]
 }
 
 #[cfg(test)]
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_has_sealed_comes_back_as_it_was() {
+    fn what_a_server_has_signed_comes_back_as_it_was() {
         for json in [
             r#"[{"type":"reasoning.text","text":"hm","signature":"sig","format":"anthropic-claude-v1","index":0}]"#,
             r#"[{"type":"reasoning.encrypted","data":"abc","id":"rs_1","format":"openai-responses-v1","index":3}]"#,
@@ -167,14 +167,17 @@ mod tests {
                 {"type":"reasoning.encrypted","data":"abc"}]"#,
         );
         assert_eq!(thoughts.len(), 1);
-        assert!(thoughts[0].is_summary && !thoughts[0].is_redacted && thoughts[0].seal.is_some());
+        assert!(
+            thoughts[0].is_summary && !thoughts[0].is_redacted && thoughts[0].signature.is_some()
+        );
     }
 
     #[test]
-    fn a_foreign_seal_is_carried_with_its_makers_name() {
-        let seal = Some(Seal::new(Dialect::Messages, "EqoB+/="));
-        let signed = Reasoning { text: "hm".into(), seal: seal.clone(), ..Reasoning::default() };
-        let hidden = Reasoning { is_redacted: true, seal, ..Reasoning::default() };
+    fn a_foreign_signature_is_carried_with_its_makers_name() {
+        let signature = Some(ReasoningSignature::new(Dialect::Messages, "EqoB+/="));
+        let signed =
+            Reasoning { text: "hm".into(), signature: signature.clone(), ..Reasoning::default() };
+        let hidden = Reasoning { is_redacted: true, signature, ..Reasoning::default() };
         for (thought, place) in [(signed, "signature"), (hidden, "data")] {
             let entries = write(&thought, 4);
             let json = serde_json::to_value(&entries).unwrap();

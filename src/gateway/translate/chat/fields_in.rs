@@ -11,7 +11,7 @@ use crate::{
     gateway::{
         dialect::{
             object::{Borrowed, Fields},
-            openai_chat::wire::asked::AskedStreamOptions,
+            openai_chat::wire::request_in::AskedStreamOptions,
             strict,
         },
         translate::{InvalidRequest, PathParams},

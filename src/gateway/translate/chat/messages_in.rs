@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::chat::{
-        CallKind, Citation, Content, Dialect, Losses, Part, Place, Reasoning, Role, Seal, Source,
-        ToolCall, ToolResult, Turn,
+        CallKind, Citation, Content, Dialect, Losses, Part, Place, Reasoning, ReasoningSignature,
+        Role, Source, ToolCall, ToolResult, Turn,
     },
     gateway::{
         dialect::{
@@ -20,9 +20,9 @@ use crate::{
             openai_chat::{
                 is_blank,
                 wire::{
-                    answer::{WireAnnotation, WireExtra},
-                    asked::{AskedCall, AskedFunctionCall},
                     lenient::Items,
+                    request_in::{AskedCall, AskedFunctionCall},
+                    response_in::{WireAnnotation, WireExtra},
                 },
             },
         },
@@ -187,7 +187,7 @@ impl Reader<'_> {
             let audio: Audio = value(&message.path_of("audio"), raw, "an object with an id")?;
             parts.push(Content::Audio(Source::File { by: Dialect::Chat, id: audio.id }).into());
         }
-        self.note_seal_of_text(message);
+        self.note_signature_of_text(message);
         parts.extend(calls.into_iter().map(|call| Part::from(Content::ToolCall(call))));
         let name = message.text("name")?.map(Cow::into_owned);
         self.turns.push(Turn { role: Role::Assistant, name, parts });
@@ -217,12 +217,12 @@ impl Reader<'_> {
     }
 
     /// Google may sign a text too; there is no place for that, and no harm in leaving it out.
-    fn note_seal_of_text(&mut self, message: &Message<'_>) {
+    fn note_signature_of_text(&mut self, message: &Message<'_>) {
         let extra = message.fields.find("extra_content");
         let extra: Option<WireExtra<'_>> =
             extra.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let is_sealed = extra.and_then(WireExtra::thought_signature).is_some();
-        self.losses.note_if(is_sealed, "reasoning.signature");
+        let is_signed = extra.and_then(WireExtra::thought_signature).is_some();
+        self.losses.note_if(is_signed, "reasoning.signature");
     }
 }
 
@@ -249,16 +249,16 @@ fn function_call(id: String, called: AskedFunctionCall<'_>) -> ToolCall {
         name: called.name.into_owned(),
         kind: CallKind::Function,
         input: called.arguments.map(|input| input.0.into_owned()).unwrap_or_default(),
-        seal: None,
+        signature: None,
     }
 }
 
 fn read_call(path: &str, raw: &RawValue) -> Invalid<ToolCall> {
     let asked: AskedCall<'_> = value(path, raw, CALLED)?;
     let id = asked.id.map(|id| id.0.into_owned()).unwrap_or_default();
-    let seal = asked.extra_content.and_then(WireExtra::thought_signature);
+    let signature = asked.extra_content.and_then(WireExtra::thought_signature);
     // The place is Google's own: a bare signature there is of Gemini's making.
-    let seal = seal.map(|text| Seal::from_wire(Dialect::Gemini, &text));
+    let signature = signature.map(|text| ReasoningSignature::from_wire(Dialect::Gemini, &text));
     let call = match (asked.function, asked.custom) {
         (Some(called), _) => function_call(id, called),
         (None, Some(called)) => ToolCall {
@@ -266,14 +266,14 @@ fn read_call(path: &str, raw: &RawValue) -> Invalid<ToolCall> {
             name: called.name.into_owned(),
             kind: CallKind::Custom,
             input: called.input.map(|input| input.0.into_owned()).unwrap_or_default(),
-            seal: None,
+            signature: None,
         },
         (None, None) => return Err(must_be(path, CALLED)),
     };
     if call.name.is_empty() {
         return Err(must_be(path, CALLED));
     }
-    Ok(ToolCall { seal, ..call })
+    Ok(ToolCall { signature, ..call })
 }
 
 /// Entries of `reasoning_details` tell more than the plain fields beside them.

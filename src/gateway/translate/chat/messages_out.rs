@@ -15,7 +15,7 @@ use crate::{
         model_rules::{ModelRules, ThoughtField},
     },
     gateway::{
-        dialect::openai_chat::wire::sent::{
+        dialect::openai_chat::wire::request_out::{
             CallOut, CustomOut, ExtraOut, FunctionOut, KnownPart, SentContent, SentId, SentMessage,
             SentPart,
         },
@@ -157,22 +157,26 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn call(&mut self, call: &'a ToolCall, id: Cow<'a, str>) -> CallOut<'a> {
-        let seal = call.seal.as_ref().and_then(|seal| {
-            let signature = seal.for_maker(Dialect::Gemini).filter(|_| self.rules.has_google_seals);
+        let signature = call.signature.as_ref().and_then(|signature| {
+            let signature =
+                signature.for_maker(Dialect::Gemini).filter(|_| self.rules.has_google_signatures);
             self.losses.note_if(signature.is_none(), "reasoning.signature");
             signature
         });
         let mut written = call_out(call, id);
-        written.extra_content = seal.map(ExtraOut::signature);
+        written.extra_content = signature.map(ExtraOut::signature);
         written
     }
 
-    /// Sealed thoughts go back to whoever speaks of `reasoning_details`; plain ones to models that
+    /// Signed thoughts go back to whoever speaks of `reasoning_details`; plain ones to models that
     /// take them. Others get none.
     fn write_thoughts(&mut self, message: &mut SentMessage<'a>, thoughts: &[&'a Reasoning]) {
         let mut words: Vec<&str> = Vec::new();
         for thought in thoughts {
-            let is_own = thought.seal.as_ref().map(|seal| seal.for_maker(Dialect::Chat).is_some());
+            let is_own = thought
+                .signature
+                .as_ref()
+                .map(|signature| signature.for_maker(Dialect::Chat).is_some());
             if is_own == Some(true) {
                 let index = message.reasoning_details.len() as u64;
                 message.reasoning_details.extend(details::write(thought, index));
@@ -227,7 +231,7 @@ fn joined(parts: Vec<SentPart<'_>>) -> SentContent<'_> {
     SentContent::Text(texts.fold(first, |all, text| all + text))
 }
 
-/// A call, without its seal.
+/// A call, without its signature.
 pub(super) fn call_out<'a>(call: &'a ToolCall, id: Cow<'a, str>) -> CallOut<'a> {
     let name = Some(&*call.name);
     let (kind, function, custom) = match call.kind {

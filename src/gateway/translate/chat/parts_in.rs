@@ -13,7 +13,9 @@ use crate::{
     gateway::{
         dialect::{
             object::Borrowed,
-            openai_chat::wire::asked::{AskedAudio, AskedCache, AskedFile, AskedPart, AskedUrl},
+            openai_chat::wire::request_in::{
+                AskedAudio, AskedCache, AskedFile, AskedPart, AskedUrl,
+            },
         },
         translate::InvalidRequest,
     },

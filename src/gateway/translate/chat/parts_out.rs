@@ -8,7 +8,7 @@ use crate::{
         chat::{CacheHint, Content, Dialect, Document, ImageDetail, Losses, Part, Source},
         model_rules::ModelRules,
     },
-    gateway::dialect::openai_chat::wire::sent::{
+    gateway::dialect::openai_chat::wire::request_out::{
         ImageUrl, KnownPart, SentAudio, SentCache, SentContent, SentFile, SentPart,
     },
 };

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::chat::{Json, OutputFormat, Request},
     gateway::{
-        dialect::openai_chat::{is_blank, wire::asked::AskedFormat},
+        dialect::openai_chat::{is_blank, wire::request_in::AskedFormat},
         translate::{InvalidRequest, PathParams},
     },
 };

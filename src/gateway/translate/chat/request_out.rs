@@ -12,7 +12,7 @@ use crate::{
         model_rules::ModelRules,
     },
     gateway::{
-        dialect::openai_chat::wire::sent::{
+        dialect::openai_chat::wire::request_out::{
             SentFormat, SentRequest, SentSchema, SentStreamOptions,
         },
         translate::{Target, Written},

@@ -10,13 +10,13 @@ use super::{
 };
 use crate::{
     domain::chat::{
-        CallKind, Citation, Content, Dialect, Losses, Part, Reasoning, Seal, StopReason,
-        TokenLogprob,
+        CallKind, Citation, Content, Dialect, Losses, Part, Reasoning, ReasoningSignature,
+        StopReason, TokenLogprob,
     },
     gateway::{
         dialect::openai_chat::wire::{
-            sent::{CallOut, CustomOut, ExtraOut, FunctionOut},
-            shown::{ChunkChoice, ChunkDelta, ShownLogprobs, ThoughtFields},
+            request_out::{CallOut, CustomOut, ExtraOut, FunctionOut},
+            response_out::{ChunkChoice, ChunkDelta, ShownLogprobs, ThoughtFields},
         },
         translate::OutputKinds,
     },
@@ -69,8 +69,8 @@ pub(super) struct Choice {
     has_thoughts: bool,
     /// The id of thoughts that have begun without words.
     thought_id: Option<String>,
-    /// Thoughts whose entries were not written: none of them is sealed.
-    unsealed: Vec<Reasoning>,
+    /// Thoughts whose entries were not written: none of them is signed.
+    unsigned: Vec<Reasoning>,
     /// How many entries were written.
     entries: u64,
     calls: Vec<Call>,
@@ -166,27 +166,27 @@ impl To<'_> {
         let growing = Growing::Thought { is_summary };
         if self.choice.growing != growing {
             let id = self.choice.thought_id.take();
-            self.choice.unsealed.push(Reasoning { is_summary, id, ..Reasoning::default() });
+            self.choice.unsigned.push(Reasoning { is_summary, id, ..Reasoning::default() });
             if std::mem::replace(&mut self.choice.has_thoughts, true) {
                 self.delta(ChunkDelta::Reasoning(BETWEEN_TEXTS, fields));
             }
         }
         self.grow(growing);
-        if let Some(thought) = self.choice.unsealed.last_mut() {
+        if let Some(thought) = self.choice.unsigned.last_mut() {
             thought.text.push_str(text);
         }
         self.delta(ChunkDelta::Reasoning(text, fields));
     }
 
-    /// Writes the thought that is sealed, and those before it, as entries.
-    pub fn seal(&mut self, seal: Seal, is_redacted: bool) {
+    /// Writes the thought that is signed, and those before it, as entries.
+    pub fn sign(&mut self, signature: ReasoningSignature, is_redacted: bool) {
         self.begin(true);
-        match self.choice.unsealed.last_mut() {
-            Some(thought) if !is_redacted => thought.seal = Some(seal),
+        match self.choice.unsigned.last_mut() {
+            Some(thought) if !is_redacted => thought.signature = Some(signature),
             _ => {
-                let (seal, id) = (Some(seal), self.choice.thought_id.take());
-                let thought = Reasoning { seal, is_redacted, id, ..Reasoning::default() };
-                self.choice.unsealed.push(thought);
+                let (signature, id) = (Some(signature), self.choice.thought_id.take());
+                let thought = Reasoning { signature, is_redacted, id, ..Reasoning::default() };
+                self.choice.unsigned.push(thought);
             }
         }
         self.entries();
@@ -194,7 +194,7 @@ impl To<'_> {
     }
 
     fn entries(&mut self) {
-        for thought in std::mem::take(&mut self.choice.unsealed) {
+        for thought in std::mem::take(&mut self.choice.unsigned) {
             let entries = details::write(&thought, self.choice.entries);
             self.choice.entries += entries.len() as u64;
             self.delta(ChunkDelta::Details(&entries));
@@ -217,12 +217,12 @@ impl To<'_> {
         kind: CallKind,
         id: &str,
         name: &str,
-        seal: Option<&Seal>,
+        signature: Option<&ReasoningSignature>,
     ) {
         self.begin(false);
         self.grow(Growing::Other);
         if self.is_legacy(kind) {
-            self.function_begin(number, name, seal.is_some());
+            self.function_begin(number, name, signature.is_some());
             return;
         }
         let id = if id.is_empty() {
@@ -243,7 +243,8 @@ impl To<'_> {
             kind: Some(word),
             function,
             custom,
-            extra_content: seal.map(|seal| ExtraOut::signature(seal.to_wire(Dialect::Gemini))),
+            extra_content: signature
+                .map(|signature| ExtraOut::signature(signature.to_wire(Dialect::Gemini))),
         }));
     }
 
@@ -252,13 +253,13 @@ impl To<'_> {
         self.sharing.wants_function_call && kind == CallKind::Function
     }
 
-    /// There is room for one, and for nothing that seals it.
-    fn function_begin(&mut self, number: u32, name: &str, is_sealed: bool) {
+    /// There is room for one, and for nothing that signs it.
+    fn function_begin(&mut self, number: u32, name: &str, is_signed: bool) {
         let is_shown = self.choice.calls.is_empty();
         let kind = CallKind::Function;
         self.choice.calls.push(Call { number, kind, has_input: false, is_shown });
         self.losses.note_if(!is_shown, "parallel_tool_calls");
-        self.losses.note_if(is_sealed, "reasoning.signature");
+        self.losses.note_if(is_signed, "reasoning.signature");
         if is_shown {
             self.delta(ChunkDelta::FunctionCall(function_begin(name)));
         }

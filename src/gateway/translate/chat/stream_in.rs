@@ -19,11 +19,11 @@ use crate::{
             openai_chat::{
                 DONE, ErrorObject, is_blank, parse_usage,
                 wire::{
-                    answer::{
-                        Spoken, WireAnswer, WireCall, WireChoice, WireExtra, WireMessage, WirePart,
-                    },
                     lenient::{Items, Text},
                     reasoning::{Detail, ENCRYPTED},
+                    response_in::{
+                        Spoken, WireAnswer, WireCall, WireChoice, WireExtra, WireMessage, WirePart,
+                    },
                 },
             },
             unread,
@@ -50,7 +50,7 @@ pub(super) struct Reader {
 /// What is known of the thoughts of a choice.
 #[derive(Debug, Default)]
 struct Thoughts {
-    /// Whether words of one have come, and no seal of it.
+    /// Whether words of one have come, and no signature of it.
     are_open: bool,
     /// Whether their words come without entries, which then only repeat them.
     are_plain: bool,
@@ -266,8 +266,8 @@ impl Choice {
             }
         }
         losses.note_if(message.audio.is_some_and(|audio| !is_blank(audio)), "audio");
-        let is_sealed = message.extra_content.and_then(WireExtra::thought_signature).is_some();
-        losses.note_if(is_sealed, "reasoning.signature");
+        let is_signed = message.extra_content.and_then(WireExtra::thought_signature).is_some();
+        losses.note_if(is_signed, "reasoning.signature");
         for call in message.tool_calls.0 {
             self.calls.add(choice, call, losses, sink);
         }
@@ -300,7 +300,7 @@ impl Choice {
     }
 
     /// Entries tell what the plain words beside them do not: whether they are a summary, and what
-    /// seals them. Some servers, ours among them, send the words plain and then the whole entry.
+    /// signs them. Some servers, ours among them, send the words plain and then the whole entry.
     fn read_thoughts(
         &mut self,
         choice: u32,
@@ -329,7 +329,7 @@ impl Choice {
             let is_repeated = self.thoughts.are_plain;
             let rest = if is_repeated { self.thought.rest_of(&text) } else { Some(&*text) };
             self.go_on(rest, |it, text| it.think(choice, text, is_summary, sink));
-            self.seal(choice, &detail, sink);
+            self.sign(choice, &detail, sink);
         }
         let words = words.unwrap_or_default();
         let rest = self.thought.rest_between(begin, self.thought.len(), &words);
@@ -344,11 +344,11 @@ impl Choice {
         }
     }
 
-    fn seal(&mut self, choice: u32, entry: &Detail<'_>, sink: Sink<'_>) {
-        if let Some(seal) = details::seal_of(entry) {
+    fn sign(&mut self, choice: u32, entry: &Detail<'_>, sink: Sink<'_>) {
+        if let Some(signature) = details::signature_of(entry) {
             let is_redacted = entry.kind == ENCRYPTED && !self.thoughts.are_open;
             self.thoughts.are_open = false;
-            sink(Delta::ReasoningSeal { choice, seal, is_redacted });
+            sink(Delta::ReasoningSignature { choice, signature, is_redacted });
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::chat::{Delta, Losses, StopReason, Usage},
     gateway::{
-        dialect::openai_chat::{Chunk, DONE_EVENT, wire::shown::ThoughtFields},
+        dialect::openai_chat::{Chunk, DONE_EVENT, wire::response_out::ThoughtFields},
         translate::{ErrorView, ResponseContext, WriteStream, tier},
     },
 };
@@ -93,14 +93,14 @@ impl WriteStream for Writer {
                     to.thought(&text, is_summary && !*is_adopted);
                 }
             }
-            Delta::ReasoningSeal { seal, is_redacted, .. } => {
+            Delta::ReasoningSignature { signature, is_redacted, .. } => {
                 if *shows_thoughts {
-                    to.seal(seal, is_redacted);
+                    to.sign(signature, is_redacted);
                 }
             }
             Delta::Refusal { text, .. } => to.refusal(&text),
-            Delta::CallBegin { number, id, name, kind, seal, .. } => {
-                to.call_begin(number, kind, &id, &name, seal.as_ref());
+            Delta::CallBegin { number, id, name, kind, signature, .. } => {
+                to.call_begin(number, kind, &id, &name, signature.as_ref());
             }
             Delta::CallInput { number, text, .. } => to.call_input(number, &text),
             Delta::Citation { citation, .. } => to.citation(&citation),

@@ -9,8 +9,8 @@ use crate::{
     },
     gateway::{
         dialect::openai_chat::wire::{
-            asked::{AskedReasoning, AskedThinking},
-            sent::{SentSwitch, SentThinking},
+            request_in::{AskedReasoning, AskedThinking},
+            request_out::{SentSwitch, SentThinking},
         },
         translate::effort::nearest_effort,
     },

@@ -13,7 +13,9 @@ use crate::{
     gateway::{
         dialect::{
             object::Borrowed,
-            openai_chat::wire::asked::{AskedAllowed, AskedFunction, AskedTool, AskedToolChoice},
+            openai_chat::wire::request_in::{
+                AskedAllowed, AskedFunction, AskedTool, AskedToolChoice,
+            },
         },
         translate::InvalidRequest,
     },

@@ -9,7 +9,7 @@ use crate::{
         chat::{Dialect, Json, Losses, Request, Tool, ToolChoice},
         model_rules::ModelRules,
     },
-    gateway::dialect::openai_chat::wire::sent::{
+    gateway::dialect::openai_chat::wire::request_out::{
         AllowedTools, KnownTool, NamedTool, SentCustom, SentFunction, SentTool, SentToolChoice,
         ToolName,
     },

@@ -127,7 +127,9 @@ impl WriteStream for Writer {
             Delta::Text { choice, text } => self.text(choice, &text, out),
             Delta::Logprobs { choice, tokens } => self.logprobs(choice, &tokens, out),
             Delta::Stop { choice, reason } => self.stop(choice, &reason, out),
-            Delta::Reasoning { .. } | Delta::ReasoningSeal { .. } => self.losses.note("reasoning"),
+            Delta::Reasoning { .. } | Delta::ReasoningSignature { .. } => {
+                self.losses.note("reasoning");
+            }
             Delta::Refusal { .. } => self.losses.note("refusal"),
             Delta::CallBegin { .. } => self.losses.note("content.tool_call"),
             Delta::Citation { .. } => self.losses.note("citations"),

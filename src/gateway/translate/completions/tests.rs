@@ -91,7 +91,7 @@ fn an_answer_is_its_text_in_the_legacy_shape() {
         name: "f".into(),
         kind: CallKind::Function,
         input: "{}".into(),
-        seal: None,
+        signature: None,
     };
     let parts = vec![
         Part::text("Hé "),

@@ -60,7 +60,7 @@ pub(super) fn add(answer: &mut Answer, delta: Delta<'_>) {
             _ => push(answer, choice, Part::text(text)),
         },
         Delta::Reasoning { choice, text, is_summary } => match last(answer, choice) {
-            Some(Content::Reasoning(before)) if before.seal.is_none() => {
+            Some(Content::Reasoning(before)) if before.signature.is_none() => {
                 before.text.push_str(&text);
             }
             _ => {
@@ -69,23 +69,29 @@ pub(super) fn add(answer: &mut Answer, delta: Delta<'_>) {
                 push(answer, choice, Content::Reasoning(reasoning).into());
             }
         },
-        Delta::ReasoningSeal { choice, seal, is_redacted } => match last(answer, choice) {
-            Some(Content::Reasoning(before)) if before.seal.is_none() && !is_redacted => {
-                before.seal = Some(seal);
+        Delta::ReasoningSignature { choice, signature, is_redacted } => {
+            match last(answer, choice) {
+                Some(Content::Reasoning(before)) if before.signature.is_none() && !is_redacted => {
+                    before.signature = Some(signature);
+                }
+                _ => {
+                    let signature = Some(signature);
+                    let reasoning = Reasoning {
+                        signature,
+                        is_redacted,
+                        is_summary: true,
+                        ..Reasoning::default()
+                    };
+                    push(answer, choice, Content::Reasoning(reasoning).into());
+                }
             }
-            _ => {
-                let seal = Some(seal);
-                let reasoning =
-                    Reasoning { seal, is_redacted, is_summary: true, ..Reasoning::default() };
-                push(answer, choice, Content::Reasoning(reasoning).into());
-            }
-        },
+        }
         Delta::Refusal { choice, text } => {
             push(answer, choice, Content::Refusal(text.into()).into());
         }
-        Delta::CallBegin { choice, id, name, kind, seal, .. } => {
+        Delta::CallBegin { choice, id, name, kind, signature, .. } => {
             let (id, name) = (id.into_owned(), name.into_owned());
-            let call = ToolCall { id, name, kind, input: String::new(), seal };
+            let call = ToolCall { id, name, kind, input: String::new(), signature };
             push(answer, choice, Content::ToolCall(call).into());
         }
         Delta::CallInput { choice, text, .. } => {

@@ -21,7 +21,7 @@ mod request_in;
 mod request_out;
 mod results;
 mod schema;
-mod seals;
+mod signatures;
 mod stops;
 mod stream_in;
 mod stream_out;

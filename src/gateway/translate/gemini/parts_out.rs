@@ -8,9 +8,9 @@
 
 use std::borrow::Cow;
 
-use super::{calls, media, seals};
+use super::{calls, media, signatures};
 use crate::{
-    domain::chat::{CallKind, Content, Dialect, Losses, Seal, ToolCall},
+    domain::chat::{CallKind, Content, Dialect, Losses, ReasoningSignature, ToolCall},
     gateway::dialect::gemini::{WrittenCall, WrittenData, WrittenPart},
 };
 
@@ -28,13 +28,13 @@ pub(super) fn write<'a>(
             losses.note("refusal");
             (!text.is_empty()).then(|| WrittenPart::text(text))
         }
-        Content::Reasoning(reasoning) => match &reasoning.seal {
-            Some(seal) if reasoning.text.is_empty() || reasoning.is_redacted => {
-                let follows_thoughts = !reasoning.is_redacted && seal.by != Dialect::Gemini;
-                Some(signature(seal, follows_thoughts))
+        Content::Reasoning(reasoning) => match &reasoning.signature {
+            Some(signature) if reasoning.text.is_empty() || reasoning.is_redacted => {
+                let follows_thoughts = !reasoning.is_redacted && signature.by != Dialect::Gemini;
+                Some(signature_part(signature, follows_thoughts))
             }
-            seal => {
-                let signature = seal.as_ref().map(seals::to_client);
+            signature => {
+                let signature = signature.as_ref().map(signatures::to_client);
                 (!reasoning.text.is_empty()).then(|| thought(&reasoning.text, signature))
             }
         },
@@ -64,10 +64,10 @@ pub(super) fn thought<'a>(
 
 /// A signature by itself. `is_thought`: it completes the thoughts before it; those that stand in a
 /// signature alone have no such mark.
-pub(super) fn signature(seal: &Seal, is_thought: bool) -> WrittenPart<'_> {
+pub(super) fn signature_part(signature: &ReasoningSignature, is_thought: bool) -> WrittenPart<'_> {
     WrittenData {
         thought: is_thought,
-        thought_signature: Some(seals::to_client(seal)),
+        thought_signature: Some(signatures::to_client(signature)),
         ..WrittenData::default()
     }
     .into()
@@ -92,7 +92,7 @@ fn write_call<'a>(
     };
     WrittenData {
         function_call: Some(function_call),
-        thought_signature: call.seal.as_ref().map(seals::to_client),
+        thought_signature: call.signature.as_ref().map(signatures::to_client),
         ..WrittenData::default()
     }
     .into()

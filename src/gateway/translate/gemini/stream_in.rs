@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{citations_in, compact::compact, logprobs, media, seals, stops, usage};
+use super::{citations_in, compact::compact, logprobs, media, signatures, stops, usage};
 use crate::{
     domain::chat::{CallKind, Content, Delta, Dialect, Json, Losses, StopReason, Usage},
     gateway::{
@@ -248,8 +248,8 @@ fn add_part(
         sink(Delta::Whole { choice, part: Box::new(content.into()) });
     }
     if let Some(signature) = signature {
-        let seal = seals::from_maker(&signature);
-        sink(Delta::ReasoningSeal { choice, seal, is_redacted: false });
+        let signature = signatures::from_maker(&signature);
+        sink(Delta::ReasoningSignature { choice, signature, is_redacted: false });
     }
 }
 
@@ -268,7 +268,7 @@ fn add_call(
         id: or_empty(call.id),
         name: or_empty(call.name),
         kind: CallKind::Function,
-        seal: signature.map(seals::from_maker),
+        signature: signature.map(signatures::from_maker),
     });
     let text = call.args.map_or(Cow::Borrowed("{}"), |args| compact(args.get()));
     sink(Delta::CallInput { choice, number, text });

@@ -15,7 +15,7 @@ use super::{
     error, logprobs, parts_out, stops, usage,
 };
 use crate::{
-    domain::chat::{Content, Delta, Dialect, Json, Losses, Seal, ToolCall, Usage},
+    domain::chat::{Content, Delta, Dialect, Json, Losses, ReasoningSignature, ToolCall, Usage},
     gateway::{
         dialect::gemini::{WrittenAnswer, WrittenCandidate, WrittenContent, WrittenPart},
         translate::{ErrorView, ResponseContext, WriteStream, tier},
@@ -172,18 +172,24 @@ impl Writer {
         }
     }
 
-    /// A seal goes with the last of the thoughts it completes, where they are still held.
-    fn seal(&mut self, choice: u32, seal: &Seal, is_redacted: bool, out: &mut Vec<u8>) {
+    /// A signature goes with the last of the thoughts it completes, where they are still held.
+    fn sign(
+        &mut self,
+        choice: u32,
+        signature: &ReasoningSignature,
+        is_redacted: bool,
+        out: &mut Vec<u8>,
+    ) {
         let Some(state) = self.choice(choice) else { return };
         match state.held.take() {
             Some(Held::Text { last, is_thought: true }) if !is_redacted => {
-                let signature = Some(super::seals::to_client(seal));
+                let signature = Some(super::signatures::to_client(signature));
                 self.hold(choice, &parts_out::thought(last.to_string(), signature), out);
             }
             held => {
                 state.held = held;
-                let is_thought = !is_redacted && seal.by != Dialect::Gemini;
-                self.hold(choice, &parts_out::signature(seal, is_thought), out);
+                let is_thought = !is_redacted && signature.by != Dialect::Gemini;
+                self.hold(choice, &parts_out::signature_part(signature, is_thought), out);
             }
         }
     }
@@ -265,21 +271,21 @@ impl WriteStream for Writer {
             Delta::Tier(tier) => tier::note_lost(Some(&tier), &mut self.losses),
             Delta::Text { choice, text } => self.say(choice, &text, false, out),
             Delta::Reasoning { choice, text, .. } => self.say(choice, &text, true, out),
-            Delta::ReasoningSeal { choice, seal, is_redacted } => {
-                self.seal(choice, &seal, is_redacted, out);
+            Delta::ReasoningSignature { choice, signature, is_redacted } => {
+                self.sign(choice, &signature, is_redacted, out);
             }
             Delta::Refusal { choice, text } => {
                 self.losses.note("refusal");
                 self.say(choice, &text, false, out);
             }
-            Delta::CallBegin { choice, number, id, name, kind, seal } => {
+            Delta::CallBegin { choice, number, id, name, kind, signature } => {
                 let Some(state) = self.choice(choice) else { return };
                 if state.calls.len() == MAX_CALLS {
                     self.losses.note("tool_calls");
                     return;
                 }
                 let (id, name) = (id.into_owned(), name.into_owned());
-                let call = ToolCall { id, name, kind, input: String::new(), seal };
+                let call = ToolCall { id, name, kind, input: String::new(), signature };
                 state.begin_call(number, call);
             }
             Delta::CallInput { choice, number, text } => self.gather(choice, number, &text),

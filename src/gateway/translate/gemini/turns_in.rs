@@ -7,7 +7,7 @@ use super::{
     fields::{self, Fields, wrong},
     media,
     pairing::Pairing,
-    results, seals,
+    results, signatures,
 };
 use crate::{
     domain::chat::{
@@ -92,10 +92,10 @@ fn push_joined(part: Part, parts: &mut Vec<Part>) {
             citations.extend(more);
         }
         (Some(Content::Reasoning(before)), Content::Reasoning(after))
-            if before.seal.is_none() && !after.is_redacted =>
+            if before.signature.is_none() && !after.is_redacted =>
         {
             before.text.push_str(&after.text);
-            before.seal = after.seal;
+            before.signature = after.signature;
         }
         (_, content) => parts.push(content.into()),
     }
@@ -117,7 +117,7 @@ impl Reader<'_> {
         let mut fields = fields::at(path, raw)?;
         let is_thought = fields.flag("thought")? == Some(true);
         let signature = fields.text("thoughtSignature")?.filter(|signature| !signature.is_empty());
-        let seal = signature.as_deref().map(seals::from_client);
+        let signature = signature.as_deref().map(signatures::from_client);
         let text = fields.text("text")?;
         let is_models = role == Role::Assistant;
 
@@ -129,7 +129,7 @@ impl Reader<'_> {
                 ));
             }
             let mut call = self.read_call(call)?;
-            call.seal = seal;
+            call.signature = signature;
             parts.push(Content::ToolCall(call).into());
             fields::note_rest(fields, self.losses);
             return Ok(());
@@ -156,10 +156,10 @@ impl Reader<'_> {
             let reasoning = Reasoning {
                 text: text.unwrap_or_default(),
                 is_summary: true,
-                seal,
+                signature,
                 ..Reasoning::default()
             };
-            if reasoning.seal.is_some() || !reasoning.text.is_empty() {
+            if reasoning.signature.is_some() || !reasoning.text.is_empty() {
                 push_joined(Content::Reasoning(reasoning).into(), parts);
             }
             return Ok(());
@@ -171,12 +171,12 @@ impl Reader<'_> {
             (None, Some(text)) => parts.push(Part::text(text)),
             (None, None) => (),
         }
-        if let Some(seal) = seal.filter(|_| is_models) {
+        if let Some(signature) = signature.filter(|_| is_models) {
             // What others hide stands in a signature alone.
-            let is_redacted = seal.by != Dialect::Gemini;
-            let seal = Some(seal);
+            let is_redacted = signature.by != Dialect::Gemini;
+            let signature = Some(signature);
             let reasoning =
-                Reasoning { seal, is_redacted, is_summary: true, ..Reasoning::default() };
+                Reasoning { signature, is_redacted, is_summary: true, ..Reasoning::default() };
             parts.push(Content::Reasoning(reasoning).into());
         }
         Ok(())
@@ -192,7 +192,7 @@ impl Reader<'_> {
         };
         fields::note_rest(fields, self.losses);
         let id = self.pairing.call(id, &name);
-        Ok(ToolCall { id, name, kind: CallKind::Function, input, seal: None })
+        Ok(ToolCall { id, name, kind: CallKind::Function, input, signature: None })
     }
 
     fn read_result(&mut self, mut fields: Fields<'_>) -> Result<ToolResult, InvalidRequest> {

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use super::{calls, media, results, seals::SKIP_VALIDATION};
+use super::{calls, media, results, signatures::SKIP_VALIDATION};
 use crate::{
     domain::{
         chat::{Content, Dialect, Losses, Part, Reasoning, Role, ToolCall, ToolResult, Turn},
@@ -110,8 +110,9 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn call(&mut self, call: &'a ToolCall) -> WrittenPart<'a> {
-        let own = call.seal.as_ref().and_then(|seal| seal.for_maker(Dialect::Gemini));
-        self.losses.note_if(call.seal.is_some() && own.is_none(), "reasoning.signature");
+        let own =
+            call.signature.as_ref().and_then(|signature| signature.for_maker(Dialect::Gemini));
+        self.losses.note_if(call.signature.is_some() && own.is_none(), "reasoning.signature");
         let function_call = WrittenCall {
             id: (!call.id.is_empty()).then_some(Cow::Borrowed(&*call.id)),
             name: Cow::Borrowed(&call.name),
@@ -134,10 +135,11 @@ impl<'a> Writer<'a, '_> {
         parts.extend(written.beside);
     }
 
-    /// Thoughts of Gemini's, and those that nobody has sealed. Those of another maker are dropped.
+    /// Thoughts of Gemini's, and those that nobody has signed. Those of another maker are dropped.
     fn reasoning(&mut self, reasoning: &'a Reasoning) -> Option<WrittenPart<'a>> {
-        let own = reasoning.seal.as_ref().and_then(|seal| seal.for_maker(Dialect::Gemini));
-        if own.is_none() && (reasoning.seal.is_some() || reasoning.is_redacted) {
+        let own =
+            reasoning.signature.as_ref().and_then(|signature| signature.for_maker(Dialect::Gemini));
+        if own.is_none() && (reasoning.signature.is_some() || reasoning.is_redacted) {
             self.losses.note("reasoning");
             return None;
         }

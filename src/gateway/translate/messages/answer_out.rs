@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     domain::chat::{
-        Answer, CallKind, Choice, Citation, Content, Dialect, Json, Losses, Part, Reasoning, Seal,
-        ToolCall, Usage,
+        Answer, CallKind, Choice, Citation, Content, Dialect, Json, Losses, Part, Reasoning,
+        ReasoningSignature, ToolCall, Usage,
     },
     gateway::dialect::messages::{Block, WireBlock, WireMessage, WireUsage},
 };
@@ -73,18 +73,18 @@ impl<'a> ShownBlocks<'a, '_> {
     }
 
     fn reasoning(&mut self, reasoning: &'a Reasoning) {
-        let seal = reasoning.seal.as_ref().map(wire_seal);
-        match seal {
+        let signature = reasoning.signature.as_ref().map(wire_signature);
+        match signature {
             Some(data) if reasoning.is_redacted => self.push(Block::RedactedThinking { data }),
             None if reasoning.text.is_empty() => (),
-            seal => self.thinking(&reasoning.text, seal.unwrap_or_default()),
+            signature => self.thinking(&reasoning.text, signature.unwrap_or_default()),
         }
     }
 
-    /// A call's own seal stands in a thinking block before it.
+    /// A call's own signature stands in a thinking block before it.
     fn call(&mut self, call: &'a ToolCall) {
-        if let Some(seal) = &call.seal {
-            self.thinking("", wire_seal(seal));
+        if let Some(signature) = &call.signature {
+            self.thinking("", wire_signature(signature));
         }
         let (input, is_exact) = match call.kind {
             CallKind::Function => input_object(&call.input),
@@ -106,8 +106,8 @@ impl<'a> ShownBlocks<'a, '_> {
     }
 }
 
-pub(super) fn wire_seal(seal: &Seal) -> Cow<'_, str> {
-    seal.to_wire(Dialect::Messages)
+pub(super) fn wire_signature(signature: &ReasoningSignature) -> Cow<'_, str> {
+    signature.to_wire(Dialect::Messages)
 }
 
 /// The id of a call, made from its number where the upstream gave none.

@@ -7,8 +7,8 @@ use super::{
     citations, documents_in,
 };
 use crate::domain::chat::{
-    CacheHint, CallKind, Content, Dialect, Json, Losses, Part, Reasoning, Seal, Source, ToolCall,
-    ToolResult,
+    CacheHint, CallKind, Content, Dialect, Json, Losses, Part, Reasoning, ReasoningSignature,
+    Source, ToolCall, ToolResult,
 };
 
 /// Where a block stands. Results of tools hold blocks and no results again.
@@ -69,9 +69,12 @@ pub(super) fn read_block(
         ("tool_result", Place::Message) => Content::ToolResult(tool_result(&mut fields, losses)?),
         ("thinking", Place::Message) => Content::Reasoning(thinking(&mut fields)?),
         ("redacted_thinking", Place::Message) => {
-            let seal = Seal::from_wire(Dialect::Messages, &required_text(&mut fields, "data")?);
-            let seal = Some(seal);
-            Content::Reasoning(Reasoning { seal, is_redacted: true, ..Reasoning::default() })
+            let signature = ReasoningSignature::from_wire(
+                Dialect::Messages,
+                &required_text(&mut fields, "data")?,
+            );
+            let signature = Some(signature);
+            Content::Reasoning(Reasoning { signature, is_redacted: true, ..Reasoning::default() })
         }
         _ => {
             parts.push(Content::Opaque { by: Dialect::Messages, kind, json: raw.into() }.into());
@@ -147,7 +150,7 @@ fn tool_call(fields: &mut Fields<'_>) -> Result<ToolCall, InvalidRequest> {
     let input = fields.take("input").map_or("{}", RawValue::get).to_owned();
     // Called by the model itself, as every call is unless code has called it.
     fields.drop_default("caller", r#"{"type":"direct"}"#);
-    Ok(ToolCall { id, name, kind: CallKind::Function, input, seal: None })
+    Ok(ToolCall { id, name, kind: CallKind::Function, input, signature: None })
 }
 
 fn tool_result(fields: &mut Fields<'_>, losses: &mut Losses) -> Result<ToolResult, InvalidRequest> {
@@ -162,27 +165,27 @@ fn tool_result(fields: &mut Fields<'_>, losses: &mut Losses) -> Result<ToolResul
 
 fn thinking(fields: &mut Fields<'_>) -> Result<Reasoning, InvalidRequest> {
     let text = required_text(fields, "thinking")?;
-    let seal = fields
+    let signature = fields
         .text("signature")?
         .filter(|signature| !signature.is_empty())
-        .map(|signature| Seal::from_wire(Dialect::Messages, &signature));
+        .map(|signature| ReasoningSignature::from_wire(Dialect::Messages, &signature));
     // Responses shows nothing but summaries of its thoughts.
-    let is_summary = seal.as_ref().is_some_and(|seal| seal.by == Dialect::Responses);
-    Ok(Reasoning { text, is_summary, seal, is_redacted: false, id: None })
+    let is_summary = signature.as_ref().is_some_and(|signature| signature.by == Dialect::Responses);
+    Ok(Reasoning { text, is_summary, signature, is_redacted: false, id: None })
 }
 
-/// Puts seals of calls back where they were: a reasoning block that holds nothing but one of Gemini's,
+/// Puts signatures of calls back where they were: a reasoning block that holds nothing but one of Gemini's,
 /// directly before a call, carries that of the call.
-pub(super) fn return_seals(parts: Vec<Part>) -> Vec<Part> {
+pub(super) fn return_signatures(parts: Vec<Part>) -> Vec<Part> {
     let mut returned: Vec<Part> = Vec::with_capacity(parts.len());
     for mut part in parts {
         if let Content::ToolCall(call) = &mut part.content
-            && let Some(Content::Reasoning(Reasoning { text, seal: Some(seal), .. })) =
+            && let Some(Content::Reasoning(Reasoning { text, signature: Some(signature), .. })) =
                 returned.last().map(|part| &part.content)
             && text.is_empty()
-            && seal.by == Dialect::Gemini
+            && signature.by == Dialect::Gemini
         {
-            call.seal = Some(seal.clone());
+            call.signature = Some(signature.clone());
             returned.pop();
         }
         returned.push(part);

@@ -144,7 +144,7 @@ impl BlockWriter {
     fn tool_use<'a>(&mut self, call: &'a ToolCall, cache: Option<CacheHint>) -> Block<'a> {
         let (input, is_exact) = input_object(&call.input);
         self.losses.note_if(!is_exact, "tool_call.input");
-        self.losses.note_if(call.seal.is_some(), "reasoning.signature");
+        self.losses.note_if(call.signature.is_some(), "reasoning.signature");
         Block::ToolUse {
             id: self.ids.of_call(call),
             name: &call.name,
@@ -162,7 +162,10 @@ impl BlockWriter {
 
     /// Thoughts without the maker's own signature are refused upstream.
     fn thinking<'a>(&mut self, reasoning: &'a Reasoning) -> Option<Block<'a>> {
-        let data = reasoning.seal.as_ref().and_then(|seal| seal.for_maker(Dialect::Messages));
+        let data = reasoning
+            .signature
+            .as_ref()
+            .and_then(|signature| signature.for_maker(Dialect::Messages));
         match data {
             Some(data) if reasoning.is_redacted => {
                 Some(Block::RedactedThinking { data: data.into() })

@@ -13,7 +13,7 @@ use super::{
     stop,
 };
 use crate::{
-    domain::chat::{CallKind, Citation, Delta, Dialect, Losses, Seal, StopReason},
+    domain::chat::{CallKind, Citation, Delta, Dialect, Losses, ReasoningSignature, StopReason},
     gateway::{
         dialect::{
             messages::{Event, EventDelta, ReadBlock, Text, UsageCounts},
@@ -169,12 +169,14 @@ impl StreamReader {
             "thinking" => {
                 self.open = Some(Open::Thinking { signature: String::new() });
                 say_thought(begun.thinking.take(), sink);
-                self.seal(begun.signature.take().map(|text| text.0).unwrap_or_default(), sink);
+                self.sign(begun.signature.take().map(|text| text.0).unwrap_or_default(), sink);
             }
             "redacted_thinking" => {
-                let seal =
-                    Seal::from_wire(Dialect::Messages, &text_of(begun.data).unwrap_or_default());
-                sink(Delta::ReasoningSeal { choice: 0, seal, is_redacted: true });
+                let signature = ReasoningSignature::from_wire(
+                    Dialect::Messages,
+                    &text_of(begun.data).unwrap_or_default(),
+                );
+                sink(Delta::ReasoningSignature { choice: 0, signature, is_redacted: true });
                 sink(Delta::Break { choice: 0 });
             }
             "tool_use" => {
@@ -186,7 +188,7 @@ impl StreamReader {
                     id: text_of(begun.id).unwrap_or_default().into(),
                     name: text_of(begun.name).unwrap_or_default().into(),
                     kind: CallKind::Function,
-                    seal: None,
+                    signature: None,
                 });
                 let begun = begun.input.map_or("{}", RawValue::get).to_owned();
                 let said = SaidText::default();
@@ -215,7 +217,7 @@ impl StreamReader {
                     self.close(sink);
                     self.open = Some(Open::Thinking { signature: String::new() });
                 }
-                self.seal(text, sink);
+                self.sign(text, sink);
             }
             "citations_delta" => {
                 let read = delta.citation.and_then(citations::read);
@@ -233,16 +235,16 @@ impl StreamReader {
         self.pass_over(left(&[&delta.text, &delta.thinking, &delta.partial_json]))
     }
 
-    /// Says at once what seals the thoughts: once a client has seen it, nobody else can go on. Some
+    /// Says at once what signs the thoughts: once a client has seen it, nobody else can go on. Some
     /// servers repeat it.
-    fn seal(&mut self, text: Cow<'_, str>, sink: Sink<'_>) {
-        if let Some(Open::Thinking { signature }) = &mut self.open
+    fn sign(&mut self, text: Cow<'_, str>, sink: Sink<'_>) {
+        if let Some(Open::Thinking { signature: told }) = &mut self.open
             && !text.is_empty()
-            && *signature != text
+            && *told != text
         {
-            let seal = Seal::from_wire(Dialect::Messages, &text);
-            *signature = text.into_owned();
-            sink(Delta::ReasoningSeal { choice: 0, seal, is_redacted: false });
+            let signature = ReasoningSignature::from_wire(Dialect::Messages, &text);
+            *told = text.into_owned();
+            sink(Delta::ReasoningSignature { choice: 0, signature, is_redacted: false });
         }
     }
 

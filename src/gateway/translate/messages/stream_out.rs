@@ -7,13 +7,15 @@ use serde_json::value::RawValue;
 
 use super::{
     super::{ErrorView, ResponseContext, WriteStream, tier},
-    answer_out::{call_id, name_of_lost, own_block, wire_seal},
+    answer_out::{call_id, name_of_lost, own_block, wire_signature},
     citations,
     input_scan::InputScan,
     stop,
 };
 use crate::{
-    domain::chat::{CallKind, Citation, Delta, Json, Losses, Part, Seal, StopReason, Usage},
+    domain::chat::{
+        CallKind, Citation, Delta, Json, Losses, Part, ReasoningSignature, StopReason, Usage,
+    },
     gateway::dialect::messages::{
         Block, BlockDelta, Event, MessageDelta, ShownEvent, Text, WireBlock, WireMessage,
         WireUsage, error_event, write_event,
@@ -60,7 +62,7 @@ struct Call {
     id: String,
     name: String,
     kind: CallKind,
-    seal: Option<Seal>,
+    signature: Option<ReasoningSignature>,
     input: String,
 }
 
@@ -86,12 +88,12 @@ impl WriteStream for StreamWriter {
                 self.text(&text, out);
             }
             Delta::Reasoning { choice: 0, text, .. } => self.thought(&text, out),
-            Delta::ReasoningSeal { choice: 0, seal, is_redacted } => {
-                self.seal(&seal, is_redacted, out);
+            Delta::ReasoningSignature { choice: 0, signature, is_redacted } => {
+                self.sign(&signature, is_redacted, out);
             }
-            Delta::CallBegin { choice: 0, number, id, name, kind, seal } => {
+            Delta::CallBegin { choice: 0, number, id, name, kind, signature } => {
                 let (id, name) = (id.into_owned(), name.into_owned());
-                self.call(Call { number, id, name, kind, seal, input: String::new() }, out);
+                self.call(Call { number, id, name, kind, signature, input: String::new() }, out);
             }
             Delta::CallInput { choice: 0, number, text } => self.input(number, &text, out),
             Delta::Citation { choice: 0, citation } => self.citation(&citation, out),
@@ -227,17 +229,17 @@ impl StreamWriter {
     }
 
     /// A signature completes the block; one without thoughts before it stands in a block of its own.
-    fn seal(&mut self, seal: &Seal, is_redacted: bool, out: &mut Vec<u8>) {
+    fn sign(&mut self, signature: &ReasoningSignature, is_redacted: bool, out: &mut Vec<u8>) {
         if is_redacted {
             self.close_all(out);
-            self.start(Block::RedactedThinking { data: wire_seal(seal) }, out);
+            self.start(Block::RedactedThinking { data: wire_signature(signature) }, out);
             self.stop_block(out);
             return;
         }
         if !matches!(self.open, Some(Open::Thinking)) {
             self.start_thinking(out);
         }
-        self.grow(BlockDelta::Signature { signature: wire_seal(seal) }, out);
+        self.grow(BlockDelta::Signature { signature: wire_signature(signature) }, out);
         self.open = None;
         self.stop_block(out);
     }
@@ -261,9 +263,9 @@ impl StreamWriter {
     }
 
     fn start_call(&mut self, call: &Call, out: &mut Vec<u8>) {
-        if let Some(seal) = &call.seal {
+        if let Some(signature) = &call.signature {
             self.start_thinking(out);
-            self.seal(seal, false, out);
+            self.sign(signature, false, out);
         }
         let id = call_id(&call.id, &self.id, call.number).into_owned();
         let input = Json::parse("{}").expect("it is an object");

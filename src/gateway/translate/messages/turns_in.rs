@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{
     super::{InvalidRequest, fields::Fields},
-    blocks_in::{Place, missing, read_content, required_text, return_seals},
+    blocks_in::{Place, missing, read_content, required_text, return_signatures},
 };
 use crate::domain::chat::{CacheHint, Content, Losses, Part, Role, Turn};
 
@@ -49,7 +49,7 @@ fn read_message(
     fields.note_rest("messages", losses);
     match role {
         Role::User => split_results(turns, parts),
-        Role::Assistant => push(turns, role, return_seals(parts)),
+        Role::Assistant => push(turns, role, return_signatures(parts)),
         _ => push(turns, role, parts),
     }
     Ok(())

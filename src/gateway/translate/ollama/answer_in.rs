@@ -95,7 +95,7 @@ fn whole_call(call: &SaidCall<'_>) -> ToolCall {
         name: text(&call.function.name),
         kind: CallKind::Function,
         input: input_of(call),
-        seal: None,
+        signature: None,
     }
 }
 

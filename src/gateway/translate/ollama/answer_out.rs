@@ -74,7 +74,7 @@ impl<'a> Collected<'a> {
             }
             Content::Reasoning(reasoning) => {
                 losses.note_if(reasoning.is_redacted, "reasoning");
-                losses.note_if(reasoning.seal.is_some(), "reasoning.signature");
+                losses.note_if(reasoning.signature.is_some(), "reasoning.signature");
                 append(&mut self.thinking, &reasoning.text, "\n\n");
             }
             Content::ToolCall(call) => {
@@ -119,7 +119,7 @@ pub(super) fn write_call<'a>(
     losses: &mut Losses,
 ) -> ToolCall<'a> {
     losses.note_if(call.kind == CallKind::Custom, "tools.custom");
-    losses.note_if(call.seal.is_some(), "reasoning.signature");
+    losses.note_if(call.signature.is_some(), "reasoning.signature");
     let id = if call.id.is_empty() {
         Cow::Owned(format!("call_{id}_{number}"))
     } else {

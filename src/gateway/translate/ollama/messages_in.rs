@@ -108,7 +108,7 @@ fn read_call(
     function.note_rest("messages.tool_calls.function", losses);
     fields.note_rest("messages.tool_calls", losses);
     let id = calls.add(id, &name);
-    Ok(ToolCall { id, name, kind: CallKind::Function, input, seal: None })
+    Ok(ToolCall { id, name, kind: CallKind::Function, input, signature: None })
 }
 
 fn read_result(fields: &mut Fields<'_>, calls: &mut OpenCalls) -> Result<Part, InvalidRequest> {

@@ -148,13 +148,13 @@ impl<'a, 'l> Messages<'a, 'l> {
             self.losses.note("reasoning");
             return;
         }
-        self.losses.note_if(reasoning.seal.is_some(), "reasoning.signature");
+        self.losses.note_if(reasoning.signature.is_some(), "reasoning.signature");
         append(&mut message.thinking, Cow::Borrowed(&reasoning.text), "\n\n");
     }
 
     fn add_call(&mut self, call: &'a Call, message: &mut Message<'a>) {
         self.losses.note_if(call.kind == CallKind::Custom, "tools.custom");
-        self.losses.note_if(call.seal.is_some(), "reasoning.signature");
+        self.losses.note_if(call.signature.is_some(), "reasoning.signature");
         if self.open.len() < MAX_CALLS {
             self.open.push((&call.id, &call.name));
         }

@@ -1,6 +1,6 @@
 //! Ollama: `/api/chat` for both sides, `/api/generate` for clients.
 //!
-//! What this dialect has no place for, on either side: seals (its stock clients keep no field that
+//! What this dialect has no place for, on either side: signatures (its stock clients keep no field that
 //! they do not know), a choice of tools, pictures by address, documents, sound, several answers.
 //! Calls have had ids only since 2025 and Python's client drops them; the reader of requests makes
 //! them from the place of a call, and finds the call of a result by its name and the order.

@@ -102,7 +102,7 @@ impl Reader {
             id: call.id.unwrap_or_default().0,
             name: call.function.name.unwrap_or_default().0,
             kind: CallKind::Function,
-            seal: None,
+            signature: None,
         });
         sink(Delta::CallInput { choice: 0, number, text: Cow::Owned(input) });
     }

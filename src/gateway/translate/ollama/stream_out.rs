@@ -158,14 +158,17 @@ impl Writer {
                 self.say_text(&text, out);
             }
             Delta::Reasoning { text, .. } => self.think(&text, out),
-            Delta::ReasoningSeal { is_redacted, .. } => {
+            Delta::ReasoningSignature { is_redacted, .. } => {
                 self.losses.note("reasoning.signature");
                 self.losses.note_if(is_redacted, "reasoning");
                 self.complete_thoughts();
             }
-            Delta::CallBegin { number, id, name, kind, seal, .. } => {
+            Delta::CallBegin { number, id, name, kind, signature, .. } => {
                 let (id, name) = (id.into_owned(), name.into_owned());
-                self.begin_call(number, ToolCall { id, name, kind, input: String::new(), seal });
+                self.begin_call(
+                    number,
+                    ToolCall { id, name, kind, input: String::new(), signature },
+                );
             }
             Delta::CallInput { number, text, .. } => self.grow_call(number, &text),
             Delta::Citation { .. } => self.losses.note("citations"),

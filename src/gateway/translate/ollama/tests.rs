@@ -130,9 +130,9 @@ impl Folded {
                 let thoughts = Reasoning { text, is_summary, ..Reasoning::default() };
                 choice.parts.push(Content::Reasoning(thoughts).into());
             }
-            (Delta::CallBegin { id, name, kind, seal, .. }, _) => {
+            (Delta::CallBegin { id, name, kind, signature, .. }, _) => {
                 let (id, name, input) = (id.into_owned(), name.into_owned(), String::new());
-                let call = ToolCall { id, name, kind, input, seal };
+                let call = ToolCall { id, name, kind, input, signature };
                 choice.parts.push(Content::ToolCall(call).into());
             }
             (Delta::Logprobs { tokens, .. }, _) => {

@@ -6,7 +6,7 @@ use super::{
     answer_in::said_in,
     content_out::{output_text, raw},
     echo::{Echo, State},
-    namespaces, seals, stop,
+    namespaces, signatures, stop,
 };
 use crate::{
     domain::chat::{
@@ -143,7 +143,7 @@ impl<'a> Writing<'a, '_> {
         }
     }
 
-    /// Thoughts up to the seal are one item, unless their ids tell them apart.
+    /// Thoughts up to the signature are one item, unless their ids tell them apart.
     fn thought(&mut self, thought: &'a Reasoning) {
         if !self.message.is_empty() {
             self.close(COMPLETED);
@@ -153,7 +153,7 @@ impl<'a> Writing<'a, '_> {
             self.close_thoughts();
         }
         self.thoughts.push(thought);
-        if thought.seal.is_some() {
+        if thought.signature.is_some() {
             self.close_thoughts();
         }
     }
@@ -169,8 +169,10 @@ impl<'a> Writing<'a, '_> {
             said.map(|thought| &*thought.text).filter(|text| !text.is_empty())
         };
         let id = last.id.clone().unwrap_or_else(|| self.item_id("rs"));
-        let encrypted_content =
-            last.seal.as_ref().map(|seal| seals::written(seal, last.is_redacted));
+        let encrypted_content = last
+            .signature
+            .as_ref()
+            .map(|signature| signatures::written(signature, last.is_redacted));
         let item = WrittenItem::Reasoning {
             id: Some(&id),
             status: None,
@@ -183,14 +185,14 @@ impl<'a> Writing<'a, '_> {
 
     fn call(&mut self, call: &'a ToolCall) {
         self.close(COMPLETED);
-        if let Some(seal) = &call.seal {
+        if let Some(signature) = &call.signature {
             let id = self.item_id("rs");
             self.add(&WrittenItem::Reasoning {
                 id: Some(&id),
                 status: None,
                 summary: Vec::new(),
                 content: Vec::new(),
-                encrypted_content: Some(seals::written(seal, false)),
+                encrypted_content: Some(signatures::written(signature, false)),
             });
         }
         let call_id = if call.id.is_empty() {

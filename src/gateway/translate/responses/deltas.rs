@@ -34,16 +34,20 @@ fn say_part(part: Part, calls: &mut u32, sink: &mut dyn FnMut(Delta<'_>)) {
             if !thought.text.is_empty() {
                 sink(Delta::Reasoning { choice, text: Cow::Owned(thought.text), is_summary });
             }
-            if let Some(seal) = thought.seal {
-                sink(Delta::ReasoningSeal { choice, seal, is_redacted: thought.is_redacted });
+            if let Some(signature) = thought.signature {
+                sink(Delta::ReasoningSignature {
+                    choice,
+                    signature,
+                    is_redacted: thought.is_redacted,
+                });
             }
         }
         Content::ToolCall(call) => {
             let number = *calls;
             *calls = calls.saturating_add(1);
             let (id, name) = (Cow::Owned(call.id), Cow::Owned(call.name));
-            let (kind, seal) = (call.kind, call.seal);
-            sink(Delta::CallBegin { choice, number, id, name, kind, seal });
+            let (kind, signature) = (call.kind, call.signature);
+            sink(Delta::CallBegin { choice, number, id, name, kind, signature });
             if !call.input.is_empty() {
                 sink(Delta::CallInput { choice, number, text: Cow::Owned(call.input) });
             }

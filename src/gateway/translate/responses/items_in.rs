@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 
 use super::{
     content_in::{id_in, read_content},
-    namespaces, seals,
+    namespaces, signatures,
 };
 use crate::{
     domain::chat::{
-        CallKind, Content, Dialect, Json, Losses, Part, Reasoning, Role, Seal, ToolCall,
-        ToolResult, Turn,
+        CallKind, Content, Dialect, Json, Losses, Part, Reasoning, ReasoningSignature, Role,
+        ToolCall, ToolResult, Turn,
     },
     gateway::translate::{InvalidRequest, fields::Fields},
 };
@@ -124,20 +124,20 @@ impl Reading<'_> {
         };
         drop_direct_caller(fields);
         let name = namespaces::known(Cow::Owned(name), namespace.as_deref()).into_owned();
-        let seal = self.take_seal_of_call();
-        let call = ToolCall { id, name, kind, input: input.unwrap_or_default(), seal };
+        let signature = self.take_signature_of_call();
+        let call = ToolCall { id, name, kind, input: input.unwrap_or_default(), signature };
         self.add(Role::Assistant, Content::ToolCall(call).into());
         Ok(())
     }
 
-    /// The seal of the call that comes, where an item for it alone stands before it.
-    fn take_seal_of_call(&mut self) -> Option<Seal> {
+    /// The signature of the call that comes, where an item for it alone stands before it.
+    fn take_signature_of_call(&mut self) -> Option<ReasoningSignature> {
         let turn = self.turns.last_mut().filter(|turn| turn.role == Role::Assistant)?;
         match &turn.parts.last()?.content {
-            Content::Reasoning(thought) if seals::is_of_a_call(thought) => {
-                let seal = thought.seal.clone();
+            Content::Reasoning(thought) if signatures::is_of_a_call(thought) => {
+                let signature = thought.signature.clone();
                 turn.parts.pop();
-                seal
+                signature
             }
             _ => None,
         }
@@ -160,7 +160,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// An item is one part for each text in it; the last of them has the seal.
+    /// An item is one part for each text in it; the last of them has the signature.
     fn reasoning(
         &mut self,
         fields: &mut Fields<'_>,
@@ -178,13 +178,13 @@ impl Reading<'_> {
                 }
             }
         }
-        let sealed = fields.text("encrypted_content")?.filter(|text| !text.is_empty());
-        if let Some(text) = sealed {
-            let (seal, is_redacted) = seals::read(&text, !thoughts.is_empty());
+        let signed = fields.text("encrypted_content")?.filter(|text| !text.is_empty());
+        if let Some(text) = signed {
+            let (signature, is_redacted) = signatures::read(&text, !thoughts.is_empty());
             match thoughts.last_mut() {
-                Some(last) => last.seal = Some(seal),
+                Some(last) => last.signature = Some(signature),
                 None => thoughts.push(Reasoning {
-                    seal: Some(seal),
+                    signature: Some(signature),
                     is_redacted,
                     id,
                     ..Reasoning::default()

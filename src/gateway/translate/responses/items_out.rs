@@ -138,7 +138,7 @@ impl<'a> Writing<'a, '_> {
     }
 
     fn call(&mut self, call: &'a ToolCall) {
-        self.losses.note_if(call.seal.is_some(), "reasoning.signature");
+        self.losses.note_if(call.signature.is_some(), "reasoning.signature");
         let call_id = self.ids.of_call(call);
         self.kinds.insert(call_id.clone().into_owned(), call.kind);
         let (id, status, namespace) = (None, None, None);
@@ -173,24 +173,26 @@ impl<'a> Writing<'a, '_> {
         });
     }
 
-    /// Thoughts up to the seal are one item. Those of another item's id are another.
+    /// Thoughts up to the signature are one item. Those of another item's id are another.
     fn thought(&mut self, thought: &'a Reasoning) {
         self.close_message();
-        let is_other =
-            |last: &&Reasoning| last.seal.is_some() || (last.id.is_some() && last.id != thought.id);
+        let is_other = |last: &&Reasoning| {
+            last.signature.is_some() || (last.id.is_some() && last.id != thought.id)
+        };
         if self.thoughts.last().is_some_and(is_other) {
             self.close_thoughts();
         }
         self.thoughts.push(thought);
     }
 
-    /// An item that its maker has not sealed is not taken back; except by models that show their
-    /// thoughts and do not seal them.
+    /// An item that its maker has not signed is not taken back; except by models that show their
+    /// thoughts and do not sign them.
     fn close_thoughts(&mut self) {
         let thoughts = std::mem::take(&mut self.thoughts);
         let Some(last) = thoughts.last() else { return };
-        let sealed = last.seal.as_ref().and_then(|seal| seal.for_maker(Dialect::Responses));
-        if sealed.is_none() && self.rules.thoughts().is_none() {
+        let signed =
+            last.signature.as_ref().and_then(|signature| signature.for_maker(Dialect::Responses));
+        if signed.is_none() && self.rules.thoughts().is_none() {
             self.losses.note("reasoning");
             return;
         }
@@ -200,14 +202,14 @@ impl<'a> Writing<'a, '_> {
             if text.is_empty() {
                 continue;
             }
-            // Without a seal the words are all there is.
-            if thought.is_summary && sealed.is_some() {
+            // Without a signature the words are all there is.
+            if thought.is_summary && signed.is_some() {
                 summary.push(SummaryText { text });
             } else {
                 content.push(ReasoningText { text });
             }
         }
-        if sealed.is_none() && content.is_empty() {
+        if signed.is_none() && content.is_empty() {
             self.losses.note("reasoning");
             return;
         }
@@ -216,7 +218,7 @@ impl<'a> Writing<'a, '_> {
             status: None,
             summary,
             content,
-            encrypted_content: sealed.map(Into::into),
+            encrypted_content: signed.map(Into::into),
         };
         self.items.push(Piece::Ours(item));
     }

@@ -20,7 +20,7 @@ mod open_items;
 mod output_in;
 mod request_in;
 mod request_out;
-mod seals;
+mod signatures;
 mod stop;
 mod stream_in;
 mod stream_out;

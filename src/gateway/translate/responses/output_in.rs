@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{citations, seals};
+use super::{citations, signatures};
 use crate::{
     domain::chat::{
         CallKind, Content, Dialect, Json, Losses, Part, Reasoning, TokenLogprob, ToolCall,
@@ -180,11 +180,11 @@ impl Output {
             name: text_in(item.name).unwrap_or_default().into_owned(),
             kind,
             input: text.into_owned(),
-            seal: None,
+            signature: None,
         }));
     }
 
-    /// An item is one part for each text in it; the last of them has the seal.
+    /// An item is one part for each text in it; the last of them has the signature.
     fn read_reasoning(&mut self, item: &ReadItem<'_>, losses: &mut Losses) {
         let id = text_in(item.id).map(Cow::into_owned);
         let mut thoughts = Vec::new();
@@ -204,12 +204,12 @@ impl Output {
             }
         }
         if let Some(text) = text_in(item.encrypted_content).filter(|text| !text.is_empty()) {
-            let (seal, is_redacted) = seals::read(&text, !thoughts.is_empty());
-            let seal = Some(seal);
+            let (signature, is_redacted) = signatures::read(&text, !thoughts.is_empty());
+            let signature = Some(signature);
             match thoughts.last_mut() {
-                Some(last) => last.seal = seal,
+                Some(last) => last.signature = signature,
                 None => {
-                    thoughts.push(Reasoning { seal, is_redacted, id, ..Reasoning::default() });
+                    thoughts.push(Reasoning { signature, is_redacted, id, ..Reasoning::default() });
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What is held against whom, put down from what is told of each failure and each answer, to hold the book
+//! What is held against whom, put down from what is told of each failure and each answer, to hold the state
 //! of Health to the rules that are set.
 
 use std::collections::HashMap;

@@ -7,10 +7,10 @@
 //! Sources, read 2026-11: <https://platform.openai.com/docs/api-reference/chat>, the types of
 //! openai-python 3.57, and for what others add the pages named where they are.
 
-pub mod answer;
-pub mod asked;
 pub mod completion;
 pub mod lenient;
 pub mod reasoning;
-pub mod sent;
-pub mod shown;
+pub mod request_in;
+pub mod request_out;
+pub mod response_in;
+pub mod response_out;

@@ -7,8 +7,8 @@ use super::support::{
 use crate::{
     domain::{
         chat::{
-            Answer, CallKind, Citation, Content, Dialect, Part, Place, Reasoning, Request, Seal,
-            Source, StopReason, Thinking, ToolCall, Usage,
+            Answer, CallKind, Citation, Content, Dialect, Part, Place, Reasoning,
+            ReasoningSignature, Request, Source, StopReason, Thinking, ToolCall, Usage,
         },
         failure::FailureClass,
         usage::TokenUsage,
@@ -106,7 +106,7 @@ fn answers_have_their_exact_common_form() {
         name: "get_weather".into(),
         kind: CallKind::Function,
         input: r#"{"city":"Paris"}"#.into(),
-        seal: None,
+        signature: None,
     };
     let parts = vec![Content::ToolCall(called.clone()).into()];
     assert_eq!(answer("tools").choices, answer_of(parts, StopReason::ToolCalls).choices);
@@ -125,7 +125,7 @@ fn answers_have_their_exact_common_form() {
     assert_eq!((written.input, written.cache_write_5m), (100, 300));
     let google = &answer("google_signature").choices[0].parts[0].content;
     let Content::ToolCall(google) = google else { panic!("{google:?}") };
-    assert_eq!(google.seal, Some(Seal::new(Dialect::Gemini, "CiQBcsjafF0=")));
+    assert_eq!(google.signature, Some(ReasoningSignature::new(Dialect::Gemini, "CiQBcsjafF0=")));
 }
 
 #[test]
@@ -154,8 +154,8 @@ fn an_error_in_a_200_is_the_failure_it_stands_for() {
     }
 }
 
-fn thought(text: &str, seal: Option<Seal>) -> Part {
-    Content::Reasoning(Reasoning { text: text.into(), seal, ..Reasoning::default() }).into()
+fn thought(text: &str, signature: Option<ReasoningSignature>) -> Part {
+    Content::Reasoning(Reasoning { text: text.into(), signature, ..Reasoning::default() }).into()
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_whole_answer_is_written_exactly() {
         name: "now".into(),
         kind: CallKind::Function,
         input: String::new(),
-        seal: Some(Seal::new(Dialect::Gemini, "sig")),
+        signature: Some(ReasoningSignature::new(Dialect::Gemini, "sig")),
     };
     let citation = Citation {
         url: Some("https://example.com".into()),
@@ -173,7 +173,7 @@ fn a_whole_answer_is_written_exactly() {
         ..Citation::default()
     };
     let parts = vec![
-        thought("Hm.", Some(Seal::new(Dialect::Messages, "Eq=="))),
+        thought("Hm.", Some(ReasoningSignature::new(Dialect::Messages, "Eq=="))),
         Part::text("é "),
         Content::Text { text: "so".into(), citations: vec![citation] }.into(),
         Content::ToolCall(call).into(),
@@ -207,7 +207,7 @@ fn a_legacy_client_gets_its_call_where_it_looks_for_it() {
             name: "now".into(),
             kind: CallKind::Function,
             input: "{}".into(),
-            seal: None,
+            signature: None,
         }))
     };
     let request = Request { wants_function_call: true, ..Request::new(model("m"), Vec::new()) };

@@ -7,8 +7,8 @@ use crate::{
     domain::{
         chat::{
             CacheHint, CallKind, Content, Dialect, Document, FunctionTool, Json, OutputFormat,
-            Part, Reasoning, Request, Role, Seal, Source, Tool, ToolCall, ToolChoice, ToolResult,
-            Turn, Usage,
+            Part, Reasoning, ReasoningSignature, Request, Role, Source, Tool, ToolCall, ToolChoice,
+            ToolResult, Turn, Usage,
         },
         id::ModelName,
     },
@@ -112,7 +112,7 @@ fn call(id: &str) -> Part {
         name: "f".into(),
         kind: CallKind::Function,
         input: "{}".into(),
-        seal: Some(Seal::new(Dialect::Gemini, "sig")),
+        signature: Some(ReasoningSignature::new(Dialect::Gemini, "sig")),
     })
     .into()
 }
@@ -162,22 +162,22 @@ fn an_assistants_turns_become_one_message_and_results_follow_it() {
 
 #[test]
 fn thoughts_go_only_to_those_who_take_them() {
-    let thought = |seal| {
+    let thought = |signature| {
         let text = "hm".into();
-        let thought = Reasoning { text, seal, ..Reasoning::default() };
+        let thought = Reasoning { text, signature, ..Reasoning::default() };
         vec![Turn::new(
             Role::Assistant,
             vec![Content::Reasoning(thought).into(), Part::text("So.")],
         )]
     };
-    let foreign = Some(Seal::new(Dialect::Messages, "s"));
-    let own = Some(Seal::new(Dialect::Chat, "s"));
+    let foreign = Some(ReasoningSignature::new(Dialect::Messages, "s"));
+    let own = Some(ReasoningSignature::new(Dialect::Chat, "s"));
     let (body, losses) = sent(&asked("deepseek-v4", thought(None)));
     assert_eq!((&body["messages"][0]["reasoning_content"], &*losses), (&json!("hm"), "lossless"));
     let (body, losses) = sent(&asked("openai/gpt-oss-120b", thought(None)));
     assert_eq!((&body["messages"][0]["reasoning"], &*losses), (&json!("hm"), "lossless"));
-    for (name, seal) in [("gpt-5", None), ("mistral-large", None), ("deepseek-v4", foreign)] {
-        let (body, losses) = sent(&asked(name, thought(seal)));
+    for (name, signature) in [("gpt-5", None), ("mistral-large", None), ("deepseek-v4", foreign)] {
+        let (body, losses) = sent(&asked(name, thought(signature)));
         assert_eq!(body["messages"][0], json!({"role": "assistant", "content": "So."}), "{name}");
         assert_eq!(losses, "reasoning");
     }

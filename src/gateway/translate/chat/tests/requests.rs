@@ -3,7 +3,8 @@ use serde_json::{Value, json};
 use super::support::{cases, fixture, meaning, read_request, write_request};
 use crate::domain::chat::{
     CacheHint, CallKind, Content, Dialect, Document, Effort, ImageDetail, OutputFormat, Part,
-    Reasoning, Role, Seal, Source, ThinkingMode, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    Reasoning, ReasoningSignature, Role, Source, ThinkingMode, Tool, ToolCall, ToolChoice,
+    ToolResult, Turn,
 };
 
 fn request(name: &str) -> crate::domain::chat::Request {
@@ -16,7 +17,7 @@ fn call(id: &str, name: &str, input: &str) -> ToolCall {
         name: name.into(),
         kind: CallKind::Function,
         input: input.into(),
-        seal: None,
+        signature: None,
     }
 }
 
@@ -100,15 +101,15 @@ fn pictures_sounds_and_files_are_read() {
 }
 
 #[test]
-fn thoughts_are_read_with_what_seals_them() {
+fn thoughts_are_read_with_what_signs_them() {
     let parts = request("thinking_tools").turns.swap_remove(1).parts;
     let thought = Reasoning { text: "I need the tool.".into(), ..Reasoning::default() };
     assert_eq!(parts[0], Part::from(Content::Reasoning(thought)));
     let parts = request("thinking_details").turns.swap_remove(1).parts;
     let Content::Reasoning(signed) = &parts[0].content else { panic!("{:?}", parts[0]) };
     assert_eq!(signed.text, "I need the tool.");
-    let sealed = r#"{"type":"reasoning.text","signature":"EqoBCkgIBRAB","format":"anthropic-claude-v1","index":0}"#;
-    assert_eq!(signed.seal, Some(Seal::new(Dialect::Chat, sealed)));
+    let entry = r#"{"type":"reasoning.text","signature":"EqoBCkgIBRAB","format":"anthropic-claude-v1","index":0}"#;
+    assert_eq!(signed.signature, Some(ReasoningSignature::new(Dialect::Chat, entry)));
     let Content::Reasoning(hidden) = &parts[1].content else { panic!("{:?}", parts[1]) };
     assert!(hidden.is_redacted && hidden.text.is_empty());
 }

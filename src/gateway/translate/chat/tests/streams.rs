@@ -4,8 +4,8 @@ use super::support::{Assembly, model, read_stream, shown, shown_for};
 use crate::{
     domain::{
         chat::{
-            CallKind, Content, Delta, Dialect, Part, Reasoning, Request, Seal, StopReason,
-            Thinking, Usage,
+            CallKind, Content, Delta, Dialect, Part, Reasoning, ReasoningSignature, Request,
+            StopReason, Thinking, Usage,
         },
         failure::FailureClass,
         usage::TokenUsage,
@@ -23,7 +23,7 @@ fn thought(text: &str) -> Delta<'_> {
 
 fn call<'a>(number: u32, id: &'a str, name: &'a str) -> Delta<'a> {
     let (id, name) = (Cow::Borrowed(id), Cow::Borrowed(name));
-    Delta::CallBegin { choice: 0, number, id, name, kind: CallKind::Function, seal: None }
+    Delta::CallBegin { choice: 0, number, id, name, kind: CallKind::Function, signature: None }
 }
 
 fn input(number: u32, text: &str) -> Delta<'_> {
@@ -110,18 +110,21 @@ fn an_answer_that_says_nothing_is_still_an_answer() {
 }
 
 #[test]
-fn thoughts_of_another_maker_come_back_with_their_seals() {
-    let seal = |data: &str| Seal::new(Dialect::Messages, data);
-    let sealed =
-        |data, is_redacted| Delta::ReasoningSeal { choice: 0, seal: seal(data), is_redacted };
+fn thoughts_of_another_maker_come_back_with_their_signs() {
+    let signature = |data: &str| ReasoningSignature::new(Dialect::Messages, data);
+    let signed = |data, is_redacted| Delta::ReasoningSignature {
+        choice: 0,
+        signature: signature(data),
+        is_redacted,
+    };
     let deltas = vec![
         thought("First"),
         thought(" one."),
-        sealed("s1", false),
-        sealed("s2", true),
+        signed("s1", false),
+        signed("s2", true),
         text("So."),
         thought("Second."),
-        sealed("s3", false),
+        signed("s3", false),
         call(0, "a", "f"),
         stop(StopReason::ToolCalls),
     ];
@@ -132,7 +135,7 @@ fn thoughts_of_another_maker_come_back_with_their_seals() {
     let again = read_stream(stream.as_bytes(), stream.len()).unwrap();
     let thoughts = |parts: &[Part]| -> Vec<Reasoning> {
         let thoughts = parts.iter().filter_map(|part| match &part.content {
-            Content::Reasoning(thought) if thought.seal.is_some() => Some(thought.clone()),
+            Content::Reasoning(thought) if thought.signature.is_some() => Some(thought.clone()),
             _ => None,
         });
         thoughts.collect()
@@ -146,9 +149,9 @@ fn thoughts_of_another_maker_come_back_with_their_seals() {
 fn thoughts_that_are_not_wanted_are_not_shown() {
     let thinking = Some(Thinking { is_shown: Some(false), ..Thinking::default() });
     let request = Request { thinking, ..any() };
-    let seal = Seal::new(Dialect::Messages, "s");
-    let sealed = Delta::ReasoningSeal { choice: 0, seal, is_redacted: false };
-    let deltas = vec![thought("Hm."), sealed, text("So."), stop(StopReason::Finished)];
+    let signature = ReasoningSignature::new(Dialect::Messages, "s");
+    let signed = Delta::ReasoningSignature { choice: 0, signature, is_redacted: false };
+    let deltas = vec![thought("Hm."), signed, text("So."), stop(StopReason::Finished)];
     let (stream, _) = written(&request, deltas);
     assert!(!stream.contains("reasoning"), "{stream}");
 }

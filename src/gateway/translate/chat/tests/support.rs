@@ -167,7 +167,7 @@ impl Assembly {
                 self.answer.model = model.map(Into::into);
             }
             Delta::Tier(tier) => self.answer.service_tier = Some(tier.into_owned()),
-            Delta::ReasoningBegin { .. } => panic!("ids of thoughts are in their seals"),
+            Delta::ReasoningBegin { .. } => panic!("ids of thoughts are in their signatures"),
             Delta::Text { choice, text } => {
                 let parts = &mut self.choice(choice).parts;
                 match parts.last_mut().map(|part| &mut part.content) {
@@ -179,7 +179,7 @@ impl Assembly {
                 let parts = &mut self.choice(choice).parts;
                 match parts.last_mut().map(|part| &mut part.content) {
                     Some(Content::Reasoning(all))
-                        if !broken && all.seal.is_none() && all.is_summary == is_summary =>
+                        if !broken && all.signature.is_none() && all.is_summary == is_summary =>
                     {
                         all.text.push_str(&text);
                     }
@@ -190,13 +190,15 @@ impl Assembly {
                     }
                 }
             }
-            Delta::ReasoningSeal { choice, seal, is_redacted } => {
+            Delta::ReasoningSignature { choice, signature, is_redacted } => {
                 let parts = &mut self.choice(choice).parts;
                 match parts.last_mut().map(|part| &mut part.content) {
-                    Some(Content::Reasoning(all)) if !is_redacted => all.seal = Some(seal),
+                    Some(Content::Reasoning(all)) if !is_redacted => {
+                        all.signature = Some(signature)
+                    }
                     _ => {
-                        let seal = Some(seal);
-                        let thought = Reasoning { seal, is_redacted, ..Reasoning::default() };
+                        let signature = Some(signature);
+                        let thought = Reasoning { signature, is_redacted, ..Reasoning::default() };
                         parts.push(Content::Reasoning(thought).into());
                     }
                 }
@@ -208,13 +210,13 @@ impl Assembly {
                     _ => parts.push(Content::Refusal(text.into_owned()).into()),
                 }
             }
-            Delta::CallBegin { choice, id, name, kind, seal, .. } => {
+            Delta::CallBegin { choice, id, name, kind, signature, .. } => {
                 let call = ToolCall {
                     id: id.into_owned(),
                     name: name.into_owned(),
                     kind,
                     input: String::new(),
-                    seal,
+                    signature,
                 };
                 self.choice(choice).parts.push(Content::ToolCall(call).into());
             }

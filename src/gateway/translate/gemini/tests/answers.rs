@@ -7,7 +7,7 @@ use crate::{
     domain::{
         chat::{
             Answer, CallKind, Choice, Citation, Content, Dialect, Losses, Part, Place, Reasoning,
-            Seal, StopReason, ToolCall, Usage,
+            ReasoningSignature, StopReason, ToolCall, Usage,
         },
         failure::FailureClass,
         usage::TokenUsage,
@@ -53,14 +53,14 @@ fn every_answer_is_the_same_after_both_ways() {
 }
 
 #[test]
-fn thoughts_calls_and_their_seals_are_read() {
+fn thoughts_calls_and_their_signs_are_read() {
     let answer = read("thinking_tools");
     let choice = &answer.choices[0];
     assert_eq!(choice.stop, StopReason::ToolCalls);
     let Content::Reasoning(thoughts) = &choice.parts[0].content else { panic!() };
-    assert_eq!((&*thoughts.text, &thoughts.seal), ("I need the weather first.", &None));
+    assert_eq!((&*thoughts.text, &thoughts.signature), ("I need the weather first.", &None));
     let Content::ToolCall(call) = &choice.parts[1].content else { panic!() };
-    assert_eq!(call.seal.as_ref().map(|seal| seal.by), Some(Dialect::Gemini));
+    assert_eq!(call.signature.as_ref().map(|signature| signature.by), Some(Dialect::Gemini));
     let expected = TokenUsage { input: 70, output: 89, ..TokenUsage::default() };
     let usage = answer.usage.unwrap();
     assert_eq!((usage.tokens, usage.reasoning), (expected, Some(64)));
@@ -122,13 +122,14 @@ fn sources_of_others_are_grounding_too() {
 #[test]
 fn an_answer_of_another_maker_has_geminis_shape() {
     let reasoning = |text: &str, is_redacted| {
-        let seal = Some(Seal::new(Dialect::Messages, "s"));
+        let signature = Some(ReasoningSignature::new(Dialect::Messages, "s"));
         let text = text.to_owned();
-        Content::Reasoning(Reasoning { text, seal, is_redacted, ..Reasoning::default() }).into()
+        Content::Reasoning(Reasoning { text, signature, is_redacted, ..Reasoning::default() })
+            .into()
     };
     let call = |input: &str| {
         let (id, name, input) = (String::new(), "f".into(), input.to_owned());
-        let call = ToolCall { id, name, kind: CallKind::Function, input, seal: None };
+        let call = ToolCall { id, name, kind: CallKind::Function, input, signature: None };
         Content::ToolCall(call).into()
     };
     let parts = vec![

@@ -6,7 +6,8 @@ use super::{fixture, json as parsed, model, read_request, target};
 use crate::{
     domain::chat::{
         CacheHint, CallKind, Content, Dialect, Document, FunctionTool, Json, Losses, OutputFormat,
-        Part, Reasoning, Request, Role, Seal, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+        Part, Reasoning, ReasoningSignature, Request, Role, Source, Tool, ToolCall, ToolChoice,
+        ToolResult, Turn,
     },
     gateway::translate::{
         UpstreamSide,
@@ -22,7 +23,7 @@ fn written(request: &Request, name: &str) -> (Value, String) {
 
 fn call(id: &str, name: &str, input: &str) -> ToolCall {
     let (id, name, input) = (id.into(), name.into(), input.into());
-    ToolCall { id, name, kind: CallKind::Function, input, seal: None }
+    ToolCall { id, name, kind: CallKind::Function, input, signature: None }
 }
 
 fn result(call_id: &str, text: &str) -> ToolResult {
@@ -127,26 +128,30 @@ fn results_and_words_beside_them_are_two_turns() {
 
 #[test]
 fn the_chunks_a_client_sends_back_are_one_turn_again() {
-    let seal = Seal::new(Dialect::Messages, "abc");
-    let signature = super::super::seals::to_client(&seal);
+    let signature = ReasoningSignature::new(Dialect::Messages, "abc");
+    let shown = super::super::signatures::to_client(&signature);
     let body = json!({"contents": [
         {"role": "user", "parts": [{"text": "hi"}]},
         {"role": "model", "parts": [{"text": "I th", "thought": true}]},
-        {"role": "model", "parts": [{"text": "ink", "thought": true, "thoughtSignature": signature}]},
+        {"role": "model", "parts": [{"text": "ink", "thought": true, "thoughtSignature": shown}]},
         {"role": "model", "parts": [{"text": "Hel"}]},
         {"role": "model", "parts": [{"text": "lo"}]},
-        {"role": "model", "parts": [{"thoughtSignature": signature}]},
+        {"role": "model", "parts": [{"thoughtSignature": shown}]},
     ]});
     let request = read_request(body.to_string().as_bytes());
     assert_eq!(request.turns.len(), 2);
     let thoughts = Reasoning {
         text: "I think".into(),
         is_summary: true,
-        seal: Some(seal.clone()),
+        signature: Some(signature.clone()),
         ..Reasoning::default()
     };
-    let hidden =
-        Reasoning { is_summary: true, seal: Some(seal), is_redacted: true, ..Reasoning::default() };
+    let hidden = Reasoning {
+        is_summary: true,
+        signature: Some(signature),
+        is_redacted: true,
+        ..Reasoning::default()
+    };
     let expected: [Part; 3] = [
         Content::Reasoning(thoughts).into(),
         Part::text("Hello"),
@@ -208,10 +213,10 @@ fn strict_functions_are_validated() {
 #[test]
 fn a_conversation_of_other_models_is_signed_and_named_for_gemini_3() {
     let mut foreign = call("toolu_1", "f", r#"{"a":1}"#);
-    foreign.seal = Some(Seal::new(Dialect::Messages, "x"));
+    foreign.signature = Some(ReasoningSignature::new(Dialect::Messages, "x"));
     let thoughts = Reasoning {
         text: "hm".into(),
-        seal: Some(Seal::new(Dialect::Messages, "y")),
+        signature: Some(ReasoningSignature::new(Dialect::Messages, "y")),
         ..Reasoning::default()
     };
     let turns = vec![

@@ -5,7 +5,10 @@ use serde_json::{Value, value::RawValue};
 use super::{ANSWERS, assemble, events, fixture, json as parsed, replay, with_shown};
 use crate::{
     domain::{
-        chat::{Answer, CallKind, Content, Delta, Dialect, Json, Part, Seal, StopReason, Usage},
+        chat::{
+            Answer, CallKind, Content, Delta, Dialect, Json, Part, ReasoningSignature, StopReason,
+            Usage,
+        },
         failure::FailureClass,
     },
     gateway::translate::{
@@ -42,7 +45,7 @@ fn thought(text: &str) -> Delta<'_> {
 
 fn begin(number: u32, kind: CallKind) -> Delta<'static> {
     let (id, name) = ("".into(), "f".into());
-    Delta::CallBegin { choice: 0, number, id, name, kind, seal: None }
+    Delta::CallBegin { choice: 0, number, id, name, kind, signature: None }
 }
 
 fn input(number: u32, text: &str) -> Delta<'_> {
@@ -154,17 +157,20 @@ fn only_the_last_character_waits() {
 }
 
 #[test]
-fn thoughts_are_sealed_where_they_end() {
-    let seal =
-        |by, is_redacted| Delta::ReasoningSeal { choice: 0, seal: Seal::new(by, "s"), is_redacted };
+fn thoughts_are_signed_where_they_end() {
+    let signature = |by, is_redacted| Delta::ReasoningSignature {
+        choice: 0,
+        signature: ReasoningSignature::new(by, "s"),
+        is_redacted,
+    };
     let out = stream(
         &Gemini,
         vec![
             thought("abc"),
-            seal(Dialect::Messages, false),
-            seal(Dialect::Messages, true),
+            signature(Dialect::Messages, false),
+            signature(Dialect::Messages, true),
             text("x"),
-            seal(Dialect::Gemini, false),
+            signature(Dialect::Gemini, false),
         ],
     );
     let signature = "cHAxLm1lc3NhZ2VzLnM=";

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{super::super::UpstreamSide, *};
 use crate::domain::{
     chat::{
-        Answer, CallKind, Choice, Citation, Content, Dialect, Part, Reasoning, Seal, StopReason,
-        ToolCall, Usage,
+        Answer, CallKind, Choice, Citation, Content, Dialect, Part, Reasoning, ReasoningSignature,
+        StopReason, ToolCall, Usage,
     },
     failure::FailureClass,
     usage::TokenUsage,
@@ -88,7 +88,7 @@ fn usage_and_reasons_are_read() {
     let thought = Messages.read_answer(&fixture("answers", "thinking")).unwrap();
     assert_eq!(thought.usage.unwrap().reasoning, Some(290));
     assert!(matches!(&thought.choices[0].parts[0].content,
-        Content::Reasoning(Reasoning { seal: Some(seal), .. }) if seal.by == Dialect::Messages));
+        Content::Reasoning(Reasoning { signature: Some(signature), .. }) if signature.by == Dialect::Messages));
 }
 
 #[test]
@@ -100,19 +100,19 @@ fn an_answer_from_elsewhere_is_shown_as_a_message() {
     };
     let thoughts = Reasoning {
         text: "hm".into(),
-        seal: Some(Seal::new(Dialect::Responses, "enc")),
+        signature: Some(ReasoningSignature::new(Dialect::Responses, "enc")),
         is_summary: true,
         ..Reasoning::default()
     };
-    let call = |id: &str, kind, input: &str, seal| {
+    let call = |id: &str, kind, input: &str, signature| {
         let (id, input) = (id.to_owned(), input.to_owned());
-        Part::from(Content::ToolCall(ToolCall { id, name: "f".into(), kind, input, seal }))
+        Part::from(Content::ToolCall(ToolCall { id, name: "f".into(), kind, input, signature }))
     };
     let mut answer = with_parts(vec![
         Content::Reasoning(thoughts).into(),
         Content::Reasoning(Reasoning::default()).into(),
         Content::Text { text: "a".into(), citations: vec![cited, Citation::default()] }.into(),
-        call("", CallKind::Function, "", Some(Seal::new(Dialect::Gemini, "sig"))),
+        call("", CallKind::Function, "", Some(ReasoningSignature::new(Dialect::Gemini, "sig"))),
         call("call_x", CallKind::Custom, "*** patch", None),
     ]);
     answer.usage = Some(Usage { is_estimated: true, ..Usage::default() });

@@ -30,7 +30,7 @@ impl Fold {
                 _ => self.begin(Content::Refusal(more.into_owned())),
             },
             Delta::Reasoning { text: more, .. } => match self.open() {
-                Some(Content::Reasoning(Reasoning { text, seal: None, .. })) => {
+                Some(Content::Reasoning(Reasoning { text, signature: None, .. })) => {
                     text.push_str(&more);
                 }
                 _ => self.begin(Content::Reasoning(Reasoning {
@@ -38,24 +38,24 @@ impl Fold {
                     ..Reasoning::default()
                 })),
             },
-            Delta::ReasoningSeal { seal, is_redacted, .. } => match self.open() {
+            Delta::ReasoningSignature { signature, is_redacted, .. } => match self.open() {
                 Some(Content::Reasoning(reasoning)) if !is_redacted => {
-                    reasoning.seal = Some(seal);
+                    reasoning.signature = Some(signature);
                 }
                 _ => {
-                    let seal = Some(seal);
+                    let signature = Some(signature);
                     self.begin(Content::Reasoning(Reasoning {
-                        seal,
+                        signature,
                         is_redacted,
                         ..Reasoning::default()
                     }));
                 }
             },
-            Delta::CallBegin { number, id, name, kind, seal, .. } => {
+            Delta::CallBegin { number, id, name, kind, signature, .. } => {
                 self.calls.insert(number, self.choice.parts.len());
                 let (id, name) = (id.into_owned(), name.into_owned());
                 let input = String::new();
-                self.begin(Content::ToolCall(ToolCall { id, name, kind, input, seal }));
+                self.begin(Content::ToolCall(ToolCall { id, name, kind, input, signature }));
             }
             Delta::CallInput { number, text, .. } => {
                 match &mut self.choice.parts[self.calls[&number]].content {

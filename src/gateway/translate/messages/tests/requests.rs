@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{super::super::UpstreamSide, *};
 use crate::domain::chat::{
     CacheHint, CallKind, Citation, Content, Dialect, Document, Effort, Json, OutputFormat, Part,
-    Reasoning, Role, Seal, Source, Thinking, ThinkingMode, Tool, ToolCall, ToolChoice, ToolResult,
-    Turn,
+    Reasoning, ReasoningSignature, Role, Source, Thinking, ThinkingMode, Tool, ToolCall,
+    ToolChoice, ToolResult, Turn,
 };
 
 fn written(request: &Request) -> (Value, String) {
@@ -78,12 +78,12 @@ fn results_of_tools_become_a_turn_of_their_own_and_know_their_tool() {
 }
 
 #[test]
-fn thoughts_are_read_with_their_seals() {
+fn thoughts_are_read_with_their_signs() {
     let request = read(fixture("requests", "thinking_tools"));
     let mode = Some(ThinkingMode::Budget(4096));
     assert_eq!(request.thinking, Some(Thinking { mode, ..Thinking::default() }));
     let Content::Reasoning(shown) = &request.turns[1].parts[0].content else { panic!() };
-    assert_eq!(shown.seal.as_ref().unwrap().by, Dialect::Messages);
+    assert_eq!(shown.signature.as_ref().unwrap().by, Dialect::Messages);
     assert!(!shown.is_redacted && !shown.is_summary);
     let Content::Reasoning(hidden) = &request.turns[1].parts[1].content else { panic!() };
     assert!(hidden.is_redacted && hidden.text.is_empty());
@@ -160,7 +160,7 @@ fn a_document_made_of_blocks_becomes_text_and_pictures() {
 }
 
 #[test]
-fn a_seal_of_gemini_before_a_call_goes_back_onto_it() {
+fn a_signature_of_gemini_before_a_call_goes_back_onto_it() {
     let request = read(
         br#"{"model":"m","max_tokens":1,"messages":[{"role":"assistant","content":[
             {"type":"thinking","thinking":"","signature":"pp1.gemini.abc"},
@@ -170,10 +170,10 @@ fn a_seal_of_gemini_before_a_call_goes_back_onto_it() {
     let parts = &request.turns[0].parts;
     assert_eq!(parts.len(), 2);
     let Content::ToolCall(call) = &parts[0].content else { panic!() };
-    assert_eq!(call.seal, Some(Seal::new(Dialect::Gemini, "abc")));
+    assert_eq!(call.signature, Some(ReasoningSignature::new(Dialect::Gemini, "abc")));
     let Content::Reasoning(reasoning) = &parts[1].content else { panic!() };
     assert!(reasoning.is_summary);
-    assert_eq!(reasoning.seal, Some(Seal::new(Dialect::Responses, "xyz")));
+    assert_eq!(reasoning.signature, Some(ReasoningSignature::new(Dialect::Responses, "xyz")));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn sides_alternate_the_user_begins_and_results_come_first() {
         name: "f".into(),
         kind: CallKind::Function,
         input: String::new(),
-        seal: Some(Seal::new(Dialect::Gemini, "s")),
+        signature: Some(ReasoningSignature::new(Dialect::Gemini, "s")),
     };
     let result = ToolResult {
         call_id: "call:1".into(),
@@ -261,8 +261,8 @@ fn models_that_refuse_to_go_on_with_an_answer_are_asked_for_another() {
 #[test]
 fn what_is_not_of_this_dialect_is_dropped_and_told() {
     let own = Json::parse(r#"{"type":"x"}"#).unwrap();
-    let foreign = Seal::new(Dialect::Chat, "s");
-    let thoughts = Reasoning { text: "t".into(), seal: Some(foreign), ..Reasoning::default() };
+    let foreign = ReasoningSignature::new(Dialect::Chat, "s");
+    let thoughts = Reasoning { text: "t".into(), signature: Some(foreign), ..Reasoning::default() };
     let cited = Citation { url: Some("https://a.example".into()), ..Citation::default() };
     let file = |media_type: &str, base64: &str| Document {
         source: Source::Data { media_type: media_type.into(), base64: base64.into() },

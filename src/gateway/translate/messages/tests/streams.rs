@@ -7,7 +7,8 @@ use super::{
 };
 use crate::domain::{
     chat::{
-        Answer, CallKind, Citation, Content, Delta, Dialect, Part, Place, Seal, StopReason, Usage,
+        Answer, CallKind, Citation, Content, Delta, Dialect, Part, Place, ReasoningSignature,
+        StopReason, Usage,
     },
     failure::FailureClass,
     usage::TokenUsage,
@@ -56,7 +57,7 @@ fn write_all(deltas: Vec<Delta<'_>>, usage: Usage) -> (String, String) {
 
 fn begin<'a>(number: u32, kind: CallKind) -> Delta<'a> {
     let (id, name) = ("".into(), "f".into());
-    Delta::CallBegin { choice: 0, number, id, name, kind, seal: None }
+    Delta::CallBegin { choice: 0, number, id, name, kind, signature: None }
 }
 
 fn input(number: u32, text: &str) -> Delta<'_> {
@@ -149,9 +150,9 @@ fn the_events_of_a_stream_are_those_that_sdks_read() {
         vec![
             Delta::Begin { id: Some("x".into()), model: Some("real".into()) },
             Delta::Reasoning { choice: 0, text: "hm".into(), is_summary: false },
-            Delta::ReasoningSeal {
+            Delta::ReasoningSignature {
                 choice: 0,
-                seal: Seal::new(Dialect::Chat, "s"),
+                signature: ReasoningSignature::new(Dialect::Chat, "s"),
                 is_redacted: false,
             },
             Delta::Text { choice: 0, text: "a\n".into() },
@@ -263,34 +264,37 @@ fn what_a_stream_cannot_say_is_told_as_of_a_whole_answer() {
 }
 
 #[test]
-fn seals_without_thoughts_stand_in_blocks_of_their_own() {
-    let seal = |data: &str| Seal::new(Dialect::Gemini, data);
-    let sealed = Delta::CallBegin {
+fn signatures_without_thoughts_stand_in_blocks_of_their_own() {
+    let signature = |data: &str| ReasoningSignature::new(Dialect::Gemini, data);
+    let signed = Delta::CallBegin {
         choice: 0,
         number: 0,
         id: "c".into(),
         name: "f".into(),
         kind: CallKind::Function,
-        seal: Some(seal("of call")),
+        signature: Some(signature("of call")),
     };
     let deltas = vec![
-        Delta::ReasoningSeal { choice: 0, seal: seal("hidden"), is_redacted: true },
-        Delta::ReasoningSeal { choice: 0, seal: seal("bare"), is_redacted: false },
-        sealed,
+        Delta::ReasoningSignature { choice: 0, signature: signature("hidden"), is_redacted: true },
+        Delta::ReasoningSignature { choice: 0, signature: signature("bare"), is_redacted: false },
+        signed,
     ];
     let (shown, losses) = write_all(deltas, Usage::default());
-    let seals: Vec<_> = folded(shown.as_bytes())
+    let signatures: Vec<_> = folded(shown.as_bytes())
         .choices
         .remove(0)
         .parts
         .into_iter()
         .filter_map(|part| match part.content {
-            Content::Reasoning(reasoning) => Some((reasoning.seal.unwrap(), reasoning.is_redacted)),
+            Content::Reasoning(reasoning) => {
+                Some((reasoning.signature.unwrap(), reasoning.is_redacted))
+            }
             _ => None,
         })
         .collect();
-    let expected = [(seal("hidden"), true), (seal("bare"), false), (seal("of call"), false)];
-    assert_eq!(seals, expected);
+    let expected =
+        [(signature("hidden"), true), (signature("bare"), false), (signature("of call"), false)];
+    assert_eq!(signatures, expected);
     assert_eq!(losses, "lossless");
 }
 

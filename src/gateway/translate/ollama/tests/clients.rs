@@ -7,8 +7,8 @@ use serde_json::json as value;
 use super::*;
 use crate::domain::{
     chat::{
-        CallKind, Citation, Dialect, Effort, Losses, OutputFormat, Role, Seal, Source, StopReason,
-        Thinking, ThinkingMode, Tool, ToolResult, Turn,
+        CallKind, Citation, Dialect, Effort, Losses, OutputFormat, ReasoningSignature, Role,
+        Source, StopReason, Thinking, ThinkingMode, Tool, ToolResult, Turn,
     },
     usage::TokenUsage,
 };
@@ -20,7 +20,8 @@ fn usage(input: u64, output: u64) -> Usage {
 
 fn call(id: &str, name: &str, input: &str) -> Part {
     let (id, name, input) = (id.into(), name.into(), input.into());
-    Content::ToolCall(ToolCall { id, name, kind: CallKind::Function, input, seal: None }).into()
+    Content::ToolCall(ToolCall { id, name, kind: CallKind::Function, input, signature: None })
+        .into()
 }
 
 fn result(call_id: &str, name: &str, text: &str) -> Part {
@@ -289,9 +290,10 @@ fn an_answer_is_written_in_both_shapes() {
 #[test]
 fn what_an_answer_cannot_say_is_lost() {
     let request = any_request();
-    let seal = Some(Seal::new(Dialect::Messages, "sig"));
+    let signature = Some(ReasoningSignature::new(Dialect::Messages, "sig"));
     let parts = vec![
-        Content::Reasoning(Reasoning { text: "hm".into(), seal, ..Reasoning::default() }).into(),
+        Content::Reasoning(Reasoning { text: "hm".into(), signature, ..Reasoning::default() })
+            .into(),
         Content::Reasoning(Reasoning { is_redacted: true, ..Reasoning::default() }).into(),
         Content::Text { text: "a".into(), citations: vec![Citation::default()] }.into(),
         Content::Refusal("no".into()).into(),
@@ -375,7 +377,7 @@ fn calls_are_held_until_they_are_whole() {
         id: id.into(),
         name: "f".into(),
         kind: CallKind::Function,
-        seal: None,
+        signature: None,
     };
     let input =
         |number, text: &'static str| Delta::CallInput { choice: 0, number, text: text.into() };
@@ -420,7 +422,7 @@ fn an_endless_call_is_dropped_and_told() {
         id: "a".into(),
         name: "f".into(),
         kind: CallKind::Function,
-        seal: None,
+        signature: None,
     };
     let mut deltas = vec![begin];
     for _ in 0..9 {
@@ -463,7 +465,7 @@ fn a_call_in_which_an_answer_is_cut_is_not_told() {
         let mut streamed = Vec::new();
         for (number, input) in [(0, r#"{"a":1}"#), (1, r#"{"a":"b"#)] {
             let (id, name, kind) = ("".into(), "f".into(), CallKind::Function);
-            let begin = Delta::CallBegin { choice: 0, number, id, name, kind, seal: None };
+            let begin = Delta::CallBegin { choice: 0, number, id, name, kind, signature: None };
             writer.write(begin, &mut streamed);
             let input = Delta::CallInput { choice: 0, number, text: input.into() };
             writer.write(input, &mut streamed);

@@ -6,8 +6,8 @@ use super::*;
 use crate::domain::{
     chat::{
         CacheHint, CallKind, Dialect, Document, Effort, FunctionTool, ImageDetail, Json,
-        OutputFormat, Role, Seal, Source, StopReason, Thinking, ThinkingMode, Tool, ToolChoice,
-        ToolResult, Turn,
+        OutputFormat, ReasoningSignature, Role, Source, StopReason, Thinking, ThinkingMode, Tool,
+        ToolChoice, ToolResult, Turn,
     },
     failure::FailureClass,
 };
@@ -125,16 +125,17 @@ fn content_of_other_kinds_is_lost_or_made_text() {
 
 #[test]
 fn a_conversation_of_another_dialect_is_written() {
-    let seal = Some(Seal::new(Dialect::Messages, "sig"));
+    let signature = Some(ReasoningSignature::new(Dialect::Messages, "sig"));
     let thoughts = |text: &str, is_redacted| {
         let text = text.into();
-        let seal = seal.clone();
-        Content::Reasoning(Reasoning { text, seal, is_redacted, ..Reasoning::default() }).into()
+        let signature = signature.clone();
+        Content::Reasoning(Reasoning { text, signature, is_redacted, ..Reasoning::default() })
+            .into()
     };
     let call = |id: &str, name: &str, input: &str| {
         let (id, name, input) = (id.into(), name.into(), input.into());
         let kind = CallKind::Function;
-        Content::ToolCall(ToolCall { id, name, kind, input, seal: None }).into()
+        Content::ToolCall(ToolCall { id, name, kind, input, signature: None }).into()
     };
     let result = |call_id: &str, is_error, parts| {
         let (call_id, name, kind) = (call_id.into(), None, CallKind::Function);
@@ -327,7 +328,7 @@ fn a_stream_tells_its_deltas_in_order() {
         deltas(&fixture("streams", "tools")),
         [
             r#"Begin { id: None, model: Some("llama3.2") }"#,
-            r#"CallBegin { choice: 0, number: 0, id: "call_2b9k1m4q", name: "get_weather", kind: Function, seal: None }"#,
+            r#"CallBegin { choice: 0, number: 0, id: "call_2b9k1m4q", name: "get_weather", kind: Function, signature: None }"#,
             r#"CallInput { choice: 0, number: 0, text: "{\"city\":\"Paris\",\"unit\":\"celsius\"}" }"#,
             "Stop { choice: 0, reason: ToolCalls }",
             "Usage(Usage { tokens: TokenUsage { input: 169, cache_read: 0, cache_write_5m: 0, cache_write_1h: 0, output: 21 }, reasoning: None, is_estimated: false })",

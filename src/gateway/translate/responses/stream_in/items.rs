@@ -45,7 +45,7 @@ impl Reader {
             self.said.calls = true;
             open.call = Some(number);
             let id = item.call_id().unwrap_or_default();
-            sink(Delta::CallBegin { choice: 0, number, id, name, kind, seal: None });
+            sink(Delta::CallBegin { choice: 0, number, id, name, kind, signature: None });
         }
         if !open.is_own {
             self.has_unread |= unread.is_text(&mut self.losses);
@@ -148,7 +148,7 @@ impl Reader {
                         thought.id = None;
                     }
                     thought.is_redacted &= is_new;
-                    is_new || !thought.text.is_empty() || (thought.seal.is_some() && !is_end)
+                    is_new || !thought.text.is_empty() || (thought.signature.is_some() && !is_end)
                 }
                 Content::ToolCall(call) => {
                     let number = calls.next();

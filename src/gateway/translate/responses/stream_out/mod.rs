@@ -29,8 +29,8 @@ use super::{
 };
 use crate::{
     domain::chat::{
-        CallKind, Citation, Content, Delta, Dialect, Losses, Part, Seal, Source, StopReason,
-        TokenLogprob, Usage,
+        CallKind, Citation, Content, Delta, Dialect, Losses, Part, ReasoningSignature, Source,
+        StopReason, TokenLogprob, Usage,
     },
     gateway::{
         dialect::responses::{IncompleteDetails, ResponseError, WrittenEvent, WrittenItem},
@@ -174,7 +174,7 @@ impl Writer {
         self.open = Open::Message(message);
     }
 
-    /// An item of several texts is one, as long as it is not sealed.
+    /// An item of several texts is one, as long as it is not signed.
     fn thought_begins(&mut self, id: String, out: &mut Vec<u8>) {
         match &mut self.open {
             Open::Thought(thought) if thought.id() == id => thought.complete_part(),
@@ -201,16 +201,16 @@ impl Writer {
         }
     }
 
-    fn seal(&mut self, seal: &Seal, is_redacted: bool, out: &mut Vec<u8>) {
+    fn sign(&mut self, signature: &ReasoningSignature, is_redacted: bool, out: &mut Vec<u8>) {
         let thought = match std::mem::take(&mut self.open) {
-            Open::Thought(thought) if thought.may_be_sealed() && !is_redacted => thought,
+            Open::Thought(thought) if thought.may_be_signed() && !is_redacted => thought,
             other => {
                 self.open = other;
                 self.close("completed", out);
                 self.begin_thought(out)
             }
         };
-        thought.close(Some((seal, is_redacted)), &mut self.desk, out);
+        thought.close(Some((signature, is_redacted)), &mut self.desk, out);
     }
 
     fn call(&mut self, number: u32, call: Call<'_>, out: &mut Vec<u8>) {
@@ -219,10 +219,10 @@ impl Writer {
             return;
         }
         self.said.calls = true;
-        if let Some(seal) = &call.seal {
+        if let Some(signature) = &call.signature {
             self.close("completed", out);
             let thought = OpenThought::begin(None, &mut self.desk, out);
-            thought.close(Some((seal, false)), &mut self.desk, out);
+            thought.close(Some((signature, false)), &mut self.desk, out);
         }
         if !matches!(self.open, Open::Calls { .. }) {
             self.close("completed", out);
@@ -348,7 +348,7 @@ struct Call<'a> {
     id: Cow<'a, str>,
     name: Cow<'a, str>,
     kind: CallKind,
-    seal: Option<Seal>,
+    signature: Option<ReasoningSignature>,
 }
 
 impl WriteStream for Writer {
@@ -377,9 +377,11 @@ impl WriteStream for Writer {
             Delta::Reasoning { text, is_summary, .. } if !text.is_empty() => {
                 self.reasoning(&text, is_summary, out);
             }
-            Delta::ReasoningSeal { seal, is_redacted, .. } => self.seal(&seal, is_redacted, out),
-            Delta::CallBegin { number, id, name, kind, seal, .. } => {
-                self.call(number, Call { id, name, kind, seal }, out);
+            Delta::ReasoningSignature { signature, is_redacted, .. } => {
+                self.sign(&signature, is_redacted, out);
+            }
+            Delta::CallBegin { number, id, name, kind, signature, .. } => {
+                self.call(number, Call { id, name, kind, signature }, out);
             }
             Delta::CallInput { number, text, .. } => self.call_input(number, &text, out),
             Delta::Citation { citation, .. } => self.citation(&citation, out),

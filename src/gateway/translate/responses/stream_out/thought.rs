@@ -2,12 +2,12 @@
 
 use super::{Desk, events::raw, held::HeldText};
 use crate::{
-    domain::chat::Seal,
+    domain::chat::ReasoningSignature,
     gateway::{
         dialect::responses::{
             Piece, ReasoningText, SummaryText, WrittenContent, WrittenEvent, WrittenItem,
         },
-        translate::responses::seals,
+        translate::responses::signatures,
     },
 };
 
@@ -54,8 +54,8 @@ impl OpenThought {
         &self.id
     }
 
-    /// Whether a seal that comes now is that of the words before it.
-    pub fn may_be_sealed(&self) -> bool {
+    /// Whether a signature that comes now is that of the words before it.
+    pub fn may_be_signed(&self) -> bool {
         self.part.as_ref().is_some_and(|part| !part.is_complete)
     }
 
@@ -136,8 +136,13 @@ impl OpenThought {
         if is_summary { &mut self.summary } else { &mut self.content }.push(text);
     }
 
-    /// `seal`: with whether the thoughts are in it alone.
-    pub fn close(mut self, seal: Option<(&Seal, bool)>, desk: &mut Desk, out: &mut Vec<u8>) {
+    /// `signature`: with whether the thoughts are in it alone.
+    pub fn close(
+        mut self,
+        signature: Option<(&ReasoningSignature, bool)>,
+        desk: &mut Desk,
+        out: &mut Vec<u8>,
+    ) {
         self.close_part(desk, out);
         let summary = self.summary.iter().map(HeldText::as_str);
         let content = self.content.iter().map(HeldText::as_str);
@@ -146,7 +151,8 @@ impl OpenThought {
             status: None,
             summary: summary.map(|text| SummaryText { text }).collect(),
             content: content.map(|text| ReasoningText { text }).collect(),
-            encrypted_content: seal.map(|(seal, is_redacted)| seals::written(seal, is_redacted)),
+            encrypted_content: signature
+                .map(|(signature, is_redacted)| signatures::written(signature, is_redacted)),
         });
         desk.events.item(true, self.place, &item, out);
         desk.held.put(self.place, item, false, &mut desk.losses);

@@ -4,8 +4,8 @@ use super::support::{asking, fixture, fixtures, laid_out, shown, stop_of};
 use crate::{
     domain::{
         chat::{
-            Answer, CallKind, Choice, Content, Dialect, Losses, Namespaced, Part, Reasoning, Seal,
-            StopReason, ToolCall, Usage,
+            Answer, CallKind, Choice, Content, Dialect, Losses, Namespaced, Part, Reasoning,
+            ReasoningSignature, StopReason, ToolCall, Usage,
         },
         failure::FailureClass,
         usage::TokenUsage,
@@ -55,7 +55,10 @@ fn parts_stops_and_usage_are_read() {
     let thought = Reasoning {
         text: "**Adding**\n\n51 more.".into(),
         is_summary: true,
-        seal: Some(Seal::new(Dialect::Responses, "gAAAAABoISQ24OyVRYbkYfukdJoqdzWT")),
+        signature: Some(ReasoningSignature::new(
+            Dialect::Responses,
+            "gAAAAABoISQ24OyVRYbkYfukdJoqdzWT",
+        )),
         is_redacted: false,
         id: Some("rs_6876cf02e0bc8192b74af0fb64b715fa".into()),
     };
@@ -121,13 +124,13 @@ fn servers_that_leave_things_out_are_read() {
 }
 
 #[test]
-fn calls_are_shown_with_ids_seals_and_namespaces() {
-    let call = |id: &str, name: &str, seal| {
+fn calls_are_shown_with_ids_signs_and_namespaces() {
+    let call = |id: &str, name: &str, signature| {
         let (id, name, input) = (id.into(), name.into(), String::new());
-        Content::ToolCall(ToolCall { id, name, kind: CallKind::Function, input, seal }).into()
+        Content::ToolCall(ToolCall { id, name, kind: CallKind::Function, input, signature }).into()
     };
-    let seal = Seal::new(Dialect::Gemini, "AbC");
-    let parts = vec![call("", "ns__f", Some(seal)), call("call_x", "g", None)];
+    let signature = ReasoningSignature::new(Dialect::Gemini, "AbC");
+    let parts = vec![call("", "ns__f", Some(signature)), call("call_x", "g", None)];
     let choice = Choice { parts, stop: StopReason::ToolCalls, logprobs: None };
     let answer = Answer { choices: vec![choice], ..Answer::default() };
     let mut request = asking();
@@ -152,7 +155,7 @@ fn what_was_cut_says_so() {
         name: "f".into(),
         kind: CallKind::Function,
         input: "{\"a".into(),
-        seal: None,
+        signature: None,
     };
     let parts = vec![Part::text("hi"), Content::ToolCall(call).into()];
     let choice = Choice { parts, stop: StopReason::MaxTokens, logprobs: None };

@@ -4,8 +4,8 @@ use super::support::{fixture, fixtures};
 use crate::{
     domain::chat::{
         CacheHint, CallKind, Content, Dialect, Document, Effort, FunctionTool, ImageDetail, Losses,
-        OutputFormat, Part, Reasoning, Request, Role, Seal, Source, Thinking, ThinkingMode, Tool,
-        ToolCall, ToolChoice, ToolResult, Turn,
+        OutputFormat, Part, Reasoning, ReasoningSignature, Request, Role, Source, Thinking,
+        ThinkingMode, Tool, ToolCall, ToolChoice, ToolResult, Turn,
     },
     gateway::translate::{
         ClientSide as _, InvalidRequest, PathParams, Target, UpstreamSide as _,
@@ -93,7 +93,7 @@ fn a_result_is_written_as_its_call_was_made_whatever_becomes_of_the_id() {
         name: "patch".into(),
         kind: CallKind::Custom,
         input: "text".into(),
-        seal: None,
+        signature: None,
     };
     let result = ToolResult {
         call_id: id,
@@ -123,7 +123,7 @@ fn calls_in_a_row_are_one_turn_and_so_are_their_results() {
         name: "get_weather".into(),
         kind: CallKind::Function,
         input: r#"{"city":"Paris"}"#.into(),
-        seal: None,
+        signature: None,
     };
     assert_eq!(request.turns[1].parts[0], Content::ToolCall(call).into());
     let result = ToolResult {
@@ -138,20 +138,21 @@ fn calls_in_a_row_are_one_turn_and_so_are_their_results() {
 }
 
 #[test]
-fn thoughts_keep_their_seal_on_the_last_of_them() {
+fn thoughts_keep_their_signature_on_the_last_of_them() {
     let request = of("thinking_tools");
     let id = Some("rs_68af4030592c81938ec0a5fbab4a3e9f".to_owned());
-    let seal = Seal::new(Dialect::Responses, "gAAAAABoISQ24OyVRYbkYfukdJoqdzWT-3uiErKInHDC");
-    let thought = |text: &str, seal| Reasoning {
+    let signature =
+        ReasoningSignature::new(Dialect::Responses, "gAAAAABoISQ24OyVRYbkYfukdJoqdzWT-3uiErKInHDC");
+    let thought = |text: &str, signature| Reasoning {
         text: text.into(),
         is_summary: true,
-        seal,
+        signature,
         is_redacted: false,
         id: id.clone(),
     };
     let expected: Vec<Part> = [
         thought("**Looking it up**\n\nThe tool knows.", None),
-        thought("**Calling it**", Some(seal)),
+        thought("**Calling it**", Some(signature)),
     ]
     .map(|thought| Content::Reasoning(thought).into())
     .to_vec();
@@ -243,7 +244,7 @@ fn functions_of_a_namespace_have_one_name() {
 }
 
 #[test]
-fn a_seal_of_gemini_before_a_call_is_that_of_the_call() {
+fn a_signature_of_gemini_before_a_call_is_that_of_the_call() {
     let body = json!({"model": "m", "input": [
         {"type": "reasoning", "summary": [], "encrypted_content": "pp1.gemini.AbC"},
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
@@ -254,9 +255,9 @@ fn a_seal_of_gemini_before_a_call_is_that_of_the_call() {
     let parts = &request.turns[0].parts;
     assert_eq!(parts.len(), 3);
     assert!(matches!(&parts[0].content, Content::ToolCall(call)
-        if call.seal == Some(Seal::new(Dialect::Gemini, "AbC"))));
+        if call.signature == Some(ReasoningSignature::new(Dialect::Gemini, "AbC"))));
     let redacted = Reasoning {
-        seal: Some(Seal::new(Dialect::Messages, "AbC")),
+        signature: Some(ReasoningSignature::new(Dialect::Messages, "AbC")),
         is_redacted: true,
         ..Reasoning::default()
     };

@@ -7,8 +7,8 @@ use super::support::{
 use crate::{
     domain::{
         chat::{
-            CallKind, Content, Delta, Dialect, Json, Losses, Part, Seal, StopReason, TokenLogprob,
-            Usage,
+            CallKind, Content, Delta, Dialect, Json, Losses, Part, ReasoningSignature, StopReason,
+            TokenLogprob, Usage,
         },
         failure::FailureClass,
     },
@@ -160,7 +160,7 @@ fn calls_may_grow_side_by_side() {
         id: id.into(),
         name: "f".into(),
         kind: CallKind::Function,
-        seal: None,
+        signature: None,
     };
     let more =
         |number, text: &'static str| Delta::CallInput { choice: 0, number, text: text.into() };
@@ -184,8 +184,8 @@ fn calls_may_grow_side_by_side() {
 }
 
 #[test]
-fn a_seal_of_a_call_has_an_item_of_its_own_before_it() {
-    let seal = Seal::new(Dialect::Gemini, "AbC");
+fn a_signature_of_a_call_has_an_item_of_its_own_before_it() {
+    let signature = ReasoningSignature::new(Dialect::Gemini, "AbC");
     let deltas = [
         Delta::CallBegin {
             choice: 0,
@@ -193,7 +193,7 @@ fn a_seal_of_a_call_has_an_item_of_its_own_before_it() {
             id: "a".into(),
             name: "f".into(),
             kind: CallKind::Custom,
-            seal: Some(seal),
+            signature: Some(signature),
         },
         Delta::Break { choice: 0 },
     ];
@@ -321,9 +321,9 @@ fn delta() -> impl Strategy<Value = Delta<'static>> {
         2 => (text, any::<bool>()).prop_map(|(text, is_summary)| {
             Delta::Reasoning { choice: 0, text: text.into(), is_summary }
         }),
-        1 => any::<bool>().prop_map(|is_redacted| Delta::ReasoningSeal {
+        1 => any::<bool>().prop_map(|is_redacted| Delta::ReasoningSignature {
             choice: 0,
-            seal: Seal::new(Dialect::Messages, "AbC="),
+            signature: ReasoningSignature::new(Dialect::Messages, "AbC="),
             is_redacted,
         }),
         1 => text.prop_map(|text| Delta::Refusal { choice: 0, text: text.into() }),
@@ -333,7 +333,7 @@ fn delta() -> impl Strategy<Value = Delta<'static>> {
             id: "c".into(),
             name: "f".into(),
             kind: if is_custom { CallKind::Custom } else { CallKind::Function },
-            seal: None,
+            signature: None,
         }),
         2 => (number, text).prop_map(|(number, text)| {
             Delta::CallInput { choice: 0, number, text: text.into() }

@@ -78,7 +78,7 @@ pub struct AskedCall<'a> {
     #[serde(borrow)]
     pub custom: Option<AskedCustomCall<'a>>,
     #[serde(borrow)]
-    pub extra_content: Option<super::answer::WireExtra<'a>>,
+    pub extra_content: Option<super::response_in::WireExtra<'a>>,
 }
 
 #[derive(Debug, Deserialize)]

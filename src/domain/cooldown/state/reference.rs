@@ -1,4 +1,4 @@
-//! The book of cooldowns against a slow and obvious one, over random histories.
+//! The state of cooldowns against a slow and obvious one, over random histories.
 
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ struct Holding {
 
 #[derive(Default)]
 struct World {
-    book: CooldownBook,
+    state: CooldownState,
     now: i64,
     held: BTreeMap<usize, Held>,
     passes: [Vec<Holding>; SCOPES],
@@ -127,20 +127,20 @@ impl World {
             }
             Step::Pass(number) => self.pass(number)?,
             Step::Succeed(number) => {
-                let ended = self.book.succeeded(self.now(), &scope(number)).is_some();
+                let ended = self.state.succeeded(self.now(), &scope(number)).is_some();
                 let is_over = self.held.get(&number).is_some_and(|held| held.until <= self.now);
                 let is_told = self.held.get(&number).is_some_and(|held| held.told);
                 prop_assert_eq!(ended, is_over && !is_told, "its end is told once");
                 if is_over {
                     self.held.remove(&number);
                     prop_assert!(matches!(
-                        self.book.enter_scope(self.now(), &scope(number)),
+                        self.state.enter_scope(self.now(), &scope(number)),
                         Ok(None)
                     ));
                 }
             }
             Step::Clear(number) => {
-                let cleared = self.book.clear(&scope(number)).is_some();
+                let cleared = self.state.clear(&scope(number)).is_some();
                 let held = self.held.remove(&number);
                 prop_assert_eq!(cleared, held.is_some_and(|held| !held.told));
             }
@@ -160,11 +160,14 @@ impl World {
         let strikes = before.strikes + u32::from(!is_cooling);
         let least = self.now + seconds.map_or(doubled(strikes), |seconds| seconds * SECOND);
         let length = match seconds {
-            Some(seconds) => Length::Fixed(Duration::from_secs(seconds.unsigned_abs())),
-            None => Length::Doubling { base: Duration::from_secs(10), cap: Duration::from_mins(5) },
+            Some(seconds) => CooldownDuration::Fixed(Duration::from_secs(seconds.unsigned_abs())),
+            None => CooldownDuration::Doubling {
+                base: Duration::from_secs(10),
+                cap: Duration::from_mins(5),
+            },
         };
-        let change = self.book.impose(self.now(), scope(number), length, CAUSE, spread);
-        let after = self.book.active(self.now(), &scope(number)).expect("it has just been cooled");
+        let change = self.state.impose(self.now(), scope(number), length, CAUSE, spread);
+        let after = self.state.active(self.now(), &scope(number)).expect("it has just been cooled");
         let until = after.until.as_millis();
         let most = least + ((least - self.now) / 10).min(30 * SECOND);
         prop_assert_eq!(after.strikes, strikes);
@@ -186,7 +189,7 @@ impl World {
     }
 
     fn enter(&mut self, number: usize) -> Result<(), TestCaseError> {
-        let entered = self.book.enter_scope(self.now(), &scope(number));
+        let entered = self.state.enter_scope(self.now(), &scope(number));
         let Some(held) = self.held.get_mut(&number) else {
             prop_assert!(matches!(entered, Ok(None)));
             return Ok(());
@@ -225,19 +228,19 @@ impl World {
     }
 
     fn pass(&mut self, number: usize) -> Result<(), TestCaseError> {
-        let is_news = self.book.passed(self.now(), &scope(number));
+        let is_news = self.state.passed(self.now(), &scope(number));
         let Some(held) = self.held.get_mut(&number).filter(|held| held.until <= self.now) else {
             prop_assert!(!is_news);
             return Ok(());
         };
         prop_assert_eq!(is_news, !held.passed);
         held.passed = true;
-        prop_assert!(matches!(self.book.enter_scope(self.now(), &scope(number)), Ok(None)));
+        prop_assert!(matches!(self.state.enter_scope(self.now(), &scope(number)), Ok(None)));
         Ok(())
     }
 
     fn expire(&mut self) -> Result<(), TestCaseError> {
-        let told = self.book.expire(self.now()).len();
+        let told = self.state.expire(self.now()).len();
         let now = self.now;
         let due = self.held.values_mut().filter(|held| held.until <= now && !held.told);
         prop_assert_eq!(told, due.map(|held| held.told = true).count());
@@ -248,7 +251,7 @@ impl World {
     /// What holds at every moment.
     fn check(&self) -> Result<(), TestCaseError> {
         let cooling: Vec<_> = self
-            .book
+            .state
             .list(self.now())
             .into_iter()
             .map(|cooldown| (cooldown.scope, cooldown.until.as_millis(), cooldown.strikes))
@@ -259,10 +262,10 @@ impl World {
         prop_assert_eq!(cooling, expected);
         let longest = self.latest + 24 * HOUR + 30 * SECOND;
         for (number, held) in &self.held {
-            prop_assert!(self.book.remembers_scope(&scope(*number)));
+            prop_assert!(self.state.remembers_scope(&scope(*number)));
             prop_assert!(held.until <= longest, "it does not end");
         }
-        prop_assert_eq!(self.book.scopes(&ScopeFilter::default()).len(), self.held.len());
+        prop_assert_eq!(self.state.scopes(&ScopeFilter::default()).len(), self.held.len());
         Ok(())
     }
 }
@@ -284,17 +287,17 @@ proptest! {
         }
         let end = Timestamp::from_millis(world.latest).plus(MAX_HINT + MAX_JITTER + TRIAL_TIME);
         for number in 0..SCOPES {
-            prop_assert!(world.book.enter_scope(end, &scope(number)).is_ok());
+            prop_assert!(world.state.enter_scope(end, &scope(number)).is_ok());
         }
-        world.book.expire(end);
-        prop_assert!(world.book.list(end).is_empty());
-        world.book.expire(end.plus(STRIKE_MEMORY));
-        prop_assert!(world.book.is_empty());
+        world.state.expire(end);
+        prop_assert!(world.state.list(end).is_empty());
+        world.state.expire(end.plus(STRIKE_MEMORY));
+        prop_assert!(world.state.is_empty());
     }
 }
 
 proptest! {
-    // Each fills a whole book.
+    // Each fills a whole state.
     #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
@@ -314,17 +317,17 @@ proptest! {
             until: now.plus(Duration::from_mins(1)),
             strikes: 1,
         };
-        let mut book = CooldownBook::default();
-        book.restore((0..MAX_COOLDOWNS + 5).map(cooldown));
-        prop_assert_eq!(book.scopes(&ScopeFilter::default()).len(), MAX_COOLDOWNS);
+        let mut state = CooldownState::default();
+        state.restore((0..MAX_COOLDOWNS + 5).map(cooldown));
+        prop_assert_eq!(state.scopes(&ScopeFilter::default()).len(), MAX_COOLDOWNS);
         for (n, is_restored) in extra {
             if is_restored {
-                book.restore([cooldown(n)]);
+                state.restore([cooldown(n)]);
             } else {
-                book.make_room();
-                book.impose(now, model(n), Length::Fixed(MAX_HINT), CAUSE, 0.0);
+                state.make_room();
+                state.impose(now, model(n), CooldownDuration::Fixed(MAX_HINT), CAUSE, 0.0);
             }
-            prop_assert!(book.entries.len() <= MAX_COOLDOWNS);
+            prop_assert!(state.entries.len() <= MAX_COOLDOWNS);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::{
     reasoning::Detail,
-    sent::{CallOut, FunctionOut, ImageUrl},
+    request_out::{CallOut, FunctionOut, ImageUrl},
 };
 use crate::{domain::chat::TokenLogprob, gateway::dialect::openai_chat::ShownUsage};
 

@@ -51,19 +51,19 @@ impl Dialect {
     }
 }
 
-/// Begins every seal that is shown in another dialect than its maker's. No maker's own seal holds a
+/// Begins every signature that is shown in another dialect than its maker's. No maker's own signature holds a
 /// full stop: they are Base64.
 const MARK: &str = "pp1.";
 
 /// A signature, or reasoning that only its maker can open: carried as it is, with its maker's name,
 /// and handed to no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seal {
+pub struct ReasoningSignature {
     pub by: Dialect,
     pub data: String,
 }
 
-impl Seal {
+impl ReasoningSignature {
     pub fn new(by: Dialect, data: impl Into<String>) -> Self {
         Self { by, data: data.into() }
     }
@@ -78,7 +78,7 @@ impl Seal {
         }
     }
 
-    /// Reads what [`to_wire`](Self::to_wire) has written, or a bare seal of `dialect` itself.
+    /// Reads what [`to_wire`](Self::to_wire) has written, or a bare signature of `dialect` itself.
     pub fn from_wire(dialect: Dialect, text: &str) -> Self {
         let marked = text.strip_prefix(MARK).and_then(|rest| {
             let (by, data) = rest.split_once('.')?;
@@ -98,26 +98,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seal_finds_its_way_home_through_every_dialect() {
+    fn a_signature_finds_its_way_home_through_every_dialect() {
         for by in Dialect::ALL {
             assert_eq!(Dialect::parse(by.as_str()), Some(by));
-            let seal = Seal::new(by, "EqoBCkgIBRAB+/=");
+            let signature = ReasoningSignature::new(by, "EqoBCkgIBRAB+/=");
             for through in Dialect::ALL {
-                let wire = seal.to_wire(through).into_owned();
-                assert_eq!(wire == seal.data, by == through);
-                assert_eq!(Seal::from_wire(through, &wire), seal);
+                let wire = signature.to_wire(through).into_owned();
+                assert_eq!(wire == signature.data, by == through);
+                assert_eq!(ReasoningSignature::from_wire(through, &wire), signature);
             }
-            assert_eq!(seal.for_maker(by), Some("EqoBCkgIBRAB+/="));
+            assert_eq!(signature.for_maker(by), Some("EqoBCkgIBRAB+/="));
         }
-        assert_eq!(Seal::new(Dialect::Chat, "x").for_maker(Dialect::Gemini), None);
+        assert_eq!(ReasoningSignature::new(Dialect::Chat, "x").for_maker(Dialect::Gemini), None);
     }
 
     #[test]
     fn what_only_looks_marked_is_the_dialects_own() {
         for text in ["pp1.", "pp1.nobody.x", "pp1.chat", ""] {
             assert_eq!(
-                Seal::from_wire(Dialect::Messages, text),
-                Seal::new(Dialect::Messages, text)
+                ReasoningSignature::from_wire(Dialect::Messages, text),
+                ReasoningSignature::new(Dialect::Messages, text)
             );
         }
     }

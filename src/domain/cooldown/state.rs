@@ -1,4 +1,4 @@
-//! The book of all cooldowns: how they begin, grow and end, and who may try what was cooling.
+//! The state of all cooldowns: how they begin, grow and end, and who may try what was cooling.
 
 use std::{
     sync::{
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Cooldown, CooldownScope, Length, ScopeFilter};
+use super::{Cooldown, CooldownDuration, CooldownScope, ScopeFilter};
 use crate::domain::{
     failure::{FailureClass, MAX_HINT},
     id::ProviderId,
@@ -55,7 +55,7 @@ fn drawn_out(length: Duration, spread: f64) -> Duration {
     (length + more).min(MAX_HINT)
 }
 
-/// What changed in a book.
+/// What changed in a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CooldownChange {
     Started(Cooldown),
@@ -68,7 +68,7 @@ struct Entry {
     /// Whether its end has been reported already.
     ended: bool,
     /// Until when a trial is under way, in milliseconds; 0 when none is. Shared by all copies of the
-    /// book, so that of all who want to try one does.
+    /// state, so that of all who want to try one does.
     trial: Arc<AtomicI64>,
     /// Whether a trial has shown that it works: everyone may come again, and only the strikes are
     /// still remembered.
@@ -167,11 +167,11 @@ impl Drop for TrialPass {
 /// All cooldowns of one owner. A cooldown never shrinks, always ends, and remembers its cause.
 /// Copies are cheap.
 #[derive(Debug, Clone, Default)]
-pub struct CooldownBook {
+pub struct CooldownState {
     entries: ScopeMap<Entry>,
 }
 
-impl CooldownBook {
+impl CooldownState {
     /// Takes over cooldowns that were stored before a restart, as many as there is room for. What is
     /// known already and ends later stays.
     pub fn restore(&mut self, stored: impl IntoIterator<Item = Cooldown>) {
@@ -195,7 +195,7 @@ impl CooldownBook {
         &mut self,
         now: Timestamp,
         scope: CooldownScope,
-        length: Length,
+        length: CooldownDuration,
         (cause, status): (FailureClass, Option<u16>),
         spread: f64,
     ) -> Option<CooldownChange> {
@@ -337,7 +337,12 @@ impl CooldownBook {
     }
 
     /// How long `scope` would be cooled now.
-    fn next_length(&self, now: Timestamp, scope: &CooldownScope, length: Length) -> Duration {
+    fn next_length(
+        &self,
+        now: Timestamp,
+        scope: &CooldownScope,
+        length: CooldownDuration,
+    ) -> Duration {
         let strikes = self.entries.get(scope).map_or(1, |Entry { cooldown, .. }| {
             cooldown.strikes.saturating_add(u32::from(cooldown.until <= now))
         });

@@ -1,15 +1,15 @@
 //! How much memory a piece of an answer takes, roughly.
 
 use super::{
-    Citation, Content, Delta, Part, Reasoning, Seal, Source, StopReason, TokenLogprob, ToolCall,
-    ToolResult,
+    Citation, Content, Delta, Part, Reasoning, ReasoningSignature, Source, StopReason,
+    TokenLogprob, ToolCall, ToolResult,
 };
 
 /// What a value in a list costs beside its texts, in bytes.
 pub(super) const EACH: usize = 128;
 
 /// Bytes that a delta adds to an answer, beside [`EACH`] for a part that it begins.
-pub(super) fn weight_of(delta: &Delta<'_>) -> usize {
+pub(super) fn memory_size(delta: &Delta<'_>) -> usize {
     match delta {
         Delta::Begin { id, model } => {
             [id, model].into_iter().flatten().map(|text| text.len()).sum()
@@ -20,8 +20,10 @@ pub(super) fn weight_of(delta: &Delta<'_>) -> usize {
         | Delta::Reasoning { text, .. }
         | Delta::Refusal { text, .. }
         | Delta::CallInput { text, .. } => text.len(),
-        Delta::ReasoningSeal { seal, .. } => of_seal(Some(seal)),
-        Delta::CallBegin { id, name, seal, .. } => id.len() + name.len() + of_seal(seal.as_ref()),
+        Delta::ReasoningSignature { signature, .. } => of_signature(Some(signature)),
+        Delta::CallBegin { id, name, signature, .. } => {
+            id.len() + name.len() + of_signature(signature.as_ref())
+        }
         Delta::Citation { citation, .. } => of_citation(citation),
         Delta::Whole { part, .. } => of_part(part),
         Delta::Logprobs { tokens, .. } => tokens.iter().map(of_logprob).sum(),
@@ -45,15 +47,15 @@ fn of_part(part: &Part) -> usize {
             let texts = [&document.title, &document.context];
             of_source(&document.source) + of_texts(&texts)
         }
-        Content::ToolCall(ToolCall { id, name, input, seal, kind: _ }) => {
-            id.len() + name.len() + input.len() + of_seal(seal.as_ref())
+        Content::ToolCall(ToolCall { id, name, input, signature, kind: _ }) => {
+            id.len() + name.len() + input.len() + of_signature(signature.as_ref())
         }
         Content::ToolResult(ToolResult { call_id, name, parts, .. }) => {
             let parts: usize = parts.iter().map(|part| EACH + of_part(part)).sum();
             call_id.len() + of_texts(&[name]) + parts
         }
-        Content::Reasoning(Reasoning { text, seal, id, .. }) => {
-            text.len() + of_seal(seal.as_ref()) + of_texts(&[id])
+        Content::Reasoning(Reasoning { text, signature, id, .. }) => {
+            text.len() + of_signature(signature.as_ref()) + of_texts(&[id])
         }
         Content::Opaque { by: _, kind, json } => kind.len() + json.as_str().len(),
     }
@@ -63,8 +65,8 @@ fn of_texts(texts: &[&Option<String>]) -> usize {
     texts.iter().copied().flatten().map(String::len).sum()
 }
 
-fn of_seal(seal: Option<&Seal>) -> usize {
-    seal.map_or(0, |seal| seal.data.len())
+fn of_signature(signature: Option<&ReasoningSignature>) -> usize {
+    signature.map_or(0, |signature| signature.data.len())
 }
 
 fn of_citation(citation: &Citation) -> usize {
