@@ -118,17 +118,21 @@ async fn when_no_key_is_accepted_the_next_provider_is_asked() {
 }
 
 #[actix_web::test]
-async fn a_model_without_a_key_that_refuses_who_asks_is_left_alone_until_there_is_one() {
-    let app = TestApp::with(Setup { keys: 0, backup: true, ..Setup::default() }).await;
-    app.upstream.next(error(401));
+async fn a_model_that_refuses_who_asks_without_a_key_is_left_alone_until_there_is_one() {
+    let app = TestApp::start().await;
+    let open = json!({"id": "open", "location": "local", "priority": 90, "api_format": "openai",
+        "base_url": format!("http://{}", app.upstream.address)});
+    assert_eq!(app.post("/api/v1/providers", open).await.status, 201);
+    app.upstream.next(error(402).header("retry-after", "600"));
 
     let answer = app.chat("hello").await;
 
-    assert_eq!(answer.header("x-providerpool-provider"), "backup");
-    assert_eq!(only_cooldown(&app, 1).await, is("provider_model", "auth", 1));
-    app.post("/api/v1/providers/acme/keys", json!({"key": "sk-first"})).await;
+    assert_eq!(answer.header("x-providerpool-provider"), "acme");
+    assert_eq!(only_cooldown(&app, 600).await, is("provider_model", "payment", 600));
+    let added = app.post("/api/v1/providers/open/keys", json!({"key": "sk-first"})).await;
+    assert_eq!(added.status, 201, "{}", added.text());
     assert_eq!(app.cooldowns().await, Vec::<Value>::new());
-    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "acme");
+    assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "open");
 }
 
 #[actix_web::test]
