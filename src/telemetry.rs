@@ -4,7 +4,7 @@
 //! static: whoever counts is handed the [`Metrics`], or the one counter it needs.
 
 use std::{
-    env,
+    env, fmt,
     io::{self, IsTerminal},
     sync::Arc,
 };
@@ -15,7 +15,16 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 use thiserror::Error;
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter,
+    field::MakeExt,
+    fmt::{
+        format::{Writer, debug_fn},
+        layer,
+    },
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::{
     config::{FilterError, Log, LogFormat, parse_filter},
@@ -49,13 +58,28 @@ pub enum TelemetryError {
 /// Errors: [`TelemetryError`].
 pub fn init(config: &Log) -> Result<(), TelemetryError> {
     let filter = filter(config)?;
-    let layer = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let layer = layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {
-        LogFormat::Text => registry.with(layer).try_init(),
+        LogFormat::Text => {
+            let fields = debug_fn(|writer, field, value| write_field(writer, field.name(), value))
+                .delimited(" ");
+            registry.with(layer.fmt_fields(fields)).try_init()
+        }
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     }
     .map_err(|_| TelemetryError::AlreadySet)
+}
+
+/// Writes `name=value`; in quotes where it might pass for several fields, since clients choose some values.
+fn write_field(writer: &mut Writer<'_>, name: &str, value: &dyn fmt::Debug) -> fmt::Result {
+    let value = format!("{value:?}");
+    if name == "message" {
+        return writer.write_str(&value);
+    }
+    let is_quoted = serde_json::from_str::<String>(&value).is_ok();
+    let is_one = is_quoted || !value.contains([' ', '=', '"']);
+    if is_one { write!(writer, "{name}={value}") } else { write!(writer, "{name}={value:?}") }
 }
 
 /// Looks whether the log can be set up so, and sets up nothing.
@@ -294,6 +318,20 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_value_in_the_log_passes_for_several_fields() {
+        let shown = |value: &dyn fmt::Debug| {
+            let mut line = String::new();
+            write_field(&mut Writer::new(&mut line), "model", value).unwrap();
+            line
+        };
+        assert_eq!(shown(&format_args!("gpt-5.5")), "model=gpt-5.5");
+        assert_eq!(shown(&"two words"), r#"model="two words""#);
+        for forged in ["x provider=evil", "a=b", r#""a" b"#, r#""a\\" b="c""#] {
+            assert_eq!(shown(&format_args!("{forged}")), format!("model={forged:?}"));
+        }
+    }
 
     #[test]
     fn every_metric_has_the_documented_name() {

@@ -370,7 +370,8 @@ impl Dispatch {
         if last.is_about_the_request() {
             return RelayError::AtFault(Arc::new(Failure { retry_after, ..(*last).clone() }));
         }
-        RelayError::Exhausted { last, attempts: self.made(), retry_after }
+        let provider = self.state.borrow().retry.failed_at(&last).map(|(id, _)| id.clone());
+        RelayError::Exhausted { last, provider, attempts: self.made(), retry_after }
     }
 
     /// How long until someone could answer after this failure. `None`: at once, or it cannot be told.

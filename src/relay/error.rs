@@ -8,7 +8,7 @@ use crate::domain::{
     access_key::KeyFault,
     chat::Losses,
     failure::{Failure, FailureClass},
-    id::ModelName,
+    id::{ModelName, ProviderId},
     model::Capabilities,
     pattern::NamePattern,
     route::NameKind,
@@ -62,7 +62,7 @@ pub enum RelayError {
     #[error("no provider that {mode} may choose lists its models: ask for a model by its name")]
     NoModelListed { mode: ModelName },
     /// Nobody was asked: all who could answer are left alone for a while.
-    #[error("every provider of the model {model} is cooling down")]
+    #[error("every provider of the model {model} is cooling down; first back is one {}", after(*cause))]
     Cooling { model: ModelName, cause: FailureClass, retry_after: Duration },
     /// Nobody was asked: the keys of all who could answer serve as many requests at once as they may.
     #[error("every provider of the model {model} serves as many requests at once as it may")]
@@ -71,8 +71,14 @@ pub enum RelayError {
     #[error("the provider refused the request: {}", .0.detail)]
     AtFault(Arc<Failure>),
     /// Everyone who could answer was asked.
-    #[error("no provider answered ({}; last: {})", tries(*attempts), last.detail)]
-    Exhausted { last: Arc<Failure>, attempts: u32, retry_after: Option<Duration> },
+    #[error("no provider answered ({}; last: {}{})", tries(*attempts), at(provider.as_ref()), last.detail)]
+    Exhausted {
+        last: Arc<Failure>,
+        /// Whose failure it was.
+        provider: Option<ProviderId>,
+        attempts: u32,
+        retry_after: Option<Duration>,
+    },
     /// An answer broke off after some of it had been sent.
     #[error("the answer broke off: {}", .0.detail)]
     BrokenOff(Arc<Failure>),
@@ -114,6 +120,23 @@ impl RelayError {
             | Self::LedgerUnavailable => None,
         }
     }
+}
+
+/// What a provider has cooled down for.
+fn after(cause: FailureClass) -> &'static str {
+    match cause {
+        FailureClass::Auth => "whose key was refused",
+        FailureClass::Payment => "whose account has no credit or quota left",
+        FailureClass::RateLimit => "that limits its requests",
+        FailureClass::Overload => "that is overloaded",
+        FailureClass::ModelMissing => "that does not have the model",
+        FailureClass::Connect => "that could not be reached",
+        _ => "that failed",
+    }
+}
+
+fn at(provider: Option<&ProviderId>) -> String {
+    provider.map(|id| format!("{id}: ")).unwrap_or_default()
 }
 
 fn tries(attempts: u32) -> String {

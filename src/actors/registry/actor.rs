@@ -341,6 +341,7 @@ impl Handler<ProviderFailed> for Registry {
         if let Some(row) = self.state.note_error(at, &msg.id, Some(error)) {
             self.save_note(row, ctx);
             if was != Some(ProviderStatus::Error) {
+                tracing::warn!(provider = %msg.id, error = msg.message, "a provider is in error");
                 let data = EventData::Message { message: msg.message };
                 self.tell(EventType::ProviderFailed, &msg.id, data);
             }

@@ -383,8 +383,12 @@ mod tests {
     fn every_429_and_503_says_when_to_come_back() {
         for class in FailureClass::ALL {
             let last = Arc::new(AttemptFailure::new(class, "x"));
-            let problem =
-                relay_problem(RelayError::Exhausted { last, attempts: 1, retry_after: None });
+            let problem = relay_problem(RelayError::Exhausted {
+                last,
+                provider: None,
+                attempts: 1,
+                retry_after: None,
+            });
             let must_say = matches!(problem.status.as_u16(), 429 | 503);
             assert_eq!(problem.retry_after.is_some(), must_say, "{class:?}");
         }
@@ -404,7 +408,12 @@ mod tests {
         let mut failure = AttemptFailure::new(FailureClass::Auth, "acme answered 401");
         failure.status = Some(401);
         let last = Arc::new(failure);
-        let problem = relay_problem(RelayError::Exhausted { last, attempts: 1, retry_after: None });
+        let problem = relay_problem(RelayError::Exhausted {
+            last,
+            provider: None,
+            attempts: 1,
+            retry_after: None,
+        });
         assert_eq!(problem.status, StatusCode::BAD_GATEWAY);
     }
 
