@@ -85,7 +85,7 @@ fn every_request_that_is_shown_is_answered() {
     let workplace = Workplace::new("");
     let mut demo = workplace.start(&["demo", "--bind", "127.0.0.1:0"]);
     demo.line_with("Stop with Ctrl-C.");
-    let exported = Regex::new("(?m)^export .*$").unwrap();
+    let exported = Regex::new("(?m)^ *export .*$").unwrap();
     let mut count = 0;
     for (page, block) in blocks_of("sh") {
         // The event stream goes on until somebody leaves; it is tried with the demo.
