@@ -33,7 +33,11 @@ pub fn in_format(failure: Failure, format: ApiFormat, body: &[u8], is_page: bool
         (FailureClass::Server, family) if family.is_some() && family == own => {
             Some(WrongFormat::ForModel)
         }
-        (FailureClass::Server, _) => Some(WrongFormat::Everywhere),
+        (FailureClass::Server, _) => {
+            let detail =
+                format!("{} (a path it does not have: is its base_url right?)", failure.detail);
+            return Failure { detail, wrong_format: Some(WrongFormat::Everywhere), ..failure };
+        }
         // Others write theirs as OpenAI does; nobody writes them as these two do.
         (FailureClass::ModelMissing, Some(Family::Anthropic | Family::Google)) if errors != own => {
             Some(WrongFormat::Everywhere)
