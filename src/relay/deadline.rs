@@ -23,6 +23,11 @@ impl Deadline {
         Self { at: start + asked.map_or(limit, |asked| asked.min(limit)), lowered }
     }
 
+    /// The same, or this moment where that is sooner.
+    pub fn at_most(self, at: Instant) -> Self {
+        if at < self.at { Self { at, lowered: true } } else { self }
+    }
+
     pub fn instant(self) -> Instant {
         self.at
     }

@@ -102,8 +102,10 @@ impl Dispatch {
         }
         let hedges = relay.settings.hedge.is_some();
         let rules = |stage: &Stage| StageRules { may_hedge: hedges && stage.may_hedge() };
-        // What can be told at once is not waited for.
+        // What can be told at once is not waited for, nor is somebody silent.
         let is_count = admitted.request.asked().operation() == Operation::CountTokens;
+        let patience = relay.settings.hedge.unwrap_or_default().unknown;
+        let deadline = if is_count { deadline.at_most(arrived + patience) } else { deadline };
         let limits = Limits {
             deadline: deadline.instant().duration_since(arrived),
             max_wait: if is_count { Duration::ZERO } else { relay.settings.max_wait },

@@ -208,6 +208,23 @@ async fn a_count_cools_nobody_and_waits_for_nobody() {
 }
 
 #[actix_web::test]
+async fn a_count_does_not_wait_for_who_is_silent() {
+    let app = TestApp::with(Setup {
+        speaks: Some(ApiFormat::Anthropic),
+        configure: |config| config.relay.hedge_unknown_ms = 100,
+        ..Setup::default()
+    })
+    .await;
+    app.upstream.always(|| super::support::script::Step::Silent);
+    let count = json!({"model": "test-model", "messages": [{"role": "user", "content": "hi"}]});
+
+    let request = app.request(Method::POST, "/v1/messages/count_tokens");
+    let counted = Reply::to(request.bearer_auth(&app.client_key).body(count.to_string())).await;
+
+    assert_eq!((counted.status, app.upstream.calls()), (200, 1), "{}", counted.text());
+}
+
+#[actix_web::test]
 async fn a_model_that_is_missing_by_name_is_missing_for_chats_too() {
     let app = TestApp::speaking(ApiFormat::Anthropic).await;
     app.upstream.always(|| {

@@ -53,6 +53,42 @@ async fn a_stream_that_breaks_off_is_gone_on_with_by_another_provider() {
     assert!(ledger.input > 5 && (3..=8).contains(&ledger.output), "{ledger:?}");
 }
 
+// What is about the key or the model is not about the request; what is, goes on where the operator says so.
+#[actix_web::test]
+async fn an_error_in_mid_stream_is_gone_on_with_elsewhere_by_its_class_or_a_rule() {
+    for (code, is_by_class) in [
+        ("insufficient_quota", true),
+        ("invalid_api_key", true),
+        ("model_not_found", true),
+        ("rate_limit_exceeded", true),
+        ("context_length_exceeded", false),
+        ("invalid_request_error", false),
+        ("content_filter", false),
+    ] {
+        for has_rule in [false, true] {
+            let app = TestApp::with_backup().await;
+            let rules = json!([{"status": 200, "contains": ["no, says"], "action": "continue"}]);
+            let first = json!({"id": "first", "location": "local", "priority": 90, "api_format": "openai",
+                "base_url": format!("http://{}", app.upstream.address),
+                "rules": if has_rule { rules } else { json!([]) }});
+            assert_eq!(app.post("/api/v1/providers", first).await.status, 201);
+            let error =
+                json!({"error": {"message": "no, says the upstream", "type": code, "code": code}});
+            let begun = stream().send(role()).send(content("Hel")).send(content("lo"));
+            app.upstream.next(begun.send(format!("data: {error}\n\n")));
+            app.upstream.always(|| stream_of(&["Hello", " world"]).into());
+            app.backup.always(|| stream_of(&["Hello", " world"]).into());
+
+            let text = app.stream("hello").await.rest().await;
+
+            let goes_on = is_by_class || has_rule;
+            let expected = if goes_on { "Hello world" } else { "Hello" };
+            assert_eq!(said(&text), expected, "{code} {has_rule}: {text}");
+            assert_eq!(text.ends_with(DONE), goes_on, "{code} {has_rule}: {text}");
+        }
+    }
+}
+
 #[actix_web::test]
 async fn without_another_provider_the_same_one_is_asked_again() {
     let app = TestApp::start().await;

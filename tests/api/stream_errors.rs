@@ -59,7 +59,7 @@ impl Cause {
 
     /// Whether another candidate may go on with the stream.
     fn is_resumed(self) -> bool {
-        matches!(self, Self::RateLimit | Self::Overload | Self::Server)
+        !self.is_the_clients()
     }
 
     /// Whether it is about the request, so that the client is told the upstream's own words.

@@ -134,6 +134,32 @@ async fn who_is_told_of_a_limit_beside_a_lasting_failure_is_told_when_its_cooldo
     );
 }
 
+#[actix_web::test]
+async fn who_may_be_asked_again_at_once_is_told_of_and_not_who_is_away_for_longer() {
+    let app = TestApp::with_backup().await;
+    app.backup.always(|| limited(8_000));
+    app.put(
+        "/api/v1/routes/away",
+        json!({"targets": [{"provider": "backup", "model": "test-model"}]}),
+    )
+    .await;
+    for failing in [529, 500] {
+        let away = chat_body("hello", false);
+        let away = away.to_string().replace("test-model", "away");
+        let request = app.relay(away).header("x-providerpool-timeout-ms", "1000");
+        assert_eq!(Reply::to(request).await.status, 429);
+        for _ in 0..2 {
+            app.upstream.next(error(failing));
+        }
+        let request = app.relay(chat_body("hello", false).to_string());
+        let refused = Reply::to(request.header("x-providerpool-timeout-ms", "3000")).await;
+
+        let words = format!("last: acme: upstream answered {failing}");
+        assert!(refused.text().contains(&words), "{}", refused.text());
+        assert!(refused.retry_after() <= 1, "{}", refused.retry_after());
+    }
+}
+
 /// Stops while one request waits, and says what comes of it.
 async fn stopped_while_waiting(app: &mut TestApp) -> Reply {
     let waiting = begin(app);

@@ -64,10 +64,10 @@ pub fn policy(failure: &Failure) -> Policy {
         other => other,
     };
     if let Some(action) = failure.rule {
-        let (next, resume) = match (action.stops(), row.resume) {
-            (true, _) => (Next::Stop, Resume::Never),
-            (false, Resume::Never) => (Next::OtherCredential, Resume::Never),
-            (false, _) => (Next::OtherCredential, Resume::Elsewhere),
+        let (next, resume) = if action.stops() {
+            (Next::Stop, Resume::Never)
+        } else {
+            (Next::OtherCredential, Resume::Elsewhere)
         };
         return Policy { next, rules_out: outlasting, resume, ..row };
     }
@@ -129,15 +129,15 @@ const fn row(class: FailureClass) -> Policy {
     let (next, rules_out, resume, passes_after) = match class {
         C::ClientFault | C::Refusal | C::Cancelled => (Stop, Nobody, Never, NEVER),
         C::ContextTooLong => (LargerWindow, Model, Never, NEVER),
-        C::Auth => (OtherCredential, Provider, Never, HALF_HOUR),
-        C::Payment => (OtherCredential, Model, Never, HALF_HOUR),
+        C::Auth => (OtherCredential, Provider, Elsewhere, HALF_HOUR),
+        C::Payment => (OtherCredential, Model, Elsewhere, HALF_HOUR),
         C::RateLimit => (OtherCredential, Nobody, Elsewhere, Duration::from_secs(1)),
         C::Overload | C::Server => (Repeat, Model, Anywhere, SECONDS),
         C::Connect => (Repeat, Provider, Never, SECONDS),
         C::Silent => (OtherCandidate, Model, Never, SECONDS),
         C::Stalled => (OtherCandidate, Model, Elsewhere, SECONDS),
         C::Cut => (OtherCandidate, Model, Anywhere, SECONDS),
-        C::ModelMissing => (OtherCandidate, Model, Never, NEVER),
+        C::ModelMissing => (OtherCandidate, Model, Elsewhere, NEVER),
     };
     Policy { next, rules_out, resume, passes_after }
 }
@@ -162,8 +162,8 @@ mod tests {
             (FailureClass::ClientFault, Stop, Nobody, Never, None),
             (FailureClass::ContextTooLong, LargerWindow, Model, Never, None),
             (FailureClass::Refusal, Stop, Nobody, Never, None),
-            (FailureClass::Auth, OtherCredential, Provider, Never, Some(1_800)),
-            (FailureClass::Payment, OtherCredential, Model, Never, Some(1_800)),
+            (FailureClass::Auth, OtherCredential, Provider, Elsewhere, Some(1_800)),
+            (FailureClass::Payment, OtherCredential, Model, Elsewhere, Some(1_800)),
             (FailureClass::RateLimit, OtherCredential, Nobody, Elsewhere, Some(1)),
             (FailureClass::Overload, Repeat, Model, Anywhere, Some(10)),
             (FailureClass::Server, Repeat, Model, Anywhere, Some(10)),
@@ -171,7 +171,7 @@ mod tests {
             (FailureClass::Silent, OtherCandidate, Model, Never, Some(10)),
             (FailureClass::Stalled, OtherCandidate, Model, Elsewhere, Some(10)),
             (FailureClass::Cut, OtherCandidate, Model, Anywhere, Some(10)),
-            (FailureClass::ModelMissing, OtherCandidate, Model, Never, None),
+            (FailureClass::ModelMissing, OtherCandidate, Model, Elsewhere, None),
             (FailureClass::Cancelled, Stop, Nobody, Never, None),
         ];
         assert_eq!(rows.len(), FailureClass::ALL.len());
@@ -284,9 +284,8 @@ mod tests {
             assert_eq!(ruled(RuleAction::Continue).next, Next::OtherCredential);
             assert_eq!(ruled(RuleAction::ContinueAndCooldown).next, Next::OtherCredential);
             assert_eq!(ruled(RuleAction::Stop).resume, Resume::Never);
-            // What goes on elsewhere without a rule does so with one that says to go on.
-            let may_go_on = row(class).resume != Resume::Never;
-            assert_eq!(ruled(RuleAction::Continue).resume == Resume::Elsewhere, may_go_on);
+            // Who says to go on means the stream as well.
+            assert_eq!(ruled(RuleAction::Continue).resume, Resume::Elsewhere);
         }
     }
 

@@ -24,7 +24,7 @@ pub struct RuledOut {
 impl RuledOut {
     /// Takes note of the last failure at a candidate.
     pub fn note(&mut self, candidate: &Candidate, failure: &Failure) {
-        if failure.class == FailureClass::ContextTooLong {
+        if failure.class == FailureClass::ContextTooLong && failure.rule.is_none() {
             let window = candidate.facts.context_tokens.unwrap_or(0);
             self.too_small = Some(self.too_small.map_or(window, |known| known.max(window)));
         }

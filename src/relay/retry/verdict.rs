@@ -10,6 +10,7 @@ use crate::{
     actors::router::Candidate,
     domain::{
         failure::{Failure, FailureClass},
+        health::is_counted,
         id::{ModelName, ProviderId},
     },
 };
@@ -71,7 +72,10 @@ impl Retry {
     /// The end, with the failure that passes soonest; or as nobody's whom a cooldown keeps away for a
     /// shorter time than that.
     pub(super) fn end(&mut self, now: Duration) -> Action {
-        let verdict = self.verdict().filter(|it| tells_when(it) || !self.passes_later(now, it));
+        // Who fails now and then may be asked again at once, whoever else is away.
+        let is_told =
+            |it: &Failure| tells_when(it) || is_counted(it.class) || !self.passes_later(now, it);
+        let verdict = self.verdict().filter(|it| is_told(it));
         Action::End(verdict.map_or(End::NobodyAsked, |it| End::Failed(Arc::clone(it))))
     }
 
