@@ -15,6 +15,7 @@ pub mod format_evidence;
 pub mod health;
 pub mod id;
 pub mod incident;
+pub mod merge_patch;
 pub mod model;
 pub mod model_rules;
 pub mod name;

@@ -6,9 +6,8 @@ use actix::prelude::*;
 
 use super::{
     messages::{
-        Change, ChangeProvider, ClearProviderError, CreateProvider, CredentialsChanged,
-        DeleteProvider, FormatsDetected, ProviderAnswered, ProviderFailed, RegistryError,
-        RegistryReady,
+        ChangeProvider, ClearProviderError, CreateProvider, CredentialsChanged, DeleteProvider,
+        FormatsDetected, ProviderAnswered, ProviderFailed, RegistryError, RegistryReady,
     },
     provider_state::ProviderState,
     provider_stats::StatsStore,
@@ -31,6 +30,7 @@ use crate::{
         cooldown::ScopeFilter,
         event::{EventData, EventType, Fact},
         id::ProviderId,
+        merge_patch::Change,
         provider::{LastError, Provider, ProviderStatus, StoredProvider},
     },
 };

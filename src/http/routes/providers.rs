@@ -24,21 +24,22 @@ use crate::{
         credentials::AddCredential,
         health::HealthReady,
         registry::{
-            Change, ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider,
-            ListedProvider, ProviderChange, ProviderStats, RegistryError,
+            ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider, ListedProvider,
+            ProviderChange, ProviderStats, RegistryError,
         },
     },
     domain::{
-        cooling::CoolingSettings,
+        cooling::{CoolingPatch, CoolingSettings},
         credential::CredentialSettings,
         id::{ModelName, ProviderId},
+        merge_patch::Change,
         model::ServedModel,
         provider::{
             ApiFormat, Location, Origin, Provider, ProviderKind, ProviderStatus, parse_base_url,
         },
         route::CredentialStrategy,
         rule::{RuleText, parse_rules},
-        setting::{InvalidSetting, parse_headers},
+        setting::{HeadersPatch, InvalidSetting},
         time::Timestamp,
     },
     http::{
@@ -207,13 +208,13 @@ pub struct ProviderBody {
     #[serde(default)]
     attempt_timeout_ms: Change<u32>,
     /// When its failures cool. Absent or null, and what is absent in it: the pool's own.
-    #[schema(value_type = Option<CoolingSettings>)]
+    #[schema(value_type = Option<CoolingPatch>)]
     #[serde(default)]
-    cooling: Change<CoolingSettings>,
+    cooling: Change<CoolingPatch>,
     /// Sent with every request. Values are secrets: they are sealed and never shown again.
     #[schema(schema_with = header_values)]
     #[serde(default)]
-    headers: Change<BTreeMap<String, SecretString>>,
+    headers: Change<BTreeMap<String, Option<SecretString>>>,
 }
 
 fn read_base_url<'de, D: Deserializer<'de>>(value: D) -> Result<Change<Url>, D::Error> {
@@ -254,10 +255,7 @@ impl ToSchema for ProviderSettingsChange {
 
 impl ProviderBody {
     fn into_change(self) -> Result<ProviderChange, RegistryError> {
-        let headers = self.headers.try_map(|headers| {
-            parse_headers(&headers)
-                .map_err(|error| InvalidSetting::new("headers", error.to_string()))
-        })?;
+        let headers = self.headers.try_map(|headers| HeadersPatch::parse(&headers))?;
         let rules = self.rules.try_map(|rules| {
             parse_rules(rules).map_err(|error| InvalidSetting::new("rules", error.to_string()))
         })?;
