@@ -7,6 +7,7 @@ pub mod chat;
 pub mod cooldown;
 pub mod cooling;
 pub mod credential;
+pub mod database_location;
 pub mod embedding;
 pub mod event;
 pub mod failure;
