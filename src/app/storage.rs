@@ -118,7 +118,7 @@ pub fn open_pool(config: &Config) -> Result<Pool, StorageError> {
     create_directory(config)?;
     let connector = connector(config)?;
     if let Some(path) = connector.file()
-        && integrity::is_empty(path)
+        && integrity::is_empty_file(path)
         && journal_folder(config).exists()
     {
         return Err(StorageError::Emptied { path: path.to_owned() });

@@ -29,7 +29,7 @@ pub enum Kind {
 
 /// How many failures of a kind lead to a cooldown, and to how long a one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
+pub struct CoolingRule {
     /// So many, without a good answer in between.
     pub failures: usize,
     /// Within this time.
@@ -40,38 +40,38 @@ pub struct Tally {
     pub cap: Duration,
 }
 
-impl Tally {
+impl CoolingRule {
     pub fn length(&self) -> CooldownDuration {
         CooldownDuration::Doubling { base: self.base, cap: self.cap }
     }
 }
 
-/// When failures that are counted cool. A tally of no failures: never.
+/// When failures that are counted cool. A rule of no failures: never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoolingRules {
-    server: Tally,
-    overload: Tally,
+    server: CoolingRule,
+    overload: CoolingRule,
 }
 
 impl Default for CoolingRules {
     fn default() -> Self {
         let window = Duration::from_mins(1);
-        let tally = |failures, base, cap| {
+        let rule = |failures, base, cap| {
             let (base, cap) = (Duration::from_secs(base), Duration::from_secs(cap));
-            Tally { failures, window, base, cap }
+            CoolingRule { failures, window, base, cap }
         };
-        Self { server: tally(3, 10, 300), overload: tally(5, 5, 15) }
+        Self { server: rule(3, 10, 300), overload: rule(5, 5, 15) }
     }
 }
 
 impl CoolingRules {
     /// `None`: failures of this kind never cool, however many there are.
-    pub fn tally(&self, kind: Kind) -> Option<&Tally> {
-        let tally = match kind {
+    pub fn rule(&self, kind: Kind) -> Option<&CoolingRule> {
+        let rule = match kind {
             Kind::Server => &self.server,
             Kind::Overload => &self.overload,
         };
-        (tally.failures > 0).then_some(tally)
+        (rule.failures > 0).then_some(rule)
     }
 
     /// The same with what somebody has set instead.
@@ -88,18 +88,18 @@ impl CoolingRules {
 #[serde(deny_unknown_fields)]
 pub struct CoolingSettings {
     /// Of a server that fails, is silent, stalls, breaks off or cannot be reached.
-    #[serde(default, skip_serializing_if = "TallySettings::is_empty")]
-    pub server: TallySettings,
+    #[serde(default, skip_serializing_if = "CoolingRuleSettings::is_empty")]
+    pub server: CoolingRuleSettings,
     /// Of a server that says that it is overloaded.
-    #[serde(default, skip_serializing_if = "TallySettings::is_empty")]
-    pub overload: TallySettings,
+    #[serde(default, skip_serializing_if = "CoolingRuleSettings::is_empty")]
+    pub overload: CoolingRuleSettings,
 }
 
 /// How many failures lead to a cooldown, and to how long a one. What is absent of a route is the
 /// provider's, and what is absent of a provider the pool's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TallySettings {
+pub struct CoolingRuleSettings {
     /// So many, without a good answer in between. 0: they never cool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 100)]
@@ -118,15 +118,15 @@ pub struct TallySettings {
     pub cap_ms: Option<u32>,
 }
 
-impl TallySettings {
+impl CoolingRuleSettings {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    fn over(self, below: Tally) -> Tally {
+    fn over(self, below: CoolingRule) -> CoolingRule {
         let millis = |set: Option<u32>| set.map(|millis| Duration::from_millis(millis.into()));
         let cap = millis(self.cap_ms).unwrap_or(below.cap);
-        Tally {
+        CoolingRule {
             failures: self.failures.map_or(below.failures, |failures| failures as usize),
             window: millis(self.window_ms).unwrap_or(below.window),
             // Each of the two may be another layer's.
@@ -136,7 +136,7 @@ impl TallySettings {
     }
 
     /// The first number that cannot be taken, as it is called, and why.
-    fn fault(&self, usual: Tally) -> Option<(&'static str, String)> {
+    fn fault(&self, usual: CoolingRule) -> Option<(&'static str, String)> {
         let Self { failures, window_ms, base_ms, cap_ms } = *self;
         let bounded = [
             ("failures", failures, FAILURES),
@@ -164,8 +164,8 @@ impl TallySettings {
 pub fn fault_of_cooling(set: Option<CoolingSettings>) -> Option<InvalidSetting> {
     let (CoolingSettings { server, overload }, usual) = (set?, CoolingRules::default());
     let each = [("server", server, usual.server), ("overload", overload, usual.overload)];
-    each.into_iter().find_map(|(kind, tally, usual)| {
-        let (name, reason) = tally.fault(usual)?;
+    each.into_iter().find_map(|(kind, rule, usual)| {
+        let (name, reason) = rule.fault(usual)?;
         Some(InvalidSetting::new("cooling", format!("{kind}.{name} {reason}")))
     })
 }
@@ -176,12 +176,12 @@ pub fn fault_of_cooling(set: Option<CoolingSettings>) -> Option<InvalidSetting> 
 pub struct CoolingPatch {
     /// Of a server that fails, is silent, stalls, breaks off or cannot be reached.
     #[serde(default)]
-    #[schema(value_type = Option<TallySettings>)]
-    pub server: Change<TallyPatch>,
+    #[schema(value_type = Option<CoolingRuleSettings>)]
+    pub server: Change<CoolingRulePatch>,
     /// Of a server that says that it is overloaded.
     #[serde(default)]
-    #[schema(value_type = Option<TallySettings>)]
-    pub overload: Change<TallyPatch>,
+    #[schema(value_type = Option<CoolingRuleSettings>)]
+    pub overload: Change<CoolingRulePatch>,
 }
 
 impl Patch<Option<CoolingSettings>> for CoolingPatch {
@@ -192,22 +192,22 @@ impl Patch<Option<CoolingSettings>> for CoolingPatch {
     }
 }
 
-/// A change to [`TallySettings`].
+/// A change to [`CoolingRuleSettings`].
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct TallyPatch {
+pub struct CoolingRulePatch {
     pub failures: Change<u32>,
     pub window_ms: Change<u32>,
     pub base_ms: Change<u32>,
     pub cap_ms: Change<u32>,
 }
 
-impl Patch<TallySettings> for TallyPatch {
-    fn apply_to(self, tally: &mut TallySettings) {
-        self.failures.apply(&mut tally.failures);
-        self.window_ms.apply(&mut tally.window_ms);
-        self.base_ms.apply(&mut tally.base_ms);
-        self.cap_ms.apply(&mut tally.cap_ms);
+impl Patch<CoolingRuleSettings> for CoolingRulePatch {
+    fn apply_to(self, rule: &mut CoolingRuleSettings) {
+        self.failures.apply(&mut rule.failures);
+        self.window_ms.apply(&mut rule.window_ms);
+        self.base_ms.apply(&mut rule.base_ms);
+        self.cap_ms.apply(&mut rule.cap_ms);
     }
 }
 
@@ -228,23 +228,23 @@ mod tests {
         let provider = set(r#"{"server": {"failures": 1, "base_ms": 2000}}"#);
         let route = set(r#"{"server": {"failures": 2}, "overload": {"cap_ms": 1000}}"#);
         let rules = CoolingRules::default().with(Some(provider)).with(Some(route));
-        let server = rules.tally(Kind::Server).unwrap();
+        let server = rules.rule(Kind::Server).unwrap();
         assert_eq!((server.failures, server.base, server.cap), (2, secs(2), secs(300)));
         assert_eq!(server.window, secs(60));
-        let overload = rules.tally(Kind::Overload).unwrap();
+        let overload = rules.rule(Kind::Overload).unwrap();
         // The first is no longer than the longest.
         assert_eq!((overload.failures, overload.base, overload.cap), (5, secs(1), secs(1)));
         assert_eq!(CoolingRules::default().with(None), CoolingRules::default());
     }
 
     #[test]
-    fn what_never_cools_has_no_tally_and_a_route_may_say_otherwise() {
+    fn what_never_cools_has_no_rule_and_a_route_may_say_otherwise() {
         let never = set(r#"{"server": {"failures": 0}}"#);
         let rules = CoolingRules::default().with(Some(never));
-        assert_eq!(rules.tally(Kind::Server), None);
-        assert!(rules.tally(Kind::Overload).is_some());
+        assert_eq!(rules.rule(Kind::Server), None);
+        assert!(rules.rule(Kind::Overload).is_some());
         let again = set(r#"{"server": {"failures": 4}}"#);
-        assert_eq!(rules.with(Some(again)).tally(Kind::Server).unwrap().failures, 4);
+        assert_eq!(rules.with(Some(again)).rule(Kind::Server).unwrap().failures, 4);
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
         let route = set(r#"{"overload": {"base_ms": 9000}}"#);
         for (below, above) in [(provider, route), (route, provider)] {
             let rules = CoolingRules::default().with(Some(below)).with(Some(above));
-            let overload = rules.tally(Kind::Overload).unwrap();
+            let overload = rules.rule(Kind::Overload).unwrap();
             assert_eq!((overload.base, overload.cap), (secs(2), secs(2)));
         }
     }

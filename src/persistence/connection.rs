@@ -129,7 +129,7 @@ impl Connector {
         // The pool would try again for as long as it may. A wrong password is better heard of at once.
         self.connect().map_err(|error| match (&error, &self.location) {
             (r2d2::Error::QueryError(query), DatabaseLocation::File(path))
-                if Condition::of(query) == Condition::Damaged =>
+                if Condition::from_query_error(query) == Condition::Damaged =>
             {
                 Damaged { path: path.clone(), reason: query.to_string() }.into()
             }

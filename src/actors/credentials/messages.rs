@@ -102,4 +102,4 @@ pub struct ForgetCredentials {
 /// stored credentials are loaded.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub struct CredentialsReady;
+pub struct AwaitCredentials;

@@ -6,8 +6,8 @@ use actix::prelude::*;
 
 use super::{
     messages::{
-        ChangeProvider, ClearProviderError, CreateProvider, CredentialsChanged, DeleteProvider,
-        FormatsDetected, ProviderAnswered, ProviderFailed, RegistryError, RegistryReady,
+        AwaitRegistry, ChangeProvider, ClearProviderError, CreateProvider, CredentialsChanged,
+        DeleteProvider, FormatsDetected, ProviderAnswered, ProviderFailed, RegistryError,
     },
     provider_state::ProviderState,
     provider_stats::StatsStore,
@@ -208,10 +208,10 @@ impl Supervised for Registry {
     }
 }
 
-impl Handler<RegistryReady> for Registry {
+impl Handler<AwaitRegistry> for Registry {
     type Result = ();
 
-    fn handle(&mut self, _: RegistryReady, _: &mut Self::Context) {}
+    fn handle(&mut self, _: AwaitRegistry, _: &mut Self::Context) {}
 }
 
 impl Handler<CreateProvider> for Registry {

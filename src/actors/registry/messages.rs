@@ -138,4 +138,4 @@ pub struct CredentialsChanged {
 /// providers are loaded.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct RegistryReady;
+pub struct AwaitRegistry;

@@ -21,8 +21,8 @@ use crate::{
             AddCredential, ChangeCredential, CredentialChange, CredentialError, CredentialStatus,
             KeyStats, PooledKey, RemoveCredential,
         },
-        health::HealthReady,
-        registry::{RegistryError, RegistryReady},
+        health::AwaitHealth,
+        registry::{AwaitRegistry, RegistryError},
     },
     domain::{
         credential::{Credential, CredentialSettings, Egress, StoredSecret},
@@ -228,7 +228,7 @@ fn view(credential: &Credential, stats: &KeyStats, status: CredentialStatus) -> 
 
 /// Waits until the registry has counted the keys there are now: who is answered may rely on it.
 pub async fn counted(actors: &Actors) -> Result<(), Problem> {
-    ask(&actors.registry, RegistryReady).await
+    ask(&actors.registry, AwaitRegistry).await
 }
 
 /// Adds a key. Adding the same key again answers 200 with the one that is there, as it is set.
@@ -289,7 +289,7 @@ pub async fn change(
     let credential = ask(&actors.credentials, change).await??;
     counted(&actors).await?;
     // What was held against it may hold no longer.
-    ask(&actors.health, HealthReady).await?;
+    ask(&actors.health, AwaitHealth).await?;
     Ok(Json(current(&actors, &credential)))
 }
 

@@ -22,7 +22,7 @@ use crate::{
     actors::{
         clock::steady,
         credentials::AddCredential,
-        health::HealthReady,
+        health::AwaitHealth,
         registry::{
             ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider, ListedProvider,
             ProviderChange, ProviderStats, RegistryError,
@@ -448,7 +448,7 @@ pub async fn disable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<Prov
 pub async fn clear_error(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
     let id = ProviderId::parse(&id)?;
     let provider = ask(&actors.registry, ClearProviderError { id }).await??;
-    ask(&actors.health, HealthReady).await?;
+    ask(&actors.health, AwaitHealth).await?;
     Ok(Json(current(&actors, &provider)))
 }
 
@@ -456,6 +456,6 @@ async fn apply(actors: &Actors, id: &str, change: ProviderChange) -> Answer<Json
     let id = ProviderId::parse(id)?;
     let provider = ask(&actors.registry, ChangeProvider { id, change }).await??;
     // What was held against it may hold no longer.
-    ask(&actors.health, HealthReady).await?;
+    ask(&actors.health, AwaitHealth).await?;
     Ok(Json(current(actors, &provider)))
 }
