@@ -6,14 +6,18 @@ use actix::Addr;
 use secrecy::SecretString;
 use thiserror::Error;
 
-use super::storage::Storage;
+use super::{App, storage::Storage};
 use crate::{
     actors::{
         access_keys::{AccessKeys, CreateAccessKey},
         clock::now,
+        db::DbError,
     },
     config::Config,
-    domain::access_key::{AccessKey, NewKey, Role},
+    domain::{
+        access_key::{AccessKey, NewKey, Role},
+        id::KeyId,
+    },
     persistence::repo::access_keys,
 };
 
@@ -21,6 +25,8 @@ use crate::{
 pub struct FirstKeys {
     pub admin: SecretString,
     pub client: SecretString,
+    /// Of both.
+    ids: Vec<KeyId>,
 }
 
 /// Listening where others can reach us, with nobody in charge.
@@ -79,10 +85,17 @@ pub async fn create_keys(access_keys: &Addr<AccessKeys>) -> anyhow::Result<First
     let create = async |role, name: &str| {
         let (name, allowed_models, expires_at) = (name.to_owned(), Vec::new(), None);
         let create = CreateAccessKey(NewKey { role, name, allowed_models, expires_at });
-        anyhow::Ok(access_keys.send(create).await??.presented)
+        anyhow::Ok(access_keys.send(create).await??)
     };
-    Ok(FirstKeys {
-        admin: create(Role::Admin, "first admin").await?,
-        client: create(Role::Client, "first client").await?,
-    })
+    let admin = create(Role::Admin, "first admin").await?;
+    let client = create(Role::Client, "first client").await?;
+    let ids = vec![admin.key.id, client.key.id];
+    Ok(FirstKeys { admin: admin.presented, client: client.presented, ids })
+}
+
+impl App {
+    /// Takes back keys that nobody could see: the next start is the first again.
+    pub async fn take_back(&self, keys: &FirstKeys) -> Result<(), DbError> {
+        self.actors.db.delete_access_keys(keys.ids.clone()).await
+    }
 }

@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use secrecy::ExposeSecret;
 use thiserror::Error;
 
 use crate::{
@@ -119,7 +118,7 @@ pub fn open_pool(config: &Config) -> Result<Pool, StorageError> {
     create_directory(config)?;
     let connector = connector(config)?;
     if let Some(path) = connector.file()
-        && integrity::is_empty(path)
+        && integrity::is_empty_file(path)
         && journal_folder(config).exists()
     {
         return Err(StorageError::Emptied { path: path.to_owned() });
@@ -129,7 +128,7 @@ pub fn open_pool(config: &Config) -> Result<Pool, StorageError> {
         let checked = checked.and_then(|mut connection| integrity::check(&mut connection));
         checked.map_err(|reason| StorageError::damaged(path, reason))?;
     }
-    Ok(connection::open(config.database_url().expose_secret(), config.database.pool_size)?)
+    Ok(connector.pool(config.database.pool_size)?)
 }
 
 fn first_connection(pool: &Pool) -> Result<Pooled, StorageError> {
@@ -137,7 +136,7 @@ fn first_connection(pool: &Pool) -> Result<Pooled, StorageError> {
 }
 
 fn connector(config: &Config) -> Result<Connector, StorageError> {
-    Ok(Connector::to(config.database_url().expose_secret()).map_err(OpenError::from)?)
+    Ok(Connector::new(config.database_location().map_err(OpenError::from)?))
 }
 
 /// Where the journal of usage is. It is made once the database is open.

@@ -18,19 +18,19 @@ use super::{
 };
 use crate::{
     actors::{
-        access_keys::{AccessKeys, AccessKeysReady, KeyRing},
+        access_keys::{AccessKeys, AwaitAccessKeys, KeyRing},
         copilot_tokens::CopilotTokens,
         credentials::{
-            Affinity, CredentialDirectory, Credentials, CredentialsReady, CredentialsRecipients,
+            Affinity, AwaitCredentials, CredentialDirectory, Credentials, CredentialsRecipients,
         },
         db::DbHandle,
         discovery::Discovery,
         events::{Events, Record},
-        health::{Health, HealthReady, HealthRecipients},
+        health::{AwaitHealth, Health, HealthRecipients},
         histories::Histories,
         published::{Published, Publisher, publish},
-        registry::{ProviderTable, Registry, RegistryReady, RegistryRecipients},
-        router::{RouteStore, Router, RouterReady, RouterView},
+        registry::{AwaitRegistry, ProviderTable, Registry, RegistryRecipients},
+        router::{AwaitRouter, RouteStore, Router, RouterView},
         supervise::{self, Unstarted, Watch},
         traces::Traces,
         usage_tracker::{Disk, FlushUsage, Journal, UsageTracker, UsageTrackerRecipients},
@@ -279,14 +279,14 @@ fn tell_damage(actors: &Actors) {
 }
 
 async fn all_loaded(actors: &Actors) -> anyhow::Result<()> {
-    loaded(&actors.registry, RegistryReady).await.context("providers were not loaded")?;
-    loaded(&actors.health, HealthReady).await.context("cooldowns were not loaded")?;
-    loaded(&actors.router, RouterReady).await.context("routes were not loaded")?;
-    loaded(&actors.credentials, CredentialsReady).await.context("credentials were not loaded")?;
-    loaded(&actors.access_keys, AccessKeysReady).await.context("access keys were not loaded")?;
+    loaded(&actors.registry, AwaitRegistry).await.context("providers were not loaded")?;
+    loaded(&actors.health, AwaitHealth).await.context("cooldowns were not loaded")?;
+    loaded(&actors.router, AwaitRouter).await.context("routes were not loaded")?;
+    loaded(&actors.credentials, AwaitCredentials).await.context("credentials were not loaded")?;
+    loaded(&actors.access_keys, AwaitAccessKeys).await.context("access keys were not loaded")?;
     loaded(&actors.usage_tracker, FlushUsage).await.context("the journal was not read")??;
     // The credentials have told the registry of themselves; once more round, and that is published.
-    loaded(&actors.registry, RegistryReady).await.context("providers were not counted")?;
+    loaded(&actors.registry, AwaitRegistry).await.context("providers were not counted")?;
     Ok(())
 }
 

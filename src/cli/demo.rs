@@ -13,7 +13,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::serve;
+use super::{print, serve};
 use crate::{
     app::{App, FirstKeys},
     config::{Config, Environment, ProviderConfig},
@@ -45,7 +45,7 @@ pub fn run(mut config: Config) -> anyhow::Result<ExitCode> {
         let config = configure(config, folder.path(), simulated)?;
         let app = App::start(config, &Environment::default(), serve::give_up()).await?;
         if let Some(keys) = &app.first_keys {
-            print_what_to_try(app.address, keys);
+            print_what_to_try(app.address, keys)?;
         }
         serve::until_told_to_stop(app).await
     })
@@ -113,9 +113,9 @@ fn configure(mut config: Config, folder: &Path, simulated: SocketAddr) -> anyhow
     Ok(config)
 }
 
-fn print_what_to_try(address: SocketAddr, keys: &FirstKeys) {
+fn print_what_to_try(address: SocketAddr, keys: &FirstKeys) -> anyhow::Result<()> {
     let (admin, client) = (keys.admin.expose_secret(), keys.client.expose_secret());
-    println!(
+    print(&format!(
         r#"providerpool demo on http://{address} with three simulated providers:
   flaky (asked first, fails three times of four), steady, slow. Nothing is kept.
 
@@ -147,6 +147,7 @@ fn print_what_to_try(address: SocketAddr, keys: &FirstKeys) {
 5. What it came to:
   curl -s http://{address}/api/v1/usage -H 'Authorization: Bearer {admin}'
 
-Stop with Ctrl-C."#
-    );
+Stop with Ctrl-C.
+"#
+    ))
 }

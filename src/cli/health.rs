@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 
+use super::show;
 use crate::config::Config;
 
 /// Longest wait for each step.
@@ -18,7 +19,7 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     // Who has filled the one address has not filled the other.
     let address = reachable(config.server.management_bind.unwrap_or(config.server.bind));
     let status = ask(address).with_context(|| format!("no answer from http://{address}"))?;
-    println!("{status}");
+    show(&format!("{status}\n"))?;
     Ok(if status.contains(" 200 ") { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
+use diesel::Connection as _;
 use secrecy::ExposeSecret;
 
+use super::{print, show};
 use crate::{
     actors::{
         access_keys::{mint, parse_presented},
@@ -16,6 +18,7 @@ use crate::{
         access_key::{AccessKey, NewKey, Role},
         id::KeyId,
         name::Printable,
+        setting::InvalidSetting,
         time::Timestamp,
     },
     persistence::repo::access_keys,
@@ -67,72 +70,92 @@ impl From<RoleArg> for Role {
 }
 
 pub fn run(config: &Config, command: KeysCommand) -> anyhow::Result<ExitCode> {
-    let is_new = !has_database(config)?;
-    if is_new && !matches!(command, KeysCommand::Create { .. }) {
-        anyhow::bail!("there is no pool in {}: name its --data-dir", config.data.dir.display());
-    }
-    let storage = Storage::open(config)?;
-    let connection = &mut *storage.pool.get()?;
     match command {
         KeysCommand::Create { role, name, expires } => {
             let (role, allowed_models) = (role.into(), Vec::new());
-            let new = NewKey { role, name, allowed_models, expires_at: expires };
-            let new = new.checked(now())?;
-            let minted = mint(now(), &storage.access_keys, new);
-            access_keys::insert(connection, &minted.key)?;
-            if is_new {
-                let dir = config.data.dir.display();
-                eprintln!(
-                    "The pool in {dir} was made for it: a pool with another --data-dir does not know it."
-                );
-            }
-            eprintln!("This key is shown this once and is not stored:");
-            println!("{}", minted.presented.expose_secret());
+            create(config, NewKey { role, name, allowed_models, expires_at: expires })?;
         }
-        KeysCommand::List => {
-            let keys = access_keys::load(connection)?;
-            for key in &keys.rows {
-                println!("{}", line(now(), storage.access_keys.master_key_id(), key));
-            }
-            if !keys.unreadable.is_empty() {
-                eprintln!("{} more cannot be read and open nothing:", keys.unreadable.len());
-            }
-            for corrupt in keys.unreadable {
-                eprintln!("{corrupt}");
-            }
-        }
+        KeysCommand::List => list(&there_is(config)?)?,
         KeysCommand::Revoke { key } => {
             let id = id_of(&key)?;
-            let master_key_id = storage.access_keys.master_key_id();
-            let opens = |key: &AccessKey| {
-                key.fault(now()).is_none() && !key.is_under_another(master_key_id)
-            };
-            let keys = access_keys::load(connection)?.rows;
-            let mut admins = keys.iter().filter(|key| key.role == Role::Admin && opens(key));
-            if admins.next().is_some_and(|key| key.id == id) && admins.next().is_none() {
-                anyhow::bail!("key {id} is the last admin key; create another one first");
-            }
-            let Some(known) = keys.iter().find(|key| key.id == id) else {
-                anyhow::bail!("key {id} does not exist in {}", config.data.dir.display());
-            };
-            if let Some(at) = known.revoked_at {
-                anyhow::bail!("key {id} was revoked at {at}");
-            }
-            access_keys::revoke(connection, &id, now())?;
-            println!("key {id} is revoked");
+            revoke(config, &there_is(config)?, &id)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// The storage of a pool that has been made.
+fn there_is(config: &Config) -> anyhow::Result<Storage> {
+    if !has_database(config)? {
+        anyhow::bail!("there is no pool in {}: name its --data-dir", config.data.dir.display());
+    }
+    Ok(Storage::open(config)?)
+}
+
+fn create(config: &Config, new: NewKey) -> anyhow::Result<()> {
+    let new = new.checked(now())?;
+    let is_new = !has_database(config)?;
+    let storage = Storage::open(config)?;
+    let minted = mint(now(), &storage.access_keys, new);
+    // What nobody could see is not stored.
+    storage.pool.get()?.transaction(|connection| {
+        access_keys::insert(connection, &minted.key)?;
+        if is_new {
+            let dir = config.data.dir.display();
+            eprintln!(
+                "The pool in {dir} was made for it: a pool with another --data-dir does not know it."
+            );
+        }
+        eprintln!("This key is shown this once and is not stored:");
+        print(&format!("{}\n", minted.presented.expose_secret()))
+    })
+}
+
+fn list(storage: &Storage) -> anyhow::Result<()> {
+    let keys = access_keys::load(&mut *storage.pool.get()?)?;
+    let (now, master_key_id) = (now(), storage.access_keys.master_key_id());
+    let lines = keys.rows.iter().map(|key| line(now, master_key_id, key) + "\n");
+    show(&lines.collect::<String>())?;
+    if !keys.unreadable.is_empty() {
+        eprintln!("{} more cannot be read and open nothing:", keys.unreadable.len());
+    }
+    for corrupt in keys.unreadable {
+        eprintln!("{corrupt}");
+    }
+    Ok(())
+}
+
+fn revoke(config: &Config, storage: &Storage, id: &KeyId) -> anyhow::Result<()> {
+    let connection = &mut *storage.pool.get()?;
+    let master_key_id = storage.access_keys.master_key_id();
+    let opens =
+        |key: &AccessKey| key.fault(now()).is_none() && !key.is_under_another(master_key_id);
+    let keys = access_keys::load(connection)?.rows;
+    let mut admins = keys.iter().filter(|key| key.role == Role::Admin && opens(key));
+    if admins.next().is_some_and(|key| key.id == *id) && admins.next().is_none() {
+        anyhow::bail!("key {id} is the last admin key; create another one first");
+    }
+    let Some(known) = keys.iter().find(|key| key.id == *id) else {
+        anyhow::bail!("key {id} does not exist in {}", config.data.dir.display());
+    };
+    if let Some(at) = known.revoked_at {
+        anyhow::bail!("key {id} was revoked at {at}");
+    }
+    access_keys::revoke(connection, id, now())?;
+    show(&format!("key {id} is revoked\n"))
+}
+
 /// The id in a key, or the id itself.
 ///
 /// Errors: it is neither. It may hold a secret, and so is not repeated.
-fn id_of(key: &str) -> anyhow::Result<KeyId> {
+fn id_of(key: &str) -> Result<KeyId, InvalidSetting> {
     match parse_presented(key.trim()) {
         Some((id, _)) => Ok(id),
         None if key.len() <= MAX_ID_CHARS && !key.contains('_') => Ok(key.into()),
-        None => anyhow::bail!("that is neither a key nor the id of one: 'keys list' shows the ids"),
+        None => {
+            let reason = "is neither a key nor the id of one: 'keys list' shows the ids";
+            Err(InvalidSetting::new("key", reason))
+        }
     }
 }
 

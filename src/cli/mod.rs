@@ -7,18 +7,19 @@ mod keys;
 mod serve;
 
 use std::{
-    io::{ErrorKind, Write, stdout},
+    io::{self, ErrorKind, Write as _, stdout},
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
 };
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
     app::{NoAdminKey, StorageError, check_providers, check_routes, has_database, open_pool},
     config::{Config, ConfigError, Environment, Overrides, parse_listen},
-    domain::{provider::HeaderError, rule::RulesError},
+    domain::{provider::HeaderError, rule::RulesError, setting::InvalidSetting},
     gateway::upstream::{BaseUrlError, UpstreamSettings, UpstreamSetupError},
     persistence::{connection::OpenError, migrate},
     telemetry::{self, TelemetryError},
@@ -94,6 +95,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         || error.is::<BaseUrlError>()
         || error.is::<HeaderError>()
         || error.is::<RulesError>()
+        || error.is::<InvalidSetting>()
         || error.is::<TelemetryError>()
         || matches!(error.downcast_ref(), Some(UpstreamSetupError::Proxy(_)))
         || matches!(
@@ -131,11 +133,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             if !doubts.is_empty() {
                 eprintln!("providerpool: what was made by the API is not looked at here");
             }
-            match stdout().write_all(config.show_masked().as_bytes()) {
-                // Who reads only the beginning has seen what they wanted.
-                Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-                _ => Ok(ExitCode::SUCCESS),
-            }
+            show(&config.show_masked())?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Migrate { dry_run } => migrate_database(&config, dry_run),
         Command::Keys(command) => keys::run(&config, command),
@@ -171,13 +170,28 @@ fn migrate_database(config: &Config, dry_run: bool) -> anyhow::Result<ExitCode> 
             (migrate::run(connection)?, "applied")
         }
     };
-    for name in &names {
-        println!("{done} {name}");
-    }
-    if names.is_empty() {
-        println!("the database is of this version");
-    }
+    let lines: String = names.iter().map(|name| format!("{done} {name}\n")).collect();
+    show(if names.is_empty() { "the database is of this version\n" } else { &lines })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what must have been seen.
+///
+/// Errors: it cannot be written.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed.context("cannot write to the standard output")
+}
+
+/// Prints what may be looked at in part: who reads only the beginning has seen what they wanted.
+///
+/// Errors: it cannot be written.
+fn show(text: &str) -> anyhow::Result<()> {
+    let is_unread = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
+    print(text).or_else(|error| {
+        if error.downcast_ref().is_some_and(is_unread) { Ok(()) } else { Err(error) }
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
+use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::greeting;
@@ -18,8 +19,21 @@ pub fn run(config: Config, environment: &Environment) -> anyhow::Result<ExitCode
     telemetry::init(&config.log)?;
     actix_web::rt::System::new().block_on(async {
         let app = App::start(config, environment, give_up()).await?;
-        greeting::print(&app);
-        until_told_to_stop(app).await
+        match (greeting::print(&app), &app.first_keys) {
+            (Ok(()), _) => until_told_to_stop(app).await,
+            (Err(error), None) => {
+                tracing::warn!(%error, "the greeting could not be printed");
+                until_told_to_stop(app).await
+            }
+            (Err(error), Some(keys)) => {
+                app.take_back(keys).await.context(
+                    "the first keys could not be printed, nor taken back: make others with \
+                     'providerpool keys create'",
+                )?;
+                app.stop().await;
+                Err(error).context("cannot print the first keys, which the next start makes anew")
+            }
+        }
     })
 }
 

@@ -9,6 +9,7 @@ use super::{
     data::Data,
     secret::{self, MASK},
 };
+use crate::domain::database_location::{DatabaseLocation, LocationError};
 
 /// The SQLite file, in the data directory.
 const FILE_NAME: &str = "providerpool.db";
@@ -42,12 +43,18 @@ impl Database {
         }
     }
 
+    pub(super) fn location_in(&self, data: &Data) -> Result<DatabaseLocation, LocationError> {
+        match &self.url {
+            Some(url) => url.expose_secret().parse(),
+            None => Ok(DatabaseLocation::File(data.dir.join(FILE_NAME))),
+        }
+    }
+
     pub(super) fn check(&self, bounds: &mut Bounds) {
         bounds.number("database.pool_size", self.pool_size, 1..=128, "connections");
-        if self.url.as_ref().is_some_and(|url| url.expose_secret().trim().is_empty()) {
-            bounds.refuse_secret("database.url", "must not be empty");
-        }
-        if !cfg!(feature = "postgres-tls") && self.url.as_ref().is_some_and(asks_for_tls) {
+        let Some(url) = &self.url else { return };
+        let location = bounds.read("database", "url", url.expose_secret().parse());
+        if !cfg!(feature = "postgres-tls") && location.as_ref().is_some_and(asks_for_tls) {
             let wanted = "asks for TLS (sslmode), which this build does not have: build it with \
                           '--features postgres-tls', or leave sslmode out";
             bounds.refuse_secret("database.url", wanted);
@@ -58,10 +65,9 @@ impl Database {
 /// Whether a server is not to be talked to in the clear.
 ///
 /// Source: <https://www.postgresql.org/docs/15/libpq-ssl.html> (read 2026-11).
-fn asks_for_tls(url: &SecretString) -> bool {
-    let text = url.expose_secret().trim();
-    let is_server = text.starts_with("postgres://") || text.starts_with("postgresql://");
-    let Some((_, query)) = text.split_once('?').filter(|_| is_server) else { return false };
+fn asks_for_tls(location: &DatabaseLocation) -> bool {
+    let DatabaseLocation::Postgres(url) = location else { return false };
+    let Some((_, query)) = url.expose_secret().split_once('?') else { return false };
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs.any(|(name, value)| {
         name == "sslmode" && matches!(&*value, "require" | "verify-ca" | "verify-full")

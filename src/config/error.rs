@@ -8,11 +8,10 @@ use figment::{
 };
 use thiserror::Error;
 
+use crate::domain::name::nearest;
+
 /// Keys whose values are never shown; a key counts with all that stands below it.
 const SECRET_KEYS: [&str; 5] = ["api_keys", "base_url", "headers", "master_key", "url"];
-
-/// Names less alike than this are not suggested. 0 is nothing alike, 1 is equal.
-const LIKENESS: f64 = 0.7;
 
 /// Why there is no configuration.
 #[derive(Debug, Error)]
@@ -67,13 +66,8 @@ fn describe(error: &figment::Error) -> String {
 }
 
 fn suggestion(key: &str, name: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|word| (strsim::jaro_winkler(name, word), word))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness >= LIKENESS);
-    match nearest {
-        Some((_, word)) => {
+    match nearest(name, known) {
+        Some(word) => {
             format!("did you mean {}{word}?", key.strip_suffix(name).unwrap_or_default())
         }
         None => format!("known here: {}", known.join(", ")),

@@ -29,6 +29,8 @@ use figment::Figment;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::database_location::{DatabaseLocation, LocationError};
+
 use bounds::Bounds;
 
 pub use api_key::ApiKeyConfig;
@@ -93,6 +95,13 @@ impl Config {
     }
 
     /// Where the ledger is: as set, or the SQLite file in the data directory.
+    ///
+    /// Errors: what is set names no database. One that was [loaded](Self::load) does.
+    pub fn database_location(&self) -> Result<DatabaseLocation, LocationError> {
+        self.database.location_in(&self.data)
+    }
+
+    /// The same as text.
     pub fn database_url(&self) -> SecretString {
         self.database.url_in(&self.data)
     }
@@ -257,6 +266,29 @@ mod tests {
         let error = refused("[secrets]\nmaster_key = \"c2VjcmV0", &[]);
         assert!(error.starts_with("pool.toml, line 2:"), "{error}");
         assert!(!error.contains("c2VjcmV0"), "{error}");
+    }
+
+    #[test]
+    fn a_variable_that_lacks_an_underscore_is_refused_and_what_is_not_ours_is_left_alone() {
+        for (name, meant) in [
+            ("PROVIDERPOOL_RELAY_TIMEOUT_MS", "PROVIDERPOOL__RELAY__TIMEOUT_MS"),
+            ("PROVIDERPOOL_RELAY__TIMEOUT_MS", "PROVIDERPOOL__RELAY__TIMEOUT_MS"),
+            ("PROVIDERPOOL_DATABASE_URL", "PROVIDERPOOL__DATABASE__URL"),
+            ("PROVIDERPOOL_PROVIDERS", "PROVIDERPOOL__PROVIDERS"),
+        ] {
+            let words =
+                format!("the environment variable {name} sets nothing: did you mean {meant}?");
+            assert_eq!(refused("", &[(name, "hunter2")]), words);
+            assert!(load("", &[(name, "")]).is_ok(), "{name} is empty");
+        }
+        for name in [
+            "PROVIDERPOOL_BIN",
+            "PROVIDERPOOL_SERVICE_HOST",
+            "PROVIDERPOOL_SERVER",
+            "X_RELAY_TIMEOUT_MS",
+        ] {
+            assert!(load("", &[(name, "x")]).is_ok(), "{name}");
+        }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use figment::{
-    Metadata, Profile, Provider,
+    Figment, Metadata, Profile, Provider,
+    error::Kind,
     value::{Dict, Map, Value},
 };
 use serde::Serialize;
 
-use super::{error::ConfigError, expand::expand};
+use super::{Config, error::ConfigError, expand::expand};
 
 /// The file that is read from the working directory when no other is given.
 pub const FILE_NAME: &str = "providerpool.toml";
@@ -79,6 +80,10 @@ pub fn layers(
     environment: &Environment,
     overrides: &Overrides,
 ) -> Result<Vec<Layer>, ConfigError> {
+    let misspelt = misspelt(environment);
+    if !misspelt.is_empty() {
+        return Err(ConfigError::Invalid(misspelt.join("\n")));
+    }
     let mut layers = Vec::new();
     layers.extend(file_layer(path)?);
     layers.extend(environment_layers(environment)?);
@@ -138,6 +143,38 @@ fn parse_variable(text: &str, place: &str) -> Result<Value, ConfigError> {
     }
     let mut parsed = parse_toml(&format!("value = {text}"), place)?;
     Ok(parsed.remove("value").expect("it was just written there"))
+}
+
+/// What is said of variables that would set a key if each underscore before it were two. Any others may
+/// be somebody else's.
+fn misspelt(environment: &Environment) -> Vec<String> {
+    let names = environment.0.keys().filter(|name| environment.value(name).is_some());
+    let said = names.filter_map(|name| {
+        let words = name.strip_prefix(PREFIX.strip_suffix('_')?)?;
+        if words.starts_with('_') {
+            return None;
+        }
+        let words = words.replace("__", "_");
+        let splits = words.match_indices('_').map(|(at, _)| {
+            let (section, key) = words.split_at(at);
+            format!("{section}_{key}")
+        });
+        let key = splits.chain([words.clone()]).find(|key| is_known(key))?;
+        Some(format!("the environment variable {name} sets nothing: did you mean {PREFIX}{key}?"))
+    });
+    said.collect()
+}
+
+/// Whether a key, as variables have it, holds a value.
+fn is_known(key: &str) -> bool {
+    let values = nested(&key.to_ascii_lowercase(), "__", Value::from(""));
+    let layer = Layer { place: String::new(), values };
+    let read: Result<Config, _> = Figment::from(layer).extract_lossy();
+    !read.is_err_and(|error| match error.kind {
+        Kind::UnknownField(..) => true,
+        Kind::InvalidType(_, expected) => expected.starts_with("struct "),
+        _ => false,
+    })
 }
 
 /// `value` at the end of a path of keys.

@@ -5,7 +5,11 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{cooldown::CooldownDuration, setting::InvalidSetting};
+use super::{
+    cooldown::CooldownDuration,
+    merge_patch::{Change, Patch},
+    setting::InvalidSetting,
+};
 
 /// The numbers of failures that may be set. 0: they never cool.
 pub const FAILURES: RangeInclusive<u32> = 0..=100;
@@ -25,7 +29,7 @@ pub enum Kind {
 
 /// How many failures of a kind lead to a cooldown, and to how long a one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
+pub struct CoolingRule {
     /// So many, without a good answer in between.
     pub failures: usize,
     /// Within this time.
@@ -36,38 +40,38 @@ pub struct Tally {
     pub cap: Duration,
 }
 
-impl Tally {
+impl CoolingRule {
     pub fn length(&self) -> CooldownDuration {
         CooldownDuration::Doubling { base: self.base, cap: self.cap }
     }
 }
 
-/// When failures that are counted cool. A tally of no failures: never.
+/// When failures that are counted cool. A rule of no failures: never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoolingRules {
-    server: Tally,
-    overload: Tally,
+    server: CoolingRule,
+    overload: CoolingRule,
 }
 
 impl Default for CoolingRules {
     fn default() -> Self {
         let window = Duration::from_mins(1);
-        let tally = |failures, base, cap| {
+        let rule = |failures, base, cap| {
             let (base, cap) = (Duration::from_secs(base), Duration::from_secs(cap));
-            Tally { failures, window, base, cap }
+            CoolingRule { failures, window, base, cap }
         };
-        Self { server: tally(3, 10, 300), overload: tally(5, 5, 15) }
+        Self { server: rule(3, 10, 300), overload: rule(5, 5, 15) }
     }
 }
 
 impl CoolingRules {
     /// `None`: failures of this kind never cool, however many there are.
-    pub fn tally(&self, kind: Kind) -> Option<&Tally> {
-        let tally = match kind {
+    pub fn rule(&self, kind: Kind) -> Option<&CoolingRule> {
+        let rule = match kind {
             Kind::Server => &self.server,
             Kind::Overload => &self.overload,
         };
-        (tally.failures > 0).then_some(tally)
+        (rule.failures > 0).then_some(rule)
     }
 
     /// The same with what somebody has set instead.
@@ -84,18 +88,18 @@ impl CoolingRules {
 #[serde(deny_unknown_fields)]
 pub struct CoolingSettings {
     /// Of a server that fails, is silent, stalls, breaks off or cannot be reached.
-    #[serde(default, skip_serializing_if = "TallySettings::is_empty")]
-    pub server: TallySettings,
+    #[serde(default, skip_serializing_if = "CoolingRuleSettings::is_empty")]
+    pub server: CoolingRuleSettings,
     /// Of a server that says that it is overloaded.
-    #[serde(default, skip_serializing_if = "TallySettings::is_empty")]
-    pub overload: TallySettings,
+    #[serde(default, skip_serializing_if = "CoolingRuleSettings::is_empty")]
+    pub overload: CoolingRuleSettings,
 }
 
 /// How many failures lead to a cooldown, and to how long a one. What is absent of a route is the
 /// provider's, and what is absent of a provider the pool's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TallySettings {
+pub struct CoolingRuleSettings {
     /// So many, without a good answer in between. 0: they never cool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 100)]
@@ -114,26 +118,25 @@ pub struct TallySettings {
     pub cap_ms: Option<u32>,
 }
 
-impl TallySettings {
+impl CoolingRuleSettings {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// A longest cooldown that is not set is never shorter than the first one that is.
-    fn over(self, below: Tally) -> Tally {
+    fn over(self, below: CoolingRule) -> CoolingRule {
         let millis = |set: Option<u32>| set.map(|millis| Duration::from_millis(millis.into()));
-        let base = millis(self.base_ms).unwrap_or(below.base);
-        let cap = millis(self.cap_ms).unwrap_or(below.cap.max(base));
-        Tally {
+        let cap = millis(self.cap_ms).unwrap_or(below.cap);
+        CoolingRule {
             failures: self.failures.map_or(below.failures, |failures| failures as usize),
             window: millis(self.window_ms).unwrap_or(below.window),
-            base: base.min(cap),
+            // Each of the two may be another layer's.
+            base: millis(self.base_ms).unwrap_or(below.base).min(cap),
             cap,
         }
     }
 
     /// The first number that cannot be taken, as it is called, and why.
-    fn fault(&self) -> Option<(&'static str, String)> {
+    fn fault(&self, usual: CoolingRule) -> Option<(&'static str, String)> {
         let Self { failures, window_ms, base_ms, cap_ms } = *self;
         let bounded = [
             ("failures", failures, FAILURES),
@@ -145,18 +148,67 @@ impl TallySettings {
             let is_wrong = set.is_some_and(|set| !bounds.contains(&set));
             is_wrong.then(|| (name, format!("must be {} to {}", bounds.start(), bounds.end())))
         });
-        let is_crossed = base_ms.zip(cap_ms).is_some_and(|(base, cap)| base > cap);
-        outside.or_else(|| is_crossed.then(|| ("base_ms", "must be at most cap_ms".to_owned())))
+        outside.or_else(|| {
+            let (base, usual_cap) = (base_ms?, usual.cap.as_millis());
+            let (cap, whose) = match cap_ms {
+                Some(cap) => (cap.into(), "cap_ms"),
+                None => (usual_cap, "the default of cap_ms, which is not set"),
+            };
+            let reason = || format!("is {base}: must be at most {cap}, {whose}");
+            (u128::from(base) > cap).then(|| ("base_ms", reason()))
+        })
     }
 }
 
 /// What is wrong with what is set.
 pub fn fault_of_cooling(set: Option<CoolingSettings>) -> Option<InvalidSetting> {
-    let CoolingSettings { server, overload } = set?;
-    [("server", server), ("overload", overload)].into_iter().find_map(|(kind, tally)| {
-        let (name, reason) = tally.fault()?;
+    let (CoolingSettings { server, overload }, usual) = (set?, CoolingRules::default());
+    let each = [("server", server, usual.server), ("overload", overload, usual.overload)];
+    each.into_iter().find_map(|(kind, rule, usual)| {
+        let (name, reason) = rule.fault(usual)?;
         Some(InvalidSetting::new("cooling", format!("{kind}.{name} {reason}")))
     })
+}
+
+/// A change to when failures that are counted cool.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CoolingPatch {
+    /// Of a server that fails, is silent, stalls, breaks off or cannot be reached.
+    #[serde(default)]
+    #[schema(value_type = Option<CoolingRuleSettings>)]
+    pub server: Change<CoolingRulePatch>,
+    /// Of a server that says that it is overloaded.
+    #[serde(default)]
+    #[schema(value_type = Option<CoolingRuleSettings>)]
+    pub overload: Change<CoolingRulePatch>,
+}
+
+impl Patch<Option<CoolingSettings>> for CoolingPatch {
+    fn apply_to(self, cooling: &mut Option<CoolingSettings>) {
+        let cooling = cooling.get_or_insert_default();
+        self.server.merge(&mut cooling.server);
+        self.overload.merge(&mut cooling.overload);
+    }
+}
+
+/// A change to [`CoolingRuleSettings`].
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CoolingRulePatch {
+    pub failures: Change<u32>,
+    pub window_ms: Change<u32>,
+    pub base_ms: Change<u32>,
+    pub cap_ms: Change<u32>,
+}
+
+impl Patch<CoolingRuleSettings> for CoolingRulePatch {
+    fn apply_to(self, rule: &mut CoolingRuleSettings) {
+        self.failures.apply(&mut rule.failures);
+        self.window_ms.apply(&mut rule.window_ms);
+        self.base_ms.apply(&mut rule.base_ms);
+        self.cap_ms.apply(&mut rule.cap_ms);
+    }
 }
 
 #[cfg(test)]
@@ -176,30 +228,55 @@ mod tests {
         let provider = set(r#"{"server": {"failures": 1, "base_ms": 2000}}"#);
         let route = set(r#"{"server": {"failures": 2}, "overload": {"cap_ms": 1000}}"#);
         let rules = CoolingRules::default().with(Some(provider)).with(Some(route));
-        let server = rules.tally(Kind::Server).unwrap();
+        let server = rules.rule(Kind::Server).unwrap();
         assert_eq!((server.failures, server.base, server.cap), (2, secs(2), secs(300)));
         assert_eq!(server.window, secs(60));
-        let overload = rules.tally(Kind::Overload).unwrap();
+        let overload = rules.rule(Kind::Overload).unwrap();
         // The first is no longer than the longest.
         assert_eq!((overload.failures, overload.base, overload.cap), (5, secs(1), secs(1)));
         assert_eq!(CoolingRules::default().with(None), CoolingRules::default());
     }
 
     #[test]
-    fn what_never_cools_has_no_tally_and_a_route_may_say_otherwise() {
+    fn what_never_cools_has_no_rule_and_a_route_may_say_otherwise() {
         let never = set(r#"{"server": {"failures": 0}}"#);
         let rules = CoolingRules::default().with(Some(never));
-        assert_eq!(rules.tally(Kind::Server), None);
-        assert!(rules.tally(Kind::Overload).is_some());
+        assert_eq!(rules.rule(Kind::Server), None);
+        assert!(rules.rule(Kind::Overload).is_some());
         let again = set(r#"{"server": {"failures": 4}}"#);
-        assert_eq!(rules.with(Some(again)).tally(Kind::Server).unwrap().failures, 4);
+        assert_eq!(rules.with(Some(again)).rule(Kind::Server).unwrap().failures, 4);
     }
 
     #[test]
-    fn a_first_cooldown_above_the_usual_longest_is_the_longest() {
-        let rules = CoolingRules::default().with(Some(set(r#"{"overload": {"base_ms": 60000}}"#)));
-        let overload = rules.tally(Kind::Overload).unwrap();
-        assert_eq!((overload.base, overload.cap), (secs(60), secs(60)));
+    fn the_longest_cooldown_of_one_layer_is_kept_whatever_another_says() {
+        let provider = set(r#"{"overload": {"cap_ms": 2000}}"#);
+        let route = set(r#"{"overload": {"base_ms": 9000}}"#);
+        for (below, above) in [(provider, route), (route, provider)] {
+            let rules = CoolingRules::default().with(Some(below)).with(Some(above));
+            let overload = rules.rule(Kind::Overload).unwrap();
+            assert_eq!((overload.base, overload.cap), (secs(2), secs(2)));
+        }
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_null_takes_it_back() {
+        let before = r#"{"server":{"failures":1,"base_ms":2000},"overload":{"failures":0}}"#;
+        for (patch, after) in [
+            ("{}", before),
+            (
+                r#"{"server": {"failures": 2, "base_ms": null}}"#,
+                r#"{"server":{"failures":2},"overload":{"failures":0}}"#,
+            ),
+            (r#"{"server": null}"#, r#"{"overload":{"failures":0}}"#),
+            (
+                r#"{"overload": {"cap_ms": 1000}, "server": {}}"#,
+                r#"{"server":{"failures":1,"base_ms":2000},"overload":{"failures":0,"cap_ms":1000}}"#,
+            ),
+        ] {
+            let mut cooling = Some(set(before));
+            serde_json::from_str::<CoolingPatch>(patch).unwrap().apply_to(&mut cooling);
+            assert_eq!(serde_json::to_string(&cooling).unwrap(), after, "{patch}");
+        }
     }
 
     #[test]
@@ -226,7 +303,12 @@ mod tests {
             (r#"{"server": {"cap_ms": 0}}"#, "cooling: server.cap_ms must be 100 to 86400000"),
             (
                 r#"{"server": {"base_ms": 200, "cap_ms": 100}}"#,
-                "cooling: server.base_ms must be at most cap_ms",
+                "cooling: server.base_ms is 200: must be at most 100, cap_ms",
+            ),
+            (
+                r#"{"overload": {"base_ms": 15001}}"#,
+                "cooling: overload.base_ms is 15001: must be at most 15000, the default of cap_ms, \
+                 which is not set",
             ),
         ] {
             let fault = fault_of_cooling(Some(set(json))).unwrap();

@@ -231,9 +231,9 @@ impl HealthState {
         if let Penalty::Counted(kind, _) = penalty {
             let is_of_all = purpose == Purpose::Answer;
             let is_of_model = is_of_all && scope.model().is_some();
-            match rules.tally(kind) {
-                Some(tally) if is_of_model && self.is_failing(now, used, due.is_some()) => {
-                    self.cool(now, whole(), tally.length(), attempted, spread, &mut changes);
+            match rules.rule(kind) {
+                Some(rule) if is_of_model && self.is_failing(now, used, due.is_some()) => {
+                    self.cool(now, whole(), rule.length(), attempted, spread, &mut changes);
                 }
                 Some(_) => {}
                 // What never cools is not kept for one request alone either.
@@ -266,10 +266,10 @@ impl HealthState {
         hint: Option<Duration>,
         rules: &CoolingRules,
     ) -> Option<CooldownDuration> {
-        let due = rules.tally(kind).and_then(|tally| {
-            let is_due = self.view.counts.note(now, scope, kind, tally)
+        let due = rules.rule(kind).and_then(|rule| {
+            let is_due = self.view.counts.note(now, scope, kind, rule)
                 || self.view.cooldowns.is_on_trial(now, scope);
-            is_due.then(|| tally.length())
+            is_due.then(|| rule.length())
         });
         hint.map(CooldownDuration::Fixed).or(due)
     }

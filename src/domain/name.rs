@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
+/// Names less alike than this are not suggested. 0 is nothing alike, 1 is equal.
+const LIKENESS: f64 = 0.7;
+
 /// Whether a character has no place in a name. Control characters end lines and move cursors, NUL is
 /// refused by PostgreSQL, and the others make a line look like another one.
 ///
@@ -43,6 +46,13 @@ impl fmt::Display for Printable<'_> {
         }
         Ok(())
     }
+}
+
+/// The known name that was meant by one that is not known, if any is near.
+pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let likely = known.iter().map(|word| (strsim::jaro_winkler(name, word), *word));
+    let nearest = likely.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (nearest.0 >= LIKENESS).then_some(nearest.1)
 }
 
 #[cfg(test)]

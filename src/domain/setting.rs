@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{
     cooling::fault_of_cooling,
     credential::CredentialSettings,
+    merge_patch::Patch,
     model::{MAX_CONTEXT_TOKENS, ServedModel},
     name::{fault_of_letters, fault_of_name},
     provider::{HeaderError, ProviderSettings, SecretHeader, StoredHeaders},
@@ -138,7 +139,11 @@ fn fault_of_headers(headers: &[SecretHeader]) -> Option<InvalidSetting> {
     }
     let mut names = HashSet::new();
     let twice = headers.iter().find(|header| !names.insert(header.name.as_str()))?;
-    Some(InvalidSetting::new("headers", format!("names {} twice", twice.name)))
+    Some(named_twice(&twice.name))
+}
+
+fn named_twice(header: &str) -> InvalidSetting {
+    InvalidSetting::new("headers", format!("names {header} twice"))
 }
 
 /// Reads headers as they are written, by name. How many there may be is not looked at.
@@ -148,6 +153,36 @@ pub fn parse_headers(
     headers: &BTreeMap<String, SecretString>,
 ) -> Result<Vec<SecretHeader>, HeaderError> {
     headers.iter().map(|(name, value)| SecretHeader::parse(name, value.clone())).collect()
+}
+
+/// A change to headers by name: each is set, or taken out.
+#[derive(Clone, Default)]
+pub struct HeadersPatch(BTreeMap<String, Option<SecretHeader>>);
+
+impl HeadersPatch {
+    /// Reads headers as they are written, by name; those without a value are taken out.
+    ///
+    /// Errors: [`InvalidSetting`], for the first that cannot be sent, and for a name that comes twice.
+    pub fn parse(headers: &BTreeMap<String, Option<SecretString>>) -> Result<Self, InvalidSetting> {
+        let mut patch = BTreeMap::new();
+        for (name, value) in headers {
+            let is_set = value.is_some();
+            let header = SecretHeader::parse(name, value.clone().unwrap_or_else(|| "".into()))
+                .map_err(|error| InvalidSetting::new("headers", error.to_string()))?;
+            let name = header.name.clone();
+            if patch.insert(name.clone(), is_set.then_some(header)).is_some() {
+                return Err(named_twice(&name));
+            }
+        }
+        Ok(Self(patch))
+    }
+}
+
+impl Patch<Vec<SecretHeader>> for HeadersPatch {
+    fn apply_to(self, headers: &mut Vec<SecretHeader>) {
+        headers.retain(|header| !self.0.contains_key(&header.name));
+        headers.extend(self.0.into_values().flatten());
+    }
 }
 
 /// Reads an API key. White space around it is taken away.

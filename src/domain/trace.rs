@@ -29,7 +29,7 @@ pub struct Trace {
     pub streamed: bool,
     /// Set when an alias led to another name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub substitution: Option<SubstitutionTrace>,
+    pub substitution: Option<AliasTrace>,
     /// One for each time a plan was made: again after a wait, and for each fallback.
     pub plans: Vec<PlanTrace>,
     pub attempts: Vec<AttemptTrace>,
@@ -51,7 +51,7 @@ pub struct Trace {
 
 /// An alias at work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct SubstitutionTrace {
+pub struct AliasTrace {
     pub to: ModelName,
     /// The alias.
     pub by: String,

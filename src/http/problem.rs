@@ -5,7 +5,10 @@ use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
-    http::{Method, StatusCode, header},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderName},
+    },
 };
 use bytes::Bytes;
 use serde::Serialize;
@@ -204,18 +207,28 @@ pub fn error_view(problem: &Problem) -> ErrorView<'_> {
     }
 }
 
+/// What a request speaks of and is not there, in the head of its answer.
+pub const WARNING: HeaderName = HeaderName::from_static("x-providerpool-warning");
+
 /// A [`Problem`] in the envelope of `D`.
 #[derive(Debug)]
 pub struct ErrorResponse<D> {
     /// Boxed: it is large, and what may fail with it should not be.
     problem: Box<Problem>,
     request_id: RequestId,
+    /// What the request speaks of and is not there.
+    warning: Option<String>,
     envelope: D,
 }
 
 impl<D> ErrorResponse<D> {
     pub fn of(envelope: D, problem: impl Into<Problem>, request_id: RequestId) -> Self {
-        Self { problem: Box::new(problem.into()), request_id, envelope }
+        Self { problem: Box::new(problem.into()), request_id, warning: None, envelope }
+    }
+
+    #[must_use]
+    pub fn warning(self, warning: Option<String>) -> Self {
+        Self { warning, ..self }
     }
 }
 
@@ -240,6 +253,9 @@ impl<D: Envelope> ResponseError for ErrorResponse<D> {
         let mut response = HttpResponse::build(self.problem.status);
         response.content_type("application/json");
         response.insert_header(("x-request-id", self.request_id.to_string()));
+        if let Some(warning) = &self.warning {
+            response.insert_header((WARNING, warning.as_str()));
+        }
         if self.problem.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     auth,
     body::{Bodies, Held},
-    problem::{ErrorResponse, Problem, error_view},
+    problem::{ErrorResponse, Problem, WARNING, error_view},
     routing_headers::{route_options, unknown_providers},
     settings::ServerSettings,
 };
@@ -25,7 +25,10 @@ use crate::{
         exchange::{ClientApi, ClientCall},
         translate::PathParams,
     },
-    relay::{Answered, BrokenStream, ClientStream, Incoming, Relay, Served, admit, enter, serve},
+    relay::{
+        Answered, BrokenStream, ClientStream, Incoming, Relay, RelayError, Served, admit, enter,
+        serve,
+    },
 };
 
 /// What the client allows a request to take, in milliseconds.
@@ -41,7 +44,6 @@ const PROVIDER: HeaderName = HeaderName::from_static("x-providerpool-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-providerpool-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-providerpool-attempts");
 const TRANSLATION: HeaderName = HeaderName::from_static("x-providerpool-translation");
-const WARNING: HeaderName = HeaderName::from_static("x-providerpool-warning");
 const SUBSTITUTION: HeaderName = HeaderName::from_static("x-providerpool-substitution");
 
 /// Relays one request of a client. `addressed`: what the path has said already.
@@ -80,23 +82,19 @@ pub async fn relayed(
     if let ClientCall::Generate(api) = asked
         && let Some(body) = api.answer_without_model(&incoming.recalled.body, now())
     {
-        return Ok(answer(id, None, "application/json").body(body));
+        return Ok(answer(id, None, warning, "application/json").body(body));
     }
+    let failure = |error: RelayError| ErrorResponse::of(api, error, id).warning(warning.clone());
     let header = |name: &str| request.headers().get(name)?.to_str().ok();
-    let attempts = admit(&relay, incoming, header).map_err(|error| failure(error.into()))?;
+    let attempts = admit(&relay, incoming, header).map_err(failure)?;
     // Boxed: it is large, and what holds it is moved several times on its way through the server.
-    let served = Box::pin(serve(attempts)).await.map_err(|error| failure(error.into()))?;
-    let answer = |by: Option<&Answered>, content_type| {
-        let mut response = answer(id, by, content_type);
-        if let Some(warning) = warning {
-            response.insert_header((WARNING, warning));
-        }
-        response
-    };
+    let served = Box::pin(serve(attempts)).await.map_err(failure)?;
     match served {
-        Served::Whole { by, body } => Ok(answer(by.as_ref(), "application/json").body(body)),
+        Served::Whole { by, body } => {
+            Ok(answer(id, by.as_ref(), warning, "application/json").body(body))
+        }
         Served::Stream { by, body } => {
-            let mut response = answer(by.as_ref(), api.side().stream_type());
+            let mut response = answer(id, by.as_ref(), warning, api.side().stream_type());
             response.insert_header((CACHE_CONTROL, "no-cache"));
             // Some reverse proxies gather a response before they pass it on, unless told not to.
             response.insert_header(("x-accel-buffering", "no"));
@@ -110,10 +108,18 @@ fn data<T: 'static>(request: &HttpRequest) -> &T {
     request.app_data::<Data<T>>().expect("the server gives every scope its data").get_ref()
 }
 
-fn answer(id: RequestId, by: Option<&Answered>, content_type: &'static str) -> HttpResponseBuilder {
+fn answer(
+    id: RequestId,
+    by: Option<&Answered>,
+    warning: Option<String>,
+    content_type: &'static str,
+) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static(content_type)));
     response.insert_header((REQUEST_ID, id.to_string()));
+    if let Some(warning) = warning {
+        response.insert_header((WARNING, warning));
+    }
     if let Some(by) = by {
         response.insert_header((PROVIDER, by.provider_id.as_str()));
         response.insert_header((ATTEMPTS, by.attempts));

@@ -1,6 +1,6 @@
 //! What a client may say about its routing, in headers of its own.
 
-use actix_web::{HttpRequest, http::header::HeaderName};
+use actix_web::HttpRequest;
 
 use super::problem::Problem;
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     domain::{
         id::ProviderId,
         model::{Capabilities, Capability},
+        name::nearest,
         route::{Mode, RouteOptions, Strategy},
     },
 };
@@ -15,18 +16,21 @@ use crate::{
 /// Most providers that one request may exclude.
 pub const MAX_EXCLUDED: usize = 64;
 
-/// All that a client may wish. Another name that begins alike is one that was mistyped.
+/// What the names of the pool's headers begin with.
+const PREFIX: &str = "x-providerpool-";
+
+/// All that a client may wish, behind [`PREFIX`]. Another name that begins so is one that was mistyped.
 const WISHES: [&str; 10] = [
-    "x-providerpool-timeout-ms",
-    "x-providerpool-mode",
-    "x-providerpool-strategy",
-    "x-providerpool-across-tiers",
-    "x-providerpool-exclude",
-    "x-providerpool-prefer",
-    "x-providerpool-require",
-    "x-providerpool-relax",
-    "x-providerpool-strict",
-    "x-providerpool-session",
+    "timeout-ms",
+    "mode",
+    "strategy",
+    "across-tiers",
+    "exclude",
+    "prefer",
+    "require",
+    "relax",
+    "strict",
+    "session",
 ];
 
 /// What each request to the relay may say about its routing. Described alone: they are read by
@@ -77,13 +81,12 @@ pub struct RoutingHeaders {
 pub fn route_options(request: &HttpRequest) -> Result<RouteOptions, Problem> {
     let headers = request.headers();
     // Most requests have none of them, and one look says so.
-    if !headers.keys().any(|name| name.as_str().starts_with("x-providerpool-")) {
+    let ours = || headers.keys().filter_map(|name| name.as_str().strip_prefix(PREFIX));
+    if ours().next().is_none() {
         return Ok(RouteOptions::default());
     }
-    for name in headers.keys().map(HeaderName::as_str) {
-        if name.starts_with("x-providerpool-") && !WISHES.contains(&name) {
-            return Err(unknown_header(name));
-        }
+    if let Some(unknown) = ours().find(|wish| !WISHES.contains(wish)) {
+        return Err(unknown_header(unknown));
     }
     let text = |name: &str| text_of(request, name);
     let wrong = |name: &str, wanted: &str| Problem::bad_request(format!("{name} must be {wanted}"));
@@ -130,11 +133,12 @@ pub fn route_options(request: &HttpRequest) -> Result<RouteOptions, Problem> {
     Ok(options)
 }
 
-fn unknown_header(name: &str) -> Problem {
-    let likeness = |wish: &str| strsim::jaro_winkler(name, wish);
-    let nearest = WISHES.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let nearest = nearest.expect("there are some");
-    Problem::bad_request(format!("{name} is no header of the pool; did you mean {nearest}?"))
+fn unknown_header(wish: &str) -> Problem {
+    let meant = match nearest(wish, &WISHES) {
+        Some(nearest) => format!("did you mean {PREFIX}{nearest}?"),
+        None => format!("known behind {PREFIX} are {}", WISHES.join(", ")),
+    };
+    Problem::bad_request(format!("{PREFIX}{wish} is no header of the pool; {meant}"))
 }
 
 /// Names the providers that a request speaks of and that are not there. They keep it from nothing: one
@@ -225,6 +229,8 @@ mod tests {
             said(("x-providerpool-exlude", "acme")),
             "x-providerpool-exlude is no header of the pool; did you mean x-providerpool-exclude?"
         );
+        let words = said(("x-providerpool-foo", "1"));
+        assert!(words.contains("; known behind x-providerpool- are timeout-ms, mode, "), "{words}");
         let words = said(("x-providerpool-require", "vision, taste"));
         assert!(words.ends_with(", and not \"taste\""), "{words}");
     }

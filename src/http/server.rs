@@ -71,7 +71,7 @@ impl Server {
             .disable_signals();
         let shutdown = builder.graceful_shutdown_signal();
 
-        let socket = listen(settings.bind)?;
+        let socket = listen(settings.bind, "--bind or server.bind")?;
         let address = socket.local_addr()?;
         let surface =
             if settings.management_bind.is_some() { Surface::Relay } else { Surface::All };
@@ -87,7 +87,7 @@ impl Server {
 
         let mut management_address = None;
         if let Some(bind) = settings.management_bind {
-            let socket = listen(bind)?;
+            let socket = listen(bind, "server.management_bind")?;
             management_address = Some(socket.local_addr()?);
             let (listener, all) = (shared.listener("management"), shared.clone());
             builder = builder.listen("management", socket, move || {
@@ -129,7 +129,8 @@ impl Shared {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+/// `setting` is what says where.
+fn listen(address: SocketAddr, setting: &str) -> io::Result<std::net::TcpListener> {
     let bound = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A start right after a stop finds the address in use by connections that are over.
@@ -138,7 +139,8 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
         socket.listen(BACKLOG)?.into_std()
     };
     bound().map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        let words = format!("cannot listen on {address}: {error}; {setting} sets another address");
+        io::Error::new(error.kind(), words)
     })
 }
 

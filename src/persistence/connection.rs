@@ -20,11 +20,8 @@ use secrecy::ExposeSecret as _;
 use thiserror::Error;
 use url::Url;
 
-use super::{
-    Condition,
-    integrity::Damaged,
-    location::{Location, LocationError},
-};
+use super::{Condition, integrity::Damaged};
+use crate::domain::database_location::{DatabaseLocation, LocationError};
 
 /// Longest wait for a connection of the pool, where the asker names none.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,7 +57,7 @@ pub type Pooled = r2d2::PooledConnection<Connector>;
 /// Why there is no database to work with.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    #[error(transparent)]
+    #[error("the database URL {0}")]
     Location(#[from] LocationError),
     #[error("the database file {path} cannot be created: {source}")]
     File { path: String, source: io::Error },
@@ -70,36 +67,11 @@ pub enum OpenError {
     Damaged(#[from] Damaged),
 }
 
-/// Opens a pool of at most `size` connections. A database in memory exists once per connection, so
-/// it gets a pool of one, which is kept for good.
+/// Opens the [pool](Connector::pool) of the database that a URL names.
 ///
 /// Errors: [`OpenError`] when the URL is not understood or the first connection cannot be made.
 pub fn open(url: &str, size: u32) -> Result<Pool, OpenError> {
-    let connector = Connector::to(url)?;
-    if let Location::File(path) = &connector.location {
-        create_private(path)
-            .map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
-    }
-    let failed = |reason: String| OpenError::Connect { location: connector.to_string(), reason };
-    // The pool would try again for as long as it may. A wrong password is better heard of at once.
-    connector.connect().map_err(|error| match (&error, &connector.location) {
-        (r2d2::Error::QueryError(query), Location::File(path))
-            if Condition::of(query) == Condition::Damaged =>
-        {
-            Damaged { path: path.clone(), reason: query.to_string() }.into()
-        }
-        _ => failed(error.to_string()),
-    })?;
-
-    let builder = r2d2::Pool::builder().connection_timeout(CONNECTION_TIMEOUT);
-    let builder = match connector.location {
-        Location::Memory => builder.max_size(1).max_lifetime(None).idle_timeout(None),
-        Location::File(_) => builder.max_size(size.max(1)).max_lifetime(None).idle_timeout(None),
-        Location::Postgres(_) => builder.max_size(size.max(1)),
-    };
-    // A file does not hang up; a server does, and its dead connections look whole until they are used.
-    let builder = builder.test_on_check_out(matches!(connector.location, Location::Postgres(_)));
-    builder.build(connector.clone()).map_err(|error| failed(error.to_string()))
+    Connector::to(url)?.pool(size)
 }
 
 /// Asks the database for a sign of life: something that it has to look up.
@@ -131,31 +103,69 @@ pub fn abandon_transactions(conn: &mut DbConnection) {
 /// Makes connections for the pool.
 #[derive(Clone)]
 pub struct Connector {
-    location: Location,
+    location: DatabaseLocation,
 }
 
 impl Connector {
+    pub fn new(location: DatabaseLocation) -> Self {
+        Self { location }
+    }
+
     /// Errors: the URL is not understood.
     pub fn to(url: &str) -> Result<Self, LocationError> {
-        Ok(Self { location: url.parse()? })
+        url.parse().map(Self::new)
+    }
+
+    /// Opens a pool of at most `size` connections. A database in memory exists once per connection, so
+    /// it gets a pool of one, which is kept for good.
+    ///
+    /// Errors: [`OpenError`] when the first connection cannot be made.
+    pub fn pool(&self, size: u32) -> Result<Pool, OpenError> {
+        if let DatabaseLocation::File(path) = &self.location {
+            create_private(path)
+                .map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
+        }
+        let failed = |reason: String| OpenError::Connect { location: self.to_string(), reason };
+        // The pool would try again for as long as it may. A wrong password is better heard of at once.
+        self.connect().map_err(|error| match (&error, &self.location) {
+            (r2d2::Error::QueryError(query), DatabaseLocation::File(path))
+                if Condition::from_query_error(query) == Condition::Damaged =>
+            {
+                Damaged { path: path.clone(), reason: query.to_string() }.into()
+            }
+            _ => failed(error.to_string()),
+        })?;
+
+        let builder = r2d2::Pool::builder().connection_timeout(CONNECTION_TIMEOUT);
+        let builder = match self.location {
+            DatabaseLocation::Memory => builder.max_size(1).max_lifetime(None).idle_timeout(None),
+            DatabaseLocation::File(_) => {
+                builder.max_size(size.max(1)).max_lifetime(None).idle_timeout(None)
+            }
+            DatabaseLocation::Postgres(_) => builder.max_size(size.max(1)),
+        };
+        // A file does not hang up; a server does, and its dead connections look whole until they are used.
+        let builder =
+            builder.test_on_check_out(matches!(self.location, DatabaseLocation::Postgres(_)));
+        builder.build(self.clone()).map_err(|error| failed(error.to_string()))
     }
 
     /// The file of the database, if it is one.
     pub fn file(&self) -> Option<&Path> {
         match &self.location {
-            Location::File(path) => Some(path),
-            Location::Memory | Location::Postgres(_) => None,
+            DatabaseLocation::File(path) => Some(path),
+            DatabaseLocation::Memory | DatabaseLocation::Postgres(_) => None,
         }
     }
 
     /// Whether it is at a server.
     pub fn is_server(&self) -> bool {
-        matches!(self.location, Location::Postgres(_))
+        matches!(self.location, DatabaseLocation::Postgres(_))
     }
 
     /// Whether more connections reach the same database.
     pub fn is_shared(&self) -> bool {
-        !matches!(self.location, Location::Memory)
+        !matches!(self.location, DatabaseLocation::Memory)
     }
 }
 
@@ -171,9 +181,9 @@ impl ManageConnection for Connector {
 
     fn connect(&self) -> Result<DbConnection, r2d2::Error> {
         match &self.location {
-            Location::Memory => connect_sqlite(":memory:"),
-            Location::File(path) => connect_sqlite(&path.to_string_lossy()),
-            Location::Postgres(url) => connect_postgres(url.expose_secret()),
+            DatabaseLocation::Memory => connect_sqlite(":memory:"),
+            DatabaseLocation::File(path) => connect_sqlite(&path.to_string_lossy()),
+            DatabaseLocation::Postgres(url) => connect_postgres(url.expose_secret()),
         }
     }
 
@@ -183,7 +193,7 @@ impl ManageConnection for Connector {
 
     fn has_broken(&self, conn: &mut DbConnection) -> bool {
         // Dropping the connection would drop the database.
-        !matches!(self.location, Location::Memory) && conn.is_broken()
+        !matches!(self.location, DatabaseLocation::Memory) && conn.is_broken()
     }
 }
 

@@ -57,7 +57,7 @@ impl Condition {
     ///
     /// Source: `sqlite3ErrStr` in SQLite's `main.c`, `sqlite3CorruptSchema` in its `prepare.c`; PostgreSQL's
     /// `postgres.c` and `md.c`, in English. Read 2026-11-29.
-    pub fn of(error: &QueryError) -> Self {
+    pub fn from_query_error(error: &QueryError) -> Self {
         let QueryError::DatabaseError(kind, said) = error else { return Self::Other };
         match kind {
             DatabaseErrorKind::UniqueViolation => return Self::Duplicate,

@@ -81,7 +81,7 @@ fn findings(conn: &mut DbConnection, whole_limit: i64) -> QueryResult<Vec<String
 }
 
 /// Whether a file is there and has nothing in it.
-pub fn is_empty(path: &Path) -> bool {
+pub fn is_empty_file(path: &Path) -> bool {
     path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0)
 }
 
@@ -144,6 +144,6 @@ mod tests {
         let mut conn = pool.get().unwrap();
         assert_eq!(check_up_to(&mut conn, 0), Ok(()));
         let error = repo::usage::append(&mut conn, &[repo::usage::tests::entry(1)]).unwrap_err();
-        assert_eq!(Condition::of(&error), Condition::Damaged, "{error}");
+        assert_eq!(Condition::from_query_error(&error), Condition::Damaged, "{error}");
     }
 }

@@ -6,7 +6,6 @@
 pub mod connection;
 mod error;
 pub mod integrity;
-pub mod location;
 pub mod migrate;
 pub mod presence;
 pub mod repo;

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     actors::{
         clock::steady,
-        health::HealthReady,
+        health::AwaitHealth,
         registry::ListedProvider,
         router::{
             Candidate, ExclusionReason, FallbackChain, Locked, Plan, PlanRequest, Stage, TakeRetry,
@@ -299,7 +299,7 @@ impl Dispatch {
 
     /// Waits until what this request has told of its failures is in what is published.
     async fn await_published(&self) -> bool {
-        self.ask_in_time(&self.relay().recipients.health_ready, HealthReady).await.is_some()
+        self.ask_in_time(&self.relay().recipients.health_ready, AwaitHealth).await.is_some()
     }
 
     /// Takes one attempt more than there are requests from the budget, if it has one. `repeats`: the one

@@ -16,7 +16,7 @@ use crate::{
         access_keys::KeyRing,
         copilot_tokens::TakeCopilotToken,
         credentials::{Affinity, CredentialDirectory},
-        health::{AttemptFailed, AttemptSucceeded, HealthReady, TrialPassed},
+        health::{AttemptFailed, AttemptSucceeded, AwaitHealth, TrialPassed},
         histories::{AnswerGiven, FindHistory},
         published::Published,
         registry::ProviderTable,
@@ -72,7 +72,7 @@ pub struct RelaySettings {
 #[derive(Clone)]
 pub struct Recipients {
     pub take_retry: Recipient<TakeRetry>,
-    pub health_ready: Recipient<HealthReady>,
+    pub health_ready: Recipient<AwaitHealth>,
     pub attempt_failed: Recipient<AttemptFailed>,
     pub attempt_succeeded: Recipient<AttemptSucceeded>,
     pub trial_passed: Recipient<TrialPassed>,

@@ -16,8 +16,8 @@ use crate::{
         provider::ApiFormat,
         route::Strategy,
         trace::{
-            AttemptEnd, AttemptKind, AttemptTrace, CandidateTrace, ExclusionTrace, FailureTrace,
-            MAX_ENTRIES, PlanTrace, SubstitutionTrace, Trace,
+            AliasTrace, AttemptEnd, AttemptKind, AttemptTrace, CandidateTrace, ExclusionTrace,
+            FailureTrace, MAX_ENTRIES, PlanTrace, Trace,
         },
         usage::UsageEntry,
     },
@@ -29,7 +29,7 @@ const MAX_PLANS: usize = 16;
 /// The plans and attempts of one request.
 pub struct TraceBuilder {
     arrived: Instant,
-    substitution: Option<SubstitutionTrace>,
+    substitution: Option<AliasTrace>,
     plans: Vec<PlanTrace>,
     attempts: Vec<AttemptTrace>,
     left_out: u32,
@@ -41,10 +41,8 @@ impl TraceBuilder {
     }
 
     pub fn substituted(&mut self, substitution: &Substitution) {
-        self.substitution = Some(SubstitutionTrace {
-            to: substitution.to.clone(),
-            by: substitution.by.to_string(),
-        });
+        self.substitution =
+            Some(AliasTrace { to: substitution.to.clone(), by: substitution.by.to_string() });
     }
 
     pub fn planned(&mut self, stage: &Stage, strategy: Strategy, plan: &Plan) {

@@ -2,7 +2,7 @@
 //! what somebody has set.
 
 use providerpool::{
-    actors::discovery::Snapshot,
+    actors::discovery::ShowDiscovery,
     config::ProviderConfig,
     domain::{id::ProviderId, provider::ApiFormat},
 };
@@ -214,7 +214,7 @@ async fn at_the_start_only_some_are_asked_at_once_and_nobody_waits_for_them() {
 
     app.restart().await;
 
-    let view = app.actors.discovery.send(Snapshot).await.unwrap();
+    let view = app.actors.discovery.send(ShowDiscovery).await.unwrap();
     assert_eq!((view.under_way, view.waiting), (4, 6));
     app.upstream.recover();
     assert_eq!(app.chat("hello").await.status, 200);

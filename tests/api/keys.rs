@@ -159,6 +159,9 @@ async fn what_is_set_for_a_key_is_changed_and_null_takes_it_back() {
     app.restart().await;
     assert_eq!(first_key(&app, "openai").await, changed.json);
 
+    let header = json!({"X-Team": null, "x-new": "hunter5"});
+    let part = app.patch(&path, json!({"headers": header})).await;
+    assert_eq!(part.json["headers"], json!({"x-new": "****", "x-org": "****"}));
     let part = app.patch(&path, json!({"proxy_url": "direct", "headers": null})).await;
     assert_eq!((&part.json["proxy_url"], &part.json["headers"]), (&json!("direct"), &json!({})));
     assert_eq!(part.json["label"], "ours");
@@ -240,6 +243,7 @@ async fn what_cannot_be_set_for_a_key_is_refused_by_name_and_changes_nothing() {
         ("headers", json!({"a b": "hunter2"})),
         ("headers", json!({"x-a": "hunter2\r\nb: c"})),
         ("headers", json!({"x-a": "hunter2", "X-A": "hunter2"})),
+        ("headers", json!({"x-a": "hunter2", "X-A": null})),
         ("headers", Value::Object(many)),
         ("key", json!("sk-other")),
     ] {

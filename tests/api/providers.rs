@@ -169,6 +169,7 @@ async fn a_provider_that_cannot_work_is_refused() {
         ("attempt_timeout_ms", json!(86_400_001)),
         ("cooling", json!({"server": {"failures": 101}})),
         ("cooling", json!({"overload": {"base_ms": 2_000, "cap_ms": 1_000}})),
+        ("cooling", json!({"server": {"base_ms": 300_001}})),
         ("cooling", json!({"server": {"failure": 1}})),
         ("cooling", json!(false)),
         ("unknown", json!(1)),
@@ -234,6 +235,46 @@ async fn a_change_touches_what_is_sent_and_null_takes_it_back() {
         refused(&app.patch("/api/v1/providers/mine", body).await, 400, "invalid_request");
     }
     refused(&app.patch("/api/v1/providers/nobody", json!({})).await, 404, "provider_not_found");
+}
+
+#[actix_web::test]
+async fn a_change_of_headers_or_cooling_touches_the_members_that_are_sent() {
+    let mut app = TestApp::start().await;
+    create_mine(&app).await;
+    let path = "/api/v1/providers/mine";
+
+    let added = app.patch(path, json!({"headers": {"x-other": "v"}})).await;
+
+    assert_eq!(added.json["headers"], json!({"x-other": "****", "x-team": "****"}));
+    app.restart().await;
+    app.chat("hello").await;
+    assert_eq!(app.backup.last().header("x-team"), Some("very-secret-team"));
+    assert_eq!(app.backup.last().header("x-other"), Some("v"));
+    let taken = app.patch(path, json!({"headers": {"X-Team": null}})).await;
+    assert_eq!(taken.json["headers"], json!({"x-other": "****"}));
+    let many: serde_json::Map<_, _> = (0..32).map(|n| (format!("x-{n}"), json!("v"))).collect();
+    refused(&app.patch(path, json!({"headers": many})).await, 400, "invalid_request");
+
+    for (patch, cooling) in [
+        (json!({"server": {"failures": 1}}), json!({"server": {"failures": 1}})),
+        (
+            json!({"server": {"base_ms": 900}, "overload": {"failures": 0}}),
+            json!({"server": {"failures": 1, "base_ms": 900}, "overload": {"failures": 0}}),
+        ),
+        (
+            json!({"server": {"failures": null}}),
+            json!({"server": {"base_ms": 900}, "overload": {"failures": 0}}),
+        ),
+        (json!({"server": null}), json!({"overload": {"failures": 0}})),
+        (Value::Null, Value::Null),
+    ] {
+        let changed = app.patch(path, json!({"cooling": patch})).await;
+        assert_eq!((changed.status, &changed.json["cooling"]), (200, &cooling), "{patch}");
+    }
+    app.patch(path, json!({"cooling": {"server": {"base_ms": 900}}})).await;
+    let crossed = app.patch(path, json!({"cooling": {"server": {"cap_ms": 800}}})).await;
+    refused(&crossed, 400, "invalid_request");
+    assert!(crossed.text().contains("is 900: must be at most 800, cap_ms"), "{}", crossed.text());
 }
 
 #[actix_web::test]

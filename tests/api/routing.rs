@@ -82,10 +82,17 @@ async fn a_provider_that_is_not_there_is_told_in_the_answer() {
         ("x-providerpool-prefer", "acmee", Some("there is no provider acmee")),
         ("x-providerpool-prefer", "Acme", None),
     ] {
-        for streamed in [false, true] {
-            let request = app.relay(chat_body("hello", streamed).to_string());
-            let answer = Reply::to(request.header(header, value)).await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
+        for (body, status) in [
+            (chat_body("hello", false).to_string(), 200),
+            (chat_body("hello", true).to_string(), 200),
+            (named_body("refused", "hello").to_string(), 400),
+            (r#"{"model": "m"}"#.to_owned(), 400),
+        ] {
+            if body.contains("refused") {
+                app.upstream.next(error(400));
+            }
+            let answer = Reply::to(app.relay(body).header(header, value)).await;
+            assert_eq!(answer.status, status, "{}", answer.text());
             let told = Some(answer.header("x-providerpool-warning")).filter(|it| !it.is_empty());
             assert_eq!(told, warning, "{header}: {value}");
         }

@@ -1,6 +1,11 @@
 //! The first start: keys, once, and a request that works as it is printed.
 
-use std::{fs, net::TcpListener, os::unix::fs::MetadataExt as _, process::Command};
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    os::unix::fs::MetadataExt as _,
+    process::Command,
+};
 
 use crate::{
     CHAT, QUESTION,
@@ -86,11 +91,36 @@ fn a_first_start_that_cannot_listen_leaves_the_keys_to_the_next() {
     let failed = workplace.run(&["serve", "--bind", &address]);
     assert_eq!(failed.code, Some(1));
     assert!(failed.stderr.contains(&format!("cannot listen on {address}")), "{}", failed.stderr);
+    let advice = "--bind or server.bind sets another address";
+    assert!(failed.stderr.contains(advice), "{}", failed.stderr);
+    assert!(!failed.stderr.contains("could not be removed"), "{}", failed.stderr);
     assert!(!has_keys(&failed.stdout));
 
     let mut pool = workplace.serve();
     pool.line_with("/v1/models");
     assert!(has_keys(pool.printed()), "{}", pool.printed());
+}
+
+#[test]
+fn a_first_start_that_cannot_print_the_keys_leaves_them_to_the_next() {
+    let workplace = Workplace::new("");
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let mut serve = workplace.command(&["serve", "--bind", "127.0.0.1:0"]);
+
+    let failed = serve.stdout(full()).output().unwrap();
+
+    let said = String::from_utf8(failed.stderr).unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot print the first keys") && !has_keys(&said), "{said}");
+    let mut pool = workplace.serve();
+    pool.line_with("/v1/models");
+    assert!(has_keys(pool.printed()), "{}", pool.printed());
+    assert_eq!(workplace.run(&["keys", "list"]).stdout.lines().count(), 2);
+
+    let mut create = workplace.command(&["keys", "create", "--role", "client"]);
+    let failed = create.stdout(full()).output().unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    assert_eq!(workplace.run(&["keys", "list"]).stdout.lines().count(), 2, "it was stored");
 }
 
 #[test]

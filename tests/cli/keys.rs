@@ -110,10 +110,20 @@ fn what_cannot_be_made_or_revoked_is_an_error() {
     assert!(unknown.stderr.contains("key 0123456789ab does not exist"), "{}", unknown.stderr);
     let cut = &made.stdout.trim()[..40];
     let refused = workplace.run(&["keys", "revoke", cut]);
-    assert!(refused.code == Some(1) && !refused.stderr.contains(cut), "{}", refused.stderr);
-    let nameless = workplace.run(&["keys", "create", "--role", "client", "--name", " "]);
-    assert_eq!((nameless.code, nameless.stdout.as_str()), (Some(1), ""));
+    assert!(refused.code == Some(2) && !refused.stderr.contains(cut), "{}", refused.stderr);
     let roleless = workplace.run(&["keys", "create", "--role", "king"]);
     assert_eq!(roleless.code, Some(2));
     assert!(roleless.stderr.contains("client, viewer, admin"), "{}", roleless.stderr);
+}
+
+#[test]
+fn a_key_that_cannot_be_meant_is_a_wrong_command_line_and_makes_no_pool() {
+    let workplace = Workplace::new("");
+    for wrong in [["--name", " "], ["--expires", "2020-01-01T00:00:00Z"], ["--expires", "0d"]] {
+        let refused =
+            workplace.run(&[&["keys", "create", "--role", "client"], &wrong[..]].concat());
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{wrong:?}");
+        assert!(refused.stderr.contains("must "), "{wrong:?}: {}", refused.stderr);
+    }
+    assert!(!workplace.path("data").exists(), "a pool was made");
 }

@@ -51,6 +51,29 @@ fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_database_that_nothing_is_known_of_is_refused_before_anything_is_made() {
+    let workplace = Workplace::new("");
+    for (url, scheme) in [
+        ("mysql://me:hunter2@h/d", "mysql"),
+        ("postgre://me:hunter2@h/d", "postgre"),
+        ("postgres:/me:hunter2@h/d", "postgres"),
+    ] {
+        for command in ["check-config", "serve", "migrate", "demo"] {
+            let refused = workplace.run(&[command, "--database-url", url]);
+            assert_eq!(refused.code, Some(2), "{command} {url}");
+            let words = format!(
+                "database.url (in the flag --database-url): must be a path, sqlite:PATH, :memory: or \
+                 postgres://USER@HOST/NAME, not {scheme}:…"
+            );
+            assert!(refused.stderr.contains(&words), "{}", refused.stderr);
+            assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
+        }
+    }
+    assert!(!workplace.path("data").exists(), "a data directory was made");
+    assert!(!workplace.path("postgres:").exists(), "a file was made");
+}
+
+#[test]
 fn a_file_that_is_named_must_be_there() {
     let workplace = Workplace::new("");
     let refused = workplace.run(&["serve", "--config", "other.toml"]);

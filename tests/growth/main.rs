@@ -24,8 +24,8 @@ use std::{
 
 use providerpool::{
     actors::{
-        health::{AttemptFailed, HealthReady},
-        registry::RegistryReady,
+        health::{AttemptFailed, AwaitHealth},
+        registry::AwaitRegistry,
     },
     app::App,
     config::{Config, Environment},
@@ -155,8 +155,8 @@ impl Pool {
                 };
                 self.actors.health.send(fact).await.unwrap();
             }
-            self.actors.health.send(HealthReady).await.unwrap();
-            self.actors.registry.send(RegistryReady).await.unwrap();
+            self.actors.health.send(AwaitHealth).await.unwrap();
+            self.actors.registry.send(AwaitRegistry).await.unwrap();
         };
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(told);
     }

@@ -6,7 +6,7 @@ use actix::prelude::*;
 
 use super::{
     key_ring::KeyRing,
-    messages::{AccessKeyError, AccessKeysReady, CreateAccessKey, MintedKey, RevokeAccessKey},
+    messages::{AccessKeyError, AwaitAccessKeys, CreateAccessKey, MintedKey, RevokeAccessKey},
     minting::mint,
 };
 use crate::{
@@ -101,10 +101,10 @@ impl Actor for AccessKeys {
 /// After a restart the keys are read again; those published before hold until then.
 impl Supervised for AccessKeys {}
 
-impl Handler<AccessKeysReady> for AccessKeys {
+impl Handler<AwaitAccessKeys> for AccessKeys {
     type Result = ();
 
-    fn handle(&mut self, _: AccessKeysReady, _: &mut Self::Context) {}
+    fn handle(&mut self, _: AwaitAccessKeys, _: &mut Self::Context) {}
 }
 
 impl Handler<CreateAccessKey> for AccessKeys {

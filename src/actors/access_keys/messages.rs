@@ -47,4 +47,4 @@ pub struct RevokeAccessKey {
 /// Answered as soon as the stored keys are loaded.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct AccessKeysReady;
+pub struct AwaitAccessKeys;

@@ -8,7 +8,7 @@ use super::{
     credential_pool::CredentialPool,
     directory::CredentialDirectory,
     messages::{
-        AddCredential, Added, CredentialError, CredentialsReady, ForgetCredentials,
+        AddCredential, Added, AwaitCredentials, CredentialError, ForgetCredentials,
         RemoveCredential,
     },
 };
@@ -147,10 +147,10 @@ impl Actor for Credentials {
 
 impl Supervised for Credentials {}
 
-impl Handler<CredentialsReady> for Credentials {
+impl Handler<AwaitCredentials> for Credentials {
     type Result = ();
 
-    fn handle(&mut self, _: CredentialsReady, _: &mut Self::Context) {}
+    fn handle(&mut self, _: AwaitCredentials, _: &mut Self::Context) {}
 }
 
 impl Handler<AddCredential> for Credentials {

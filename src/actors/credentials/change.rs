@@ -7,13 +7,11 @@ use super::{
     credential_pool::CredentialPool,
     messages::{ChangeCredential, CredentialChange, CredentialError},
 };
-use crate::{
-    actors::registry::Change,
-    domain::{
-        credential::{Credential, CredentialSettings, Egress, StoredSecret},
-        event::{EventData, EventType},
-        provider::Origin,
-    },
+use crate::domain::{
+    credential::{Credential, CredentialSettings, Egress, StoredSecret},
+    event::{EventData, EventType},
+    merge_patch::Change,
+    provider::Origin,
 };
 
 impl CredentialChange {
@@ -27,7 +25,7 @@ impl CredentialChange {
         replace(self.priority, &mut changed.priority, unset.priority);
         replace(self.weight, &mut changed.weight, unset.weight);
         replace(self.egress, &mut changed.egress, Egress::Usual);
-        replace(self.headers, &mut changed.headers, Vec::new());
+        self.headers.merge(&mut changed.headers);
         changed
     }
 
@@ -105,7 +103,9 @@ impl Handler<ChangeCredential> for Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{id::ProviderId, provider::SecretHeader, time::Timestamp};
+    use crate::domain::{
+        id::ProviderId, provider::SecretHeader, setting::HeadersPatch, time::Timestamp,
+    };
 
     fn credential(id: &str) -> Credential {
         Credential {
@@ -189,7 +189,10 @@ mod tests {
         assert!(changed(&pool, order("a", plain)).is_ok());
         for change in [
             CredentialChange { egress: Change::Reset, ..CredentialChange::default() },
-            CredentialChange { headers: Change::Set(headers(1)), ..CredentialChange::default() },
+            CredentialChange {
+                headers: Change::Set(HeadersPatch::default()),
+                ..CredentialChange::default()
+            },
         ] {
             let refused = changed(&pool, order("a", change)).err();
             assert!(matches!(refused, Some(CredentialError::Locked { .. })));

@@ -5,13 +5,13 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::{
-    actors::{db::DbError, registry::Change},
+    actors::db::DbError,
     domain::{
         credential::{Credential, CredentialSettings, Egress},
         failure::FailureClass,
         id::{CredentialId, ProviderId},
-        provider::SecretHeader,
-        setting::InvalidSetting,
+        merge_patch::Change,
+        setting::{HeadersPatch, InvalidSetting},
         time::Timestamp,
     },
 };
@@ -71,8 +71,7 @@ pub struct CredentialChange {
     pub weight: Change<u32>,
     pub max_in_flight: Change<u32>,
     pub egress: Change<Egress>,
-    /// All of them: those that are not named are dropped.
-    pub headers: Change<Vec<SecretHeader>>,
+    pub headers: Change<HeadersPatch>,
 }
 
 /// Changes what is set for a stored key and answers with it.
@@ -103,4 +102,4 @@ pub struct ForgetCredentials {
 /// stored credentials are loaded.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub struct CredentialsReady;
+pub struct AwaitCredentials;

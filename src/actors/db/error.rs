@@ -47,7 +47,7 @@ pub enum DbError {
 impl From<Error> for DbError {
     fn from(error: Error) -> Self {
         let said = error.to_string();
-        match Condition::of(&error) {
+        match Condition::from_query_error(&error) {
             Condition::Duplicate => Self::Duplicate,
             Condition::Gone => Self::Connection(said),
             Condition::Taken => Self::Taken(said),

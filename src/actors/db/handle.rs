@@ -224,6 +224,11 @@ impl DbHandle {
         self.run(move |conn| access_keys::revoke(conn, &id, at)).await
     }
 
+    /// Deletes access keys, as if they had never been made.
+    pub async fn delete_access_keys(&self, ids: Vec<KeyId>) -> Result<(), DbError> {
+        self.run(move |conn| access_keys::delete(conn, &ids)).await
+    }
+
     /// All cooldowns that can be read, ended ones too.
     pub async fn load_cooldowns(&self) -> Result<Vec<Cooldown>, DbError> {
         Ok(self.readable("cooldowns", self.run_patiently(cooldowns::load).await?))

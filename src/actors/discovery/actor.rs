@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::{
-    messages::{DetectFormats, DetectSoon, DiscoveryError, DiscoveryView, Snapshot},
+    messages::{DetectFormats, DetectSoon, DiscoveryError, DiscoveryView, ShowDiscovery},
     queue::Queue,
 };
 use crate::{
@@ -189,10 +189,10 @@ impl Handler<DetectSoon> for Discovery {
     }
 }
 
-impl Handler<Snapshot> for Discovery {
+impl Handler<ShowDiscovery> for Discovery {
     type Result = DiscoveryView;
 
-    fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: ShowDiscovery, _: &mut Self::Context) -> Self::Result {
         DiscoveryView { under_way: self.under_way, waiting: self.queue.waiting() }
     }
 }

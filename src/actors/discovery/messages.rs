@@ -36,7 +36,7 @@ pub struct DetectSoon {
 /// Asks what is being done.
 #[derive(Debug, Message)]
 #[rtype(result = "DiscoveryView")]
-pub struct Snapshot;
+pub struct ShowDiscovery;
 
 /// How many providers are being asked, and how many are going to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, MessageResponse)]

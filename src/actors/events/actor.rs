@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::{
     messages::{
-        EndSubscriptions, EventsView, Record, RecordAll, Snapshot, Subscribe, SubscribeError,
+        EndSubscriptions, EventsView, Record, RecordAll, ShowEvents, Subscribe, SubscribeError,
     },
     ring::{EventRing, Replay},
     subscribers::{Subscribers, Subscription},
@@ -94,10 +94,10 @@ impl Handler<EndSubscriptions> for Events {
     }
 }
 
-impl Handler<Snapshot> for Events {
-    type Result = MessageResult<Snapshot>;
+impl Handler<ShowEvents> for Events {
+    type Result = MessageResult<ShowEvents>;
 
-    fn handle(&mut self, _: Snapshot, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: ShowEvents, _: &mut Context<Self>) -> Self::Result {
         MessageResult(EventsView {
             first_seq: self.ring.first_seq(),
             last_seq: self.ring.last_seq(),
@@ -174,7 +174,7 @@ mod tests {
 
         assert_eq!(listener.next().await.unwrap().seq, 1);
         assert_eq!(listener.next().await.unwrap().seq, 2);
-        let view = events.send(Snapshot).await.unwrap();
+        let view = events.send(ShowEvents).await.unwrap();
         assert_eq!((view.first_seq, view.last_seq, view.subscribers), (Some(1), 2, 1));
     }
 }

@@ -44,7 +44,7 @@ pub enum SubscribeError {
 /// Asks how the event stream is doing.
 #[derive(Debug, Message)]
 #[rtype(result = "EventsView")]
-pub struct Snapshot;
+pub struct ShowEvents;
 
 /// The state of the event stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -9,7 +9,7 @@ mod subscribers;
 
 pub use actor::Events;
 pub use messages::{
-    EndSubscriptions, EventsView, Record, RecordAll, Snapshot, Subscribe, SubscribeError,
+    EndSubscriptions, EventsView, Record, RecordAll, ShowEvents, Subscribe, SubscribeError,
 };
 pub use ring::{EventRing, Replay};
 pub use subscribers::{EndReason, QueueLimits, Subscribers, Subscription};

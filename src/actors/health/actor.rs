@@ -6,7 +6,7 @@ use actix::prelude::*;
 
 use super::{
     messages::{
-        AttemptFailed, AttemptSucceeded, ClearCooldowns, Forget, HealthReady, ListCooldowns,
+        AttemptFailed, AttemptSucceeded, AwaitHealth, ClearCooldowns, Forget, ListCooldowns,
         TrialPassed,
     },
     store::{CooldownStore, Word},
@@ -262,10 +262,10 @@ impl Actor for Health {
 
 impl Supervised for Health {}
 
-impl Handler<HealthReady> for Health {
+impl Handler<AwaitHealth> for Health {
     type Result = ();
 
-    fn handle(&mut self, _: HealthReady, _: &mut Self::Context) {}
+    fn handle(&mut self, _: AwaitHealth, _: &mut Self::Context) {}
 }
 
 impl Handler<AttemptFailed> for Health {

@@ -65,4 +65,4 @@ pub struct ClearCooldowns(pub ScopeFilter);
 /// cooldowns are loaded.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub struct HealthReady;
+pub struct AwaitHealth;

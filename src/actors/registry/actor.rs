@@ -6,9 +6,8 @@ use actix::prelude::*;
 
 use super::{
     messages::{
-        Change, ChangeProvider, ClearProviderError, CreateProvider, CredentialsChanged,
+        AwaitRegistry, ChangeProvider, ClearProviderError, CreateProvider, CredentialsChanged,
         DeleteProvider, FormatsDetected, ProviderAnswered, ProviderFailed, RegistryError,
-        RegistryReady,
     },
     provider_state::ProviderState,
     provider_stats::StatsStore,
@@ -31,6 +30,7 @@ use crate::{
         cooldown::ScopeFilter,
         event::{EventData, EventType, Fact},
         id::ProviderId,
+        merge_patch::Change,
         provider::{LastError, Provider, ProviderStatus, StoredProvider},
     },
 };
@@ -208,10 +208,10 @@ impl Supervised for Registry {
     }
 }
 
-impl Handler<RegistryReady> for Registry {
+impl Handler<AwaitRegistry> for Registry {
     type Result = ();
 
-    fn handle(&mut self, _: RegistryReady, _: &mut Self::Context) {}
+    fn handle(&mut self, _: AwaitRegistry, _: &mut Self::Context) {}
 }
 
 impl Handler<CreateProvider> for Registry {

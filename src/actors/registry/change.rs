@@ -1,8 +1,9 @@
 //! What may be set for a provider, and what a change makes of what was set before.
 
-use super::messages::{Change, ProviderChange, RegistryError};
+use super::messages::{ProviderChange, RegistryError};
 use crate::{
     domain::{
+        merge_patch::Change,
         provider::{Location, ProviderSettings, StoredHeaders, StoredProvider},
         setting::InvalidSetting,
     },
@@ -17,8 +18,23 @@ pub(super) fn applied(
     mut change: ProviderChange,
     location: Location,
 ) -> Result<StoredProvider, RegistryError> {
-    // What was set before is not looked at again: it may not keep anybody from changing the rest.
+    if let Change::Set(_) = change.headers
+        && let Some(StoredHeaders::Locked { key_id }) = &row.settings.headers
+    {
+        let reason = format!(
+            "are sealed under master key {key_id}, which is not in use; null takes all of them back"
+        );
+        return Err(InvalidSetting::new("headers", reason).into());
+    }
+    // What was set before is not looked at again but where a part of it changes: it may not keep
+    // anybody from changing the rest.
     let mut set = ProviderSettings::default();
+    if !matches!(change.headers, Change::Keep) {
+        set.headers.clone_from(&row.settings.headers);
+    }
+    if !matches!(change.cooling, Change::Keep) {
+        set.cooling = row.settings.cooling;
+    }
     apply(change.clone(), &mut set);
     set.check()?;
     check_address(&row, &change, location)?;
@@ -42,11 +58,14 @@ fn apply(change: ProviderChange, settings: &mut ProviderSettings) {
     change.credential_strategy.apply(&mut settings.credential_strategy);
     change.rules.apply(&mut settings.rules);
     change.attempt_timeout_ms.apply(&mut settings.attempt_timeout_ms);
-    change.cooling.apply(&mut settings.cooling);
-    match change.headers {
-        Change::Keep => {}
-        Change::Reset => settings.headers = Some(StoredHeaders::Open(Vec::new())),
-        Change::Set(headers) => settings.headers = Some(StoredHeaders::Open(headers)),
+    change.cooling.merge(&mut settings.cooling);
+    if !matches!(change.headers, Change::Keep) {
+        let mut headers = match settings.headers.take() {
+            Some(StoredHeaders::Open(headers)) => headers,
+            Some(StoredHeaders::Locked { .. }) | None => Vec::new(),
+        };
+        change.headers.merge(&mut headers);
+        settings.headers = Some(StoredHeaders::Open(headers));
     }
 }
 

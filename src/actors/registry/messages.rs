@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use actix::Message;
-use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 use url::Url;
 
 use crate::{
     actors::db::DbError,
     domain::{
-        cooling::CoolingSettings,
+        cooling::CoolingPatch,
         id::{IdError, ProviderId},
+        merge_patch::Change,
         model::ServedModel,
-        provider::{ApiFormat, Location, Provider, SecretHeader},
+        provider::{ApiFormat, Location, Provider},
         route::CredentialStrategy,
         rule::FailureRule,
-        setting::InvalidSetting,
+        setting::{HeadersPatch, InvalidSetting},
     },
 };
 
@@ -43,43 +43,6 @@ pub enum RegistryError {
     Db(#[from] DbError),
 }
 
-/// A change to one field: leave it, go back to what it is without the user's word, or set it.
-#[derive(Debug, Clone, Default)]
-pub enum Change<T> {
-    #[default]
-    Keep,
-    Reset,
-    Set(T),
-}
-
-/// As a field of a JSON merge patch (RFC 7396): absent leaves it, `null` resets it, a value sets it.
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Self::Reset, Self::Set))
-    }
-}
-
-impl<T> Change<T> {
-    pub fn apply(self, field: &mut Option<T>) {
-        match self {
-            Self::Keep => {}
-            Self::Reset => *field = None,
-            Self::Set(value) => *field = Some(value),
-        }
-    }
-
-    /// The same change of another type.
-    ///
-    /// Errors: what `convert` says.
-    pub fn try_map<U, E>(self, convert: impl FnOnce(T) -> Result<U, E>) -> Result<Change<U>, E> {
-        Ok(match self {
-            Self::Keep => Change::Keep,
-            Self::Reset => Change::Reset,
-            Self::Set(value) => Change::Set(convert(value)?),
-        })
-    }
-}
-
 /// The settings a user can give. For a new provider, [`Change::Keep`] means the default.
 #[derive(Clone, Default)]
 pub struct ProviderChange {
@@ -92,11 +55,11 @@ pub struct ProviderChange {
     pub priority: Change<i32>,
     pub enabled: Change<bool>,
     pub models: Change<Vec<ServedModel>>,
-    pub headers: Change<Vec<SecretHeader>>,
+    pub headers: Change<HeadersPatch>,
     pub credential_strategy: Change<CredentialStrategy>,
     pub rules: Change<Vec<FailureRule>>,
     pub attempt_timeout_ms: Change<u32>,
-    pub cooling: Change<CoolingSettings>,
+    pub cooling: Change<CoolingPatch>,
 }
 
 impl ProviderChange {
@@ -175,4 +138,4 @@ pub struct CredentialsChanged {
 /// providers are loaded.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct RegistryReady;
+pub struct AwaitRegistry;

@@ -10,10 +10,11 @@ use url::Url;
 use super::{
     change::applied,
     layers::{blank, merge},
-    messages::{Change, ProviderChange, RegistryError},
+    messages::{ProviderChange, RegistryError},
 };
 use crate::domain::{
     id::ProviderId,
+    merge_patch::Change,
     provider::{
         ApiFormat, LastError, Location, Origin, Provider, ProviderSettings, ProviderStatus,
         StoredProvider,
@@ -273,7 +274,7 @@ mod tests {
     use super::*;
     use crate::{
         actors::registry::{ProviderTable, builtin},
-        domain::provider::StoredHeaders,
+        domain::{provider::StoredHeaders, setting::HeadersPatch},
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -446,6 +447,14 @@ mod tests {
         assert_eq!(state.status(&id("vault")), Some(ProviderStatus::Error));
         let row = state.change(NOW, &id("vault"), ProviderChange::default()).unwrap();
         assert!(matches!(row.settings.headers, Some(StoredHeaders::Locked { .. })));
+        let patch = |headers| ProviderChange { headers, ..ProviderChange::default() };
+        let part = patch(Change::Set(HeadersPatch::default()));
+        let refused = state.change(NOW, &id("vault"), part).err().map(|error| error.to_string());
+        let words = "headers: are sealed under master key k1, which is not in use; null takes all of them \
+                     back";
+        assert_eq!(refused.as_deref(), Some(words));
+        let row = state.change(NOW, &id("vault"), patch(Change::Reset)).unwrap();
+        assert!(matches!(row.settings.headers, Some(StoredHeaders::Open(none)) if none.is_empty()));
     }
 
     #[test]

@@ -56,8 +56,8 @@ impl Unasked {
 mod tests {
     use super::*;
     use crate::{
-        actors::registry::{Change, ProviderChange, ProviderState},
-        domain::{provider::ApiFormat, time::Timestamp},
+        actors::registry::{ProviderChange, ProviderState},
+        domain::{merge_patch::Change, provider::ApiFormat, time::Timestamp},
     };
 
     fn provider(location: Location) -> Provider {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::{
-    messages::{RouterReady, TakeRetry},
+    messages::{AwaitRouter, TakeRetry},
     retry_budget::RetryBudget,
     routes::RouteStore,
     view::{RequestCounter, RouterView, SharedTurns},
@@ -72,10 +72,10 @@ impl Supervised for Router {
     }
 }
 
-impl Handler<RouterReady> for Router {
+impl Handler<AwaitRouter> for Router {
     type Result = ();
 
-    fn handle(&mut self, _: RouterReady, _: &mut Self::Context) {}
+    fn handle(&mut self, _: AwaitRouter, _: &mut Self::Context) {}
 }
 
 impl Handler<TakeRetry> for Router {

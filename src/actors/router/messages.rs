@@ -12,4 +12,4 @@ pub struct TakeRetry;
 /// routes are loaded.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
-pub struct RouterReady;
+pub struct AwaitRouter;

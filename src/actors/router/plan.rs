@@ -463,10 +463,22 @@ pub fn never_asked(stage: &Stage, table: &ProviderTable) -> Vec<Exclusion> {
         Some(if is_left_out { ExclusionReason::NotInRoute } else { ExclusionReason::OtherModel })
     };
     let exclusion = |row: &ListedProvider| {
-        let provider_id = row.provider.id.clone();
-        Some(Exclusion { provider_id, model: stage.model.clone(), reason: reason(row)? })
+        let (provider_id, model) = (row.provider.id.clone(), model_at(&row.provider, stage));
+        Some(Exclusion { provider_id, model: model.clone(), reason: reason(row)? })
     };
     table.rows().filter_map(exclusion).collect()
+}
+
+/// The model that a provider would be asked for, usable or not.
+fn model_at<'s>(provider: &Provider, stage: &'s Stage) -> &'s ModelName {
+    let is_there =
+        |target: &&RouteTarget| target.provider.as_ref().is_none_or(|id| *id == provider.id);
+    let models = stage.targets().iter().filter(is_there).map(|target| target.model.as_ref());
+    let mut models = models.map(|model| model.unwrap_or(&stage.model));
+    let is_listed =
+        |model: &&ModelName| provider.models.iter().any(|listed| listed.name == **model);
+    let first = models.clone().next().unwrap_or(&stage.model);
+    models.find(is_listed).unwrap_or(first)
 }
 
 #[cfg(test)]

@@ -272,6 +272,8 @@ impl UsageTracker {
             tracker.aging.purging = false;
             match purged {
                 Ok(purged) => tracker.note_purge(&purged),
+                // The next start goes on with it.
+                Err(DbError::Stopped) => {}
                 Err(error) => tracing::warn!(%error, "old usage entries could not be removed"),
             }
         }));

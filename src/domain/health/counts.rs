@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{
     cooldown::{CooldownScope, ScopeFilter},
-    cooling::{FAILURES, Kind, Tally, WINDOWS_MS},
+    cooling::{CoolingRule, FAILURES, Kind, WINDOWS_MS},
     scope_map::{ScopeMap, Use},
     time::Timestamp,
 };
@@ -46,7 +46,7 @@ impl FailureCounts {
         now: Timestamp,
         scope: &CooldownScope,
         kind: Kind,
-        tally: &Tally,
+        rule: &CoolingRule,
     ) -> bool {
         let known = self.scopes.get(scope).cloned();
         if known.is_none() {
@@ -60,8 +60,8 @@ impl FailureCounts {
         failures.push(now);
         let surplus = failures.len().saturating_sub(MAX_KEPT);
         failures.drain(..surplus);
-        let recent = failures.iter().filter(|at| is_recent(now, **at, tally.window));
-        let is_due = recent.count() >= tally.failures;
+        let recent = failures.iter().filter(|at| is_recent(now, **at, rule.window));
+        let is_due = recent.count() >= rule.failures;
         counted.until = now.plus(Duration::from_millis((*WINDOWS_MS.end()).into()));
         self.scopes.insert(scope, counted);
         is_due
@@ -124,9 +124,9 @@ mod tests {
         let model = Some(ModelName::parse("m").unwrap());
         let scope = CooldownScope::from_parts(ProviderId::parse("acme").unwrap(), None, model);
         let mut counts = FailureCounts::default();
-        let tally = *CoolingRules::default().tally(Kind::Server).unwrap();
+        let rule = *CoolingRules::default().rule(Kind::Server).unwrap();
         for _ in 0..=MAX_KEPT {
-            counts.note(Timestamp::from_millis(0), &scope, Kind::Server, &tally);
+            counts.note(Timestamp::from_millis(0), &scope, Kind::Server, &rule);
         }
         assert_eq!(counts.scopes.get(&scope).unwrap().server.len(), MAX_KEPT);
     }

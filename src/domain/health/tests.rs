@@ -9,7 +9,7 @@ mod trials;
 use super::*;
 use crate::domain::{
     cooldown::MAX_UNLISTED,
-    cooling::{CoolingSettings, TallySettings, WINDOWS_MS},
+    cooling::{CoolingRuleSettings, CoolingSettings, WINDOWS_MS},
     failure::MAX_HINT,
     id::{CredentialId, ModelName, ProviderId},
     rule::RuleAction,
@@ -227,12 +227,12 @@ fn without_a_key_a_limit_is_that_of_the_model() {
 // Two routes may count the same failures by rules of their own.
 #[test]
 fn each_rule_counts_what_is_as_old_as_it_says() {
-    let tally = |failures, window_ms| TallySettings {
+    let rule = |failures, window_ms| CoolingRuleSettings {
         failures: Some(failures),
         window_ms: Some(window_ms),
-        ..TallySettings::default()
+        ..CoolingRuleSettings::default()
     };
-    let set = CoolingSettings { server: tally(5, 600_000), ..CoolingSettings::default() };
+    let set = CoolingSettings { server: rule(5, 600_000), ..CoolingSettings::default() };
     let patient = CoolingRules::default().with(Some(set));
     let mut pool = Acme { rules: patient, ..Acme::default() };
     pool.rules = CoolingRules::default();
@@ -251,12 +251,12 @@ fn each_rule_counts_what_is_as_old_as_it_says() {
 
 #[test]
 fn the_numbers_are_those_of_the_provider_and_may_be_none() {
-    let none = TallySettings { failures: Some(0), ..TallySettings::default() };
-    let server = TallySettings {
+    let none = CoolingRuleSettings { failures: Some(0), ..CoolingRuleSettings::default() };
+    let server = CoolingRuleSettings {
         failures: Some(1),
         base_ms: Some(2_000),
         cap_ms: Some(3_000),
-        ..TallySettings::default()
+        ..CoolingRuleSettings::default()
     };
     let rules =
         |server| CoolingRules::default().with(Some(CoolingSettings { server, overload: none }));

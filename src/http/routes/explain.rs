@@ -28,7 +28,7 @@ use crate::{
         route::{Mode, RouteOptions, Strategy},
         session::{SessionKey, SessionSignal, session_id},
         time::Timestamp,
-        trace::{CandidateTrace, ExclusionTrace, MAX_ENTRIES, PlanTrace, SubstitutionTrace},
+        trace::{AliasTrace, CandidateTrace, ExclusionTrace, MAX_ENTRIES, PlanTrace},
     },
     gateway::{
         exchange::{ClientApi, ClientCall, ClientRequest},
@@ -134,7 +134,7 @@ pub struct Explanation {
     model: ModelName,
     /// Set when an alias leads to another name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    substitution: Option<SubstitutionTrace>,
+    substitution: Option<AliasTrace>,
     /// Set when the session was served before: it goes to the same place while that is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<SessionView>,
@@ -448,7 +448,7 @@ pub async fn explain(
     Ok(Json(Explanation {
         available_at: available_at(&plans).map(on_the_wall),
         stages,
-        substitution: chain.substitution.map(|substitution| SubstitutionTrace {
+        substitution: chain.substitution.map(|substitution| AliasTrace {
             to: substitution.to,
             by: substitution.by.to_string(),
         }),

@@ -21,16 +21,17 @@ use crate::{
             AddCredential, ChangeCredential, CredentialChange, CredentialError, CredentialStatus,
             KeyStats, PooledKey, RemoveCredential,
         },
-        health::HealthReady,
-        registry::{Change, RegistryError, RegistryReady},
+        health::AwaitHealth,
+        registry::{AwaitRegistry, RegistryError},
     },
     domain::{
         credential::{Credential, CredentialSettings, Egress, StoredSecret},
         health::HealthView,
         id::{CredentialId, ProviderId},
+        merge_patch::Change,
         provider::Origin,
         running_stats::ResultBucket,
-        setting::{InvalidSetting, parse_headers},
+        setting::{HeadersPatch, InvalidSetting},
         time::Timestamp,
     },
     http::{
@@ -90,7 +91,7 @@ pub struct KeyView {
 }
 
 /// A key and what is set for it. For a new one, `key` is required; for a change it is a JSON merge
-/// patch (RFC 7396) but for `headers`, which are replaced as a whole, and `key` is refused.
+/// patch (RFC 7396), and `key` is refused.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyBody {
@@ -126,7 +127,7 @@ pub struct KeyBody {
     /// sealed and never shown again.
     #[serde(default)]
     #[schema(schema_with = header_values)]
-    headers: Change<BTreeMap<String, SecretString>>,
+    headers: Change<BTreeMap<String, Option<SecretString>>>,
 }
 
 /// [`KeyBody`] of a new key. Described alone.
@@ -145,8 +146,7 @@ pub struct KeySettingsChange;
 
 impl PartialSchema for KeySettingsChange {
     fn schema() -> RefOr<Schema> {
-        let words =
-            "A JSON merge patch (RFC 7396), but for `headers`, which are replaced as a whole.";
+        let words = "A JSON merge patch (RFC 7396): what is sent is changed, `null` takes it back.";
         for_change::<KeyBody>(&["key"], words)
     }
 }
@@ -165,10 +165,7 @@ impl KeyBody {
                 Egress::parse(url.expose_secret())
                     .map_err(|error| InvalidSetting::new("proxy_url", error.to_string()))
             })?,
-            headers: self.headers.try_map(|headers| {
-                parse_headers(&headers)
-                    .map_err(|error| InvalidSetting::new("headers", error.to_string()))
-            })?,
+            headers: self.headers.try_map(|headers| HeadersPatch::parse(&headers))?,
         })
     }
 }
@@ -231,7 +228,7 @@ fn view(credential: &Credential, stats: &KeyStats, status: CredentialStatus) -> 
 
 /// Waits until the registry has counted the keys there are now: who is answered may rely on it.
 pub async fn counted(actors: &Actors) -> Result<(), Problem> {
-    ask(&actors.registry, RegistryReady).await
+    ask(&actors.registry, AwaitRegistry).await
 }
 
 /// Adds a key. Adding the same key again answers 200 with the one that is there, as it is set.
@@ -292,7 +289,7 @@ pub async fn change(
     let credential = ask(&actors.credentials, change).await??;
     counted(&actors).await?;
     // What was held against it may hold no longer.
-    ask(&actors.health, HealthReady).await?;
+    ask(&actors.health, AwaitHealth).await?;
     Ok(Json(current(&actors, &credential)))
 }
 

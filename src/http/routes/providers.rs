@@ -22,23 +22,24 @@ use crate::{
     actors::{
         clock::steady,
         credentials::AddCredential,
-        health::HealthReady,
+        health::AwaitHealth,
         registry::{
-            Change, ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider,
-            ListedProvider, ProviderChange, ProviderStats, RegistryError,
+            ChangeProvider, ClearProviderError, CreateProvider, DeleteProvider, ListedProvider,
+            ProviderChange, ProviderStats, RegistryError,
         },
     },
     domain::{
-        cooling::CoolingSettings,
+        cooling::{CoolingPatch, CoolingSettings},
         credential::CredentialSettings,
         id::{ModelName, ProviderId},
+        merge_patch::Change,
         model::ServedModel,
         provider::{
             ApiFormat, Location, Origin, Provider, ProviderKind, ProviderStatus, parse_base_url,
         },
         route::CredentialStrategy,
         rule::{RuleText, parse_rules},
-        setting::{InvalidSetting, parse_headers},
+        setting::{HeadersPatch, InvalidSetting},
         time::Timestamp,
     },
     http::{
@@ -207,13 +208,13 @@ pub struct ProviderBody {
     #[serde(default)]
     attempt_timeout_ms: Change<u32>,
     /// When its failures cool. Absent or null, and what is absent in it: the pool's own.
-    #[schema(value_type = Option<CoolingSettings>)]
+    #[schema(value_type = Option<CoolingPatch>)]
     #[serde(default)]
-    cooling: Change<CoolingSettings>,
+    cooling: Change<CoolingPatch>,
     /// Sent with every request. Values are secrets: they are sealed and never shown again.
     #[schema(schema_with = header_values)]
     #[serde(default)]
-    headers: Change<BTreeMap<String, SecretString>>,
+    headers: Change<BTreeMap<String, Option<SecretString>>>,
 }
 
 fn read_base_url<'de, D: Deserializer<'de>>(value: D) -> Result<Change<Url>, D::Error> {
@@ -254,10 +255,7 @@ impl ToSchema for ProviderSettingsChange {
 
 impl ProviderBody {
     fn into_change(self) -> Result<ProviderChange, RegistryError> {
-        let headers = self.headers.try_map(|headers| {
-            parse_headers(&headers)
-                .map_err(|error| InvalidSetting::new("headers", error.to_string()))
-        })?;
+        let headers = self.headers.try_map(|headers| HeadersPatch::parse(&headers))?;
         let rules = self.rules.try_map(|rules| {
             parse_rules(rules).map_err(|error| InvalidSetting::new("rules", error.to_string()))
         })?;
@@ -450,7 +448,7 @@ pub async fn disable(actors: Data<Actors>, id: Path<String>) -> Answer<Json<Prov
 pub async fn clear_error(actors: Data<Actors>, id: Path<String>) -> Answer<Json<ProviderView>> {
     let id = ProviderId::parse(&id)?;
     let provider = ask(&actors.registry, ClearProviderError { id }).await??;
-    ask(&actors.health, HealthReady).await?;
+    ask(&actors.health, AwaitHealth).await?;
     Ok(Json(current(&actors, &provider)))
 }
 
@@ -458,6 +456,6 @@ async fn apply(actors: &Actors, id: &str, change: ProviderChange) -> Answer<Json
     let id = ProviderId::parse(id)?;
     let provider = ask(&actors.registry, ChangeProvider { id, change }).await??;
     // What was held against it may hold no longer.
-    ask(&actors.health, HealthReady).await?;
+    ask(&actors.health, AwaitHealth).await?;
     Ok(Json(current(actors, &provider)))
 }

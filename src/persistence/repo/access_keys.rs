@@ -49,6 +49,13 @@ pub fn revoke(conn: &mut DbConnection, id: &KeyId, at: Timestamp) -> QueryResult
     Ok(revoked > 0)
 }
 
+/// Deletes keys, as if they had never been made.
+pub fn delete(conn: &mut DbConnection, ids: &[KeyId]) -> QueryResult<()> {
+    let ids = ids.iter().map(KeyId::as_str);
+    diesel::delete(access_keys::table.filter(access_keys::id.eq_any(ids))).execute(conn)?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +85,19 @@ mod tests {
             insert(&mut conn, &key("k1")).unwrap();
             let read = load(&mut conn).unwrap().rows.remove(0);
             assert!(read == key("k1"));
+        });
+    }
+
+    #[test]
+    fn of_a_key_that_was_deleted_nothing_is_left() {
+        on_every_database(|database| {
+            let mut conn = database.conn();
+            for id in ["k1", "k2", "k3"] {
+                insert(&mut conn, &key(id)).unwrap();
+            }
+            delete(&mut conn, &["k1".into(), "k3".into()]).unwrap();
+            let left = load(&mut conn).unwrap().rows;
+            assert!(left.len() == 1 && left[0].id == "k2".into());
         });
     }
 

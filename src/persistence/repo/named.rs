@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            cooling::{CoolingSettings, TallySettings},
+            cooling::{CoolingRuleSettings, CoolingSettings},
             id::{ModelName, ProviderId},
             provider::Origin,
             route::{Named, RouteTarget, Strategy},
@@ -120,7 +120,7 @@ mod tests {
             across_tiers: true,
             attempt_timeout_ms: Some(45_000),
             cooling: Some(CoolingSettings {
-                server: TallySettings { failures: Some(0), ..TallySettings::default() },
+                server: CoolingRuleSettings { failures: Some(0), ..CoolingRuleSettings::default() },
                 ..CoolingSettings::default()
             }),
             ..bare(name)

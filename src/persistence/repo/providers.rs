@@ -64,7 +64,7 @@ mod tests {
     use crate::{
         domain::{
             cooldown::{Cooldown, CooldownScope},
-            cooling::{CoolingSettings, TallySettings},
+            cooling::{CoolingRuleSettings, CoolingSettings},
             failure::FailureClass,
             id::ModelName,
             model::{Capabilities, Capability, ModelKind, ServedModel},
@@ -133,12 +133,12 @@ mod tests {
             credential_strategy: Some(CredentialStrategy::FillFirst),
             attempt_timeout_ms: Some(86_400_000),
             cooling: Some(CoolingSettings {
-                server: TallySettings { failures: Some(1), ..TallySettings::default() },
-                overload: TallySettings {
+                server: CoolingRuleSettings { failures: Some(1), ..CoolingRuleSettings::default() },
+                overload: CoolingRuleSettings {
                     window_ms: Some(1_000),
                     base_ms: Some(100),
                     cap_ms: Some(86_400_000),
-                    ..TallySettings::default()
+                    ..CoolingRuleSettings::default()
                 },
             }),
             rules: Some(vec![rule(403, &["^not in your plan"]), rule(500, &[])]),

@@ -30,7 +30,7 @@ use crate::{
     },
     domain::{
         cooldown::{TrialPass, Use},
-        cooling::{CoolingRules, CoolingSettings, TallySettings},
+        cooling::{CoolingRuleSettings, CoolingRules, CoolingSettings},
         health::{self, Purpose},
         provider::Location,
         rotation::TurnMode,

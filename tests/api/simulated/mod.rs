@@ -11,7 +11,7 @@ mod play;
 mod drawn;
 
 use providerpool::domain::{
-    cooling::{CoolingSettings, TallySettings},
+    cooling::{CoolingRuleSettings, CoolingSettings},
     failure::FailureClass,
 };
 

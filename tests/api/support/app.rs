@@ -10,7 +10,7 @@ use std::{
 
 use actix::System;
 use providerpool::{
-    actors::{access_keys::CreateAccessKey, discovery::Snapshot},
+    actors::{access_keys::CreateAccessKey, discovery::ShowDiscovery},
     app::{App, Stopped},
     config::{Config, Environment, ProviderConfig},
     domain::{
@@ -170,7 +170,7 @@ impl TestApp {
     /// of questions, and lets it count anew.
     pub async fn is_asked_what_it_speaks(&self, upstream: &Upstream) {
         eventually("the provider is asked", async || {
-            let view = self.actors.discovery.send(Snapshot).await.unwrap();
+            let view = self.actors.discovery.send(ShowDiscovery).await.unwrap();
             let is_done = upstream.calls() >= 14 && (view.under_way, view.waiting) == (0, 0);
             is_done.then_some(())
         })

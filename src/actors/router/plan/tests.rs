@@ -99,6 +99,23 @@ fn a_provider_that_a_route_leaves_out_is_told_apart_from_one_that_has_other_mode
 }
 
 #[test]
+fn who_is_never_asked_is_told_with_the_model_that_the_route_leads_to() {
+    let rows = ["a", "b", "c", "d"]
+        .map(|name| (provider(name, 1, &[if name == "b" { "y" } else { "x" }]), 0));
+    let to_two =
+        vec![target(Some("c"), None, 1), target(None, Some("x"), 1), target(None, Some("y"), 1)];
+    let only_a = vec![target(Some("a"), Some("x"), 1)];
+    let routes = vec![route("smart", to_two), route("one", only_a)];
+    let pool = Pool::new(rows.into()).routes(routes, vec![], Strategy::Priority);
+    let models = |asked| {
+        let never = never_asked(&pool.chain(asked).stages[0], &pool.providers);
+        never.into_iter().map(|e| format!("{}/{}", e.provider_id, e.model)).collect::<Vec<_>>()
+    };
+    assert_eq!(models("smart"), ["a/x", "b/y", "c/x", "d/x"]);
+    assert_eq!(models("one"), ["a/x", "b/one", "c/one", "d/one"]);
+}
+
+#[test]
 fn a_mode_leaves_out_the_other_location() {
     let mut local = provider("near", 1, &["m"]);
     local.location = Location::Local;

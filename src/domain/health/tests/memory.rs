@@ -80,7 +80,7 @@ fn of_models_that_no_list_has_the_first_to_end_make_room_for_others() {
 #[test]
 fn a_failure_is_remembered_for_as_long_as_a_rule_may_count_it() {
     let (failures, window_ms) = (Some(2), Some(*WINDOWS_MS.end()));
-    let server = TallySettings { failures, window_ms, ..TallySettings::default() };
+    let server = CoolingRuleSettings { failures, window_ms, ..CoolingRuleSettings::default() };
     let set = CoolingSettings { server, ..CoolingSettings::default() };
     let mut acme = Acme { rules: CoolingRules::default().with(Some(set)), ..Acme::default() };
     acme.fail(0, "m", FailureClass::Server);

@@ -34,7 +34,7 @@ fn a_trial_that_fails_cools_again_and_for_longer() {
 // Whoever is on trial by another rule is free again after a failure that cools nobody.
 #[test]
 fn what_never_cools_is_not_kept_for_one_request_alone() {
-    let never = TallySettings { failures: Some(0), ..TallySettings::default() };
+    let never = CoolingRuleSettings { failures: Some(0), ..CoolingRuleSettings::default() };
     let set = CoolingSettings { server: never, overload: never };
     let rules = CoolingRules::default().with(Some(set));
     let all = [whole(), of_model("m")];

@@ -13,7 +13,7 @@ mod written_request;
 mod written_response;
 
 pub use logprob::{WrittenLogprob, parse_logprobs};
-pub use read::{ReadEvent, ReadItem, ReadPart, ReadResponse, count_of, elements_of, text_in};
+pub use read::{RawEvent, RawItem, RawPart, RawResponse, count_of, elements_of, text_in};
 pub use usage::{WrittenUsage, parse_usage};
 pub use written_event::{WrittenEvent, write_named};
 pub use written_item::{

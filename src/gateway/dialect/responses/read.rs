@@ -17,7 +17,7 @@ type Any<'a> = Option<&'a RawValue>;
 /// A response object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct ReadResponse<'a> {
+pub struct RawResponse<'a> {
     #[serde(borrow)]
     pub id: Any<'a>,
     #[serde(borrow)]
@@ -60,7 +60,7 @@ pub struct ReadResponse<'a> {
     pub prompt_cache_key: Any<'a>,
 }
 
-impl ReadResponse<'_> {
+impl RawResponse<'_> {
     /// Why it is incomplete, where it says so.
     pub fn incomplete_reason(&self) -> Option<String> {
         #[derive(Deserialize)]
@@ -76,7 +76,7 @@ impl ReadResponse<'_> {
 /// An item of an answer. Which fields it has, its kind decides.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct ReadItem<'a> {
+pub struct RawItem<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Any<'a>,
     #[serde(borrow)]
@@ -97,7 +97,7 @@ pub struct ReadItem<'a> {
     pub encrypted_content: Any<'a>,
 }
 
-impl<'a> ReadItem<'a> {
+impl<'a> RawItem<'a> {
     /// The id by which a result refers to a call.
     pub fn call_id(&self) -> Option<Cow<'a, str>> {
         let filled = |raw| text_in(raw).filter(|text| !text.is_empty());
@@ -108,7 +108,7 @@ impl<'a> ReadItem<'a> {
 /// A part of a message, or of what was thought.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct ReadPart<'a> {
+pub struct RawPart<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Any<'a>,
     #[serde(borrow)]
@@ -124,7 +124,7 @@ pub struct ReadPart<'a> {
 /// An event of a stream.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct ReadEvent<'a> {
+pub struct RawEvent<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Any<'a>,
     #[serde(borrow)]
@@ -161,7 +161,7 @@ pub struct ReadEvent<'a> {
     pub error: Any<'a>,
 }
 
-impl<'a> ReadEvent<'a> {
+impl<'a> RawEvent<'a> {
     /// What may be said in it, by name.
     pub fn texts(&self) -> [(&'static str, Any<'a>); 7] {
         [
@@ -200,7 +200,7 @@ pub fn elements_of(raw: Any<'_>) -> Vec<&RawValue> {
 mod tests {
     use super::*;
 
-    fn item(json: &str) -> ReadItem<'_> {
+    fn item(json: &str) -> RawItem<'_> {
         serde_json::from_str(json).expect(json)
     }
 
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn counts_are_read_in_every_spelling() {
         let event = |json: &'static str| {
-            let event: ReadEvent<'static> = serde_json::from_str(json).expect(json);
+            let event: RawEvent<'static> = serde_json::from_str(json).expect(json);
             count_of(event.output_index)
         };
         assert_eq!(event(r#"{"output_index":3}"#), Some(3));

@@ -11,7 +11,7 @@ use crate::{
     gateway::{
         dialect::{
             openai_chat::ErrorObject,
-            responses::{ReadResponse, parse_usage, text_in},
+            responses::{RawResponse, parse_usage, text_in},
             unread,
         },
         failure::classify,
@@ -25,7 +25,7 @@ fn unusable(what: &str) -> Failure {
 
 pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
     let text = std::str::from_utf8(body).map_err(|_| unusable("the answer is not UTF-8"))?;
-    let (response, unread) = unread::from_str::<ReadResponse<'_>>(text)
+    let (response, unread) = unread::from_str::<RawResponse<'_>>(text)
         .map_err(|_| unusable("the answer is not a JSON object of the expected shape"))?;
     if response.error.is_some_and(|error| !matches!(error.get(), "null" | "false" | "{}" | "\"\""))
     {

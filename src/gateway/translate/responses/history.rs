@@ -15,7 +15,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::gateway::dialect::{
     object::Fields,
-    responses::{ReadItem, elements_of, text_in},
+    responses::{RawItem, elements_of, text_in},
 };
 
 /// The field that names the answer before.
@@ -83,7 +83,7 @@ pub fn history_of(body: &[u8], answer: &[u8]) -> Vec<Box<RawValue>> {
 }
 
 fn can_be_sent_back(item: &RawValue) -> bool {
-    let Ok(read) = serde_json::from_str::<ReadItem<'_>>(item.get()) else { return false };
+    let Ok(read) = serde_json::from_str::<RawItem<'_>>(item.get()) else { return false };
     text_in(read.kind).is_none_or(|kind| kind != "reasoning")
         || text_in(read.encrypted_content).is_some_and(|text| !text.is_empty())
         || !elements_of(read.content).is_empty()

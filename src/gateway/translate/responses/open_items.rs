@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::gateway::{
-    dialect::responses::{ReadEvent, ReadItem, count_of, text_in},
+    dialect::responses::{RawEvent, RawItem, count_of, text_in},
     translate::said_text::SaidText,
 };
 
@@ -34,7 +34,7 @@ impl Words {
 }
 
 /// The place of a part, where an event tells it.
-fn told_place(words: Words, event: &ReadEvent<'_>) -> Option<u64> {
+fn told_place(words: Words, event: &RawEvent<'_>) -> Option<u64> {
     count_of(match words {
         Words::Text | Words::Refusal | Words::Thoughts => event.content_index,
         Words::Summary => event.summary_index,
@@ -114,13 +114,13 @@ impl Item {
     }
 
     /// Turns to the part that an event is about: in the place that it tells, or the one that grows.
-    fn turn_to(&mut self, words: Words, event: &ReadEvent<'_>) {
+    fn turn_to(&mut self, words: Words, event: &RawEvent<'_>) {
         let last = || self.list(words).parts.last().map_or(0, |(place, _)| *place);
         self.part = (words, told_place(words, event).unwrap_or_else(last));
     }
 
     /// Begins with a part, and tells its place. Where that is not told, it is the next one.
-    pub fn begin_part(&mut self, words: Words, event: &ReadEvent<'_>) -> u64 {
+    pub fn begin_part(&mut self, words: Words, event: &RawEvent<'_>) -> u64 {
         let list = self.list_mut(words);
         let next = || list.parts.last().map_or(0, |(place, _)| place.saturating_add(1));
         let place = told_place(words, event).unwrap_or_else(next);
@@ -199,7 +199,7 @@ impl Item {
 impl Items {
     /// The item that an event is about, turned to its part: at its place, of its id, or the last one. One
     /// that has not been announced is taken as well.
-    pub fn turned_to(&mut self, words: Words, event: &ReadEvent<'_>) -> &mut Item {
+    pub fn turned_to(&mut self, words: Words, event: &RawEvent<'_>) -> &mut Item {
         let last = || self.open.keys().next_back().copied();
         let item = self.open_at(self.place_of(event).or_else(last).unwrap_or(0));
         item.turn_to(words, event);
@@ -207,7 +207,7 @@ impl Items {
     }
 
     /// Whether an event is about an item that is said as a whole when it is done.
-    pub fn is_of_own(&self, event: &ReadEvent<'_>) -> bool {
+    pub fn is_of_own(&self, event: &RawEvent<'_>) -> bool {
         let item = self.place_of(event).and_then(|place| self.open.get(&place));
         item.is_some_and(|item| item.is_own)
     }
@@ -218,7 +218,7 @@ impl Items {
     }
 
     /// One is announced. Where its place is not told, it comes after all others.
-    pub fn begin(&mut self, event: &ReadEvent<'_>, item: Item) {
+    pub fn begin(&mut self, event: &RawEvent<'_>, item: Item) {
         let next = self.open.keys().next_back().map_or(0, |place| place.saturating_add(1));
         let place = count_of(event.output_index).unwrap_or(next);
         let before = std::mem::replace(self.open_at(place), item);
@@ -228,7 +228,7 @@ impl Items {
     }
 
     /// One is done: its place, and what was known of it while it grew.
-    pub fn take(&mut self, event: &ReadEvent<'_>, item: &ReadItem<'_>) -> (u64, Item) {
+    pub fn take(&mut self, event: &RawEvent<'_>, item: &RawItem<'_>) -> (u64, Item) {
         self.were_seen = true;
         let id = text_in(item.id);
         let told = count_of(event.output_index).or_else(|| self.of_id(id.as_deref()));
@@ -266,7 +266,7 @@ impl Items {
     }
 
     /// Where the item stands that an event names by its place or its id.
-    fn place_of(&self, event: &ReadEvent<'_>) -> Option<u64> {
+    fn place_of(&self, event: &RawEvent<'_>) -> Option<u64> {
         count_of(event.output_index).or_else(|| self.of_id(text_in(event.item_id).as_deref()))
     }
 

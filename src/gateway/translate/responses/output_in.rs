@@ -11,7 +11,7 @@ use crate::{
         CallKind, Content, Dialect, Json, Losses, Part, Reasoning, TokenLogprob, ToolCall,
     },
     gateway::dialect::{
-        responses::{ReadItem, ReadPart, ReadResponse, elements_of, parse_logprobs, text_in},
+        responses::{RawItem, RawPart, RawResponse, elements_of, parse_logprobs, text_in},
         unread::{self, Unread},
     },
 };
@@ -44,7 +44,7 @@ pub(super) struct Output {
 
 impl Output {
     /// Reads what a whole answer says.
-    pub fn of_response(response: &ReadResponse<'_>, losses: &mut Losses) -> Self {
+    pub fn of_response(response: &RawResponse<'_>, losses: &mut Losses) -> Self {
         let mut output = Self::default();
         for raw in output.elements(response.output) {
             output.read_item(raw, losses);
@@ -76,7 +76,7 @@ impl Output {
 
     /// Reads one item and adds its parts.
     pub fn read_item(&mut self, raw: &RawValue, losses: &mut Losses) {
-        let Ok((item, unread)) = unread::from_str::<ReadItem<'_>>(raw.get()) else {
+        let Ok((item, unread)) = unread::from_str::<RawItem<'_>>(raw.get()) else {
             return self.leave([Some(raw)]);
         };
         let kind = text_in(item.kind).unwrap_or_default();
@@ -135,14 +135,14 @@ impl Output {
         String::new()
     }
 
-    fn read_message(&mut self, item: &ReadItem<'_>, losses: &mut Losses) {
+    fn read_message(&mut self, item: &RawItem<'_>, losses: &mut Losses) {
         // Some servers have a bare text here.
         if let Some(text) = text_in(item.content) {
             self.add(Content::Text { text: text.into_owned(), citations: Vec::new() });
             return;
         }
         for raw in self.elements(item.content) {
-            let Ok((part, unread)) = unread::from_str::<ReadPart<'_>>(raw.get()) else {
+            let Ok((part, unread)) = unread::from_str::<RawPart<'_>>(raw.get()) else {
                 self.leave([Some(raw)]);
                 continue;
             };
@@ -170,7 +170,7 @@ impl Output {
         }
     }
 
-    fn read_call(&mut self, item: &ReadItem<'_>, input: Option<&RawValue>, kind: CallKind) {
+    fn read_call(&mut self, item: &RawItem<'_>, input: Option<&RawValue>, kind: CallKind) {
         let text = input_of(input);
         if text.is_empty() {
             self.leave([input]);
@@ -185,12 +185,12 @@ impl Output {
     }
 
     /// An item is one part for each text in it; the last of them has the signature.
-    fn read_reasoning(&mut self, item: &ReadItem<'_>, losses: &mut Losses) {
+    fn read_reasoning(&mut self, item: &RawItem<'_>, losses: &mut Losses) {
         let id = text_in(item.id).map(Cow::into_owned);
         let mut thoughts = Vec::new();
         for (list, is_summary) in [(item.summary, true), (item.content, false)] {
             for raw in self.elements(list) {
-                let Ok((part, unread)) = unread::from_str::<ReadPart<'_>>(raw.get()) else {
+                let Ok((part, unread)) = unread::from_str::<RawPart<'_>>(raw.get()) else {
                     self.leave([Some(raw)]);
                     continue;
                 };

@@ -24,7 +24,7 @@ use crate::{
         dialect::{
             openai_chat::ErrorObject,
             responses::{
-                ReadEvent, ReadPart, ReadResponse, count_of, parse_logprobs, parse_usage, text_in,
+                RawEvent, RawPart, RawResponse, count_of, parse_logprobs, parse_usage, text_in,
             },
             unread::{self, Unread},
         },
@@ -63,7 +63,7 @@ impl ReadStream for Reader {
             return Ok(EventOutcome::Idle);
         }
         let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
-        let (event, unread) = unread::from_str::<ReadEvent<'_>>(text).map_err(|_| Unparsable)?;
+        let (event, unread) = unread::from_str::<RawEvent<'_>>(text).map_err(|_| Unparsable)?;
         self.number = count_of(event.sequence_number);
         let Some(kind) = text_in(event.kind) else {
             let error = ErrorObject::parse(data).ok_or(Unparsable)?;
@@ -126,7 +126,7 @@ fn said_as(kind: &str) -> &'static str {
 }
 
 /// What an event says in other fields than its kind has, or in one of another shape.
-fn left<'a>(kind: &str, event: &ReadEvent<'a>) -> Unread<'a> {
+fn left<'a>(kind: &str, event: &RawEvent<'a>) -> Unread<'a> {
     if kind.starts_with(AUDIO) {
         return Unread::Nothing;
     }
@@ -155,7 +155,7 @@ impl Reader {
     fn take(
         &mut self,
         kind: &str,
-        event: &ReadEvent<'_>,
+        event: &RawEvent<'_>,
         data: &[u8],
         sink: &mut dyn FnMut(Delta<'_>),
     ) -> EventOutcome {
@@ -232,13 +232,13 @@ fn failure(data: &[u8]) -> Failure {
 impl Reader {
     fn begin<'e>(
         &mut self,
-        event: &ReadEvent<'e>,
+        event: &RawEvent<'e>,
         sink: &mut dyn FnMut(Delta<'_>),
-    ) -> Option<ReadResponse<'e>> {
+    ) -> Option<RawResponse<'e>> {
         let is_begun = std::mem::replace(&mut self.is_begun, true);
         // A struct is read from a list too.
         let object = event.response.filter(|raw| raw.get().starts_with('{'));
-        let read = object.and_then(|raw| unread::from_str::<ReadResponse<'_>>(raw.get()).ok());
+        let read = object.and_then(|raw| unread::from_str::<RawResponse<'_>>(raw.get()).ok());
         let Some((response, unread)) = read else {
             self.leave(event.response);
             return None;
@@ -256,7 +256,7 @@ impl Reader {
         self.has_unread |= raw.is_some_and(|raw| Unread::in_part(raw.get()) == Unread::Text);
     }
 
-    fn part<'e>(&mut self, event: &ReadEvent<'e>) -> Option<(Words, Cow<'e, str>)> {
+    fn part<'e>(&mut self, event: &RawEvent<'e>) -> Option<(Words, Cow<'e, str>)> {
         let is_summary = text_in(event.kind).is_some_and(|kind| kind.contains("summary"));
         self.text_of_part(event.part?, if is_summary { Words::Summary } else { Words::Text })
     }
@@ -267,7 +267,7 @@ impl Reader {
         raw: &'e RawValue,
         other: Words,
     ) -> Option<(Words, Cow<'e, str>)> {
-        let Ok((part, unread)) = unread::from_str::<ReadPart<'_>>(raw.get()) else {
+        let Ok((part, unread)) = unread::from_str::<RawPart<'_>>(raw.get()) else {
             self.leave(Some(raw));
             return None;
         };
@@ -288,7 +288,7 @@ impl Reader {
         Some((words, text_in(text).unwrap_or_default()))
     }
 
-    fn part_added(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
+    fn part_added(&mut self, event: &RawEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let Some((words, text)) = self.part(event) else { return };
         let item = self.items.turned_to(words, event);
         let place = item.begin_part(words, event);
@@ -298,7 +298,7 @@ impl Reader {
         }
     }
 
-    fn text(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
+    fn text(&mut self, event: &RawEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         self.delta(event, Words::Text, sink);
         let tokens = parse_logprobs(event.logprobs);
         if !tokens.is_empty() {
@@ -307,7 +307,7 @@ impl Reader {
         }
     }
 
-    fn text_done(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
+    fn text_done(&mut self, event: &RawEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         self.whole(event, Words::Text, text_in(event.text), sink);
         let tokens = parse_logprobs(event.logprobs);
         if !tokens.is_empty() && !std::mem::replace(&mut self.items.last().has_logprobs, true) {
@@ -315,7 +315,7 @@ impl Reader {
         }
     }
 
-    fn delta(&mut self, event: &ReadEvent<'_>, words: Words, sink: &mut dyn FnMut(Delta<'_>)) {
+    fn delta(&mut self, event: &RawEvent<'_>, words: Words, sink: &mut dyn FnMut(Delta<'_>)) {
         self.items.turned_to(words, event);
         self.say(words, text_in(event.delta).unwrap_or_default(), sink);
     }
@@ -323,7 +323,7 @@ impl Reader {
     /// Takes the whole of a part: what it says beyond what was said of it goes on.
     fn whole(
         &mut self,
-        event: &ReadEvent<'_>,
+        event: &RawEvent<'_>,
         words: Words,
         text: Option<Cow<'_, str>>,
         sink: &mut dyn FnMut(Delta<'_>),
@@ -371,7 +371,7 @@ impl Reader {
 
     fn end(
         &mut self,
-        event: &ReadEvent<'_>,
+        event: &RawEvent<'_>,
         data: &[u8],
         sink: &mut dyn FnMut(Delta<'_>),
     ) -> EventOutcome {

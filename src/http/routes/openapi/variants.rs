@@ -33,11 +33,13 @@ pub fn for_change<T: PartialSchema>(without: &[&str], words: &str) -> RefOr<Sche
     schema
 }
 
-/// Headers by name, at most 32, or null.
+/// Headers by name, at most 32, or null. A header that is null is taken out.
 pub fn header_values() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
-        .additional_properties(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .additional_properties(Some(
+            ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null])),
+        ))
         .max_properties(Some(32))
         .build()
 }

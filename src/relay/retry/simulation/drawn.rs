@@ -3,7 +3,7 @@
 
 use rand::{Rng, SeedableRng as _, rngs::StdRng};
 
-use super::{CoolingSettings, FailureClass, TallySettings};
+use super::{CoolingRuleSettings, CoolingSettings, FailureClass};
 
 /// The models of a pool: what is asked for, and the fallbacks.
 pub const MODELS: [&str; 3] = ["m", "f1", "f2"];
@@ -148,13 +148,13 @@ fn provider(
 
 fn cooling(rng: &mut StdRng) -> Option<CoolingSettings> {
     let is_set = rng.random_bool(0.4);
-    is_set.then(|| CoolingSettings { server: tally(rng), overload: tally(rng) })
+    is_set.then(|| CoolingSettings { server: rule(rng), overload: rule(rng) })
 }
 
-fn tally(rng: &mut StdRng) -> TallySettings {
+fn rule(rng: &mut StdRng) -> CoolingRuleSettings {
     let base_ms = rng.random_bool(0.5).then(|| rng.random_range(100..60_000));
     let longer = rng.random_bool(0.5).then(|| rng.random_range(0..200_000));
-    TallySettings {
+    CoolingRuleSettings {
         failures: rng.random_bool(0.7).then(|| rng.random_range(0..4)),
         window_ms: rng.random_bool(0.3).then(|| rng.random_range(1_000..120_000)),
         base_ms,

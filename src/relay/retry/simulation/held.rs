@@ -100,14 +100,14 @@ impl HeldAgainst {
             }
         };
         let hint = failure.retry_after.filter(|_| failure.class != FailureClass::Connect);
-        let tally = rules.tally(kind);
-        let enough = scope.as_ref().zip(tally).map(|(scope, tally)| {
+        let rule = rules.rule(kind);
+        let enough = scope.as_ref().zip(rule).map(|(scope, rule)| {
             self.counted.push((scope.clone(), kind, now));
             let is_same = |(other, of, at): &&(CooldownScope, Kind, Timestamp)| {
-                other == scope && *of == kind && now.since(*at) <= tally.window
+                other == scope && *of == kind && now.since(*at) <= rule.window
             };
             let is_on_trial = self.cooling.get(scope).is_some_and(|until| *until <= now);
-            self.counted.iter().filter(is_same).count() >= tally.failures
+            self.counted.iter().filter(is_same).count() >= rule.failures
                 || is_on_trial && !self.passed.contains(scope)
         });
         for HealthChange { kind, cooldown } in changes {
@@ -119,13 +119,13 @@ impl HeldAgainst {
             if let Some(scope) = &scope {
                 let length = cooldown.until.since(now);
                 let as_asked = it == scope && Some(length) == hint;
-                let as_set = tally.is_some_and(|tally| {
-                    let doubled = tally.base.saturating_mul(1 << (cooldown.strikes - 1).min(30));
-                    length == doubled.min(tally.cap)
+                let as_set = rule.is_some_and(|rule| {
+                    let doubled = rule.base.saturating_mul(1 << (cooldown.strikes - 1).min(30));
+                    length == doubled.min(rule.cap)
                 });
-                assert!(as_asked || as_set, "{tally:?} and {hint:?} make {cooldown:?}");
+                assert!(as_asked || as_set, "{rule:?} and {hint:?} make {cooldown:?}");
                 let is_due = hint.is_some() || enough == Some(true);
-                assert!(it != scope || is_due, "{cooldown:?} is too early for {tally:?}");
+                assert!(it != scope || is_due, "{cooldown:?} is too early for {rule:?}");
             }
             // A good answer makes up for all that was before.
             let is_first = !self.cooling.contains_key(it);
@@ -134,16 +134,13 @@ impl HeldAgainst {
             self.passed.remove(it);
         }
         let Some(scope) = scope else { return };
-        if tally.is_none() {
+        if rule.is_none() {
             // Nor does it keep anybody away.
             let whole = CooldownScope::Provider(used.provider.clone());
             let over = [scope, whole].into_iter().filter(|it| !self.is_cooling(now, it));
             self.passed.extend(over.collect::<Vec<_>>());
         } else if enough == Some(true) {
-            assert!(
-                self.is_cooling(now, &scope),
-                "{scope:?} has failed often enough for {tally:?}"
-            );
+            assert!(self.is_cooling(now, &scope), "{scope:?} has failed often enough for {rule:?}");
         }
     }
 }

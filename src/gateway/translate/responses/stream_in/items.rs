@@ -15,15 +15,15 @@ use super::{
 use crate::{
     domain::chat::{CallKind, Content, Delta, Part},
     gateway::dialect::{
-        responses::{ReadEvent, ReadItem, elements_of, text_in},
+        responses::{RawEvent, RawItem, elements_of, text_in},
         unread,
     },
 };
 
 impl Reader {
-    pub(super) fn item_added(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
+    pub(super) fn item_added(&mut self, event: &RawEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let Some(raw) = event.item else { return };
-        let Ok((item, unread)) = unread::from_str::<ReadItem<'_>>(raw.get()) else {
+        let Ok((item, unread)) = unread::from_str::<RawItem<'_>>(raw.get()) else {
             return self.leave(Some(raw));
         };
         let mut open = Item::default();
@@ -55,7 +55,7 @@ impl Reader {
     }
 
     /// Takes note of what an item has when it begins.
-    fn announce(&mut self, item: &ReadItem<'_>, open: &mut Item) {
+    fn announce(&mut self, item: &RawItem<'_>, open: &mut Item) {
         if let Some(text) = text_in(item.content) {
             open.announce(Words::Text, 0, &text, &mut self.kept);
         }
@@ -78,9 +78,9 @@ impl Reader {
         open.announce(Words::Input, 0, &input, &mut self.kept);
     }
 
-    pub(super) fn item_done(&mut self, event: &ReadEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
+    pub(super) fn item_done(&mut self, event: &RawEvent<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let Some(raw) = event.item else { return };
-        let Ok(item) = serde_json::from_str::<ReadItem<'_>>(raw.get()) else {
+        let Ok(item) = serde_json::from_str::<RawItem<'_>>(raw.get()) else {
             return self.leave(Some(raw));
         };
         let (place, mut open) = self.items.take(event, &item);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Open, Writer, message::OpenMessage, thought::OpenThought};
-use crate::gateway::dialect::responses::{ReadItem, ReadPart, count_of, text_in};
+use crate::gateway::dialect::responses::{RawItem, RawPart, count_of, text_in};
 
 /// What of an event has to be known to go on after it.
 #[derive(Debug, Deserialize)]
@@ -45,7 +45,7 @@ impl Writer {
             }
             "response.output_item.added" => {
                 self.close("completed", &mut sent);
-                let item: ReadItem<'_> = serde_json::from_str(event.item?.get()).ok()?;
+                let item: RawItem<'_> = serde_json::from_str(event.item?.get()).ok()?;
                 let place = self.place(event.output_index)?;
                 let id = text_in(item.id).unwrap_or_default().into_owned();
                 self.open = match &*text_in(item.kind)? {
@@ -55,7 +55,7 @@ impl Writer {
                 };
             }
             "response.content_part.added" | "response.reasoning_summary_part.added" => {
-                let part: ReadPart<'_> = serde_json::from_str(event.part?.get()).ok()?;
+                let part: RawPart<'_> = serde_json::from_str(event.part?.get()).ok()?;
                 let kind = text_in(part.kind)?;
                 match (&mut self.open, &*kind) {
                     (Open::Message(message), "output_text" | "refusal") => {
