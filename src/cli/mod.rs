@@ -170,8 +170,12 @@ fn migrate_database(config: &Config, dry_run: bool) -> anyhow::Result<ExitCode> 
             (migrate::run(connection)?, "applied")
         }
     };
-    let lines: String = names.iter().map(|name| format!("{done} {name}\n")).collect();
-    show(if names.is_empty() { "the database is of this version\n" } else { &lines })?;
+    for name in &names {
+        show(&format!("{done} {name}\n"))?;
+    }
+    if names.is_empty() {
+        show("the database is of this version\n")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
