@@ -172,7 +172,7 @@ impl Reader {
         if let Some(tokens) = candidate.logprobs_result.and_then(logprobs::read) {
             sink(Delta::Logprobs { choice, tokens });
         }
-        let word = candidate.finish_reason.map(|word| word.0).unwrap_or_default();
+        let word = candidate.finish_reason.unwrap_or_default();
         let is_last = !matches!(&*word, "" | stops::UNSPECIFIED);
         if let Some(finish) = AbnormalFinish::of_gemini(&word) {
             self.abnormal = Some(finish);

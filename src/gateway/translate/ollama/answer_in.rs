@@ -60,7 +60,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
     for call in calls.iter().take(MAX_CALLS) {
         parts.push(Content::ToolCall(whole_call(call)).into());
     }
-    let reason = line.done_reason.as_ref().map(|reason| &*reason.0);
+    let reason = line.done_reason.as_deref();
     let choice = Choice {
         parts,
         stop: stop_reason(reason, has_calls),

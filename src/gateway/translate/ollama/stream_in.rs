@@ -54,7 +54,7 @@ impl ReadStream for Reader {
         if line.done != Some(true) {
             return if is_lost { Err(Unparsable) } else { Ok(EventOutcome::More) };
         }
-        let reason = line.done_reason.as_ref().map(|reason| &*reason.0);
+        let reason = line.done_reason.as_deref();
         sink(Delta::Stop { choice: 0, reason: stop_reason(reason, self.calls > 0) });
         if let Some(usage) = usage_of(line.prompt_eval_count, line.eval_count) {
             sink(Delta::Usage(usage));

@@ -194,7 +194,7 @@ impl Assembly {
                 let parts = &mut self.choice(choice).parts;
                 match parts.last_mut().map(|part| &mut part.content) {
                     Some(Content::Reasoning(all)) if !is_redacted => {
-                        all.signature = Some(signature)
+                        all.signature = Some(signature);
                     }
                     _ => {
                         let signature = Some(signature);
