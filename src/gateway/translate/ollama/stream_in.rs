@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::{
-    MAX_CALLS,
     answer_in::{failure_of, input_of, read_logprobs, stop_reason, usage_of},
     images,
 };
@@ -90,10 +89,6 @@ impl Reader {
     /// those of the answer in others.
     fn read_call(&mut self, call: SaidCall<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let number = self.calls;
-        if number as usize >= MAX_CALLS {
-            self.losses.note("tool_calls");
-            return;
-        }
         self.calls += 1;
         let input = input_of(&call);
         sink(Delta::CallBegin {
