@@ -11,7 +11,10 @@ use providerpool::{
             lines,
             sse::{self, EventTooLong, MAX_EVENT_BYTES},
         },
-        translate::{ClientSide, ErrorView, EventOutcome, Framing, ResponseContext, UpstreamSide},
+        translate::{
+            ClientSide, ErrorView, EventOutcome, Framing, ResponseContext, UpstreamSide,
+            part_order::PartOrder,
+        },
     },
 };
 
@@ -136,17 +139,21 @@ pub fn tell(
 ) -> (Vec<u8>, Losses) {
     let mut writer = client.stream_writer(shown);
     let mut out = Vec::new();
+    let mut order = PartOrder::default();
     for delta in &heard.deltas {
-        writer.write(delta.clone(), &mut out);
+        order.pass(delta.clone(), &mut |delta| writer.write(delta, &mut out));
     }
-    let is_whole = assembled(&heard.deltas).is_some();
+    let is_open = heard.ending == Ending::Open && assembled(&heard.deltas).is_none();
     match &heard.ending {
         Ending::Failed(failure) => writer.fail(&error_view(failure), &mut out),
-        Ending::Open if !is_whole => {
+        _ if is_open || order.lost().is_some() => {
             let cut = Failure::new(providerpool::domain::failure::FailureClass::Cut, "cut");
             writer.fail(&error_view(&cut), &mut out);
         }
-        Ending::Open | Ending::Done => writer.finish(heard.usage().unwrap_or_default(), &mut out),
+        Ending::Open | Ending::Done => {
+            order.finish(&mut |delta| writer.write(delta, &mut out));
+            writer.finish(heard.usage().unwrap_or_default(), &mut out);
+        }
     }
     let mut losses = heard.losses.clone();
     losses.absorb(writer.losses());

@@ -9,7 +9,7 @@ use super::{
 pub(super) const EACH: usize = 128;
 
 /// Bytes that a delta adds to an answer, beside [`EACH`] for a part that it begins.
-pub(super) fn memory_size(delta: &Delta<'_>) -> usize {
+pub fn memory_size(delta: &Delta<'_>) -> usize {
     match delta {
         Delta::Begin { id, model } => {
             [id, model].into_iter().flatten().map(|text| text.len()).sum()

@@ -27,6 +27,7 @@ pub use citation::{Citation, Place};
 pub use delta::Delta;
 pub use json::Json;
 pub use losses::Losses;
+pub use memory_size::memory_size;
 pub use part::{
     CacheHint, Content, Document, ImageDetail, Part, Reasoning, Role, Source, ToolCall, ToolResult,
     Turn,

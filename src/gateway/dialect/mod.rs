@@ -8,3 +8,4 @@ pub mod openai_chat;
 pub mod responses;
 pub mod strict;
 pub mod unread;
+mod word;

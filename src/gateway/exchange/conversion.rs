@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{
-        chat::{Dialect, Losses},
+        chat::{Choice, Content, Dialect, Losses, MAX_CALLS},
         failure::{Failure, FailureClass},
         id::{ModelName, RequestId},
         provider::ApiFormat,
@@ -33,7 +33,8 @@ use crate::{
         mended::{in_utf8, mended},
         stream::halves::Halves,
         translate::{
-            ResponseContext, WriteStream, embeddings::EmbeddingApi, responses::naming_previous,
+            ResponseContext, WriteStream, embeddings::EmbeddingApi, part_order::PartOrder,
+            responses::naming_previous,
         },
     },
 };
@@ -64,6 +65,15 @@ pub struct WholeAnswer {
 pub fn counted(api: ClientApi, tokens: u64) -> WholeAnswer {
     let body = count::write_answer(api, tokens).into();
     WholeAnswer { body, usage: Some(TokenUsage::default().into()), losses: Losses::default() }
+}
+
+/// Whether there are calls that nobody could answer, or more of them than a stream may have.
+fn has_lost_calls(choice: &Choice) -> bool {
+    let mut names = choice.parts.iter().filter_map(|part| match &part.content {
+        Content::ToolCall(call) => Some(&call.name),
+        _ => None,
+    });
+    names.clone().count() > MAX_CALLS || names.any(String::is_empty)
 }
 
 /// What the last event of a Messages stream is.
@@ -141,7 +151,7 @@ impl Conversion {
             let body = named.map_or_else(|| envelope.unwrap(body), Bytes::from);
             return Ok(WholeAnswer { body, usage, losses });
         }
-        if answer.has_unread {
+        if answer.has_unread || answer.choices.iter().any(has_lost_calls) {
             let what = "text or a call of the answer is of an unknown shape";
             return Err(Failure { status: Some(200), ..Failure::new(FailureClass::Server, what) });
         }
@@ -247,12 +257,11 @@ impl Conversion {
         keeps_transcript: bool,
         repetition: Option<Repetition>,
     ) -> Way {
-        let upstream = upstream_side(self.format);
-        let reader = upstream.stream_reader();
+        let reader = upstream_side(self.format).stream_reader();
         let extras = Extras { estimate: self.estimate(), custom_calls: self.custom_calls() };
-        let (halves, ends) = (Halves::default(), upstream.may_end_each_event().then(Vec::new));
+        let (halves, order) = (Halves::default(), PartOrder::default());
         let written =
-            Written { reader, transcript, keeps_transcript, repetition, extras, halves, ends };
+            Written { reader, transcript, keeps_transcript, repetition, extras, halves, order };
         Way::Written(Box::new(written))
     }
 

@@ -412,6 +412,8 @@ mod alike;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod odd;
 #[cfg(test)]
 mod resumed;

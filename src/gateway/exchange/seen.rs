@@ -94,6 +94,10 @@ impl Seen {
                 self.choices |= bit;
                 self.goes_on |= self.finished & bit != 0 && delta.is_content();
             }
+            Delta::CallInput { choice, text, .. } => {
+                let bit = 1_u128 << (*choice).min(127);
+                self.goes_on |= self.finished & bit != 0 && !text.is_empty();
+            }
             _ => {}
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     },
     gateway::{
         stream::halves::Halves,
-        translate::{EventOutcome, ReadStream},
+        translate::{EventOutcome, ReadStream, part_order::PartOrder},
     },
 };
 
@@ -28,8 +28,7 @@ pub(super) struct Written {
     pub repetition: Option<Repetition>,
     pub extras: Extras,
     pub halves: Halves,
-    /// The reasons to end of an upstream that may give one with each event: they come last.
-    pub ends: Option<Vec<Delta<'static>>>,
+    pub order: PartOrder,
 }
 
 /// What a stream that is written anew has beside reader and writer.
@@ -45,7 +44,7 @@ impl Written {
     /// What is no event of the dialect is passed over with a receipt, unless something of the answer may
     /// be lost with it: then the stream ends here.
     pub fn take(&mut self, data: &[u8], seen: &mut Seen, out: &mut Vec<u8>) -> Fate {
-        let Self { reader, transcript, keeps_transcript, repetition, extras, halves, ends } = self;
+        let Self { reader, transcript, keeps_transcript, repetition, extras, halves, order } = self;
         let Extras { estimate, custom_calls } = extras;
         let mut differs = false;
         let mut write = |delta: Delta<'_>| {
@@ -69,10 +68,6 @@ impl Written {
                     }
                 },
             };
-            if let (Some(ends), Delta::Stop { .. }) = (ends.as_mut(), &delta) {
-                ends.push(delta.into_owned());
-                return;
-            }
             if *keeps_transcript {
                 transcript.record(&delta);
             }
@@ -82,8 +77,8 @@ impl Written {
             seen.note(&delta);
             estimate.add(&delta);
             match custom_calls {
-                None => write(delta),
-                Some(calls) => calls.pass(delta, &mut write),
+                None => order.pass(delta, &mut write),
+                Some(calls) => order.pass(delta, &mut |delta| calls.pass(delta, &mut write)),
             }
         };
         let marked = halves.mark(data);
@@ -95,8 +90,11 @@ impl Written {
             }
         };
         seen.end_of_event();
+        if let Some(lost) = self.order.lost() {
+            return Fate::Unclear(Failure::new(FailureClass::Cut, lost));
+        }
         match said {
-            _ if differs => Fate::Differs,
+            _ if differs || (self.is_behind() && self.order.has_ends()) => Fate::Differs,
             Ok(EventOutcome::Done) if self.is_behind() => Fate::Differs,
             Ok(EventOutcome::Done) => Fate::Done,
             Ok(EventOutcome::Failed(failure)) => Fate::Failed(*failure),
@@ -122,14 +120,17 @@ impl Written {
 
     /// The last bytes of a complete answer.
     pub fn close(&mut self, seen: &mut Seen) -> Vec<u8> {
-        let estimate = &mut self.extras.estimate;
+        let Self { transcript, extras: Extras { estimate, custom_calls }, halves, order, .. } =
+            self;
         let usage = *seen.usage.get_or_insert_with(|| estimate.usage());
         let mut out = Vec::new();
-        let mut writer = self.transcript.writer.borrow_mut();
-        self.halves.finish(&mut |delta| writer.write(delta, &mut out));
-        for end in self.ends.iter_mut().flat_map(std::mem::take) {
-            writer.write(end, &mut out);
-        }
+        let mut writer = transcript.writer.borrow_mut();
+        let mut write = |delta: Delta<'_>| match custom_calls {
+            None => writer.write(delta, &mut out),
+            Some(calls) => calls.pass(delta, &mut |delta| writer.write(delta, &mut out)),
+        };
+        halves.finish(&mut |delta| order.pass(delta, &mut write));
+        order.finish(&mut write);
         writer.finish(usage, &mut out);
         drop(writer);
         out

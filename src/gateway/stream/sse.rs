@@ -267,19 +267,21 @@ impl Scan {
 
 /// Where the value begins in a `data` line; `None` for any other line.
 ///
-/// A JSON object is no name of a field: some servers forget the name before it, and what such a line says is
-/// not to be passed over.
+/// No name of a field holds the beginning of a JSON object: some servers forget the name or write it in
+/// their own way, others write something before it. What such a line says is not to be passed over.
 fn data_value(line: &[u8]) -> Option<usize> {
-    if line.first() == Some(&b'{') {
-        return Some(0);
+    match line.strip_prefix(b"data") {
+        Some([]) => Some(4),
+        Some([b':', b' ', ..]) => Some(6),
+        Some([b':', ..]) => Some(5),
+        _ => (!is_other_field(line) && line.contains(&b'{')).then_some(0),
     }
-    let rest = line.strip_prefix(b"data")?;
-    match rest {
-        [] => Some(4),
-        [b':', b' ', ..] => Some(6),
-        [b':', ..] => Some(5),
-        _ => None,
-    }
+}
+
+/// Whether a line is a comment, or a field without data.
+fn is_other_field(line: &[u8]) -> bool {
+    let is_named = |name: &[u8]| matches!(line.strip_prefix(name), Some([] | [b':', ..]));
+    [&b""[..], b"event", b"id", b"retry"].into_iter().any(is_named)
 }
 
 fn join_data(block: &[u8]) -> Vec<u8> {
@@ -330,7 +332,8 @@ mod tests {
             .collect()
     }
 
-    /// The specification's own words, line by line, with no thought of speed.
+    /// The specification's own words, line by line, with no thought of speed. Beside them only what holds an
+    /// object and is no field.
     fn data_by_the_book(input: &[u8]) -> Vec<Vec<u8>> {
         let input = input.strip_prefix(BYTE_ORDER_MARK).unwrap_or(input);
         let mut events = Vec::new();
@@ -359,7 +362,11 @@ mod tests {
             }
             let colon = text.iter().position(|byte| *byte == b':').unwrap_or(text.len());
             let value = text.get(colon + 1..).unwrap_or_default();
-            if &text[..colon] == b"data" {
+            let is_known = matches!(&text[..colon], b"" | b"data" | b"event" | b"id" | b"retry");
+            if !is_known && text.contains(&b'{') {
+                buffer.extend_from_slice(&text);
+                buffer.push(b'\n');
+            } else if &text[..colon] == b"data" {
                 buffer.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
                 buffer.push(b'\n');
             }
@@ -387,8 +394,20 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_the_name_of_its_field_is_data() {
+    fn an_object_outside_of_a_known_field_is_data() {
         assert_eq!(data(b"{\"a\":1}\n\nevent: x\n{}\n\n"), ["{\"a\":1}", "{}"]);
+        for line in [
+            " data: {}",
+            "DATA: {}",
+            "data : {}",
+            "data={}",
+            "\u{feff}data: {}",
+            "Internal Server Errordata: {}",
+            "events: {}",
+        ] {
+            assert_eq!(data(format!("data: 1\n\n{line}\n\n").as_bytes()), ["1", line]);
+        }
+        assert!(data(b": {}\nevent: {}\nid:{}\nretry: {}\nid\n\ndatum: x\n\n").is_empty());
     }
 
     #[test]
@@ -455,6 +474,7 @@ mod tests {
             Just(": c"),
             Just("event: e"),
             Just("datax: 1"),
+            Just("{"),
             Just("\n"),
             Just("\r\n"),
             Just("\r"),

@@ -12,11 +12,13 @@ mod effort;
 pub mod embeddings;
 mod fields;
 pub mod gemini;
+mod input_scan;
 #[cfg(test)]
 mod laws;
 pub mod messages;
 pub mod model_list;
 pub mod ollama;
+pub mod part_order;
 pub mod responses;
 mod said_text;
 mod tier;
@@ -172,7 +174,8 @@ pub trait ReadStream {
     fn losses(&self) -> &Losses;
 }
 
-/// Writes one stream to a client. Holds back only what its dialect says at the end.
+/// Writes one stream to a client, one part after another: see [`part_order`]. Holds back only what its dialect
+/// says at the end.
 pub trait WriteStream {
     /// Writes the events that say this, if there are any to be said already.
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>);

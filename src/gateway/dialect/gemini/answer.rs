@@ -2,7 +2,7 @@
 //!
 //! Source: <https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse> (read 2026-11).
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
@@ -11,6 +11,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{Part, Text};
+use crate::gateway::dialect::word;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,8 +38,8 @@ pub struct Candidate<'a> {
     #[serde(borrow)]
     pub content: Option<Content<'a>>,
     /// Absent while there is more to come. Older models repeat `STOP` in each event.
-    #[serde(borrow)]
-    pub finish_reason: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "word::lenient")]
+    pub finish_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub citation_metadata: Option<&'a RawValue>,
     #[serde(borrow)]

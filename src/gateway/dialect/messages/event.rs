@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::gateway::dialect::word;
+
 /// A text, borrowed unless it holds an escape. (Inside an `Option`, a plain `Cow` is always copied.)
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
@@ -75,10 +77,10 @@ pub struct EventDelta<'a> {
     pub signature: Option<Text<'a>>,
     #[serde(borrow)]
     pub citation: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub stop_reason: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub stop_sequence: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "word::lenient")]
+    pub stop_reason: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "word::lenient")]
+    pub stop_sequence: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub stop_details: Option<&'a RawValue>,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::Logprob;
+use crate::gateway::dialect::word;
 
 /// A text, borrowed unless it holds an escape. (Inside an option, a plain `Cow` is always copied.)
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -20,8 +21,8 @@ pub struct AnswerLine<'a> {
     pub message: Option<SaidMessage<'a>>,
     pub done: Option<bool>,
     /// `stop`, `length`, `load` or `unload`.
-    #[serde(borrow)]
-    pub done_reason: Option<Words<'a>>,
+    #[serde(borrow, default, deserialize_with = "word::lenient")]
+    pub done_reason: Option<Cow<'a, str>>,
     /// A list. One of another shape is none.
     #[serde(default, deserialize_with = "logprobs")]
     pub logprobs: Option<Vec<Logprob>>,

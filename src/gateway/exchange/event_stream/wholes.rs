@@ -49,10 +49,17 @@ fn words_of(delta: &Delta<'_>) -> String {
 
 /// All words in a stream that a client was sent.
 pub(super) fn said_in(format: ApiFormat, sent: Vec<u8>) -> String {
+    let mut said = String::new();
+    read_sent(format, sent, &mut |delta| said.push_str(&words_of(&delta)));
+    said
+}
+
+/// Reads a stream that a client was sent.
+pub(super) fn read_sent(format: ApiFormat, sent: Vec<u8>, sink: &mut dyn FnMut(Delta<'_>)) {
     let side = upstream_side(format);
-    let (mut reader, mut said) = (side.stream_reader(), String::new());
+    let mut reader = side.stream_reader();
     let mut read = |data: &[u8]| {
-        let meant = reader.read(data, &mut |delta| said.push_str(&words_of(&delta)));
+        let meant = reader.read(data, sink);
         assert!(meant.is_ok(), "{format:?}: {}", String::from_utf8_lossy(data));
     };
     let sent = Bytes::from(sent);
@@ -66,7 +73,6 @@ pub(super) fn said_in(format: ApiFormat, sent: Vec<u8>) -> String {
             framer.feed(sent.clone()).for_each(|event| read(event.unwrap().data(&sent)));
         }
     }
-    said
 }
 
 /// Sends the stream to each client in pieces of several sizes.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::{
-    domain::chat::{CallKind, Delta, Dialect, Losses, ReasoningSignature},
+    domain::chat::{CallKind, Delta, Dialect, Losses, MAX_CALLS, ReasoningSignature},
     gateway::{
         dialect::openai_chat::{
             text_of,
@@ -17,9 +17,6 @@ use crate::{
         translate::said_text::SaidText,
     },
 };
-
-/// Most calls of one choice.
-const MAX_CALLS: usize = 1024;
 
 /// Most input that is held back for a call whose name has not come yet, in bytes.
 const MAX_HELD: usize = 64 * 1024;
@@ -93,32 +90,32 @@ impl Calls {
         self.calls.is_empty()
     }
 
-    /// Adds a piece of one of the `tool_calls`.
+    /// Adds a piece of one of the `tool_calls`. `false`: there is no room for it.
     pub fn add(
         &mut self,
         choice: u32,
         wire: WireCall<'_>,
         losses: &mut Losses,
         sink: &mut dyn FnMut(Delta<'_>),
-    ) {
-        self.add_piece(choice, Piece::of(wire), losses, sink);
+    ) -> bool {
+        self.add_piece(choice, Piece::of(wire), losses, sink)
     }
 
-    /// Adds a piece of a legacy `function_call`, of which there is one.
+    /// The same of a legacy `function_call`, of which there is one.
     pub fn add_function(
         &mut self,
         choice: u32,
         called: WireFunction<'_>,
         losses: &mut Losses,
         sink: &mut dyn FnMut(Delta<'_>),
-    ) {
+    ) -> bool {
         let wire = WireCall { function: Some(called), ..WireCall::default() };
         let piece = Piece { is_legacy: true, ..Piece::of(wire) };
-        self.add_piece(choice, piece, losses, sink);
+        self.add_piece(choice, piece, losses, sink)
     }
 
     /// Adds what the whole of a call says beyond its pieces: of the call in this place, or the legacy one.
-    /// `false`: it says something else.
+    /// `false`: it says something else, or there is no room for it.
     pub fn add_whole(
         &mut self,
         choice: u32,
@@ -131,8 +128,7 @@ impl Calls {
         let mut piece = Piece { is_legacy, ..Piece::of(wire) };
         let mut known = (0..self.calls.len()).filter(|at| self.calls[*at].is_legacy == is_legacy);
         let Some(number) = known.nth(place.unwrap_or(0)) else {
-            self.add_piece(choice, piece, losses, sink);
-            return true;
+            return self.add_piece(choice, piece, losses, sink);
         };
         let call = &self.calls[number];
         let Some(rest) = call.input.rest_of(&piece.input).map(str::to_owned) else { return false };
@@ -140,8 +136,7 @@ impl Calls {
             return false;
         }
         (piece.input, piece.signature) = (rest.into(), None);
-        self.grow(choice, number, piece, losses, sink);
-        true
+        self.grow(choice, number, piece, losses, sink)
     }
 
     fn add_piece(
@@ -150,13 +145,10 @@ impl Calls {
         piece: Piece<'_>,
         losses: &mut Losses,
         sink: &mut dyn FnMut(Delta<'_>),
-    ) {
+    ) -> bool {
         let number = match self.find(&piece) {
             Some(number) => number,
-            None if self.calls.len() == MAX_CALLS => {
-                losses.note("content.tool_call");
-                return;
-            }
+            None if self.calls.len() == MAX_CALLS => return false,
             None => {
                 self.calls.push(Call {
                     index: piece.index,
@@ -169,7 +161,7 @@ impl Calls {
                 self.calls.len() - 1
             }
         };
-        self.grow(choice, number, piece, losses, sink);
+        self.grow(choice, number, piece, losses, sink)
     }
 
     fn grow(
@@ -179,7 +171,7 @@ impl Calls {
         piece: Piece<'_>,
         losses: &mut Losses,
         sink: &mut dyn FnMut(Delta<'_>),
-    ) {
+    ) -> bool {
         let call = &mut self.calls[number];
         let number = u32::try_from(number).expect("there are at most MAX_CALLS");
         call.input.push(&piece.input, &mut self.kept);
@@ -188,12 +180,8 @@ impl Calls {
                 call.id = piece.id.into_owned();
             }
             if piece.name.is_empty() {
-                let fits = held.len() + piece.input.len() <= MAX_HELD;
-                losses.note_if(!fits, "tool_call.input");
-                if fits {
-                    held.push_str(&piece.input);
-                }
-                return;
+                held.push_str(&piece.input);
+                return held.len() <= MAX_HELD;
             }
             sink(Delta::CallBegin {
                 choice,
@@ -215,6 +203,7 @@ impl Calls {
         if !piece.input.is_empty() {
             sink(Delta::CallInput { choice, number, text: piece.input });
         }
+        true
     }
 
     /// The call that a piece goes on with. `None`: it begins one.
@@ -238,9 +227,10 @@ impl Calls {
         (!begins).then_some(at)
     }
 
-    /// Calls that never got a name were none.
-    pub fn finish(&self, losses: &mut Losses) {
-        losses.note_if(self.calls.iter().any(|call| call.held.is_some()), "content.tool_call");
+    /// Whether there are calls whose name has not come. One of which nothing at all has come is none.
+    pub fn lack_names(&self) -> bool {
+        let is_held = |held: &String, id: &str| !held.is_empty() || !id.is_empty();
+        self.calls.iter().any(|call| call.held.as_ref().is_some_and(|it| is_held(it, &call.id)))
     }
 }
 
@@ -313,13 +303,13 @@ mod tests {
     #[test]
     fn no_stream_can_make_more_calls_than_the_limit() {
         let mut calls = Calls::default();
-        let mut losses = Losses::default();
         let mut begun = 0;
         for n in 0..2 * MAX_CALLS {
             let json = format!(r#"{{"index":{n},"id":"c{n}","function":{{"name":"f"}}}}"#);
             let piece = serde_json::from_str(&json).unwrap();
-            calls.add(0, piece, &mut losses, &mut |_| begun += 1);
+            let has_room = calls.add(0, piece, &mut Losses::default(), &mut |_| begun += 1);
+            assert_eq!(has_room, n < MAX_CALLS);
         }
-        assert_eq!((begun, losses.to_string()), (MAX_CALLS, "content.tool_call".to_owned()));
+        assert_eq!(begun, MAX_CALLS);
     }
 }

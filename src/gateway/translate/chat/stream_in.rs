@@ -13,7 +13,10 @@ use super::{
     parts_out::BETWEEN_TEXTS,
 };
 use crate::{
-    domain::chat::{Delta, Losses},
+    domain::{
+        chat::{Delta, Losses},
+        failure::{Failure, FailureClass},
+    },
     gateway::{
         dialect::{
             openai_chat::{
@@ -79,7 +82,13 @@ impl ReadStream for Reader {
         sink: &mut dyn FnMut(Delta<'_>),
     ) -> Result<EventOutcome, Unparsable> {
         if data.trim_ascii() == DONE {
-            return Ok(EventOutcome::Done);
+            let lack_names = self.choices.iter().any(|choice| choice.calls.lack_names());
+            return Ok(if lack_names {
+                let what = "a call of the stream has no name";
+                EventOutcome::Failed(Box::new(Failure::new(FailureClass::Cut, what)))
+            } else {
+                EventOutcome::Done
+            });
         }
         let text = std::str::from_utf8(data).map_err(|_| Unparsable)?;
         if !text.trim_ascii_start().starts_with('{') {
@@ -150,11 +159,12 @@ impl Reader {
         if let Some(message) = wire.message {
             state.read_whole(choice, message, losses, sink);
         }
+        let word = wire.finish_reason.as_str();
+        state.has_unread |= (state.is_over || !word.is_empty()) && state.calls.lack_names();
         let is_all = !std::mem::take(&mut state.has_unread);
         if let Some(tokens) = wire.logprobs.and_then(read_logprobs) {
             sink(Delta::Logprobs { choice, tokens });
         }
-        let word = wire.finish_reason.as_str();
         if word.is_empty() {
             return is_all;
         }
@@ -164,7 +174,6 @@ impl Reader {
         }
         // Some servers go on after they have ended a choice, and end it again: the last word counts.
         let is_first = !std::mem::replace(&mut state.is_over, true);
-        state.calls.finish(losses);
         // Perplexity repeats them with each chunk: those of the last one count.
         if is_first && !state.has_citation {
             for citation in addresses_cited(addresses.take().unwrap_or_default()) {
@@ -269,10 +278,10 @@ impl Choice {
         let is_signed = message.extra_content.and_then(WireExtra::thought_signature).is_some();
         losses.note_if(is_signed, "reasoning.signature");
         for call in message.tool_calls.0 {
-            self.calls.add(choice, call, losses, sink);
+            self.has_unread |= !self.calls.add(choice, call, losses, sink);
         }
         if let Some(called) = message.function_call {
-            self.calls.add_function(choice, called, losses, sink);
+            self.has_unread |= !self.calls.add_function(choice, called, losses, sink);
         }
     }
 

@@ -27,9 +27,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
         }
     };
     let mut candidates = response.candidates.iter().flatten();
-    if candidates
-        .any(|it| it.finish_reason.as_ref().is_some_and(|word| word.0 == stops::UNSPECIFIED))
-    {
+    if candidates.any(|it| it.finish_reason.as_deref() == Some(stops::UNSPECIFIED)) {
         return Err(failed(FailureClass::Cut, "the answer ended without a finish reason"));
     }
     let mut reader = Reader::default();

@@ -28,9 +28,6 @@ use crate::{
 /// Most answers of one request that are told apart.
 const MAX_CHOICES: u32 = 128;
 
-/// Most calls of one answer.
-const MAX_CALLS: u32 = 1024;
-
 #[derive(Default)]
 pub(super) struct Reader {
     has_begun: bool,
@@ -172,7 +169,7 @@ impl Reader {
         if let Some(tokens) = candidate.logprobs_result.and_then(logprobs::read) {
             sink(Delta::Logprobs { choice, tokens });
         }
-        let word = candidate.finish_reason.map(|word| word.0).unwrap_or_default();
+        let word = candidate.finish_reason.unwrap_or_default();
         let is_last = !matches!(&*word, "" | stops::UNSPECIFIED);
         if let Some(finish) = AbnormalFinish::of_gemini(&word) {
             self.abnormal = Some(finish);
@@ -218,10 +215,6 @@ fn add_part(
         }
     }
     if let Some(call) = part.function_call {
-        if state.calls == MAX_CALLS {
-            losses.note("tool_calls");
-            return;
-        }
         add_call(call, choice, state.calls, signature.take().as_deref(), sink);
         state.calls += 1;
     }

@@ -29,12 +29,6 @@ use choice::{ChoiceState, Held};
 /// Most answers of one request that are told apart.
 const MAX_CHOICES: usize = 128;
 
-/// Most calls of one answer.
-const MAX_CALLS: usize = 1024;
-
-/// Most bytes of inputs of calls that are gathered.
-const MAX_INPUT: usize = 8 * 1024 * 1024;
-
 /// How the chunks stand in the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -91,8 +85,6 @@ pub(super) struct Writer {
     /// Where pieces of text are put together.
     piece: String,
     choices: BTreeMap<u32, ChoiceState>,
-    /// Bytes of inputs gathered up to now.
-    gathered: usize,
     losses: Losses,
 }
 
@@ -106,7 +98,6 @@ impl Writer {
             has_written: false,
             piece: String::new(),
             choices: BTreeMap::new(),
-            gathered: 0,
             losses: Losses::default(),
         }
     }
@@ -198,7 +189,6 @@ impl Writer {
     fn write_calls(&mut self, choice: u32, all: bool, out: &mut Vec<u8>) {
         let Some(state) = self.choices.get_mut(&choice) else { return };
         for (number, call) in state.take_calls(all) {
-            self.gathered -= call.input.len();
             let content = Content::ToolCall(call);
             let part = parts_out::write(&content, &self.call_id, number, &mut self.losses);
             if let Some(part) = part {
@@ -208,14 +198,9 @@ impl Writer {
     }
 
     fn gather(&mut self, choice: u32, number: u32, text: &str) {
-        let fits = self.gathered + text.len() <= MAX_INPUT;
         let call = self.choices.get_mut(&choice).and_then(|state| state.growing_call(number));
-        match call {
-            Some(call) if fits => {
-                call.input.push_str(text);
-                self.gathered += text.len();
-            }
-            _ => self.losses.note("tool_call.input"),
+        if let Some(call) = call {
+            call.input.push_str(text);
         }
     }
 
@@ -280,10 +265,6 @@ impl WriteStream for Writer {
             }
             Delta::CallBegin { choice, number, id, name, kind, signature } => {
                 let Some(state) = self.choice(choice) else { return };
-                if state.calls.len() == MAX_CALLS {
-                    self.losses.note("tool_calls");
-                    return;
-                }
                 let (id, name) = (id.into_owned(), name.into_owned());
                 let call = ToolCall { id, name, kind, input: String::new(), signature };
                 state.begin_call(number, call);
@@ -312,9 +293,7 @@ impl WriteStream for Writer {
             }
             Delta::Stop { choice, reason } => {
                 if let Some(state) = self.choices.get_mut(&choice) {
-                    let lost = state.drop_cut_calls(&reason);
-                    self.losses.note_if(lost.is_some(), "tool_calls");
-                    self.gathered -= lost.unwrap_or(0);
+                    self.losses.note_if(state.drop_cut_calls(&reason), "tool_calls");
                 }
                 self.write_calls(choice, true, out);
                 if let Some(state) = self.choice(choice) {

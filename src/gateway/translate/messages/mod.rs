@@ -6,7 +6,6 @@ mod blocks_in;
 mod blocks_out;
 mod citations;
 mod documents_in;
-mod input_scan;
 mod own_block;
 mod request_in;
 mod request_out;

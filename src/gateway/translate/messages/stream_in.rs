@@ -297,8 +297,8 @@ impl StreamReader {
         if let Some(text) = delta.stop_details.and_then(stop::explanation) {
             sink(Delta::Refusal { choice: 0, text: text.into() });
         }
-        let sequence = delta.stop_sequence.as_ref().map(|text| &*text.0);
-        self.say_stop(stop::read(&word.0, sequence), sink);
+        let sequence = delta.stop_sequence.as_deref();
+        self.say_stop(stop::read(word, sequence), sink);
     }
 
     fn say_stop(&mut self, reason: StopReason, sink: Sink<'_>) {

@@ -1,16 +1,14 @@
 //! Deltas become the events of a client's stream.
 
-use std::{borrow::Cow, collections::VecDeque};
+use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    super::{ErrorView, ResponseContext, WriteStream, tier},
+    super::{ErrorView, ResponseContext, WriteStream, input_scan::InputScan, tier},
     answer_out::{call_id, name_of_lost, own_block, wire_signature},
-    citations,
-    input_scan::InputScan,
-    stop,
+    citations, stop,
 };
 use crate::{
     domain::chat::{
@@ -22,13 +20,7 @@ use crate::{
     },
 };
 
-/// Most bytes of waiting calls, and most of them, before the one in front of them is taken to be
-/// complete.
-const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
-const MAX_WAITING: usize = 1_024;
-
-/// Writes one block at a time, as this dialect's streams do. A call whose turn has not come because the
-/// one before it is still growing waits.
+/// Writes one block at a time, as this dialect's streams do.
 #[derive(Debug)]
 pub(super) struct StreamWriter {
     id: String,
@@ -37,8 +29,6 @@ pub(super) struct StreamWriter {
     /// The number of the next block.
     next: u32,
     open: Option<Open>,
-    waiting: VecDeque<Call>,
-    waiting_bytes: usize,
     has_calls: bool,
     has_refusal: bool,
     stop: Option<StopReason>,
@@ -63,7 +53,6 @@ struct Call {
     name: String,
     kind: CallKind,
     signature: Option<ReasoningSignature>,
-    input: String,
 }
 
 impl WriteStream for StreamWriter {
@@ -93,7 +82,7 @@ impl WriteStream for StreamWriter {
             }
             Delta::CallBegin { choice: 0, number, id, name, kind, signature } => {
                 let (id, name) = (id.into_owned(), name.into_owned());
-                self.call(Call { number, id, name, kind, signature, input: String::new() }, out);
+                self.call(&Call { number, id, name, kind, signature }, out);
             }
             Delta::CallInput { choice: 0, number, text } => self.input(number, &text, out),
             Delta::Citation { choice: 0, citation } => self.citation(&citation, out),
@@ -113,7 +102,7 @@ impl WriteStream for StreamWriter {
     fn finish(&mut self, usage: Usage, out: &mut Vec<u8>) {
         self.usage = usage;
         self.begin(out);
-        self.close_all(out);
+        self.close(out);
         let reason = self.stop.take().unwrap_or_default();
         let delta = stop::write(&reason, self.has_calls, self.has_refusal, &mut self.losses);
         let usage = WireUsage::new(&self.usage, None);
@@ -162,8 +151,6 @@ impl StreamWriter {
             has_begun: false,
             next: 0,
             open: None,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
             has_calls: false,
             has_refusal: false,
             stop: None,
@@ -205,7 +192,7 @@ impl StreamWriter {
             return;
         }
         if !matches!(self.open, Some(Open::Text)) {
-            self.close_all(out);
+            self.close(out);
             self.start(empty_text(), out);
             self.open = Some(Open::Text);
         }
@@ -223,7 +210,7 @@ impl StreamWriter {
     }
 
     fn start_thinking(&mut self, out: &mut Vec<u8>) {
-        self.close_all(out);
+        self.close(out);
         self.start(Block::Thinking { thinking: "", signature: Cow::Borrowed("") }, out);
         self.open = Some(Open::Thinking);
     }
@@ -231,7 +218,7 @@ impl StreamWriter {
     /// A signature completes the block; one without thoughts before it stands in a block of its own.
     fn sign(&mut self, signature: &ReasoningSignature, is_redacted: bool, out: &mut Vec<u8>) {
         if is_redacted {
-            self.close_all(out);
+            self.close(out);
             self.start(Block::RedactedThinking { data: wire_signature(signature) }, out);
             self.stop_block(out);
             return;
@@ -244,25 +231,13 @@ impl StreamWriter {
         self.stop_block(out);
     }
 
-    fn call(&mut self, call: Call, out: &mut Vec<u8>) {
+    fn call(&mut self, call: &Call, out: &mut Vec<u8>) {
         self.has_calls = true;
         // Its text becomes a field of an object.
         let is_custom = call.kind == CallKind::Custom;
         self.losses.note_if(is_custom, "tools.custom");
         self.losses.note_if(is_custom, "tool_call.input");
-        let is_growing = match &self.open {
-            Some(Open::Call { scan, .. }) => !scan.is_complete() || !self.waiting.is_empty(),
-            _ => false,
-        };
-        if is_growing && self.waiting.len() < MAX_WAITING {
-            self.waiting.push_back(call);
-            return;
-        }
-        self.close_all(out);
-        self.start_call(&call, out);
-    }
-
-    fn start_call(&mut self, call: &Call, out: &mut Vec<u8>) {
+        self.close(out);
         if let Some(signature) = &call.signature {
             self.start_thinking(out);
             self.sign(signature, false, out);
@@ -276,52 +251,21 @@ impl StreamWriter {
         if kind == CallKind::Custom {
             self.grow(BlockDelta::InputJson { partial_json: r#"{"input":""# }, out);
         }
-        self.add_input(kind, &call.input, out);
     }
 
     fn input(&mut self, number: u32, text: &str, out: &mut Vec<u8>) {
         if text.is_empty() {
             return;
         }
-        match &self.open {
-            Some(Open::Call { number: open, kind, .. }) if *open == number => {
-                let kind = *kind;
-                self.add_input(kind, text, out);
-                self.advance(out);
-            }
-            _ => self.keep_input(number, text, out),
-        }
-    }
-
-    /// Lets the calls that wait take their turns, as far as those before them are complete.
-    fn advance(&mut self, out: &mut Vec<u8>) {
-        while let Some(Open::Call { scan, .. }) = &self.open
-            && scan.is_complete()
-            && let Some(call) = self.waiting.pop_front()
+        if let Some(Open::Call { number: open, kind, .. }) = self.open
+            && open == number
         {
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(call.input.len());
-            self.close(out);
-            self.start_call(&call, out);
-        }
-    }
-
-    fn keep_input(&mut self, number: u32, text: &str, out: &mut Vec<u8>) {
-        let Some(call) = self.waiting.iter_mut().find(|call| call.number == number) else {
-            self.losses.note("tool_call.input");
-            return;
-        };
-        call.input.push_str(text);
-        self.waiting_bytes = self.waiting_bytes.saturating_add(text.len());
-        if self.waiting_bytes > MAX_WAITING_BYTES {
-            self.close_all_but_last(out);
+            self.add_input(kind, text, out);
         }
     }
 
     /// Free text is put into the object that it has to be, piece by piece.
     fn add_input(&mut self, kind: CallKind, text: &str, out: &mut Vec<u8>) {
-        if text.is_empty() {
-            return;
-        }
         if kind == CallKind::Custom {
             let quoted = serde_json::to_string(text).expect("texts are always JSON");
             let partial_json = &quoted[1..quoted.len() - 1];
@@ -349,7 +293,7 @@ impl StreamWriter {
             self.losses.note(name_of_lost(&part.content));
             return;
         };
-        self.close_all(out);
+        self.close(out);
         self.start_block(WireBlock::Opaque(json), out);
         self.stop_block(out);
     }
@@ -389,21 +333,6 @@ impl StreamWriter {
             Some(Open::Text) => {}
         }
         self.stop_block(out);
-    }
-
-    /// Completes the block that is open and those of all calls that wait.
-    fn close_all(&mut self, out: &mut Vec<u8>) {
-        self.close_all_but_last(out);
-        self.close(out);
-    }
-
-    /// The last of the calls that wait may go on.
-    fn close_all_but_last(&mut self, out: &mut Vec<u8>) {
-        self.waiting_bytes = 0;
-        for call in std::mem::take(&mut self.waiting) {
-            self.close(out);
-            self.start_call(&call, out);
-        }
     }
 }
 

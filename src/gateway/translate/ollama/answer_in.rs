@@ -1,6 +1,6 @@
 //! An upstream's whole answer, and what one line of a stream has in common with it.
 
-use super::{MAX_CALLS, images};
+use super::images;
 use crate::{
     domain::{
         chat::{
@@ -55,12 +55,11 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, Failure> {
         }
     }
     let calls = message.tool_calls.unwrap_or_default();
-    losses.note_if(calls.len() > MAX_CALLS, "tool_calls");
     let has_calls = !calls.is_empty();
-    for call in calls.iter().take(MAX_CALLS) {
+    for call in &calls {
         parts.push(Content::ToolCall(whole_call(call)).into());
     }
-    let reason = line.done_reason.as_ref().map(|reason| &*reason.0);
+    let reason = line.done_reason.as_deref();
     let choice = Choice {
         parts,
         stop: stop_reason(reason, has_calls),

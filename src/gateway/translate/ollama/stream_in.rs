@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::{
-    MAX_CALLS,
     answer_in::{failure_of, input_of, read_logprobs, stop_reason, usage_of},
     images,
 };
@@ -54,7 +53,7 @@ impl ReadStream for Reader {
         if line.done != Some(true) {
             return if is_lost { Err(Unparsable) } else { Ok(EventOutcome::More) };
         }
-        let reason = line.done_reason.as_ref().map(|reason| &*reason.0);
+        let reason = line.done_reason.as_deref();
         sink(Delta::Stop { choice: 0, reason: stop_reason(reason, self.calls > 0) });
         if let Some(usage) = usage_of(line.prompt_eval_count, line.eval_count) {
             sink(Delta::Usage(usage));
@@ -90,10 +89,6 @@ impl Reader {
     /// those of the answer in others.
     fn read_call(&mut self, call: SaidCall<'_>, sink: &mut dyn FnMut(Delta<'_>)) {
         let number = self.calls;
-        if number as usize >= MAX_CALLS {
-            self.losses.note("tool_calls");
-            return;
-        }
         self.calls += 1;
         let input = input_of(&call);
         sink(Delta::CallBegin {

@@ -4,7 +4,7 @@
 //! held until something else begins.
 
 use super::{
-    MAX_CALLS, OllamaApi,
+    OllamaApi,
     answer_out::{end_of, picture, write_call, write_logprobs},
     error,
     lines::{Lines, Says},
@@ -13,9 +13,6 @@ use crate::{
     domain::chat::{Content, Delta, Losses, Part, StopReason, ToolCall, Usage},
     gateway::translate::{ErrorView, ResponseContext, WriteStream, tier},
 };
-
-/// Most bytes of calls that are held at once. One that does not end within them is lost.
-const MAX_HELD_BYTES: usize = 8 * 1024 * 1024;
 
 pub(super) struct Writer {
     api: OllamaApi,
@@ -31,7 +28,6 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct HeldCalls {
     growing: Vec<(u32, ToolCall)>,
-    bytes: usize,
     /// How many have been sent.
     sent: usize,
 }
@@ -90,28 +86,14 @@ impl Writer {
 
     fn begin_call(&mut self, number: u32, call: ToolCall) {
         self.complete_thoughts();
-        let held = &mut self.calls;
-        let size = call.id.len() + call.name.len();
-        if held.sent + held.growing.len() >= MAX_CALLS || held.bytes + size > MAX_HELD_BYTES {
-            self.losses.note("tool_calls");
-            return;
-        }
-        held.bytes += size;
-        held.growing.push((number, call));
+        self.calls.growing.push((number, call));
     }
 
     fn grow_call(&mut self, number: u32, text: &str) {
-        let held = &mut self.calls;
-        let Some(place) = held.growing.iter().rposition(|(growing, _)| *growing == number) else {
-            return;
-        };
-        if held.bytes + text.len() > MAX_HELD_BYTES {
-            held.growing.remove(place);
-            self.losses.note("tool_calls");
-            return;
+        let mut growing = self.calls.growing.iter_mut().rev();
+        if let Some((_, call)) = growing.find(|(growing, _)| *growing == number) {
+            call.input.push_str(text);
         }
-        held.bytes += text.len();
-        held.growing[place].1.input.push_str(text);
     }
 
     /// Something that is no call begins: those that were growing are complete.
@@ -120,7 +102,6 @@ impl Writer {
             return;
         }
         let complete = std::mem::take(&mut self.calls.growing);
-        self.calls.bytes = 0;
         let mut calls = Vec::with_capacity(complete.len());
         for (_, call) in &complete {
             calls.push(write_call(call, self.calls.sent, &self.id, &mut self.losses));

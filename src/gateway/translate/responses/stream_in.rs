@@ -390,7 +390,7 @@ impl Reader {
                 }
                 self.say_beyond(output, &mut all, 0..self.calls, were_seen, sink);
             }
-            None => self.losses.note("output"),
+            None => self.has_unread = true,
         }
         if let Some(tier) = text_in(response.service_tier).filter(|tier| !tier.is_empty()) {
             sink(Delta::Tier(tier));

@@ -39,11 +39,11 @@ pub struct Count(pub Option<u64>);
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Number(pub Option<f64>);
 
-/// A list, of which at most [`MAX_ITEMS`] are kept. Anything else is an empty one.
+/// A list, of which at most `MOST` are kept. Anything else is an empty one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Items<T>(pub Vec<T>);
+pub struct Items<T, const MOST: usize = MAX_ITEMS>(pub Vec<T>);
 
-impl<T> Default for Items<T> {
+impl<T, const MOST: usize> Default for Items<T, MOST> {
     fn default() -> Self {
         Self(Vec::new())
     }
@@ -165,12 +165,24 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read<T>(PhantomData<T>);
+/// A list, all of it: one with more than [`MAX_ITEMS`] is an error.
+pub(super) fn all<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Items<T>, D::Error> {
+    let Items(items) = Items::<T, { MAX_ITEMS + 1 }>::deserialize(deserializer)?;
+    if items.len() > MAX_ITEMS { Err(too_long()) } else { Ok(Items(items)) }
+}
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Read<T> {
-            type Value = Items<T>;
+pub(super) fn too_long<E: Error>() -> E {
+    E::custom(format_args!("a list has more than {MAX_ITEMS} elements"))
+}
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Items<T, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read<T, const MOST: usize>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Read<T, MOST> {
+            type Value = Items<T, MOST>;
 
             skip_the_rest!(Items::default());
 
@@ -178,7 +190,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
                 // Mostly there is one, and it is large: without this there would be room for four.
                 let Some(first) = list.next_element()? else { return Ok(Items::default()) };
                 let mut items = vec![first];
-                while items.len() < MAX_ITEMS {
+                while items.len() < MOST {
                     match list.next_element()? {
                         Some(item) => items.push(item),
                         None => return Ok(Items(items)),

@@ -10,7 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::lenient::{
-    Count, Items, MAX_ITEMS, Number, Text, skip_list, skip_object, skip_the_rest,
+    Count, Items, MAX_ITEMS, Number, Text, all, skip_object, skip_the_rest, too_long,
 };
 
 /// A chat completion, or one chunk of it.
@@ -65,11 +65,11 @@ pub struct WireMessage<'a> {
     pub reasoning: Text<'a>,
     #[serde(borrow, default)]
     pub reasoning_text: Text<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "all")]
     pub reasoning_details: Items<&'a RawValue>,
     #[serde(borrow, default)]
     pub refusal: Text<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "all")]
     pub tool_calls: Items<WireCall<'a>>,
     #[serde(borrow)]
     pub function_call: Option<WireFunction<'a>>,
@@ -110,6 +110,18 @@ pub struct WireCall<'a> {
     pub extra_content: Option<WireExtra<'a>>,
 }
 
+impl WireCall<'_> {
+    /// Whether nothing at all is said of it.
+    pub fn is_blank(&self) -> bool {
+        let says_nothing =
+            |name: &Text<'_>, has_input: bool| name.as_str().is_empty() && !has_input;
+        let (function, custom) = (self.function.as_ref(), self.custom.as_ref());
+        self.id.as_str().is_empty()
+            && function.is_none_or(|it| says_nothing(&it.name, it.has_arguments()))
+            && custom.is_none_or(|it| says_nothing(&it.name, !it.input.as_str().is_empty()))
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 pub struct WireFunction<'a> {
     #[serde(borrow, default)]
@@ -117,6 +129,12 @@ pub struct WireFunction<'a> {
     /// A text that holds JSON; some servers put the JSON itself here.
     #[serde(borrow)]
     pub arguments: Option<&'a RawValue>,
+}
+
+impl WireFunction<'_> {
+    fn has_arguments(&self) -> bool {
+        self.arguments.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\""))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -260,13 +278,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Spoken<'a> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
                 let mut parts = Vec::new();
-                while parts.len() < MAX_ITEMS {
-                    match list.next_element()? {
-                        Some(part) => parts.push(part),
-                        None => return Ok(Spoken::Parts(parts)),
+                while let Some(part) = list.next_element()? {
+                    parts.push(part);
+                    if parts.len() > MAX_ITEMS {
+                        return Err(too_long());
                     }
                 }
-                skip_list(list)?;
                 Ok(Spoken::Parts(parts))
             }
         }

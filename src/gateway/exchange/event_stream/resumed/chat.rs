@@ -125,7 +125,7 @@ fn usage_is_noted_also_while_text_is_repeated_and_hidden_from_who_did_not_ask() 
     let (sent, _, mut stream) = resume(&says("a", "content", "abc"), &second);
     assert_eq!(stream.usage().unwrap().tokens.input, 5);
     assert!(!sent.contains("usage"), "{sent}");
-    assert_eq!(stream.end().unwrap(), DONE);
+    assert!(stream.end().unwrap().ends_with(DONE.as_bytes()));
 }
 
 #[test]

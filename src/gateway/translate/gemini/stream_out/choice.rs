@@ -51,11 +51,9 @@ impl ChoiceState {
         ready
     }
 
-    /// Drops the calls that an end for this reason leaves incomplete. The bytes of their inputs, if there
-    /// are any such calls.
-    pub fn drop_cut_calls(&mut self, reason: &StopReason) -> Option<usize> {
-        let cut = self.calls.extract_if(.., |(_, call)| !reason.completes(call));
-        cut.map(|(_, call)| call.input.len()).reduce(|sum, bytes| sum + bytes)
+    /// Drops the calls that an end for this reason leaves incomplete. Whether there are any such calls.
+    pub fn drop_cut_calls(&mut self, reason: &StopReason) -> bool {
+        self.calls.extract_if(.., |(_, call)| !reason.completes(call)).count() > 0
     }
 
     /// Keeps a source for the end. `false`: there are too many.

@@ -248,24 +248,6 @@ fn an_event_is_one_line_whatever_it_carries() {
 }
 
 #[test]
-fn inputs_that_are_too_much_are_cut_and_told() {
-    let mut writer = writer(&Gemini);
-    let mut out = Vec::new();
-    let piece = "x".repeat(1024 * 1024);
-    writer.write(begin(0, CallKind::Function), &mut out);
-    for _ in 0..20 {
-        writer.write(input(0, &piece), &mut out);
-    }
-    for number in 1..2_000 {
-        writer.write(begin(number, CallKind::Function), &mut out);
-    }
-    writer.write(input(5_000, "x"), &mut out);
-    writer.finish(Usage::default(), &mut out);
-    assert!(out.len() < 9 * 1024 * 1024);
-    assert_eq!(writer.losses().to_string(), "tool_call.input, tool_calls");
-}
-
-#[test]
 fn an_error_ends_a_stream_in_both_forms() {
     let error = r#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#;
     let fail = |client: &dyn ClientSide| {

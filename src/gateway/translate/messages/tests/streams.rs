@@ -207,18 +207,17 @@ data: {"type":"message_stop"}
 }
 
 #[test]
-fn calls_whose_pieces_are_mixed_are_shown_one_after_another() {
+fn calls_are_shown_one_after_another() {
     let deltas = vec![
         begin(0, CallKind::Function),
-        begin(1, CallKind::Function),
         input(0, r#"{"a":"#),
-        input(1, r#"{"b":2"#),
-        begin(2, CallKind::Custom),
         input(0, "1}"),
-        input(2, "say \"hi\"\n"),
+        begin(1, CallKind::Function),
+        input(1, r#"{"b":2"#),
         input(1, "}"),
+        begin(2, CallKind::Custom),
+        input(2, "say \"hi\"\n"),
         Delta::Text { choice: 0, text: "after".into() },
-        input(0, "late"),
     ];
     let (shown, losses) = write_all(deltas, Usage::default());
     let answer = folded(shown.as_bytes());

@@ -415,25 +415,6 @@ fn calls_are_held_until_they_are_whole() {
 }
 
 #[test]
-fn an_endless_call_is_dropped_and_told() {
-    let begin = Delta::CallBegin {
-        choice: 0,
-        number: 0,
-        id: "a".into(),
-        name: "f".into(),
-        kind: CallKind::Function,
-        signature: None,
-    };
-    let mut deltas = vec![begin];
-    for _ in 0..9 {
-        let text = "x".repeat(1024 * 1024).into();
-        deltas.push(Delta::CallInput { choice: 0, number: 0, text });
-    }
-    let (stream, losses) = written(&OllamaChat, deltas);
-    assert_eq!((stream.lines().count(), losses.as_str()), (1, "tool_calls"));
-}
-
-#[test]
 fn an_error_is_one_text_in_every_place() {
     let view = ErrorView {
         status: 404,

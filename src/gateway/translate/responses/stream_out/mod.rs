@@ -8,10 +8,7 @@ mod held;
 mod message;
 mod thought;
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::value::RawValue;
 
@@ -37,9 +34,6 @@ use crate::{
         translate::{ErrorView, OutputKinds, ResponseContext, WriteStream, tier},
     },
 };
-
-/// Most calls of one answer.
-const MAX_CALLS: usize = 1024;
 
 /// What all that grows writes with.
 #[derive(Debug)]
@@ -83,8 +77,6 @@ pub(super) struct Writer {
     open: Open,
     /// The id of thoughts that have begun without words.
     thought_id: Option<String>,
-    /// The numbers of all calls that have begun.
-    calls: BTreeSet<u32>,
     said: OutputKinds,
     /// Why the answer is not complete, once that is known.
     incomplete: Option<IncompleteDetails>,
@@ -109,7 +101,6 @@ impl Writer {
             is_begun: false,
             open: Open::Nothing,
             thought_id: None,
-            calls: BTreeSet::new(),
             said: OutputKinds::default(),
             incomplete: None,
             thinks_in_summary: None,
@@ -214,10 +205,6 @@ impl Writer {
     }
 
     fn call(&mut self, number: u32, call: Call<'_>, out: &mut Vec<u8>) {
-        if self.calls.len() >= MAX_CALLS || !self.calls.insert(number) {
-            self.desk.losses.note("content.tool_call");
-            return;
-        }
         self.said.calls = true;
         if let Some(signature) = &call.signature {
             self.close("completed", out);
@@ -236,8 +223,10 @@ impl Writer {
         let name = call.name.into_owned();
         let begun = OpenCall::begin(call_id, name, call.kind, &mut self.desk, out);
         if let Open::Calls { open, last } = &mut self.open {
-            open.insert(number, begun);
             *last = number;
+            if let Some(before) = open.insert(number, begun) {
+                before.close("completed", &mut self.desk, out);
+            }
         }
     }
 
@@ -250,9 +239,7 @@ impl Writer {
         {
             *last = number;
             call.say(text, &mut self.desk, out);
-            return;
         }
-        self.desk.losses.note("tool_call.input");
     }
 
     fn complete_part(&mut self, out: &mut Vec<u8>) {
