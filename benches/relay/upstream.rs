@@ -112,7 +112,8 @@ fn serve(mut connection: TcpStream, dialects: &[Answers]) -> io::Result<()> {
             continue;
         };
         // Said at the beginning or at the end; what is between may be long.
-        let ends = [&body[..body.len().min(ENDS)], &body[body.len().saturating_sub(ENDS)..]].concat();
+        let ends =
+            [&body[..body.len().min(ENDS)], &body[body.len().saturating_sub(ENDS)..]].concat();
         if !path.contains("stream") && !contains(&ends, b"\"stream\":true") {
             connection.write_all(&answers.whole)?;
             continue;
