@@ -158,7 +158,8 @@ fn rule(rng: &mut StdRng) -> CoolingRuleSettings {
         failures: rng.random_bool(0.7).then(|| rng.random_range(0..4)),
         window_ms: rng.random_bool(0.3).then(|| rng.random_range(1_000..120_000)),
         base_ms,
-        cap_ms: longer.map(|longer| base_ms.unwrap_or(100) + longer),
+        // The default one may be below, which is refused.
+        cap_ms: longer.map(|longer| base_ms.unwrap_or(100) + longer).or(base_ms),
     }
 }
 
