@@ -145,6 +145,15 @@ fn the_database_alone_names_persistence_among_the_actors() {
 }
 
 #[test]
+fn diesel_is_named_where_the_database_is_touched_alone() {
+    for source in sources() {
+        let touches = source.part() == "persistence" || source.path.starts_with("actors/db");
+        let names_it = source.code.contains("diesel::");
+        assert!(touches || !names_it, "{} names diesel", source.path.display());
+    }
+}
+
+#[test]
 fn the_domain_knows_no_clock_and_no_runtime() {
     for source in sources().iter().filter(|source| source.part() == "domain") {
         let found = NOT_IN_DOMAIN.iter().find(|word| source.code.contains(*word));

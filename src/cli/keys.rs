@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
-use diesel::Connection as _;
 use secrecy::ExposeSecret;
 
 use super::{print, show};
@@ -97,18 +96,21 @@ fn create(config: &Config, new: NewKey) -> anyhow::Result<()> {
     let is_new = !has_database(config)?;
     let storage = Storage::open(config)?;
     let minted = mint(now(), &storage.access_keys, new);
-    // What nobody could see is not stored.
-    storage.pool.get()?.transaction(|connection| {
-        access_keys::insert(connection, &minted.key)?;
-        if is_new {
-            let dir = config.data.dir.display();
-            eprintln!(
-                "The pool in {dir} was made for it: a pool with another --data-dir does not know it."
-            );
-        }
-        eprintln!("This key is shown this once and is not stored:");
-        print(&format!("{}\n", minted.presented.expose_secret()))
-    })
+    let connection = &mut *storage.pool.get()?;
+    access_keys::insert(connection, &minted.key)?;
+    if is_new {
+        let dir = config.data.dir.display();
+        eprintln!(
+            "The pool in {dir} was made for it: a pool with another --data-dir does not know it."
+        );
+    }
+    eprintln!("This key is shown this once and is not stored:");
+    let printed = print(&format!("{}\n", minted.presented.expose_secret()));
+    if printed.is_err() {
+        // Nobody has seen it.
+        access_keys::delete(connection, &[minted.key.id])?;
+    }
+    printed
 }
 
 fn list(storage: &Storage) -> anyhow::Result<()> {

@@ -19,6 +19,21 @@ fn begin(app: &TestApp) -> actix_web::rt::task::JoinHandle<Reply> {
     actix_web::rt::spawn(Reply::to(request))
 }
 
+/// `acme` has `test-model`, and `backup` the model that requests for it fall back to.
+async fn with_fallback() -> TestApp {
+    let app = TestApp::with(Setup {
+        backup: true,
+        configure: |config| {
+            config.providers[0].models = vec![super::support::served("test-model", None)];
+            config.providers[1].models = vec![super::support::served("other", None)];
+        },
+        ..Setup::default()
+    })
+    .await;
+    app.put("/api/v1/routes/test-model", json!({"fallbacks": ["other"]})).await;
+    app
+}
+
 #[actix_web::test]
 async fn a_rate_limit_that_passes_soon_is_waited_for() {
     let app = TestApp::start().await;
@@ -68,16 +83,7 @@ async fn another_provider_of_the_model_goes_before_waiting_and_waiting_before_an
     app.upstream.next(limited(50));
     assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "backup");
 
-    let app = TestApp::with(Setup {
-        backup: true,
-        configure: |config| {
-            config.providers[0].models = vec![super::support::served("test-model", None)];
-            config.providers[1].models = vec![super::support::served("other", None)];
-        },
-        ..Setup::default()
-    })
-    .await;
-    app.put("/api/v1/routes/test-model", json!({"fallbacks": ["other"]})).await;
+    let app = with_fallback().await;
     app.upstream.next(limited(50));
     assert_eq!(app.chat("hello").await.header("x-providerpool-provider"), "acme");
     assert_eq!((app.upstream.calls(), app.backup.calls()), (2, 0));
@@ -105,16 +111,7 @@ async fn while_all_cool_a_request_waits_and_goes_on_as_soon_as_it_may() {
 // Who is not away would fail as before: that says nothing of when the limit is over.
 #[actix_web::test]
 async fn who_is_told_of_a_limit_beside_a_lasting_failure_is_told_when_its_cooldown_ends() {
-    let app = TestApp::with(Setup {
-        backup: true,
-        configure: |config| {
-            config.providers[0].models = vec![super::support::served("test-model", None)];
-            config.providers[1].models = vec![super::support::served("other", None)];
-        },
-        ..Setup::default()
-    })
-    .await;
-    app.put("/api/v1/routes/test-model", json!({"fallbacks": ["other"]})).await;
+    let app = with_fallback().await;
     app.upstream.next(error_with_code(400, &json!("context_length_exceeded")));
     app.backup.next(limited(1_000_000));
 
